@@ -1,0 +1,1 @@
+"""Where sentences come from: oracles with exact densities, and the loaders that deal them."""

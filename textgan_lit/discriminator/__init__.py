@@ -1,0 +1,1 @@
+"""Discriminators: networks that score how real a sentence looks. One file each."""

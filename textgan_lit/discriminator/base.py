@@ -1,0 +1,49 @@
+"""What every discriminator promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from textgan_lit.types import Vocab
+
+
+class Discriminator(nn.Module, ABC):
+    """Sentences → raw logits: how much likelier they are real than generated.
+
+    ::
+
+        forward(words, mask, density=None) -> Float[B]      scores = "sentence"
+                                           -> Float[B T]    scores = "word": each position judges its prefix
+          words    Int[B T]      sentences
+          mask     Bool[B T]     False on padding; what stands there never changes a score
+          density  Float[B T]    log G(x_t | x<t) of the generator being judged: given to a discriminator
+                                 that declares reads_density, and to no other
+    """
+
+    scores: ClassVar[Literal["sentence", "word"]] = "sentence"
+    reads_density: ClassVar[bool] = False
+
+    def __init__(self, vocab: Vocab, max_length: int):
+        super().__init__()
+        self.vocab = vocab
+        self.max_length = max_length
+
+    @abstractmethod
+    def forward(
+        self,
+        words: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+        density: Float[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B *T"]: ...
+
+
+def last_score(scores: Float[Tensor, "B *T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
+    """One score a sentence: a word-scoring discriminator's verdict on the whole sentence is its last."""
+    if scores.dim() == 1:
+        return scores
+    last = mask.sum(1, keepdim=True).clamp_min(1) - 1
+    return scores.gather(1, last).squeeze(1)

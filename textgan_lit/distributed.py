@@ -1,0 +1,42 @@
+"""What one process of many needs to know, with torch.distributed alone.
+
+Rows of a global batch are dealt like cards: rank r of W holds rows r, r + W, r + 2W, … so that the
+first n rows of a batch are the same sentences however many processes share them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if world() > 1 else 0
+
+
+def own_rows(rows: Tensor) -> Tensor:
+    """This rank's rows of a global batch."""
+    return rows[rank() :: world()] if world() > 1 else rows
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The global batch, in its own order, from every rank's equally many rows. No gradient flows through it."""
+    if world() == 1:
+        return rows.detach()
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows.detach().contiguous())
+    return torch.stack(parts, 1).flatten(0, 1)
+
+
+def mean(values: Tensor) -> Tensor:
+    """The mean over ranks."""
+    if world() == 1:
+        return values
+    values = values.clone()
+    dist.all_reduce(values)
+    return values / world()

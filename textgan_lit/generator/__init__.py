@@ -1,0 +1,1 @@
+"""Generators: networks that write a sentence word by word. One file each."""

@@ -1,0 +1,74 @@
+"""How a word is chosen from logits.
+
+A policy is a pure map of logits to logits; the choice itself is always :func:`textgan_lit.sampling.draw`,
+one uniform number a word. What a policy leaves out gets −∞, so the distribution that really writes is
+softmax(policy(logits)) and its log-probability stays exact.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, final
+
+from annotated_types import Gt, Interval
+from jaxtyping import Float
+from torch import Tensor
+
+Logits = Float[Tensor, "... V"]
+
+
+class Policy(ABC):
+    """Logits of the network → logits of what is written."""
+
+    @abstractmethod
+    def __call__(self, logits: Logits) -> Logits: ...
+
+
+@final
+class Categorical(Policy):
+    """The network's own distribution, at a temperature."""
+
+    def __init__(self, temperature: Annotated[float, Gt(0)] = 1.0):
+        self.temperature = temperature
+
+    def __call__(self, logits: Logits) -> Logits:
+        return logits if self.temperature == 1.0 else logits / self.temperature
+
+
+@final
+class Greedy(Policy):
+    """The likeliest word, always; the first of them where several tie."""
+
+    def __call__(self, logits: Logits) -> Logits:
+        best = logits.argmax(-1, keepdim=True)
+        return logits.new_full(logits.shape, float("-inf")).scatter(-1, best, 0.0)
+
+
+@final
+class TopK(Policy):
+    """The k likeliest words (Fan et al. 2018, arXiv:1805.04833); words that tie with the k-th stay in."""
+
+    def __init__(self, k: Annotated[int, Gt(0)] = 10, temperature: Annotated[float, Gt(0)] = 1.0):
+        self.k, self.temperature = k, temperature
+
+    def __call__(self, logits: Logits) -> Logits:
+        logits = logits / self.temperature
+        least = logits.topk(min(self.k, logits.shape[-1]), dim=-1).values[..., -1:]
+        return logits.masked_fill(logits < least, float("-inf"))
+
+
+@final
+class Nucleus(Policy):
+    """The fewest words whose probabilities reach p (Holtzman et al. 2020, arXiv:1904.09751)."""
+
+    def __init__(
+        self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Annotated[float, Gt(0)] = 1.0
+    ):
+        self.p, self.temperature = p, temperature
+
+    def __call__(self, logits: Logits) -> Logits:
+        logits = logits / self.temperature
+        probability, order = logits.softmax(-1).sort(dim=-1, descending=True)
+        already = probability.cumsum(-1) - probability
+        dropped = (already >= self.p).scatter(-1, order, already >= self.p)
+        return logits.masked_fill(dropped, float("-inf"))

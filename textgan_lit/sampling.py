@@ -1,0 +1,117 @@
+"""The one way in which sentences are written: noise in, sentences out (inverse-transform sampling)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from textgan_lit.generator.base import Generator, State
+from textgan_lit.policy import Policy
+from textgan_lit.types import Rollout
+
+BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
+ROWS = 128  # rows of logits handled at once where V is large, so that they stay in the cache
+
+
+def draw(
+    logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """One word a row by inverse CDF, exactly, and its log-probability.
+
+    A word of probability 0 is never drawn, for no uniform in [0, 1). Cost: one exp and one pass over V;
+    no random number per vocabulary item (which is what makes ``torch.multinomial`` slow at large V).
+
+    >>> draw(torch.tensor([[0.0, 0.0]]).log_softmax(-1), torch.tensor([0.49]))
+    (tensor([0]), tensor([-0.6931]))
+    """
+    if logits.shape[-1] >= BLOCKED_FROM and len(logits) > ROWS:
+        parts = [draw(a, b) for a, b in zip(logits.split(ROWS), uniform.split(ROWS), strict=True)]
+        return torch.cat([word for word, _ in parts]), torch.cat([logp for _, logp in parts])
+    logits = logits.float()
+    weight = (logits - logits.amax(-1, keepdim=True)).exp()
+    word, total = _invert(weight, uniform.unsqueeze(-1))
+    logp = weight.gather(-1, word).log() - total.log()
+    return word.squeeze(-1), logp.squeeze(-1)
+
+
+def _invert(weight: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """The first index whose cumulative weight exceeds uniform × total, and the total."""
+    size = weight.shape[-1]
+    width = round(size**0.5) if size >= BLOCKED_FROM else 1
+    if width == 1:
+        cdf = weight.cumsum(-1)
+        return _first_above(cdf, uniform * cdf[:, -1:]), cdf[:, -1:]
+    padded = torch.nn.functional.pad(weight, (0, -size % width)).unflatten(-1, (-1, width))
+    blocks = padded.sum(-1).cumsum(-1)
+    target = uniform * blocks[:, -1:]
+    block = _first_above(blocks, target)
+    before = blocks.gather(-1, (block - 1).clamp_min(0)).where(block > 0, torch.zeros_like(target))
+    inside = padded[torch.arange(len(padded), device=padded.device), block.squeeze(-1)].cumsum(-1)
+    return block * width + _first_above(inside, target - before), blocks[:, -1:]
+
+
+def _first_above(cdf: Tensor, target: Tensor) -> Tensor:
+    # Rounding can lift the target to the very top; just below it there is always a word of weight > 0.
+    below_top = cdf[:, -1:].nextafter(torch.zeros_like(target))
+    return torch.searchsorted(cdf, target.clamp_min(0.0).minimum(below_top), right=True)
+
+
+class Pen(NamedTuple):
+    """Where writing stands: the last word, the generator's state, and which sentences are still open."""
+
+    prev: Int[Tensor, " B"]
+    state: State
+    open: Bool[Tensor, " B"]
+
+    def rows(self, index: Tensor | slice) -> Pen:
+        return Pen(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
+
+    @staticmethod
+    def join(pens: list[Pen]) -> Pen:
+        return Pen(
+            torch.cat([pen.prev for pen in pens]),
+            tuple(torch.cat(leaves) for leaves in zip(*(pen.state for pen in pens), strict=True)),
+            torch.cat([pen.open for pen in pens]),
+        )
+
+
+def begin(generator: Generator, n: int) -> Pen:
+    """n empty sentences."""
+    state = generator.start(n)
+    prev = torch.full((n,), generator.vocab.bos, device=state[0].device)
+    return Pen(prev, state, torch.ones_like(prev, dtype=torch.bool))
+
+
+def write(
+    generator: Generator, pen: Pen, policy: Policy, uniform: Float[Tensor, " B"]
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"], Pen]:
+    """One more word: the word (pad where the sentence has ended), its log-probability, and the pen after it."""
+    logits, state = generator.step(pen.prev, pen.state)
+    word, logp = draw(policy(logits), uniform)
+    word = word.where(pen.open, torch.full_like(word, generator.vocab.pad))
+    return word, logp * pen.open, Pen(word, state, still_open(generator, pen.open, word))
+
+
+def still_open(generator: Generator, was_open: Bool[Tensor, " B"], word: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+    """Which sentences go on after ``word``: all of them in a world without eos."""
+    eos = generator.vocab.eos
+    return was_open if eos is None else was_open & (word != eos)
+
+
+@torch.no_grad()
+def sample(generator: Generator, noise: Float[Tensor, "B T"], policy: Policy) -> Rollout:
+    """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
+
+    A sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
+    """
+    pen = begin(generator, len(noise))
+    words, logps, masks = [], [], []
+    for uniform in noise.unbind(1):
+        masks.append(pen.open)
+        word, logp, pen = write(generator, pen, policy, uniform)
+        words.append(word)
+        logps.append(logp)
+    return Rollout(torch.stack(words, 1), torch.stack(masks, 1), torch.stack(logps, 1))

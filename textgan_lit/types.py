@@ -1,0 +1,112 @@
+"""The things that are handed from room to room.
+
+The letters in every shape: **B** sentences, **T** positions, **V** vocabulary (what the output layer
+can emit), **H** hidden, **N** rollouts. A *turn* is one optimizer step of one player; a *cycle* is one
+pass through a phase's turns (k discriminator turns, then one generator turn).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+MOVES = ("likelihood", "discriminator", "generator")
+
+
+@dataclass(frozen=True)
+class Vocab:
+    """The words of a world, and the symbols around them.
+
+    Ids 0 … len(words)-1 are words. Where sentences vary in length, eos comes next and can be emitted
+    like a word. bos and pad come last: they are inputs only, outside the softmax.
+    """
+
+    words: tuple[str, ...]
+    has_eos: bool = False
+
+    @property
+    def size(self) -> int:
+        """V: how many symbols can be emitted (the words, and eos where there is one)."""
+        return len(self.words) + self.has_eos
+
+    @property
+    def eos(self) -> int | None:
+        return len(self.words) if self.has_eos else None
+
+    @property
+    def bos(self) -> int:
+        return self.size
+
+    @property
+    def pad(self) -> int:
+        return self.size + 1
+
+    @property
+    def inputs(self) -> int:
+        """How many rows an input embedding needs: V + bos + pad."""
+        return self.size + 2
+
+    def text(self, tokens: list[int]) -> str:
+        """The words of one sentence, up to eos or padding."""
+        return " ".join(self.words[token] for token in tokens if token < len(self.words))
+
+
+class TextBatch(NamedTuple):
+    """Sentences. ``mask`` is True on words and on eos, False on padding."""
+
+    tokens: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+
+    def first(self, n: int) -> TextBatch:
+        return TextBatch(self.tokens[:n], self.mask[:n])
+
+
+class Rollout(NamedTuple):
+    """Sentences that a generator wrote, with log G(x_t | x<t) under the policy that wrote them (0 on padding)."""
+
+    tokens: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    logp: Float[Tensor, "B T"]
+
+    @property
+    def batch(self) -> TextBatch:
+        return TextBatch(self.tokens, self.mask)
+
+
+class Outcome(NamedTuple):
+    """What an objective gives back: a loss to step on, and detached scalars to log."""
+
+    loss: Float[Tensor, ""]
+    logs: dict[str, Tensor]
+
+
+@dataclass
+class Clock:
+    """How many turns each move has had, and what they consumed. ``global_step`` is the sum of the turns."""
+
+    turns: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MOVES, 0))
+
+    @property
+    def total(self) -> int:
+        return sum(self.turns.values())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What held-out sentences said about the discriminator, the same on every rank.
+
+    ``bound`` and ``bound_se`` are in nats a sentence and belong to the calibrated discriminator
+    (:func:`textgan_lit.functional.calibration.bound`); ``raw_bound`` to the discriminator as it is.
+    ``regret`` is None where P is unknown; ``turns`` is the clock at which the reading was taken.
+    """
+
+    bce: float
+    bound: float
+    bound_se: float
+    raw_bound: float
+    accuracy: float
+    turns: dict[str, int]
+    regret: float | None = None
