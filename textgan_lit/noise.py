@@ -33,10 +33,12 @@ class Noise:
     def __init__(self, *name: int | str, device: torch.device | str = "cpu"):
         self.stream = stream(*name)
         self.device = device
+        self.drawn = 0  # uniform numbers over all ranks: how many words were asked for
 
     def uniform(self, rows: int, *shape: int) -> Float[Tensor, "B ..."]:
         """Numbers in [0, 1): this rank's ``rows`` of a global draw of rows × world."""
         everyone = torch.rand(rows * world(), *shape, generator=self.stream)
+        self.drawn += everyone.numel()
         return own_rows(everyone).to(self.device)
 
     def permutation(self, n: int) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Annotated, final
 
+import torch
 from annotated_types import Gt, Interval
 from jaxtyping import Float
 from torch import Tensor
@@ -40,8 +41,8 @@ class Greedy(Policy):
     """The likeliest word, always; the first of them where several tie."""
 
     def __call__(self, logits: Logits) -> Logits:
-        best = logits.argmax(-1, keepdim=True)
-        return logits.new_full(logits.shape, float("-inf")).scatter(-1, best, 0.0)
+        others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, logits.argmax(-1, keepdim=True), False)
+        return logits.masked_fill(others, float("-inf"))
 
 
 @final
@@ -59,16 +60,18 @@ class TopK(Policy):
 
 @final
 class Nucleus(Policy):
-    """The fewest words whose probabilities reach p (Holtzman et al. 2020, arXiv:1904.09751)."""
+    """The fewest words whose probabilities reach p (Holtzman et al. 2020, arXiv:1904.09751).
 
-    def __init__(
-        self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Annotated[float, Gt(0)] = 1.0
-    ):
+    Of words that tie at the edge the first stay in. p = 1 leaves nothing out.
+    """
+
+    def __init__(self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Annotated[float, Gt(0)] = 1.0):
         self.p, self.temperature = p, temperature
 
     def __call__(self, logits: Logits) -> Logits:
         logits = logits / self.temperature
-        probability, order = logits.softmax(-1).sort(dim=-1, descending=True)
-        already = probability.cumsum(-1) - probability
-        dropped = (already >= self.p).scatter(-1, order, already >= self.p)
-        return logits.masked_fill(dropped, float("-inf"))
+        if self.p == 1.0:  # a rounded sum may reach 1 before the last word
+            return logits
+        probability, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+        reached = probability.cumsum(-1) - probability >= self.p
+        return logits.masked_fill(reached.scatter(-1, order, reached), float("-inf"))

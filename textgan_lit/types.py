@@ -100,7 +100,7 @@ class Reading:
 
     ``bound`` and ``bound_se`` are in nats a sentence and belong to the calibrated discriminator
     (:func:`textgan_lit.functional.calibration.bound`); ``raw_bound`` to the discriminator as it is.
-    ``regret`` is None where P is unknown; ``turns`` is the clock at which the reading was taken.
+    ``turns`` is the clock at which it was taken.
     """
 
     bce: float
@@ -109,4 +109,3 @@ class Reading:
     raw_bound: float
     accuracy: float
     turns: dict[str, int]
-    regret: float | None = None

@@ -1,0 +1,21 @@
+.PHONY: check format test smoke lowest hooks
+
+check:    ## what the linter says; changes nothing
+	ruff check .
+	ruff format --check .
+
+format:   ## what of that can be repaired by itself
+	ruff check --fix .
+	ruff format .
+
+test:
+	python -m pytest
+
+smoke:    ## the default run with tiny sizes and few turns
+	python train.py debug=smoke
+
+lowest:   ## the tests on the oldest versions that pyproject.toml allows, in a venv of their own
+	bash .ci/run lowest
+
+hooks:    ## check before every commit
+	pre-commit install

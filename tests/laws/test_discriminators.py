@@ -1,0 +1,188 @@
+"""What holds for every discriminator, in worlds whose sentences can all be listed."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import textgan_lit.discriminator
+from textgan_lit.discriminator.base import Discriminator, last_score
+from textgan_lit.discriminator.conv import Conv
+from textgan_lit.discriminator.oracle import LIMIT, Optimal
+from textgan_lit.discriminator.recurrent import Recurrent
+from textgan_lit.discriminator.transformer import Transformer
+from textgan_lit.errors import UserError
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.generator.markov import Markov
+from textgan_lit.policy import Categorical, TopK
+from textgan_lit.sampling import sample
+from textgan_lit.types import TextBatch, Vocab
+
+LENGTH = 4
+SMALL = {
+    Conv: {"filters": [(1, 3), (2, 4)], "embedding": 3, "dropout": 0.5},
+    Recurrent: {"embedding": 3, "hidden": 5, "dropout": 0.5},
+    Transformer: {"width": 8, "heads": 2, "dropout": 0.5},
+    Optimal: {},
+}
+
+
+@pytest.fixture
+def real(vocab, unlike):
+    """P: anything that writes; here with more memory than G has, and with parameters of its own."""
+    return unlike(LSTM(vocab, LENGTH, embedding=3, hidden=5), seed=1)
+
+
+@pytest.fixture
+def fake(vocab, unlike):
+    return unlike(Markov(vocab, LENGTH), seed=2)
+
+
+@pytest.fixture(params=SMALL, ids=lambda kind: kind.__name__)
+def discriminator(request, vocab, unlike, real):
+    options = {"oracle": real} if request.param is Optimal else SMALL[request.param]
+    return unlike(request.param(vocab, LENGTH, **options))
+
+
+@pytest.fixture
+def score(discriminator, fake):
+    """score(words, mask): as the game calls it, with G's density where that is asked for."""
+
+    def judge(words, mask):
+        if not discriminator.reads_density:
+            return discriminator(words, mask)
+        return discriminator(words, mask, fake.logp(TextBatch(words, mask), Categorical()).detach())
+
+    return judge
+
+
+def test_every_discriminator_is_under_these_laws(every):
+    assert every(textgan_lit.discriminator, Discriminator) == set(SMALL)
+
+
+def test_there_is_one_finite_score_for_all_that_is_judged(discriminator, score, sentences):
+    n, scores = len(sentences.tokens), score(*sentences)
+    assert scores.shape == {"sentence": (n,), "word": (n, LENGTH)}[discriminator.scores]
+    assert scores.isfinite().all()
+    assert last_score(scores, sentences.mask).std() > 0.01
+
+
+@pytest.mark.parametrize("vocab", ["eos"], indirect=True)
+@pytest.mark.parametrize("learning", [True, False])  # torch takes another way through some layers without autograd
+def test_padding_never_changes_a_score(discriminator, score, sentences, learning):
+    (tokens, mask), stream = sentences, torch.Generator().manual_seed(3)
+    with torch.set_grad_enabled(learning):
+        scores = score(tokens, mask)
+        anything = torch.randint(0, discriminator.vocab.inputs, tokens.shape, generator=stream)
+        assert_close(score(tokens.where(mask, anything), mask), scores)
+        short = ~mask[:, -1]  # these end before the last column: without it, nothing is missing
+        cut = scores[short] if scores.dim() == 1 else scores[short, :-1]
+        assert_close(score(tokens[short, :-1], mask[short, :-1]), cut)
+    if discriminator.scores == "word":
+        assert (scores[~mask] == 0).all()
+
+
+def test_what_is_called_density_on_padding_is_not_read(vocab, real, fake, sentences):
+    density = fake.logp(sentences, Categorical())
+    anything = density.where(sentences.mask, torch.full_like(density, float("-inf")))
+    judge = Optimal(vocab, LENGTH, real)
+    assert_close(judge(*sentences, anything), judge(*sentences, density))
+
+
+@torch.no_grad()
+def test_a_sentence_is_judged_by_itself(score, sentences):
+    rows = torch.randperm(len(sentences.tokens), generator=torch.Generator().manual_seed(4))[:17]
+    assert_close(score(sentences.tokens[rows], sentences.mask[rows]), score(*sentences)[rows])
+
+
+def test_in_eval_mode_a_score_is_a_function(discriminator, score, sentences):
+    assert score(*sentences).equal(score(*sentences))
+    if any(isinstance(part, nn.Dropout) for part in discriminator.modules()):
+        discriminator.train()
+        assert not score(*sentences).equal(score(*sentences))
+
+
+def test_every_parameter_is_reached_by_a_gradient(discriminator, score, sentences):
+    parameters = list(discriminator.parameters())
+    if not parameters:
+        pytest.skip("nothing to train")
+    scores = last_score(score(*sentences), sentences.mask)
+    weight = torch.randn(scores.shape, generator=torch.Generator().manual_seed(5))
+    assert all(gradient.any() for gradient in torch.autograd.grad((weight * scores).sum(), parameters))
+
+
+@torch.no_grad()
+def test_one_that_scores_words_judges_each_by_the_words_so_far(discriminator, score, sentences):
+    if discriminator.scores != "word":
+        pytest.skip("scores sentences")
+    full = sentences.mask.all(1)
+    tokens, mask = sentences.tokens[full], sentences.mask[full]
+    for t in range(LENGTH):
+        changed = tokens.clone()
+        changed[:, t] = (changed[:, t] + 1) % len(discriminator.vocab.words)
+        before, after = score(tokens, mask), score(changed, mask)
+        assert_close(after[:, :t], before[:, :t])
+        assert (after[:, t:] - before[:, t:]).abs().mean() > 0.01
+
+
+def test_the_last_score_is_the_verdict_on_the_sentence():
+    mask = torch.tensor([[True, True, False], [True, True, True], [True, False, False]])
+    words = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    assert last_score(words, mask).tolist() == [2.0, 6.0, 7.0]
+    assert last_score(words[:, 0], mask).tolist() == [1.0, 4.0, 7.0]
+
+
+def test_optimal_is_p_over_p_plus_g(vocab, real, fake, sentences):
+    p, g = (player.logp(sentences, Categorical()).sum(1).double().exp() for player in (real, fake))
+    assert_close(p.sum().item(), 1.0, rtol=0, atol=1e-5)
+    score = Optimal(vocab, LENGTH, real)(*sentences, fake.logp(sentences, Categorical())).double()
+    assert_close(score, p.log() - g.log(), rtol=1e-4, atol=1e-5)
+    assert_close(score.sigmoid(), p / (p + g), rtol=1e-4, atol=1e-5)
+    # No D earns more in the game than D*: nudge any one of its verdicts and E_P log D + E_G log(1 − D) falls.
+    value = p * score.sigmoid().log() + g * (-score).sigmoid().log()
+    for nudged in (score - 0.1, score + 0.1):
+        assert (p * nudged.sigmoid().log() + g * (-nudged).sigmoid().log() < value).all()
+
+
+def test_optimal_stays_finite_where_one_of_the_two_is_impossible(vocab, real, fake, sentences):
+    with torch.no_grad():
+        real.output.bias[0] = float("-inf")  # P never says "a"; under top-2, G leaves words out as well
+    density = fake.logp(sentences, TopK(2))
+    never_p, never_g = (sentences.tokens == 0).any(1), density.isinf().any(1)
+    score = Optimal(vocab, LENGTH, real)(*sentences, density)
+    assert (never_p & never_g).any()
+    assert (score[never_p & ~never_g] == -LIMIT).all()
+    assert (score[~never_p & never_g] == LIMIT).all()
+    assert (score[never_p & never_g] == 0).all()
+    assert (score[~never_p & ~never_g].abs() < 100).all()
+
+
+def test_optimal_has_nothing_to_train_and_nothing_to_save(vocab, real, fake, sentences):
+    judge = Optimal(vocab, LENGTH, real.train())
+    assert not list(judge.parameters())
+    assert not judge.state_dict()
+    judge.train()
+    assert not real.training  # P is frozen, dropout and all
+    assert not judge(*sentences, fake.logp(sentences, Categorical())).requires_grad
+
+
+def test_optimal_takes_its_oracle_to_where_the_words_are(vocab, real, sentences):
+    words, mask = sentences.tokens.to("meta"), sentences.mask.to("meta")
+    assert Optimal(vocab, LENGTH, real)(words, mask, torch.zeros(words.shape, device="meta")).device.type == "meta"
+
+
+def test_optimal_asks_for_the_density(vocab, real, sentences):
+    with pytest.raises(ValueError, match=r"pass density"):
+        Optimal(vocab, LENGTH, real)(*sentences)
+
+
+def test_the_transformer_refuses_heads_that_do_not_divide_its_width():
+    with pytest.raises(UserError, match=r"width=10 and heads=4.*that 4 divides, for example 8"):
+        Transformer(Vocab(("a", "b")), LENGTH, width=10, heads=4)
+
+
+def test_samples_of_p_itself_score_zero_on_average(vocab, real):
+    """D* of G = P: log P − log G is 0 for every sentence, so D says ½ of each."""
+    rollout = sample(real, torch.rand(50, LENGTH, generator=torch.Generator().manual_seed(6)), Categorical())
+    score = Optimal(vocab, LENGTH, real)(rollout.tokens, rollout.mask, rollout.logp)
+    assert_close(score, torch.zeros_like(score), rtol=0, atol=1e-5)

@@ -1,0 +1,176 @@
+"""What holds for every generator, in worlds whose sentences can all be listed."""
+
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch.testing import assert_close
+
+import textgan_lit.generator
+from textgan_lit.errors import UserError
+from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.generator.base import Generator
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.transformer import Transformer
+from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
+from textgan_lit.sampling import Pen, sample
+from textgan_lit.types import TextBatch, Vocab
+
+LENGTH = 4
+SMALL = [
+    (Markov, {}),
+    (Markov, {"order": 2, "positional": True}),
+    (LSTM, {"embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),
+    (Transformer, {"width": 8, "heads": 2, "dropout": 0.5}),
+]
+POLICIES = [Categorical(), Categorical(0.7), TopK(2), Nucleus(0.8), Greedy()]
+
+
+@pytest.fixture(params=SMALL, ids=lambda case: "-".join([case[0].__name__, *map(str, case[1].values())]))
+def generator(request, vocab, unlike):
+    kind, options = request.param
+    return unlike(kind(vocab, LENGTH, **options))
+
+
+@pytest.fixture
+def noise():
+    return torch.rand(200, LENGTH, generator=torch.Generator().manual_seed(1))
+
+
+def stepped(generator, inputs, state=None):
+    """The logits of ``inputs`` word by word, Float[B T V]."""
+    logits, state = [], generator.start(len(inputs)) if state is None else state
+    for word in inputs.unbind(1):
+        one, state = generator.step(word, state)
+        logits.append(one)
+    return torch.stack(logits, 1)
+
+
+def test_every_generator_is_under_these_laws(every):
+    assert every(textgan_lit.generator, Generator) == {kind for kind, _ in SMALL}
+
+
+def test_all_sentences_together_have_probability_one(generator, sentences):
+    logp = generator.logp(sentences, Categorical()).sum(1)
+    assert_close(logp.double().exp().sum().item(), 1.0, rtol=0, atol=1e-5)
+    assert logp.std() > 0.1  # not just the uniform distribution
+
+
+@torch.no_grad()
+def test_stepping_equals_teacher_forcing(generator, sentences):
+    inputs = inputs_of(sentences.tokens, generator.vocab.bos)
+    assert_close(stepped(generator, inputs), generator.logits(inputs))
+
+
+def test_stepping_has_the_gradient_of_teacher_forcing(generator, sentences):
+    inputs = inputs_of(sentences.tokens, generator.vocab.bos)
+    weight = torch.randn(generator.logits(inputs).shape, generator=torch.Generator().manual_seed(2))
+    step, forced = (
+        torch.autograd.grad((weight * logits).mean(), list(generator.parameters()))
+        for logits in (stepped(generator, inputs), generator.logits(inputs))
+    )
+    assert_close(step, forced)
+    assert all(gradient.any() for gradient in forced)
+
+
+@torch.no_grad()
+def test_a_word_never_changes_the_logits_before_it(generator, sentences):
+    inputs = inputs_of(sentences.tokens, generator.vocab.bos)
+    for t in range(LENGTH):
+        changed = inputs.clone()
+        changed[:, t] = (changed[:, t] + 1) % generator.vocab.inputs
+        before, after = generator.logits(inputs), generator.logits(changed)
+        assert_close(after[:, :t], before[:, :t])
+        assert not torch.allclose(after[:, t], before[:, t])
+
+
+@torch.no_grad()
+def test_what_stands_on_padding_changes_nothing(generator, sentences):
+    tokens, mask = sentences
+    other = tokens.where(mask, torch.randint(0, generator.vocab.inputs, tokens.shape))
+    inputs, others = (inputs_of(words, generator.vocab.bos) for words in (tokens, other))
+    assert_close(generator.logits(others)[mask], generator.logits(inputs)[mask])
+    logp = generator.logp(TextBatch(other, mask), Categorical())
+    assert_close(logp, generator.logp(sentences, Categorical()))
+    assert (logp[~mask] == 0).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
+def test_what_sampling_calls_a_probability_rescoring_calls_so_too(generator, noise, policy):
+    rollout = sample(generator, noise, policy)
+    assert_close(rollout.logp, generator.logp(rollout.batch, policy).detach())
+    assert (rollout.tokens[~rollout.mask] == generator.vocab.pad).all()
+    assert (rollout.tokens[rollout.mask] < generator.vocab.size).all()
+
+
+def test_sentences_are_as_frequent_as_they_are_probable(generator, sentences):
+    n, stream = 10_000, torch.Generator().manual_seed(3)
+    tokens = sample(generator, torch.rand(n, LENGTH, generator=stream), Categorical()).tokens
+    seen = (tokens[:, None] == sentences.tokens).all(2).sum(0)
+    assert seen.sum() == n  # nothing was written that is not a sentence
+    expected = generator.logp(sentences, Categorical()).sum(1).detach().double().exp() * n
+    rare = expected <= expected.min().clamp_min(5)  # counted as one cell
+    seen, expected = (torch.cat([x[~rare].double(), x[rare].sum().view(1)]) for x in (seen, expected))
+    assert chisquare(seen, expected * n / expected.sum()).pvalue > 0.001
+
+
+def test_the_same_noise_writes_the_same_sentences(generator, noise):
+    before = torch.get_rng_state()
+    tokens = sample(generator, noise, Categorical()).tokens
+    assert sample(generator, noise, Categorical()).tokens.equal(tokens)
+    assert sample(generator, noise[50:60], Categorical()).tokens.equal(tokens[50:60])
+    assert not sample(generator, noise.flip(1), Categorical()).tokens.equal(tokens)
+    assert torch.get_rng_state().equal(before)
+
+
+@torch.no_grad()
+def test_states_have_the_batch_first(generator):
+    _, after = generator.step(torch.zeros(7, dtype=torch.long), generator.start(7))
+    assert {len(leaf) for leaf in (*generator.start(7), *after)} == {7}
+
+
+@pytest.fixture
+def kept(generator, sentences):
+    """States kept while the sentences were written to their ends: kept[t] has read t words, other words follow."""
+    inputs = inputs_of(sentences.tokens, generator.vocab.bos)
+    other = torch.randint(0, generator.vocab.size, inputs.shape, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        states = [generator.start(len(inputs))]
+        for word in inputs.unbind(1):
+            states.append(generator.step(word, states[-1])[1])
+        wanted = [generator.logits(torch.cat([inputs[:, :t], other[:, t:]], 1)) for t in range(LENGTH)]
+    return states, other, wanted
+
+
+@torch.no_grad()
+def test_a_state_kept_aside_still_stands_for_its_words(generator, kept):
+    states, other, wanted = kept
+    for t in reversed(range(LENGTH)):
+        assert_close(stepped(generator, other[:, t:], states[t]), wanted[t][:, t:])
+
+
+@torch.no_grad()
+def test_rows_of_kept_states_can_be_chosen_repeated_and_joined(generator, kept):
+    """The way of Monte Carlo rollouts: rows in any order, each several times, from states of unequal length."""
+    states, other, wanted = kept
+    rows = torch.randperm(len(other), generator=torch.Generator().manual_seed(5))[:20].repeat_interleave(3)
+    pens = [Pen(other[:, t], states[t], torch.ones(len(other), dtype=torch.bool)) for t in (2, 1)]
+    joined = Pen.join([pen.rows(rows) for pen in pens])
+    logits = stepped(generator, torch.cat([other[rows, 2:4], other[rows, 1:3]]), joined.state)
+    assert_close(logits, torch.cat([wanted[2][rows, 2:4], wanted[1][rows, 1:3]]))
+
+
+@torch.no_grad()
+def test_branches_with_memory_of_their_own_live_side_by_side(generator, kept):
+    states, other, wanted = kept
+    rows = torch.arange(len(other))
+    (one, two), turned = (Pen(other[:, 1], states[1], rows > 0).rows(rows).state for _ in (0, 1)), other.flip(0)
+    for t in range(1, LENGTH):
+        logits, one = generator.step(other[:, t], one)
+        _, two = generator.step(turned[:, t], two)
+        assert_close(logits, wanted[1][:, t])
+
+
+def test_the_transformer_refuses_heads_that_do_not_divide_its_width():
+    with pytest.raises(UserError, match=r"width=10 and heads=4.*that 4 divides, for example 8"):
+        Transformer(Vocab(("a", "b")), LENGTH, width=10, heads=4)

@@ -1,0 +1,113 @@
+"""The house's floors: a room imports only from floors below it, and nothing goes round in circles.
+
+A room is a module or a package directly under textgan_lit. A new one needs its place in FLOORS.
+"""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "textgan_lit"
+
+FLOORS = [  # from the cellar to the roof
+    ["errors", "types", "distributed"],
+    ["noise", "functional"],
+    ["policy", "schedule"],
+    ["generator"],
+    ["discriminator", "reward", "baseline", "program"],
+    ["data", "sampling"],
+    ["game"],
+    ["objective", "credit", "reading", "truth"],
+    ["adversary", "estimator", "metrics"],
+    ["system"],
+    ["callbacks"],
+    ["build"],
+    ["run"],
+    ["play"],
+    ["cli"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+# Lightning, Hydra and W&B at the edges only: the mathematics, the players and the rules of the game know none of them.
+EDGE_LIBRARIES = {"pytorch_lightning", "lightning", "torchmetrics", "hydra", "omegaconf", "wandb"}
+EDGE_ROOMS = {"data", "metrics", "system", "callbacks", "build", "run", "play", "cli"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+
+
+def room_of(module: str) -> str | None:
+    """None for the package itself, which stands on the roof."""
+    return (module.split(".") + [None])[1]
+
+
+def imports(module: str) -> set[str]:
+    """Every module that ``module`` imports, anywhere in it: an import inside a function can be a circle too."""
+    found = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                here = module.split(".") if MODULES[module].name == "__init__.py" else module.split(".")[:-1]
+                origin = ".".join(filter(None, [*here[: len(here) - node.level + 1], origin]))
+            for alias in node.names:  # "from textgan_lit import reading" imports the module textgan_lit.reading
+                inner = f"{origin}.{alias.name}"
+                found.add(inner if inner in MODULES else origin)
+    return found
+
+
+def inside(module: str) -> set[str]:
+    return {name for name in imports(module) if name.split(".")[0] == "textgan_lit"}
+
+
+def test_every_room_has_its_floor():
+    rooms = {room_of(module) for module in MODULES} - {None}
+    assert rooms <= FLOOR.keys(), f"not in FLOORS: {sorted(rooms - FLOOR.keys())}"
+    assert sum(map(len, FLOORS)) == len(FLOOR), "a room is listed twice"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module)])
+def test_a_room_imports_only_from_floors_below(module):
+    room = room_of(module)
+    for imported in inside(module):
+        other = room_of(imported)
+        if other in (None, room):
+            continue
+        assert FLOOR[other] < FLOOR[room], f"{module} imports {imported}, which is not below it"
+
+
+def test_nothing_goes_round_in_circles():
+    # A package's __init__ is left out as a place to arrive at: Python runs it before any module of the package.
+    graph = {module: inside(module) - {module} for module in MODULES if room_of(module)}
+    TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) not in EDGE_ROOMS])
+def test_lightning_hydra_and_wandb_stay_at_the_edges(module):
+    known = {name.split(".")[0] for name in imports(module)} & EDGE_LIBRARIES
+    assert not known, f"{module} knows of {', '.join(sorted(known))}"
+
+
+def test_a_class_is_abstract_or_final():
+    """What inherits from a class of the house is an interface or a finished thing; nothing inherits from the latter."""
+    classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+    def is_final(node: ast.ClassDef) -> bool:
+        return any(ast.unparse(decorator).split(".")[-1] == "final" for decorator in node.decorator_list)
+
+    ours, final = {node.name for node in classes}, {node.name for node in classes if is_final(node)}
+    for node in classes:
+        bases = {ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases}
+        assert not bases & final, f"{node.name} inherits from {bases & final}, which is final"
+        if bases & ours and "ABC" not in bases:
+            assert node.name in final, f"{node.name} is neither abstract nor final"

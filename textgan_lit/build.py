@@ -1,0 +1,182 @@
+"""Configuration → objects: data first, then the vocabulary, then the players.
+
+A part's schema is its constructor's own signature: names, types and bounds are checked against it here, so a
+class of a user's own package is checked just as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+import torch
+from annotated_types import Ge, Gt
+from hydra.utils import get_class
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from textgan_lit.credit import Credit
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.errors import UserError
+from textgan_lit.launch import JobDDP
+from textgan_lit.program import Fixed
+from textgan_lit.system import Move, TextGAN
+
+PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
+
+
+def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
+    """The object that ``config`` names by ``_target_``.
+
+    ``context`` offers what only the program knows (vocab, oracle, …): a constructor takes what it has a name for.
+    Nested parts are built first. Errors name the key, its value and what was wanted.
+    """
+    cls, given = _class(config, where), {key: value for key, value in config.items() if key != "_target_"}
+    accepted = inspect.signature(cls).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    for key in given:
+        if key not in accepted and not open_ended:
+            raise UserError(f"{where}.{key}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
+    hints = _hints(cls)
+    values = {key: context[key] for key in accepted if key in context}
+    for key, value in given.items():
+        values[key] = _value(value, hints.get(key, Any), f"{where}.{key}", context)
+    missing = [
+        name
+        for name, parameter in accepted.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in values
+    ]
+    if missing:
+        raise UserError(f"{where}: {cls.__name__} also needs {', '.join(missing)}. Give {where}.{missing[0]}=…")
+    return cls(**values)
+
+
+def _class(config: Mapping[str, Any], where: str) -> type:
+    if "_target_" not in config:
+        raise UserError(f"{where} names no class. Give it a _target_, for example one from conf/.")
+    try:
+        return get_class(config["_target_"])
+    except Exception as error:
+        raise UserError(f"{where}._target_={config['_target_']}: no such class ({error}).") from error
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls.__init__, include_extras=True)
+    except NameError:  # a library's own class, whose annotations only a type checker can read
+        return {}
+
+
+def _value(value: Any, hint: Any, where: str, context: Mapping[str, Any]) -> Any:
+    if isinstance(value, Mapping) and "_target_" in value:
+        return part(value, where, **context)
+    return _setting(value, hint, where)
+
+
+def _setting(value: Any, hint: Any, where: str) -> Any:
+    """``value`` as ``hint`` wants it, or an error that names both."""
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise UserError(f"{where}={value}: wanted {problem}.") from None
+    except PydanticSchemaGenerationError:
+        return value
+
+
+def _nearest(key: str, names: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else f"; it takes {', '.join(names)}"
+
+
+def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
+    """The data module, told how many sentences the widest move takes a turn."""
+    settings = {key: value for key, value in config["data"].items() if key != "weights"}  # short for oracle.weights
+    module = part(settings, "data")
+    moves = config["model"]["moves"]
+    widest = max(_setting(moves[name]["batch"], Annotated[int, Ge(1)], f"model.moves.{name}.batch") for name in moves)
+    module.with_batch(widest)
+    return module
+
+
+def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
+    """The game on ``module``'s sentences."""
+    model = config["model"]
+    oracle = getattr(module, "oracle", None)
+    known = {"vocab": module.vocab, "max_length": module.max_length, "oracle": oracle}
+    make = functools.partial(_optional, model, known)
+    generator, discriminator, policy = make("generator"), make("discriminator"), make("policy")
+    rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
+    _check_fit(rules["credit"], discriminator, model)
+    objectives = {
+        "likelihood": make("objective"),
+        "discriminator": make("adversary") if discriminator is not None else None,
+        "generator": make("estimator", **rules) if discriminator is not None else None,
+    }
+    players = {"generator": generator, "discriminator": discriminator}
+    moves = {
+        name: _move(model, name, objective)
+        for name, objective in objectives.items()
+        if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
+    }
+    program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves))
+    if rules["reward"] is not None and rules["reward"].null:
+        program.rule = Fixed()  # nothing may withhold a control's generator turns
+    size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
+    return TextGAN(generator, discriminator, moves, program, policy, config["seed"], size, settings=dict(config))
+
+
+def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
+    """Likelihood turns between validations: one pass over the training sentences, or 100 where they never end."""
+    size = module.sizes["train"]
+    return max(1, size // moves["likelihood"].batch) if size and "likelihood" in moves else 100
+
+
+def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more: Any) -> Any:
+    config = model.get(name)
+    return None if config is None else part(config, f"model.{name}", **known, **more)
+
+
+def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
+    config, where = model["moves"][name], f"model.moves.{name}"
+
+
+    def optimizer(parameters: Any) -> torch.optim.Optimizer:
+        return part(config["optimizer"], f"{where}.optimizer", params=parameters)
+
+    optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
+    clip = _setting(config["clip"], Annotated[float, Gt(0)] | None, f"{where}.clip")
+    return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
+
+
+def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
+    if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
+        return
+    fitting = {"word": "model/credit=terminal or model/credit=reward_to_go", "sentence": "model/credit=terminal or model/credit=monte_carlo"}
+    players = {"word": "model/discriminator=recurrent", "sentence": "model/discriminator=conv or transformer"}
+    raise UserError(
+        f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
+        f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
+        f"Use {fitting[discriminator.scores]}, or {players[credit.needs]}."
+    )
+
+
+def trainer(config: Mapping[str, Any]) -> pl.Trainer:
+    """Lightning's Trainer with the run's callbacks and loggers."""
+    callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]
+    loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
+    settings = dict(config["trainer"])
+    if (settings["devices"], settings["num_nodes"]) != (1, 1):
+        settings.setdefault("strategy", JobDDP())
+    try:
+        return pl.Trainer(**settings, callbacks=callbacks, logger=loggers or False)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys.") from error

@@ -1,0 +1,1 @@
+"""What watches a run: evaluation, logs, samples, checkpoints, progress. None of them touches training."""

@@ -1,0 +1,131 @@
+"""The closing table: what the game was worth, judged on sentences that nothing else has seen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from rich import get_console
+from rich.table import Table
+
+from textgan_lit.callbacks.samples import Samples
+from textgan_lit.callbacks.truth import evidence
+from textgan_lit.distributed import own_rows, rank
+from textgan_lit.generator.base import Generator
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.truth import Evidence, Truth, measure
+from textgan_lit.types import TextBatch
+
+COLUMNS = {
+    "true JSD": ("truth/jsd", "truth/jsd_se"),
+    "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
+    "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
+    "NLL_test": ("truth/nll_test",),
+    "NLL_oracle": ("truth/nll_oracle",),
+    "H(G)": ("truth/entropy_g",),
+}
+
+
+@final
+class Closing(pl.Callback):
+    """Before and after: the warm-up's generator, the same at its best temperature, and the game's.
+
+    The temperature is chosen by true JSD on the validation sentences and judged on the test sentences, like the rest.
+    """
+
+    def __init__(self, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
+        self.temperatures = tuple(temperatures)
+        self.rivals: dict[str, tuple[Generator, Categorical]] = {}
+        self.truths: dict[str, Truth] = {}
+
+    def on_test_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        oracle = getattr(trainer.datamodule, "oracle", None)
+        self.rivals = {}
+        if oracle is not None and system.warm is not None:
+            warm = copy.deepcopy(system.generator)
+            warm.load_state_dict(system.warm)
+            best = Categorical(self._best_temperature(trainer, system, warm))
+            self.rivals = {"likelihood": (warm, Categorical())}
+            self.rivals[f"likelihood, T = {best.temperature:g}"] = (warm, best)
+        self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
+
+    def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, warm: Generator) -> float:
+        oracle = trainer.datamodule.oracle.to(system.device)
+        real = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
+        noise = system.game("temperature").noise.uniform(*real.tokens.shape)
+        jsd = {
+            temperature: float(measure(oracle, warm, Categorical(temperature), None, real, noise).compute()["truth/jsd"])
+            for temperature in self.temperatures
+        }
+        return min(jsd, key=jsd.__getitem__)
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        oracle = getattr(trainer.datamodule, "oracle", None)
+        for name, (generator, policy) in self.rivals.items():
+            noise = system.game("test", batch_idx).noise.uniform(*outputs.real.tokens.shape)
+            fake = sample(generator, noise, policy).batch
+            self.truths[name].update(
+                *(
+                    Evidence(
+                        sentences,
+                        oracle.predict(sentences, Categorical()),
+                        generator.predict(sentences, policy),
+                        None,
+                        oracle.validity(sentences),
+                    )
+                    for sentences in (outputs.real, fake)
+                )
+            )
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        rows = {name: truth.compute() for name, truth in self.truths.items()}
+        if system.clock.turns["generator"] or not rows:
+            game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
+            rows[f"after {system.clock.turns['generator']:,} generator turns"] = game
+        if rank() == 0:
+            show(rows, trainer, system)
+
+
+def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: TextGAN) -> None:
+    """Prints the closing table, the self-check and ten samples."""
+    console = get_console()
+    valid = sorted({key for row in rows.values() for key in row if key.startswith("truth/valid_")})
+    table = Table(title="The test sentences' verdict (nats; KL and JSD a sentence, NLL and H a word)", title_justify="left")
+    table.add_column("generator")
+    columns = COLUMNS | {key.removeprefix("truth/").replace("_", " "): (key,) for key in valid}
+    for title in columns:
+        table.add_column(title, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *(_cell(row, keys) for keys in columns.values()))
+    console.print(table)
+    last = list(rows.values())[-1]
+    if "bound/value" in last and "truth/jsd" in last:
+        _self_check(last)
+    if system.program.ended:
+        console.print(system.program.ended, highlight=False)
+    for callback in trainer.callbacks:
+        if isinstance(callback, Samples):
+            console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False)
+
+
+def _cell(row: dict[str, torch.Tensor], keys: tuple[str, ...]) -> str:
+    if keys[0] not in row:
+        return "–"
+    return " ± ".join(f"{float(row[key]):.4f}" for key in keys if key in row)
+
+
+def _self_check(row: dict[str, torch.Tensor]) -> None:
+    truth, bound = float(row["truth/jsd"]), float(row["bound/value"])
+    margin = 2 * (float(row["truth/jsd_se"]) ** 2 + float(row["bound/se"]) ** 2) ** 0.5
+    holds = bound <= truth + margin
+    said = f"D says JSD ≥ {bound:.4f} ± {float(row['bound/se']):.4f}; the truth is {truth:.4f}"
+    style = "green" if holds else "bold red"
+    verdict = "holds" if holds else "FAILS: the bound lies above the truth by more than 2 SE; please report this run"
+    get_console().print(f"Self-check, bound ≤ truth + 2 SE: {verdict} ({said}).", style=style, highlight=False)

@@ -1,0 +1,57 @@
+"""A progress bar for each phase, with turns and throughput. Silent where nobody watches a terminal."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import pytorch_lightning as pl
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from textgan_lit.system import TextGAN
+
+LABELS = {"warm_up": "likelihood warm-up", "discriminator_warm_up": "discriminator warm-up", "duel": "duel"}
+
+
+@final
+class Bar(pl.Callback):
+    """One bar a phase: done / total turns of the move that the phase counts, and turns of any move a second."""
+
+    def __init__(self) -> None:
+        self.bar: Progress | None = None
+        self.task: Any = None
+        self.phase: str | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        if trainer.is_global_zero and get_console().is_terminal:
+            columns = [TextColumn("{task.description:>22}"), BarColumn(), MofNCompleteColumn()]
+            columns += [TextColumn("{task.fields[rate]:>7.0f} turns/s"), TimeElapsedColumn()]
+            self.bar = Progress(*columns)
+            self.bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
+        phase = system.program.phase(system.clock)
+        if self.bar is None or phase is None:
+            return
+        if phase.name != self.phase:
+            self._finish()
+            self.phase = phase.name
+            self.task = self.bar.add_task(LABELS[phase.name], total=phase.total, rate=0.0)
+            self.first = system.clock.total
+        elapsed = self.bar.tasks[-1].elapsed or 1e-9
+        self.bar.update(self.task, completed=phase.done, rate=(system.clock.total - self.first) / elapsed)
+
+    def _finish(self) -> None:
+        if self.task is not None:  # a warm-up may end before its cap: what it did is all there was
+            done = self.bar.tasks[-1].completed
+            self.bar.update(self.task, total=done)
+            self.bar.stop_task(self.task)
+
+    def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        if self.bar is not None:
+            self._finish()
+            self.bar.stop()
+            self.bar = None
+
+    def on_exception(self, trainer: pl.Trainer, system: TextGAN, exception: BaseException) -> None:
+        self.on_train_end(trainer, system)

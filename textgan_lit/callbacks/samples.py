@@ -1,0 +1,49 @@
+"""Sentences to look at: the same noise at every evaluation, so that one follows the same sentence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, final
+
+import pytorch_lightning as pl
+from annotated_types import Ge
+from pytorch_lightning.loggers import WandbLogger
+
+from textgan_lit.distributed import rank
+from textgan_lit.system import Evaluation, TextGAN
+
+COLUMNS = ["turn", "sentence", "text", "log G", "D says real"]
+
+
+@final
+class Samples(pl.Callback):
+    """The first ``count`` samples of each evaluation: a growing W&B table, and ``latest`` for the closing report."""
+
+    def __init__(self, count: Annotated[int, Ge(1)] = 10):
+        self.count = count
+        self.latest: list[str] = []
+        self.table: Any = None
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        if batch_idx > 0 or rank() > 0:
+            return
+        tokens = outputs.fake.tokens[: self.count]
+        self.latest = [system.generator.vocab.text(row) for row in tokens.tolist()]
+        logp = outputs.fake.logp[: self.count].sum(1).tolist()
+        real = [None] * len(logp)
+        if system.discriminator is not None:
+            verdict = system.game("evidence").verdict(outputs.fake.batch.first(self.count))
+            real = verdict.sigmoid().tolist()
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                self._log(logger, system.clock.total, logp, real)
+
+    def _log(self, logger: WandbLogger, turn: int, logp: list[float], real: list[float | None]) -> None:
+        import wandb
+
+        if self.table is None:
+            self.table = wandb.Table(columns=COLUMNS, log_mode="INCREMENTAL")
+        for number, row in enumerate(zip(self.latest, logp, real, strict=True)):
+            self.table.add_data(turn, number, *row)
+        logger.experiment.log({"samples/table": self.table})

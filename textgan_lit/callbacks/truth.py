@@ -1,0 +1,102 @@
+"""The truth panel: exact quantities where P is known, D's claims beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, final
+
+import pytorch_lightning as pl
+from rich import get_console
+
+from textgan_lit.distributed import rank
+from textgan_lit.policy import Categorical
+from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.truth import Evidence, Truth
+from textgan_lit.types import TextBatch
+
+HEADER = (
+    f"{'generator turn':>14} │ {'true JSD ± SE':>14} │ {'D says at least':>15} │ {'D / Bayes acc.':>14} │ "
+    f"{'NLL_oracle = H(G) + KL(G‖P)':>28} │ {'NLL_test = H(P) + KL(P‖G)':>28}"
+)
+
+
+@final
+class TruthPanel(pl.Callback):
+    """Measures every evaluation: rows to the loggers and the console, curves to ``evaluations.jsonl`` in ``folder``.
+
+    True quantities need an oracle (``datamodule.oracle``); on other data only what can be known is logged.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+        self.truth: Truth | None = None
+        self.headed = False
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        self.truth = Truth(system.generator.max_length).to(system.device)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, *_: Any) -> None:
+        self.truth.update(*(evidence(trainer, system, batch) for batch in (outputs.real, outputs.fake.batch)))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        row = self.truth.compute()
+        curves = self.truth.curves()
+        for key, value in row.items():
+            system.log(key, value.float(), logger=False)
+        system.record(row)
+        if rank() == 0:
+            numbers = {key: float(value) for key, value in row.items()} | system.axes()
+            record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
+            with (self.folder / "evaluations.jsonl").open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            self._show(numbers)
+
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_batch_end = on_validation_batch_end
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        for key, value in self.truth.compute().items():
+            system.log(f"test/{key}", value.float(), logger=False)
+
+    def _show(self, row: dict[str, float]) -> None:
+        if not self.headed:
+            get_console().print(HEADER, markup=False, highlight=False, soft_wrap=True)
+            self.headed = True
+        get_console().print(line(row), markup=False, highlight=False, soft_wrap=True)
+
+
+def evidence(trainer: pl.Trainer, system: TextGAN, batch: TextBatch) -> Evidence:
+    """One set of sentences as the generator, the discriminator and the oracle, where there is one, see it."""
+    game, oracle = system.game("evidence"), getattr(trainer.datamodule, "oracle", None)
+    if oracle is not None:
+        oracle = oracle.to(system.device)
+    return Evidence(
+        batch=batch,
+        p_logits=oracle.predict(batch, Categorical()) if oracle is not None else None,
+        g_logits=game.generator.predict(batch, game.policy),
+        score=game.verdict(batch).float() if system.discriminator is not None else None,
+        valid=oracle.validity(batch) if oracle is not None else {},
+    )
+
+
+def line(row: dict[str, float]) -> str:
+    """An evaluation as one line of the table under HEADER; "–" for what was not measured."""
+
+    def number(key: str, form: str = ".4f") -> str:
+        return format(row[key], form) if key in row else "–"
+
+    jsd = f"{number('truth/jsd')} ± {number('truth/jsd_se')}"
+    accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
+    oracle = " ".join(
+        f"{number(f'truth/{key}', '.3f')} {sign}"
+        for key, sign in (("nll_oracle", "="), ("entropy_g", "+"), ("kl_gp_word", ""))
+    )
+    test = " ".join(
+        f"{number(f'truth/{key}', '.3f')} {sign}"
+        for key, sign in (("nll_test", "="), ("entropy_p", "+"), ("kl_pg_word", ""))
+    )
+    turn = format(int(row["turns/generator"]), ",") if "turns/generator" in row else "–"
+    return (
+        f"{turn:>14} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14} │ {oracle.strip():>28} │ {test.strip():>28}"
+    )

@@ -1,0 +1,61 @@
+"""The training log: what the moves say of themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, final
+
+import pytorch_lightning as pl
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from textgan_lit.distributed import mean
+from textgan_lit.system import TextGAN
+
+
+@final
+class Turns(pl.Callback):
+    """Writes the mean of each move's numbers every ``every`` turns *of that move*, so that no move hides behind another.
+
+    Readings are written when they are taken, as ``bound/…`` and ``game/…``.
+    """
+
+    def __init__(self, every: Annotated[int, Ge(1)] = 10):
+        self.every = every
+        self.kept: dict[str, list[dict[str, Tensor]]] = {}
+        self.read_at: int | None = None
+
+    def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Any, *_: Any) -> None:
+        move = outputs["move"]
+        kept = self.kept.setdefault(move, [])
+        kept.append(outputs["logs"])
+        first_or_due = system.clock.turns[move] == 1 or len(kept) >= self.every
+        if first_or_due or system.upcoming is None:
+            self._write(system, move)
+        self._write_reading(system)
+
+    def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        for move in list(self.kept):
+            self._write(system, move)
+
+    def _write(self, system: TextGAN, move: str) -> None:
+        kept = self.kept.pop(move)
+        names = list(kept[0])
+        values = mean(torch.stack([torch.stack([logs[name].float() for name in names]) for logs in kept]).mean(0))
+        system.record({f"{move}/{name}": value for name, value in zip(names, values.tolist(), strict=True)})
+
+    def _write_reading(self, system: TextGAN) -> None:
+        reading = system.reading
+        if reading is None or sum(reading.turns.values()) == self.read_at:
+            return
+        self.read_at = sum(reading.turns.values())
+        row = {
+            "game/bound": reading.bound,
+            "game/bound_se": reading.bound_se,
+            "game/bound_raw": reading.raw_bound,
+            "game/accuracy": reading.accuracy,
+            "game/lead": system.program.lead,
+        }
+        if system.staleness is not None:
+            row["game/staleness"] = system.staleness
+        system.record(row)

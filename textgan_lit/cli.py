@@ -1,0 +1,117 @@
+"""The command line: Hydra composes, :mod:`textgan_lit.play` plays, errors are said in one line.
+
+Free of torch until a run really starts, so that ``--help`` and ``--cfg job`` answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from textgan_lit.errors import UserError
+
+PACKAGED = Path(__file__).parent / "conf"  # in an installed wheel
+CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"  # in a checkout
+EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
+FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def job(config: DictConfig) -> float | None:
+    """One run; under --multirun, one of many."""
+    from textgan_lit.play import play
+
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return play(plain, HydraConfig.get().runtime.output_dir)
+    except EXPECTED as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN or FULL_ERROR:
+            raise
+        sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
+
+
+def main() -> None:
+    """What ``train.py`` and ``textgan-train`` call."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its errors to us instead of printing its own
+    try:
+        job()
+    except EXPECTED as error:
+        if FULL_ERROR:
+            raise
+        sys.exit(f"textgan_lit: {explain(error)}")
+
+
+def explain(error: Exception) -> str:
+    """One line: what was given, what was wanted, the way out."""
+    if isinstance(error, UserError):
+        return str(error)
+    text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    unknown = re.search(r"[Kk]ey '([^']+)' is not in struct\s+full_key: (\S+)", text)
+    if unknown:
+        return _unknown_key(unknown[2])
+    option = re.search(r"Could not find '([^']+)'", text) or re.search(r"Could not load '([^']+)'", text)
+    if option:
+        return _unknown_option(option[1])
+    group = re.search(r"Could not override '([^']+)'", text)
+    if group:
+        return _unknown_group(group[1])
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{missing[1]} has no default: give {missing[1]}=…"
+    return " ".join(text.split())
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or sorted(names)[:12]
+    return ", ".join(close) if close else "nothing"
+
+
+def _unknown_key(key: str) -> str:
+    """A key that no configuration has: looks it up beside its siblings in the configuration without it."""
+    from hydra import compose, initialize_config_dir
+
+    overrides = [word for word in sys.argv[1:] if "=" in word and not word.lstrip("+~").startswith((key, "hydra"))]
+    parent, _, last = key.rpartition(".")
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", overrides)
+        node = OmegaConf.select(config, parent) if parent else config
+        names = [f"{parent}.{name}" if parent else str(name) for name in node]
+    except Exception:
+        names = []
+    return f"{key}: there is no such key. Nearest: {_nearest(key, names)}. (`--cfg job` prints them all.)"
+
+
+def _options(group: str) -> list[str]:
+    folder = CONF / group
+    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+
+
+def _groups() -> list[str]:
+    return sorted(str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml") if path.parent != CONF)
+
+
+def _unknown_option(name: str) -> str:
+    group, _, option = name.rpartition("/")
+    options = _options(group)
+    if not options:
+        return _unknown_group(group or name)
+    return f"{group}={option}: there is no such option. Nearest: {_nearest(option, options)}."
+
+
+def _unknown_group(name: str) -> str:
+    return f"{name}: there is no such group. Nearest: {_nearest(name, sorted(set(_groups())))}."
+
+
+if __name__ == "__main__":
+    main()

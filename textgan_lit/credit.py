@@ -1,0 +1,110 @@
+"""How a sentence's reward becomes a value for every word of it (the policy-gradient section of the note)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Literal, final
+
+import torch
+from annotated_types import Ge, Interval
+from jaxtyping import Float
+from torch import Tensor
+
+from textgan_lit.functional.policy_gradient import reward_to_go
+from textgan_lit.game import Game
+from textgan_lit.reward import Reward
+from textgan_lit.sampling import Pen, begin, follow, write
+from textgan_lit.types import Rollout, TextBatch
+
+
+class Credit(ABC):
+    """reward, game, rollout → value Float[B T]: what the word at t is thought to have earned; 0 on padding."""
+
+    needs: ClassVar[Literal["sentence", "word", "any"]] = "any"  # the kind of scores it can use
+
+    @abstractmethod
+    def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]: ...
+
+
+@final
+class Terminal(Credit):
+    """The sentence's reward at each of its words: plain REINFORCE (Williams 1992)."""
+
+    def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
+        return reward(game.verdict(rollout.batch)).unsqueeze(1) * rollout.mask
+
+
+@final
+class RewardToGo(Credit):
+    """Discounted sum of the prefixes' rewards still to come (ScratchGAN, arXiv:1905.09922, section 3.1)."""
+
+    needs = "word"
+
+    def __init__(self, gamma: Annotated[float, Interval(ge=0, le=1)] = 0.23):
+        self.gamma = gamma
+
+    def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
+        return reward_to_go(reward(game.score(rollout.tokens, rollout.mask)), rollout.mask, self.gamma)
+
+
+@final
+class MonteCarlo(Credit):
+    """The mean reward of ``rollouts`` continuations after each word (SeqGAN, arXiv:1609.05473, eq. 4).
+
+    The last word's value is the sentence's own reward. The continuations of all positions advance together
+    from the states that the sentence itself passed through. ``max_rows`` bounds how many continuations are
+    held at once, rounded up to whole sentences.
+    """
+
+    needs = "sentence"
+
+    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 50_000):
+        self.rollouts, self.max_rows = rollouts, max_rows
+
+    def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
+        n, length = rollout.tokens.shape
+        own = reward(game.verdict(rollout.batch)).unsqueeze(1)
+        if length == 1:
+            return own * rollout.mask
+        noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
+        at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
+        later = [
+            self._values(reward, game, tokens, uniform)
+            for tokens, uniform in zip(rollout.tokens.split(at_once), noise.split(at_once), strict=True)
+        ]
+        return torch.cat([torch.cat(later), own], 1) * rollout.mask
+
+    def _values(self, reward: Reward, game: Game, tokens: Tensor, noise: Tensor) -> Float[Tensor, "B T-1"]:
+        n, length = tokens.shape
+        written = continuations(game, tokens, noise).flatten(0, 2)
+        rewards = [reward(game.verdict(TextBatch(part, part != game.vocab.pad))) for part in written.split(1024)]
+        return torch.cat(rewards).view(length - 1, n, self.rollouts).mean(2).t()
+
+
+def continuations(game: Game, tokens: Tensor, noise: Tensor) -> Tensor:
+    """Every prefix of every sentence, finished N times.
+
+    tokens Int[B T]; noise Float[B T(T-1)/2 N], a uniform for every word still to be written.
+    Returns Int[T-1 B N T]: entry [t-1, b, n] keeps the first t words of sentence b.
+    """
+    n, length = tokens.shape
+    copies = noise.shape[-1]
+    written = tokens.expand(length - 1, copies, n, length).transpose(1, 2).clone()
+    columns = iter(noise.unbind(1))
+    crowd: list[Pen] = []
+    for t, pen in enumerate(_passed(game, tokens), start=1):
+        fresh = pen.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
+        uniform = torch.stack([next(columns) for _ in range(t)])
+        word, _, pen = write(game.generator, Pen.join([*crowd, fresh]), game.policy, uniform.flatten())
+        written[:t, :, :, t] = word.view(t, n, copies)
+        crowd = [pen]
+    return written
+
+
+def _passed(game: Game, tokens: Tensor) -> list[Pen]:
+    """Where the pen stood after each word but the last."""
+    pen, pens = begin(game.generator, len(tokens)), []
+    for word in tokens[:, :-1].unbind(1):
+        pen = follow(game.generator, pen, word)
+        pens.append(pen)
+    return pens

@@ -1,0 +1,141 @@
+"""An oracle's sentences as training, validation and test data."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Literal, final
+
+import pytorch_lightning as pl
+import torch
+from annotated_types import Ge
+
+from textgan_lit import distributed
+from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.data.oracle_seqgan import OracleSeqGAN
+from textgan_lit.errors import UserError
+from textgan_lit.noise import stream
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.types import TextBatch
+
+Split = Literal["train", "valid", "test"]
+CHUNK = 5_000_000  # logits held at once while a split is written
+
+
+@final
+class OracleData(pl.LightningDataModule):
+    """Three independent draws from an oracle. Sizes and batches count sentences over all processes together.
+
+    ::
+
+        oracle, vocab, max_length          the world
+        batch                              global batch of the training loader, set by with_batch before fitting
+        sentences("train"|"valid"|"test")  a whole split, in order, on the CPU
+        train_dataloader()                 endless; resumes exactly
+        val_dataloader(), test_dataloader()  the split in order, each rank its share
+
+    ``train: null`` means that no sentence is seen twice: the n-th batch is written when it is asked for. Splits are
+    written when first used, by a copy of the oracle that stays on the CPU, so they are the same on every machine.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        train: Annotated[int, Ge(1)] | None = 27_000,
+        valid: Annotated[int, Ge(1)] = 3_000,
+        test: Annotated[int, Ge(1)] = 20_000,
+        seed: int = 0,
+        evaluation_batch: Annotated[int, Ge(1)] = 1_000,
+        workers: Annotated[int, Ge(0)] = 0,
+    ):
+        super().__init__()
+        self.oracle, self.vocab, self.max_length = oracle, oracle.vocab, oracle.max_length
+        self.sizes: dict[Split, int | None] = {"train": train, "valid": valid, "test": test}
+        self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers
+        self.batch: int | None = None
+        self._writer = copy.deepcopy(oracle).cpu()
+        self._written: dict[Split, TextBatch] = {}
+
+    def with_batch(self, batch: int) -> OracleData:
+        """Sets the global batch of the training loader."""
+        self.batch = batch
+        size = self.sizes["train"]
+        if size is not None and batch > size:
+            raise UserError(
+                f"A batch of {batch:,} sentences does not fit into data.train={size}. Use a batch of at most {size:,}, "
+                "more training sentences, or data.train=null (endless fresh ones)."
+            )
+        return self
+
+    def setup(self, stage: str | None = None) -> None:
+        """Writes the splits that ``stage`` reads; again, nothing."""
+        splits = {"fit": ("train", "valid"), "validate": ("valid",), "test": ("test",)}.get(stage, tuple(self.sizes))
+        for split in splits:
+            if self.sizes[split] is not None:
+                self.sentences(split)
+
+    def sentences(self, split: Split) -> TextBatch:
+        """All sentences of a split, in order, on the CPU."""
+        size = self.sizes[split]
+        if size is None:
+            raise UserError(
+                "data.train=null writes training sentences as they are needed, so there is no training set to look "
+                "at. Give data.train a number of sentences, such as 27000."
+            )
+        if split not in self._written:
+            self._written[split] = self._write(size, split)
+        return self._written[split]
+
+    def train_dataloader(self) -> Endless:
+        if self.batch is None:
+            raise RuntimeError("OracleData.with_batch(n) comes before train_dataloader()")
+        share = self.with_batch(self.batch)._share(batch=self.batch)
+        name = ("data", self.seed, "train")
+        if self.sizes["train"] is None:
+            return Endless(Fresh(self._writer, self.batch, share, *name), _one, self.workers)
+        train = self.sentences("train")
+        order = Shuffled(len(train.tokens), self.batch, share, *name, "order")
+        return Endless(Sentences(train), order, self.workers)
+
+    def val_dataloader(self) -> InOrder:
+        return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())
+
+    def test_dataloader(self) -> InOrder:
+        return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
+
+    def _share(self, **batch: int) -> slice:
+        """This process's rows of every global batch, each of which all processes must be able to share equally."""
+        processes = distributed.world()
+        evaluation = {name: self.sizes[name] for name in ("valid", "test")}
+        for name, rows in {**batch, **evaluation, "evaluation_batch": self.evaluation_batch}.items():
+            if rows % processes:
+                raise UserError(
+                    f"{processes} processes cannot share {name}={rows} sentences equally. Use a multiple of "
+                    f"{processes}, such as {rows - rows % processes + processes}, or another trainer.devices."
+                )
+        return slice(distributed.rank(), None, processes)
+
+    def _write(self, size: int, split: Split) -> TextBatch:
+        noise = torch.rand(size, self.max_length, generator=stream("data", self.seed, split))
+        chunks = noise.split(max(1, CHUNK // self.vocab.size))
+        parts = [sample(self._writer, chunk, Categorical()).batch for chunk in chunks]
+        return TextBatch(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+
+
+def _one(number: int) -> list[int]:
+    return [number]
+
+
+def seqgan_data(
+    weights: str,
+    length: Annotated[int, Ge(1)] = 20,
+    train: Annotated[int, Ge(1)] | None = 10_000,
+    valid: Annotated[int, Ge(1)] = 3_000,
+    test: Annotated[int, Ge(1)] = 10_000,
+    seed: int = 0,
+    evaluation_batch: Annotated[int, Ge(1)] = 1_000,
+    workers: Annotated[int, Ge(0)] = 0,
+) -> OracleData:
+    """:class:`OracleData` of SeqGAN's published oracle, whose weights are named by path: ``data.weights=PATH``."""
+    return OracleData(OracleSeqGAN(weights, length), train, valid, test, seed, evaluation_batch, workers)

@@ -1,0 +1,120 @@
+"""Batch number → sentences.
+
+The training loader never ends, and its n-th batch is a pure function of (seed, n, rank, world): a resumed run
+goes on with the very next batch, whatever was prefetched when it stopped. Rank r of W takes rows r, r + W, … of
+each global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, final
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.noise import stream
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.types import TextBatch
+
+ENDLESS = 10**9  # batches; a loader with a length is not prefetched by Lightning, and this epoch never ends
+
+
+@final
+class Sentences(Dataset):
+    """Sentences in memory, fetched a batch at a time."""
+
+    def __init__(self, sentences: TextBatch):
+        self.sentences = sentences
+
+    def __len__(self) -> int:
+        return len(self.sentences.tokens)
+
+    def __getitems__(self, rows: list[int]) -> TextBatch:
+        index = torch.as_tensor(rows, dtype=torch.long)
+        return TextBatch(self.sentences.tokens[index], self.sentences.mask[index])
+
+
+@final
+class Fresh(Dataset):
+    """Sentences that are written when they are asked for: item n is this rank's share of the n-th global batch."""
+
+    def __init__(self, oracle: Oracle, batch: int, share: slice, *name: int | str):
+        self.oracle, self.batch, self.share, self.name = oracle, batch, share, name
+
+    def __getitems__(self, numbers: list[int]) -> TextBatch:
+        (number,) = numbers
+        noise = torch.rand(self.batch, self.oracle.max_length, generator=stream(*self.name, number))
+        return sample(self.oracle, noise[self.share], Categorical()).batch
+
+
+@final
+class Shuffled:
+    """Batch number → this rank's rows: every epoch a new permutation, its last rows too few for a batch left out."""
+
+    def __init__(self, sentences: int, batch: int, share: slice, *name: int | str):
+        self.sentences, self.batch, self.share, self.name = sentences, batch, share, name
+        self.epoch, self.order = -1, torch.empty(0, dtype=torch.long)
+
+    def __call__(self, number: int) -> list[int]:
+        epoch, turn = divmod(number, self.sentences // self.batch)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, torch.randperm(self.sentences, generator=stream(*self.name, epoch))
+        return self.order[turn * self.batch : (turn + 1) * self.batch][self.share].tolist()
+
+
+@final
+class Endless:
+    """The training loader: batch after batch from ``position`` on.
+
+    Not a DataLoader itself, so that Lightning leaves it as it is; ``state_dict`` is what Lightning saves and gives
+    back on a resume in mid-epoch. ``position`` counts the batches handed out, not those that workers have prefetched.
+    """
+
+    def __init__(self, dataset: Dataset, plan: Callable[[int], list[int]], workers: int = 0):
+        self.dataset, self.plan, self.workers = dataset, plan, workers
+        self.position = 0
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __iter__(self) -> Iterator[TextBatch]:
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=map(self.plan, count(self.position)),
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else seeding the workers would draw from torch's global stream
+        )
+        for batch in loader:
+            self.position += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = state["position"]
+
+
+@final
+class InOrder:
+    """The evaluation loader: this rank's share of each global batch, in the order of the split."""
+
+    def __init__(self, sentences: TextBatch, batch: int, share: slice):
+        self.dataset, self.batch, self.share = Sentences(sentences), batch, share
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch)
+
+    def __iter__(self) -> Iterator[TextBatch]:
+        rows = range(len(self.dataset))
+        for first in range(0, len(rows), self.batch):
+            yield self.dataset.__getitems__(list(rows[first : first + self.batch][self.share]))
+
+
+def _as_it_is(batch: TextBatch) -> TextBatch:
+    return batch

@@ -1,0 +1,107 @@
+"""A world of several languages, whose price for speaking only one is known.
+
+The measured demo's world: a generator too small to remember which language it speaks blends them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, final
+
+import torch
+from annotated_types import Ge, Interval
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.errors import UserError
+from textgan_lit.generator.base import State
+from textgan_lit.noise import stream
+from textgan_lit.types import TextBatch, Vocab
+
+LARGEST_TABLE = 10**8
+
+
+@final
+class Mixture(Oracle):
+    """An even mixture of sparse random Markov chains, the "languages", over the same words.
+
+    A sentence is written in one language. In it each word has ``successors`` possible next words, with weights
+    drawn from U(0, 1) + 0.3; ``smoothing`` is the share of probability spread evenly over all words. The first
+    word's distribution is common to all languages. ``difference`` is the share of words whose successors differ
+    from language 0's: 1 makes the languages independent, 0 makes them one.
+
+    Conditionals are exact: Σ_k p(k | x<t) P_k(x_t | x_{t-1}), the state carrying the log-weight of each language.
+    """
+
+    def __init__(
+        self,
+        words: Annotated[int, Ge(2)] = 20,
+        length: Annotated[int, Ge(1)] = 8,
+        languages: Annotated[int, Ge(1)] = 2,
+        successors: Annotated[int, Ge(1)] = 4,
+        difference: Annotated[float, Interval(ge=0, le=1)] = 1.0,
+        smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.01,
+        seed: int = 1,
+    ):
+        if successors > words:
+            raise UserError(
+                f"data=mixture has successors={successors} for each of words={words}: a word cannot have more "
+                f"successors than there are words. Give at most data.oracle.successors={words}."
+            )
+        if languages * words**2 > LARGEST_TABLE:
+            raise UserError(
+                f"data=mixture with languages={languages} and words={words} needs a table of {languages * words**2:,} "
+                f"numbers; at most {LARGEST_TABLE:,} are allowed. Use fewer words, or data=oracle_lstm."
+            )
+        super().__init__(Vocab(tuple(f"w{word}" for word in range(words))), length)
+        chains = _chains(words, languages, successors, difference, seed)
+        smooth = ((1 - smoothing) * chains + smoothing / words).log()
+        # rows: the word before (bos last); columns: the word (bos last, which tells nothing of the language)
+        self.register_buffer("table", pad(smooth, (0, 1)))
+        self.register_buffer("successor", chains[:, :words] > 0)
+
+    def start(self, n: int) -> State:
+        belief = self.table.new_zeros(n, len(self.table))
+        return belief, torch.full((n,), self.vocab.bos, device=belief.device)
+
+    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+        belief, before = state
+        belief = belief + self.table[:, before, prev].T
+        return self._blend(belief, prev), (belief, prev)
+
+    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        news = self.table[:, inputs[:, :-1], inputs[:, 1:]].movedim(0, -1)
+        belief = pad(news.cumsum(1), (0, 0, 1, 0))  # at bos nothing is known yet
+        return self._blend(belief, inputs)
+
+    def validity(self, batch: TextBatch) -> dict[str, Bool[Tensor, " B"]]:
+        """``language_k``: every word but the first is among its predecessor's successors in language k."""
+        kept = self.successor[:, batch.tokens[:, :-1], batch.tokens[:, 1:]].all(-1)
+        return {f"language_{k}": valid for k, valid in enumerate(kept)}
+
+    def _blend(self, belief: Float[Tensor, "... K"], prev: Int[Tensor, "..."]) -> Float[Tensor, "... V"]:
+        """Log-probabilities of the next word: Bayes' rule over languages, then their mixture."""
+        # Where no language can have written what is there (smoothing 0), every language stays possible.
+        even = -math.log(belief.shape[-1])
+        posterior = belief.log_softmax(-1).nan_to_num(nan=even, neginf=-math.inf)
+        nexts = self.table[:, prev, : self.vocab.size].movedim(0, -2)
+        return (posterior.unsqueeze(-1) + nexts).logsumexp(-2)
+
+
+def _chains(words: int, languages: int, successors: int, difference: float, seed: int) -> Float[Tensor, "K V+1 V"]:
+    """Transition probabilities before smoothing; the last row starts a sentence."""
+    # Seeded so that seeds 1, 2, 3 are the very worlds of the demo's measured table.
+    own = torch.Generator().manual_seed(seed - 1)
+    chains = torch.zeros(languages, words + 1, words)
+    for chain in chains:
+        for word, row in enumerate(chain):
+            number = successors if word < words else words
+            chosen = torch.randperm(words, generator=own)[:number]
+            weight = torch.rand(number, generator=own) + 0.3
+            row[chosen] = weight / weight.sum()
+    common = torch.randperm(words, generator=stream("mixture", seed))[round(difference * words) :]
+    chains[:, common] = chains[0, common]
+    chains[:, words] = chains[0, words]
+    return chains

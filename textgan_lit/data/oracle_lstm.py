@@ -1,0 +1,51 @@
+"""A random recurrent network as data: SeqGAN's kind of oracle, at any size."""
+
+from __future__ import annotations
+
+from typing import Annotated, final
+
+import torch
+from annotated_types import Ge, Gt
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.generator.base import State
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.noise import stream
+from textgan_lit.types import Vocab
+
+
+@final
+class OracleLSTM(Oracle):
+    """An LSTM with every weight drawn from N(0, std²) (Yu et al. 2017, section 4).
+
+    Smaller vocabularies, lengths and ``std`` make easier worlds. A gate has one bias, as in SeqGAN's own code, so
+    torch's second one is 0. Sentences have exactly ``length`` words, named by their number.
+    """
+
+    def __init__(
+        self,
+        words: Annotated[int, Ge(2)] = 5000,
+        length: Annotated[int, Ge(1)] = 20,
+        embedding: Annotated[int, Ge(1)] = 32,
+        hidden: Annotated[int, Ge(1)] = 32,
+        std: Annotated[float, Gt(0)] = 1.0,
+        seed: int = 1,
+    ):
+        super().__init__(Vocab(tuple(str(word) for word in range(words))), length)
+        with torch.random.fork_rng(devices=[]):  # a module's own initialisation draws from torch's global stream
+            self.network = LSTM(self.vocab, length, embedding, hidden)
+        own = stream("oracle_lstm", seed)
+        for parameter in self.network.requires_grad_(False).parameters():
+            parameter.normal_(0.0, std, generator=own)
+        self.network.cores[0].bias_hh_l0.zero_()
+
+    def start(self, n: int) -> State:
+        return self.network.start(n)
+
+    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+        return self.network.step(prev, state)
+
+    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        return self.network.logits(inputs)

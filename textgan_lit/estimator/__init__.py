@@ -1,0 +1,1 @@
+"""How the generator's gradient passes the discriminator. One file each."""

@@ -1,0 +1,48 @@
+"""The folder of a run: nothing that is there may be lost by mistake."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from textgan_lit.errors import UserError
+
+WRITTEN = (".hydra", "checkpoints", "wandb", "metrics.csv", "hparams.yaml", "evaluations.jsonl", "train.log")
+
+
+class Claim(Callback):
+    """Before Hydra writes anything: is the folder free, and can it be written?"""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.get("resume"):
+            raise UserError("resume=true is not available yet. Start anew with another hydra.run.dir or overwrite=true.")
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            claim(Path(config.hydra.run.dir), config.overwrite, ".hydra", "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        claim(Path(config.hydra.sweep.dir), config.overwrite, "multirun.yaml", "hydra.sweep.dir")
+
+
+def claim(folder: Path, overwrite: bool, mark: str, key: str) -> None:
+    """Makes the folder, or says why it cannot be used."""
+    if (folder / mark).exists():
+        if not overwrite:
+            raise UserError(
+                f"{key}={folder} already holds a run. Choose another folder, or overwrite=true to replace that run."
+            )
+        for name in WRITTEN:
+            target = folder / name
+            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink(missing_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UserError(
+            f"{key}={folder} cannot be written ({error.strerror}). Give a folder that can, for example {key}=outputs/mine."
+        ) from error

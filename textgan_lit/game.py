@@ -1,0 +1,59 @@
+"""What every objective is given: the players, and this turn's noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from textgan_lit.discriminator.base import Discriminator, last_score
+from textgan_lit.generator.base import Generator
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Policy
+from textgan_lit.sampling import sample
+from textgan_lit.types import Rollout, TextBatch, Vocab
+
+
+@dataclass(frozen=True)
+class Game:
+    """The two players as they stand at this turn.
+
+    The generator that is judged is the network *under its policy*: what writes is what is scored.
+    """
+
+    generator: Generator
+    discriminator: Discriminator | None
+    policy: Policy
+    noise: Noise
+
+    @property
+    def vocab(self) -> Vocab:
+        return self.generator.vocab
+
+    def sample(self, n: int) -> Rollout:
+        """n new sentences on this rank."""
+        return sample(self.generator, self.noise.uniform(n, self.generator.max_length), self.policy)
+
+    def score(self, words: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
+        """The discriminator's raw logits: one a sentence, or one a word (see its ``scores``)."""
+        assert self.discriminator is not None
+        if not self.discriminator.reads_density:
+            return self.discriminator(words, mask)
+        with torch.no_grad():
+            density = self.generator.logp(TextBatch(words, mask), self.policy)
+        return self.discriminator(words, mask, density)
+
+    def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
+        """One raw logit a sentence from any discriminator."""
+        return last_score(self.score(batch.tokens, batch.mask), batch.mask)
+
+
+def silence_dropout(player: nn.Module) -> None:
+    """Eval mode for all but the recurrent cores, whose cuDNN backward pass only works in train mode.
+
+    Players keep dropout out of their cores, so nothing random is left.
+    """
+    for module in player.modules():
+        module.training = isinstance(module, nn.RNNBase)

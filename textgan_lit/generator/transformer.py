@@ -1,0 +1,114 @@
+"""A small decoder-only transformer that writes with a key-value cache."""
+
+from __future__ import annotations
+
+from typing import Annotated, final
+
+import torch
+from annotated_types import Ge, Interval
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from textgan_lit.errors import UserError
+from textgan_lit.generator.base import Generator, State
+from textgan_lit.types import Vocab
+
+
+@final
+class Transformer(Generator):
+    """Words and learned positions → pre-norm decoder layers → linear (Radford et al. 2019).
+
+    ::
+
+        state   (keys, values) of every layer, then position
+          keys, values   Float[B heads max_length d]   what lies at or after a row's own position is never read
+          position       Int[B]                        how many words each row has read; rows may differ
+
+    Without autograd ``step`` writes into the caches it was given, always at the rows' own positions. So a state
+    kept aside still stands for the same words after newer ones were made from it, and may be continued once
+    those are no longer needed. Two branches that are alive at the same time need memory of their own: rows taken
+    with an index tensor, ``repeat``, ``repeat_interleave`` and ``torch.cat`` copy, a slice does not.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        max_length: int,
+        width: Annotated[int, Ge(1)] = 64,
+        layers: Annotated[int, Ge(1)] = 2,
+        heads: Annotated[int, Ge(1)] = 4,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+    ):
+        super().__init__(vocab, max_length)
+        if width % heads:
+            raise UserError(
+                f"generator=transformer has width={width} and heads={heads}, but every head takes an equal share of "
+                f"the width. Give a width that {heads} divides, for example {heads * max(1, round(width / heads))}."
+            )
+        self.cache = heads, max_length, width // heads
+        self.embedding = nn.Embedding(vocab.inputs, width)
+        self.positions = nn.Embedding(max_length, width)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, vocab.size)
+        nn.init.normal_(self.embedding.weight, 0.0, 0.1)
+        nn.init.normal_(self.positions.weight, 0.0, 0.1)
+
+    def start(self, n: int) -> State:
+        caches = [self.output.weight.new_zeros(n, *self.cache) for _ in range(2 * len(self.blocks))]
+        return *caches, torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
+
+    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+        *caches, position = state
+        put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
+        at = position[:, None, None, None]
+        slot, read = at.expand_as(caches[0][:, :, :1]), torch.arange(self.max_length, device=at.device) <= at
+        hidden = self.dropout(self.embedding(prev) + self.positions(position)).unsqueeze(1)
+        for layer, block in enumerate(self.blocks):
+            query, *fresh = block.project(hidden)
+            past = slice(2 * layer, 2 * layer + 2)
+            written = zip(caches[past], fresh, strict=True)
+            caches[past] = [put(cache, 2, slot, new.to(cache.dtype)) for cache, new in written]
+            hidden = block.mix(hidden, query, *caches[past], read)
+        return self.output(self.norm(hidden.squeeze(1))), (*caches, position + 1)
+
+    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        hidden = self.dropout(self.embedding(inputs) + self.positions.weight[: inputs.shape[1]])
+        for block in self.blocks:
+            hidden = block.mix(hidden, *block.project(hidden))
+        return self.output(self.norm(hidden))
+
+
+class Block(nn.Module):
+    """Attention to the words so far, then a feed-forward layer of four times the width, each added to its input."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.attention_output = nn.Linear(width, width)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def project(self, hidden: Float[Tensor, "B T H"]) -> tuple[Float[Tensor, "B heads T d"], ...]:
+        """Queries, keys and values."""
+        joined = self.queries_keys_values(self.attention_norm(hidden))
+        return joined.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
+
+    def mix(
+        self,
+        hidden: Float[Tensor, "B T H"],
+        query: Float[Tensor, "B heads T d"],
+        key: Float[Tensor, "B heads S d"],
+        value: Float[Tensor, "B heads S d"],
+        read: Bool[Tensor, "B 1 T S"] | None = None,
+    ) -> Float[Tensor, "B T H"]:
+        """The layer's output. ``read`` says which keys each query sees; without it, its own and those before it."""
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=read, is_causal=read is None)
+        hidden = hidden + self.dropout(self.attention_output(attended.transpose(1, 2).flatten(2)))
+        return hidden + self.dropout(self.feed_forward(hidden))

@@ -1,0 +1,80 @@
+"""A run from its configuration to its objective: build → fit → test."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich import get_console
+
+from textgan_lit import build
+from textgan_lit.distributed import rank
+from textgan_lit.launch import dismiss
+from textgan_lit.system import TextGAN
+
+
+def play(config: Mapping[str, Any], folder: str | Path) -> float | None:
+    """Plays a run in ``folder`` and returns the sweep's objective: the true JSD on the test sentences, in nats.
+
+    None where P is unknown. ``config`` is the resolved configuration as plain containers.
+    """
+    folder = Path(folder).resolve()
+    _prepare(folder)
+    torch.set_num_threads(config["threads"])
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = build.data(config)
+    system = build.system(config, data)
+    trainer = build.trainer(config)
+    if rank() == 0:
+        _say_what(data, system)
+    try:
+        trainer.fit(system, datamodule=data)
+        trainer.test(system, datamodule=data, verbose=False)
+        objective = trainer.callback_metrics.get("test/truth/jsd")
+        if trainer.is_global_zero:
+            _say_where(folder, trainer)
+    finally:
+        dismiss(trainer.strategy)
+    return None if objective is None else float(objective)
+
+
+def _prepare(folder: Path) -> None:
+    """Keeps W&B's files inside the run, and the console for what the run has to say."""
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+        os.environ[name] = str(folder / "wandb")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    (folder / "wandb").mkdir(parents=True, exist_ok=True)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*`isinstance.treespec, LeafSpec.`.*"):
+        warnings.filterwarnings("ignore", message)
+
+
+def _say_what(data: Any, system: TextGAN) -> None:
+    console = get_console()
+    oracle = getattr(data, "oracle", None)
+    if oracle is not None:
+        name = f"{type(oracle).__name__} {oracle.fingerprint()}"
+        console.print(f"Oracle {name}: {data.vocab.size:,} words, {data.max_length} positions.", highlight=False)
+    if system.null_control:
+        console.print("A null control: its reward must not teach. The guard is off.", highlight=False)
+
+
+def _say_where(folder: Path, trainer: pl.Trainer) -> None:
+    near = os.path.relpath(folder)
+    shown = near if not near.startswith("..") else str(folder)
+    lines = [
+        f"run          {shown}",
+        f"checkpoints  {shown}/checkpoints",
+        f'in Python    textgan_lit.load("{shown}")',
+    ]
+    if (folder / "metrics.csv").exists():
+        lines.append(f"metrics      {shown}/metrics.csv, {shown}/evaluations.jsonl")
+    for run in sorted((folder / "wandb").glob("offline-run-*")):
+        lines.append(f"W&B          wandb beta leet {shown}/wandb/{run.name} (here), wandb sync … (to your account)")
+    get_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

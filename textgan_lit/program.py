@@ -1,0 +1,186 @@
+"""Whose turn it is.
+
+A run goes through three phases: ``warm_up`` (likelihood turns), ``discriminator_warm_up`` and ``duel``
+(k discriminator turns, then one generator turn). A program sees counts and readings, never a network,
+so every rank, given the same numbers, plays the same move.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import Annotated, Any, NamedTuple, final
+
+from annotated_types import Ge
+
+from textgan_lit.types import MOVES, Clock, Reading
+
+
+class Rule(ABC):
+    """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel."""
+
+    ended: str | None = None  # why the duel should end before its time
+
+    @abstractmethod
+    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
+        """May G move? ``reading`` was taken at this very turn, or is None; ``can_wait``: D has moves to make."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many times in a row it has said no; while it is not 0, a reading is taken before it is asked."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+@final
+class Fixed(Rule):
+    """Always: k discriminator turns, one generator turn, whatever the readings say."""
+
+    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
+        return True
+
+    def waiting(self) -> int:
+        return 0
+
+
+@final
+class Guard(Rule):
+    """Only while the held-out bound is clearly above 0 (bound − 2 SE > 0), as far as it was read.
+
+    Where it is not, D plays k more turns; not cleared ``patience`` times in a row, the duel ends early.
+    """
+
+    def __init__(self, patience: Annotated[int, Ge(1)] = 100):
+        self.patience = patience
+        self.refused = 0
+
+    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
+        if reading is None or reading.bound - 2 * reading.bound_se > 0:
+            self.refused = 0
+            return True
+        self.refused += 1
+        if self.refused > self.patience or not can_wait:
+            self.ended = (
+                f"D cannot tell real from generated (bound {reading.bound:.4f} ± {reading.bound_se:.4f} nats), "
+                f"so the duel ended after {reading.turns['generator']} generator turns."
+            )
+        return False
+
+    def waiting(self) -> int:
+        return self.refused
+
+
+class Phase(NamedTuple):
+    """Where a run stands: turns of ``move`` done, of ``total``."""
+
+    name: str
+    move: str
+    done: int
+    total: int
+
+
+@final
+class Program:
+    """clock, reading → the next move, or None when the run is over.
+
+    ``warm_up`` likelihood turns at most, fewer once ``patience`` validations (one every ``epoch`` turns) were no
+    better than the best before them; ``discriminator_warm_up`` turns; ``duel`` generator turns with at least ``k``
+    discriminator turns before each and the ``rule``'s consent; a reading before every ``check_every``-th generator
+    turn (0: only where the rule waits for one). ``moves`` are those that somebody can make: a player without
+    parameters gets none.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        warm_up: Annotated[int, Ge(0)] = 10_000,
+        patience: Annotated[int, Ge(1)] = 3,
+        discriminator_warm_up: Annotated[int, Ge(0)] = 500,
+        duel: Annotated[int, Ge(0)] = 500,
+        k: Annotated[int, Ge(1)] = 3,
+        check_every: Annotated[int, Ge(0)] = 10,
+        epoch: Annotated[int, Ge(1)] = 100,
+        moves: Collection[str] = MOVES,
+    ):
+        taught = "discriminator" in moves
+        self.rule = rule
+        self.warm_up = warm_up if "likelihood" in moves else 0
+        self.patience, self.epoch, self.check_every = patience, epoch, check_every
+        self.discriminator_warm_up = discriminator_warm_up if taught else 0
+        self.duel = duel if "generator" in moves else 0
+        self.k = k if taught else 0
+        self.best_nll = float("inf")
+        self.bad = 0  # validations since the best one
+        self.validated_at = 0  # likelihood turns at the last validation
+        self.lead = 0  # discriminator turns since the last generator turn of the duel
+
+    @property
+    def ended(self) -> str | None:
+        """Why the duel ended before its time, if it did."""
+        return self.rule.ended
+
+    def phase(self, clock: Clock) -> Phase | None:
+        """The phase that the next move belongs to; None when the run is over."""
+        turns = clock.turns
+        if turns["likelihood"] < self.warm_up and self.bad < self.patience:
+            return Phase("warm_up", "likelihood", turns["likelihood"], self.warm_up)
+        if turns["discriminator"] < self.discriminator_warm_up:
+            return Phase("discriminator_warm_up", "discriminator", turns["discriminator"], self.discriminator_warm_up)
+        if turns["generator"] < self.duel and self.ended is None:
+            return Phase("duel", "generator", turns["generator"], self.duel)
+        return None
+
+    def move(self, clock: Clock, reading: Reading | None) -> str | None:
+        """The next move. Asked once a turn: a rule's refusal starts k more discriminator turns."""
+        phase = self.phase(clock)
+        if phase is None or phase.name != "duel":
+            return phase and phase.move
+        if self.lead < self.k:
+            return "discriminator"
+        current = reading if reading and reading.turns == clock.turns else None
+        if self.rule.allows(current, can_wait=self.k > 0):
+            return "generator"
+        self.lead = 0
+        return None if self.ended else "discriminator"
+
+    def played(self, clock: Clock, move: str) -> None:
+        """``move`` was made; ``clock`` already counts it."""
+        if move == "generator":
+            self.lead = 0
+        elif move == "discriminator" and clock.turns["discriminator"] > self.discriminator_warm_up:
+            self.lead += 1
+
+    def wants_reading(self, clock: Clock) -> bool:
+        """Whether to read the discriminator before the next move."""
+        phase = self.phase(clock)
+        if phase is None or phase.name != "duel" or self.lead < self.k:
+            return False
+        periodic = self.check_every > 0 and clock.turns["generator"] % self.check_every == 0
+        return periodic or self.rule.waiting() > 0
+
+    def wants_validation(self, clock: Clock) -> bool:
+        """Whether to judge the held-out likelihood before the next move."""
+        turns = clock.turns["likelihood"]
+        if turns == self.validated_at or self.bad >= self.patience:
+            return False
+        return turns % self.epoch == 0 or turns == self.warm_up
+
+    def judge(self, clock: Clock, nll: float) -> bool:
+        """Takes a held-out NLL (nats per word) and says whether it is the best so far."""
+        self.validated_at = clock.turns["likelihood"]
+        better = nll < self.best_nll
+        self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("best_nll", "bad", "validated_at", "lead")
+        return {name: getattr(self, name) for name in names} | {"rule": self.rule.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        self.rule.load_state_dict(state.pop("rule"))
+        vars(self).update(state)

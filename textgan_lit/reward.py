@@ -1,0 +1,117 @@
+r"""What a score is worth to the generator. The reward *is* the divergence.
+
+Score-function training ascends E_G r, with r held fixed in the gradient. With D at its optimum,
+logit D = log P/G, each reward descends the divergence named beside it (docs/theory.md, section 4).
+All take raw logits s, so that D = σ(s), and work in any shape.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Reward(ABC):
+    """Logits → rewards, of one shape. Higher fools the discriminator more."""
+
+    divergence: ClassVar[str] = ""  # what is descended at D = D*
+    null: ClassVar[bool] = False  # a control that must not teach
+    shuffles: ClassVar[bool] = False  # whether whole sentences' credit is dealt to other sentences
+
+    @abstractmethod
+    def __call__(self, score: Tensor) -> Tensor: ...
+
+
+@final
+class Minimax(Reward):
+    """−½ log(2(1 − D)): the note's own game (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1).
+
+    >>> Minimax()(torch.zeros(1))
+    tensor([0.])
+    """
+
+    divergence = "JSD(P‖G)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return 0.5 * (F.softplus(score) - math.log(2))
+
+
+@final
+class LogOdds(Reward):
+    """log u = logit D, with u = D/(1−D)."""
+
+    divergence = "KL(G‖P)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return score
+
+
+@final
+class Ratio(Reward):
+    """u = D/(1−D): MaliGAN's importance weight (Che et al. 2017, arXiv:1702.07983, eq. 7), not normalised."""
+
+    divergence = "KL(P‖G)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return score.exp()
+
+
+@final
+class Probability(Reward):
+    """D: SeqGAN's reward (Yu et al. 2017, arXiv:1609.05473, eq. 4)."""
+
+    divergence = "KL(P‖M)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return score.sigmoid()
+
+
+@final
+class LogProbability(Reward):
+    """log D: the "non-saturating" alternative (Goodfellow et al. 2014, section 3)."""
+
+    divergence = "KL(G‖P) − 2·JSD(P‖G)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return F.logsigmoid(score)
+
+
+@final
+class Sign(Reward):
+    """½ sign(D − ½)."""
+
+    divergence = "TV(P, G)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return 0.5 * score.sign()
+
+
+@final
+class Constant(Reward):
+    """1, whatever D says. A control: under a centred baseline it is a zero gradient, without one it is noise
+    that sharpens G (the published effect: a constant lowers NLL_oracle as fast as a discriminator does)."""
+
+    null = True
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return torch.ones_like(score)
+
+
+@final
+class Shuffled(Reward):
+    """The rewards of ``of``, dealt to the wrong sentences: whole sentences' credit is permuted over the global
+    batch. A control: same numbers, no information."""
+
+    null = True
+    shuffles = True
+
+    def __init__(self, of: Reward):
+        self.of = of
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return self.of(score)

@@ -1,0 +1,60 @@
+"""Opening a run that was played: generator, vocabulary and configuration, in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from textgan_lit import build
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.errors import UserError
+from textgan_lit.generator.base import Generator
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Policy
+from textgan_lit.sampling import sample
+from textgan_lit.types import Vocab
+
+
+class Run(NamedTuple):
+    """What is left of a run. ``discriminator`` is None where there was none, or where it needs the oracle."""
+
+    generator: Generator
+    vocab: Vocab
+    config: dict[str, Any]
+    policy: Policy
+    discriminator: Discriminator | None
+
+    def sample(self, n: int, seed: int = 0) -> list[str]:
+        """n sentences as text, the same for the same seed."""
+        noise = Noise(seed, "sample").uniform(n, self.generator.max_length)
+        tokens = sample(self.generator, noise, self.policy).tokens
+        return [self.vocab.text(row) for row in tokens.tolist()]
+
+
+def load(run: str | Path, checkpoint: str = "last") -> Run:
+    """Reads a run's folder (or one .ckpt file): the players in eval mode, on the CPU.
+
+    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known).
+    """
+    path = Path(run)
+    path = path if path.suffix == ".ckpt" else path / "checkpoints" / f"{checkpoint}.ckpt"
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint. Give a run's folder, which holds checkpoints/last.ckpt, or a .ckpt file.")
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    kept, weights = saved["textgan_lit"], saved["state_dict"]
+    vocab = Vocab(tuple(kept["vocab"]["words"]), kept["vocab"]["has_eos"])
+    model, known = kept["settings"]["model"], {"vocab": vocab, "max_length": kept["max_length"]}
+    generator = build.part(model["generator"], "model.generator", **known)
+    generator.load_state_dict(_of(weights, "generator."))
+    critic = _of(weights, "discriminator.")
+    discriminator = None
+    if critic:
+        discriminator = build.part(model["discriminator"], "model.discriminator", **known).eval()
+        discriminator.load_state_dict(critic)
+    return Run(generator.eval(), vocab, kept["settings"], build.part(model["policy"], "model.policy"), discriminator)
+
+
+def _of(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -1,0 +1,226 @@
+"""The LightningModule: who moves, and when. One batch is one turn.
+
+``trainer.global_step`` counts every optimizer's step; with one turn a batch it equals the number of turns,
+each discriminator step sees fresh data, and a checkpoint may fall anywhere in a cycle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, final
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from textgan_lit import reading as readings
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.distributed import mean, own_rows, world
+from textgan_lit.game import Game
+from textgan_lit.generator.base import Generator
+from textgan_lit.noise import Noise
+from textgan_lit.objective import Objective
+from textgan_lit.policy import Policy
+from textgan_lit.program import Program
+from textgan_lit.types import Clock, Reading, Rollout, TextBatch
+
+CHUNK = 1000  # held-out sentences scored at once
+
+
+@dataclass(frozen=True)
+class Move:
+    """A player, what its turn makes smaller, and how. ``batch`` sentences over all processes; ``clip`` bounds the
+    gradient's norm."""
+
+    player: str
+    objective: Objective
+    optimizer: Callable[[Iterable[Parameter]], Optimizer]
+    batch: int
+    clip: float | None = None
+
+
+class Evaluation(NamedTuple):
+    """What every metric looks at: held-out sentences and as many samples, drawn once."""
+
+    real: TextBatch
+    fake: Rollout
+
+
+@final
+class TextGAN(pl.LightningModule):
+    """Two players, a program that says whose turn it is, and the clock that counts the turns."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator | None,
+        moves: dict[str, Move],
+        program: Program,
+        policy: Policy,
+        seed: int = 0,
+        reading_size: int = 1000,
+        settings: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.discriminator = generator, discriminator
+        self.objectives = torch.nn.ModuleDict({name: move.objective for name, move in moves.items()})
+        self.moves, self.program, self.policy = moves, program, policy
+        self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
+        self.clock = Clock()
+        self.register_buffer("words_read", torch.zeros((), dtype=torch.long))  # from the data, on this rank
+        self.words_written = 0  # uniform numbers drawn by turns, over all ranks
+        self.seconds, self._since = 0.0, None
+        self.reading: Reading | None = None
+        self.staleness: float | None = None  # how much BCE one generator step cost D, when last measured
+        self.upcoming: str | None = None  # the move that the next batch plays
+        self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [move.optimizer(getattr(self, move.player).parameters()) for move in self.moves.values()]
+
+    def game(self, *purpose: int | str) -> Game:
+        """The players as they stand, with the noise that belongs to ``purpose``."""
+        noise = Noise(self.seed, *purpose, device=self.device)
+        return Game(self.generator, self.discriminator, self.policy, noise)
+
+    @property
+    def null_control(self) -> bool:
+        """Whether this run's reward is a control that must not teach."""
+        return any(getattr(move.objective, "null", False) for move in self.moves.values())
+
+    def axes(self) -> dict[str, float]:
+        """The x-axes of every plot: turns of each move, words read and written, seconds of this run."""
+        running = time.monotonic() - self._since if self._since is not None else 0.0
+        return {f"turns/{name}": self.clock.turns[name] for name in self.moves} | {
+            "turns/all": self.clock.total,
+            "tokens/real": int(self.words_read) * world(),
+            "tokens/sampled": self.words_written,
+            "system/seconds": self.seconds + running,
+        }
+
+    def record(self, row: dict[str, float]) -> None:
+        """One row to every logger, with the axes beside it."""
+        row = {key: float(value) for key, value in row.items()} | self.axes()
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.clock.total)
+
+    # --- one turn -------------------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
+
+    def on_train_start(self) -> None:
+        self._since = time.monotonic()
+        if self.upcoming is None:
+            self._decide()
+
+    def training_step(self, batch: TextBatch, batch_idx: int) -> dict[str, Any]:
+        name = self.upcoming
+        move, optimizer = self.moves[name], self._optimizer(name)
+        game = self.game("turn", self.clock.total)
+        batch = batch.first(move.batch // world())
+        self.eval()
+        getattr(self, move.player).train()
+        with optimizer.toggle_model():
+            outcome = move.objective(game, batch)
+            optimizer.zero_grad()
+            self.manual_backward(outcome.loss)
+            optimizer.step()
+        self.eval()
+        self._count(name, batch, game)
+        self._decide()
+        return {"move": name, "logs": outcome.logs}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Here and not in training_step: with fp16 the gradients have been unscaled by now.
+        clip = self.moves[self.upcoming].clip
+        if clip:
+            self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+
+    def _optimizer(self, name: str) -> Any:
+        optimizers = self.optimizers()
+        return optimizers[list(self.moves).index(name)] if isinstance(optimizers, list) else optimizers
+
+    def _count(self, name: str, batch: TextBatch, game: Game) -> None:
+        just_read = self.reading is not None and self.reading.turns == self.clock.turns
+        self.clock.turns[name] += 1
+        self.program.played(self.clock, name)
+        self.words_written += game.noise.drawn
+        if name != "generator":  # a generator turn only takes the batch's size
+            self.words_read += batch.mask.sum()
+        elif just_read:
+            self.staleness = self._read(self.reading.turns).bce - self.reading.bce
+
+    # --- between turns --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _decide(self) -> None:
+        """Takes what the program wants to know, asks it for the next move, and stops the trainer where there is none."""
+        self.eval()
+        if self.program.wants_validation(self.clock):
+            self._judge_warm_up()
+        if self.discriminator is not None and self.program.wants_reading(self.clock):
+            self.reading = self._read(self.clock.turns)
+        self.upcoming = self.program.move(self.clock, self.reading)
+        self.trainer.should_stop = self.upcoming is None
+
+    def _read(self, turns: dict[str, int]) -> Reading:
+        """A reading of the players as they are, on the sentences and noise that belong to ``turns``."""
+        game = self.game("reading", sum(turns.values()))
+        return readings.take(game, self.held_out, self.reading_size, turns)
+
+    def _judge_warm_up(self) -> None:
+        """Keeps the generator if the held-out likelihood is the best so far; otherwise goes back and halves the rate."""
+        if self.program.judge(self.clock, self._held_out_nll()) or self.warm is None:
+            self.warm = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
+            return
+        self.generator.load_state_dict(self.warm)
+        for group in self._optimizer("likelihood").param_groups:
+            group["lr"] *= 0.5
+
+    def _held_out_nll(self) -> float:
+        game, mine = self.game("held_out"), [own_rows(part) for part in self.held_out]
+        sums = torch.zeros(2, dtype=torch.double, device=self.device)
+        for tokens, mask in zip(*(part.split(CHUNK) for part in mine), strict=True):
+            logp = game.generator.logp(TextBatch(tokens, mask), game.policy)
+            sums += torch.stack([-logp.double().sum(), mask.sum().double()])
+        total, words = mean(sums).tolist()
+        return total / words
+
+    # --- evaluation: one shared set of samples, judged by callbacks --------------------------------------------------
+
+    def validation_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
+        return Evaluation(batch, self.game("validation", batch_idx).sample(len(batch.tokens)))
+
+    def test_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
+        return Evaluation(batch, self.game("test", batch_idx).sample(len(batch.tokens)))
+
+    # --- checkpoints: plain containers only ---------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["textgan_lit"] = {
+            "settings": self.settings,
+            "vocab": {"words": list(self.generator.vocab.words), "has_eos": self.generator.vocab.has_eos},
+            "max_length": self.generator.max_length,
+            "turns": dict(self.clock.turns),
+            "words_written": self.words_written,
+            "seconds": self.axes()["system/seconds"],
+            "reading": asdict(self.reading) if self.reading else None,
+            "staleness": self.staleness,
+            "upcoming": self.upcoming,
+            "program": self.program.state_dict(),
+            "warm": self.warm,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = checkpoint["textgan_lit"]
+        self.clock.turns.update(kept["turns"])
+        self.words_written, self.seconds = kept["words_written"], kept["seconds"]
+        self.reading = Reading(**kept["reading"]) if kept["reading"] else None
+        self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
+        self.program.load_state_dict(kept["program"])

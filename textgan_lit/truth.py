@@ -1,0 +1,315 @@
+r"""The truth beside every proxy: exact divergences where P is known, and what the discriminator claims.
+
+One :class:`Truth` sees real and generated sentences with both models' full next-word distributions. Every
+number is a mean over sentences with its standard error, ½ √(var_real/n + var_fake/n) where both sides count.
+A quantity that was not measured is absent, never 0; one that is infinite says inf.
+
+What is summed over the vocabulary rather than sampled (Rao-Blackwell): the chain-rule JSD, both KLs, entropies
+and NLLs. So NLL_test = H(P) + KL(P‖G) and NLL_oracle = H(G) + KL(G‖P) hold exactly in what is printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.functional import calibration
+from textgan_lit.functional.divergence import (
+    before,
+    compare,
+    direct_jsd,
+    exposure_error,
+    horizon,
+    regret,
+)
+from textgan_lit.functional.likelihood import token_logp
+from textgan_lit.generator.base import Generator
+from textgan_lit.policy import Categorical, Policy
+from textgan_lit.sampling import sample
+from textgan_lit.types import TextBatch
+
+SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret")  # one number a sentence
+POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
+EXPOSURE_LENGTH = 100  # ExAccErr% looks at the first 100 words (Arora et al. 2022)
+NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
+
+Score = Callable[[TextBatch], Float[Tensor, " B"]]
+
+
+class Evidence(NamedTuple):
+    """One set of sentences, seen by both models."""
+
+    batch: TextBatch
+    p_logits: Float[Tensor, "B T V"] | None  # oracle.predict(batch, Categorical()); None where P is unknown
+    g_logits: Float[Tensor, "B T V"]  # generator.predict(batch, policy): may hold −inf
+    score: Float[Tensor, " B"] | None  # the discriminator's raw logit of the whole sentence
+    valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Moments of one number a sentence each, over the sentences that P or that G wrote."""
+
+    moments: Float[Tensor, "K 4"]  # n, Σ x, Σ x², Σ x·words for every name in SENTENCE
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._of(name)[0] > 0)
+
+    def _of(self, name: str) -> tuple[Tensor, ...]:
+        return self.moments[SENTENCE.index(name)].unbind()
+
+    def mean(self, name: str) -> Tensor:
+        n, total, _, _ = self._of(name)
+        return total / n
+
+    def error(self, name: str) -> Tensor:
+        """Squared standard error of the mean; inf where it is unknown."""
+        n, total, square, _ = self._of(name)
+        return _or_inf((square - total * total / n).clamp_min(0) / (n - 1) / n)
+
+    def per_word(self, name: str) -> Tensor:
+        """Total over total words."""
+        return self._of(name)[1] / self._of("words")[1]
+
+    def per_word_se(self, name: str) -> Tensor:
+        """Of a ratio of two means, by the delta method: the spread of x − ratio × words."""
+        n, _, square, with_words = self._of(name)
+        words, ratio = self._of("words"), self.per_word(name)
+        spread = (square - 2 * ratio * with_words + ratio**2 * words[2]).clamp_min(0) / (n - 1)
+        return _or_inf((spread / n).sqrt() / self.mean("words"))
+
+
+def _or_inf(x: Tensor) -> Tensor:
+    return x.where(x.isfinite(), torch.full_like(x, math.inf))
+
+
+def _both(real: Side, fake: Side, name: str) -> tuple[Tensor, Tensor]:
+    """½ E_P + ½ E_G, and its standard error."""
+    return (real.mean(name) + fake.mean(name)) / 2, (real.error(name) + fake.error(name)).sqrt() / 2
+
+
+@final
+class Truth(Metric):
+    """Exact divergences, NLLs with their split, horizon, exposure bias; bounds and regret of a discriminator.
+
+    ::
+
+        update(real, fake)   Evidence each; None for a side that has nothing to add this time
+        compute()            scalars by the keys of docs/metrics.md: truth/… and bound/…
+        curves()             Float[T] by name; NaN at a position that no sentence reaches
+
+    ``truth/jsd`` is whichever of jsd_direct and jsd_chain has the smaller standard error. Which rows the bound is
+    fitted on depends on the order of the sentences; nothing else does. States are sums, and the scores.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(self, max_length: int):
+        super().__init__()
+        self.max_length = max_length
+        self.rules: tuple[str, ...] = ()
+        for side in ("real", "fake"):
+            self.add_state(f"{side}_sentence", torch.zeros(len(SENTENCE), 4, dtype=torch.float64), "sum")
+            self.add_state(f"{side}_position", torch.zeros(len(POSITION), max_length, dtype=torch.float64), "sum")
+            self.add_state(f"{side}_score", [], "cat")
+        self.add_state("valid", [], "cat")  # Bool[B rules] of generated sentences
+
+    def update(self, real: Evidence | None, fake: Evidence | None) -> None:
+        for side, evidence in (("real", real), ("fake", fake)):
+            if evidence is None:
+                continue
+            sentence, position = _contributions(evidence, is_real=side == "real")
+            moments, curves = getattr(self, f"{side}_sentence"), getattr(self, f"{side}_position")
+            for name, x in sentence.items():
+                terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
+                moments[SENTENCE.index(name)] += terms.sum(1)
+            for name, x in position.items():
+                curves[POSITION.index(name)] += self._stretched(x, constant=name == "direct")
+            if evidence.score is not None:
+                getattr(self, f"{side}_score").append(evidence.score.detach().double())
+        if fake is not None and fake.valid:
+            self.rules = tuple(sorted(fake.valid))
+            self.valid.append(torch.stack([fake.valid[rule] for rule in self.rules], 1))
+
+    def compute(self) -> dict[str, Tensor]:
+        real, fake = Side(self.real_sentence), Side(self.fake_sentence)
+        return {
+            **_likelihoods(real, fake),
+            **self._divergences(real, fake),
+            **self._validity(),
+            **self._bounds(real, fake),
+        }
+
+    def curves(self) -> dict[str, Float[Tensor, " T"]]:
+        """By position: ``prefix_jsd`` (chain rule) and ``prefix_jsd_direct`` of the first t words, over all sentences;
+        KL(P_t‖G_t) and total variation over the data's prefixes (``teacher_forced_…``) and the generator's own
+        (``free_running_…``), over the sentences that reach t by a prefix that P can write."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            return self._curves()
+
+    def _curves(self) -> dict[str, Tensor]:
+        sides = [(self.real_sentence, self.real_position), (self.fake_sentence, self.fake_position)]
+        real, fake = (dict(zip(POSITION, sums, strict=True)) for _, sums in sides)
+        n_real, n_fake = (sentence[SENTENCE.index("chain"), 0] for sentence, _ in sides)
+        if not (n_real and n_fake):
+            return {}
+        return {
+            "prefix_jsd": (real["chain"] / n_real + fake["chain"] / n_fake).cumsum(0) / 2,
+            "prefix_jsd_direct": (real["direct"] / n_real + fake["direct"] / n_fake) / 2,
+            "teacher_forced_kl": real["kl"] / real["reach"],
+            "free_running_kl": fake["kl"] / fake["reach"],
+            "teacher_forced_tv": real["tv"] / real["reach"],
+            "free_running_tv": fake["tv"] / fake["reach"],
+        }
+
+    def _divergences(self, real: Side, fake: Side) -> dict[str, Tensor]:
+        if "chain" not in real or "chain" not in fake:
+            return {}
+        direct, chain = _both(real, fake, "direct"), _both(real, fake, "chain")
+        jsd = direct if direct[1] < chain[1] else chain
+        found = {"jsd": jsd[0], "jsd_se": jsd[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
+        found |= {"jsd_chain": chain[0], "jsd_chain_se": chain[1], "bayes_accuracy": _both(real, fake, "bayes")[0]}
+        curves = {name: curve[:EXPOSURE_LENGTH] for name, curve in self._curves().items()}
+        optional = {
+            "horizon": horizon(self._curves()["prefix_jsd"]),
+            "exposure_error": exposure_error(curves["free_running_kl"], curves["teacher_forced_kl"]),
+            "exposure_tv": exposure_error(curves["free_running_tv"], curves["teacher_forced_tv"]),
+        }
+        found |= {name: jsd[0].new_tensor(value) for name, value in optional.items() if value is not None}
+        return {f"truth/{name}": value for name, value in found.items()}
+
+    def _validity(self) -> dict[str, Tensor]:
+        valid = _joined(self.valid)
+        if valid is None:
+            return {}
+        shares = dict(zip(self.rules, valid.double().mean(0), strict=True)) | {
+            "any": valid.bool().any(1).double().mean()
+        }
+        return {f"truth/valid_{rule}": share for rule, share in shares.items()}
+
+    def _bounds(self, real: Side, fake: Side) -> dict[str, Tensor]:
+        scores = _joined(self.real_score), _joined(self.fake_score)
+        if any(score is None or len(score) < 4 for score in scores):
+            return {}
+        bound = calibration.bound(*scores)
+        found = {"value": bound.value, "se": bound.se, "raw": bound.raw, "accuracy": bound.accuracy}
+        found["calibration_error"] = calibration.reliability(*scores).error
+        if "regret" in real and "regret" in fake:
+            found["regret"], found["regret_se"] = _both(real, fake, "regret")
+            found["gap"] = self._divergences(real, fake)["truth/jsd"] - bound.value
+        return {f"bound/{name}": value for name, value in found.items()}
+
+    def _stretched(self, curve: Float[Tensor, " T"], constant: bool) -> Tensor:
+        """To max_length positions: what a sentence shows after its last word is what it showed there, or nothing."""
+        more = self.max_length - len(curve)
+        after = curve[-1:].expand(max(more, 0)) if constant else curve.new_zeros(max(more, 0))
+        return torch.cat([curve, after])[: self.max_length]
+
+
+def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
+    """A cat-state: a list before ranks are synchronised and a tensor after."""
+    return dim_zero_cat(state) if len(state) else None
+
+
+def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What these sentences add: Float[B] by the names in SENTENCE, Float[T] by those in POSITION."""
+    tokens, mask = evidence.batch
+    words = mask.sum(1).double()
+    if evidence.p_logits is None:
+        nll = -token_logp(evidence.g_logits, tokens, mask).double().sum(1)
+        return {"words": words, "nll": nll} if is_real else {"words": words}, {}
+    ratio, at = compare(evidence.p_logits, evidence.g_logits, tokens, mask)
+    entropy, kl = (at.entropy_p, at.kl_pg) if is_real else (at.entropy_g, at.kl_gp)
+    direct = direct_jsd(ratio if is_real else -ratio)
+    sentence = {"words": words, "entropy": entropy.sum(1), "kl": kl.sum(1), "chain": at.information.sum(1)}
+    sentence |= {"nll": sentence["entropy"] + sentence["kl"], "direct": direct[:, -1]}
+    sentence["bayes"] = ratio[:, -1].abs().sigmoid()
+    if evidence.score is not None:
+        sentence["regret"] = regret(ratio[:, -1], evidence.score)
+    reach = mask & ~before(ratio).isneginf()
+    position = {"direct": direct, "chain": at.information, "reach": reach.double()}
+    position |= {"kl": at.kl_pg.masked_fill(~reach, 0.0), "tv": at.tv.masked_fill(~reach, 0.0)}
+    return sentence, {name: value.sum(0) for name, value in position.items()}
+
+
+def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
+    """NLL per word, and its split into an entropy and a KL where P is known."""
+    found = {}
+    for side, nll, entropy, kl in (
+        (real, "nll_test", "entropy_p", "kl_pg"),
+        (fake, "nll_oracle", "entropy_g", "kl_gp"),
+    ):
+        if "nll" in side:
+            found |= {nll: side.per_word("nll"), f"{nll}_se": side.per_word_se("nll")}
+        if "kl" in side:
+            found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_word": side.per_word("kl")}
+            found[entropy] = side.per_word("entropy")
+    return {f"truth/{name}": value for name, value in found.items()}
+
+
+def evidence(
+    oracle: Oracle | None, generator: Generator, policy: Policy, score: Score | None, batch: TextBatch
+) -> Evidence:
+    """What both models and the discriminator say about these sentences."""
+    return Evidence(
+        batch=batch,
+        p_logits=None if oracle is None else oracle.predict(batch, Categorical()),
+        g_logits=generator.predict(batch, policy),
+        score=None if score is None else score(batch),
+        valid={} if oracle is None else oracle.validity(batch),
+    )
+
+
+@torch.no_grad()
+def measure(
+    oracle: Oracle | None,
+    generator: Generator,
+    policy: Policy,
+    score: Score | None,
+    real: TextBatch,
+    noise: Float[Tensor, "B T"],
+    batch: int = 500,
+) -> Truth:
+    """The truth about a generator under a policy: all real sentences, and one generated sentence a row of noise.
+
+    ``score`` gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
+    generator is in eval mode meanwhile; no random number is drawn. Memory: a few logits of at most ``batch`` rows.
+    """
+    truth = Truth(max(real.tokens.shape[1], noise.shape[1])).to(noise.device)
+    with _evaluating(generator):
+        for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
+            fake_part = None if noise_part is None else sample(generator, noise_part, policy).batch
+            for side, part in enumerate((real_part, fake_part)):
+                rows = NUMBERS_AT_ONCE // (generator.vocab.size * noise.shape[1]) + 1
+                for few in () if part is None else _parts(part, rows):
+                    seen = evidence(oracle, generator, policy, score, few)
+                    truth.update(*((seen, None) if side == 0 else (None, seen)))
+    return truth
+
+
+def _parts(batch: TextBatch, rows: int) -> Iterator[TextBatch]:
+    return (TextBatch(*part) for part in zip(batch.tokens.split(rows), batch.mask.split(rows), strict=True))
+
+
+@contextmanager
+def _evaluating(player: nn.Module) -> Iterator[None]:
+    """Eval mode; then every module is back in the mode it was in."""
+    modes = [(module, module.training) for module in player.modules()]
+    player.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
