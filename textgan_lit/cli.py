@@ -65,7 +65,7 @@ def explain(error: Exception) -> str:
     group = re.search(r"Could not override '([^']+)'", text)
     if group:
         return _unknown_group(group[1])
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    missing = re.search(r"[Mm]issing mandatory value.*full_key: (\S+)", text, re.DOTALL)
     if missing:
         return f"{missing[1]} has no default: give {missing[1]}=…"
     return " ".join(text.split())

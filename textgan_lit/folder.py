@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -20,12 +21,22 @@ class Claim(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.get("resume"):
-            raise UserError("resume=true is not available yet. Start anew with another hydra.run.dir or overwrite=true.")
+            _refuse("resume=true is not available yet. Start anew with another hydra.run.dir or overwrite=true.")
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            claim(Path(config.hydra.run.dir), config.overwrite, ".hydra", "hydra.run.dir")
+            self._claim(config, config.hydra.run.dir, ".hydra", "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        claim(Path(config.hydra.sweep.dir), config.overwrite, "multirun.yaml", "hydra.sweep.dir")
+        self._claim(config, config.hydra.sweep.dir, "multirun.yaml", "hydra.sweep.dir")
+
+    def _claim(self, config: DictConfig, folder: str, mark: str, key: str) -> None:
+        try:
+            claim(Path(folder), config.overwrite, mark, key)
+        except UserError as error:
+            _refuse(str(error))
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.exit(f"textgan_lit: {reason}")  # Hydra turns a callback's exceptions into warnings, but not this one
 
 
 def claim(folder: Path, overwrite: bool, mark: str, key: str) -> None:

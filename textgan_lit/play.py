@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ def play(config: Mapping[str, Any], folder: str | Path) -> float | None:
             _say_where(folder, trainer)
     finally:
         dismiss(trainer.strategy)
+        if "wandb" in sys.modules:  # the next job of a multirun is a run of its own
+            sys.modules["wandb"].finish()
     return None if objective is None else float(objective)
 
 
@@ -51,7 +54,7 @@ def _prepare(folder: Path) -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
     (folder / "wandb").mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*`isinstance.treespec, LeafSpec.`.*"):
+    for message in (".*does not have many workers.*", ".*`isinstance.treespec, LeafSpec.`.*", ".*exists and is not empty.*"):
         warnings.filterwarnings("ignore", message)
 
 

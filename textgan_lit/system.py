@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from textgan_lit import reading as readings
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.distributed import mean, own_rows, world
+from textgan_lit.distributed import mean, own_rows, rank, world
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
@@ -112,6 +112,7 @@ class TextGAN(pl.LightningModule):
     # --- one turn -------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
+        torch.manual_seed(self.seed * world() + rank())  # dropout differs between ranks; nothing else draws from it
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
     def on_train_start(self) -> None:

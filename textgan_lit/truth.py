@@ -18,6 +18,7 @@ from itertools import zip_longest
 from typing import NamedTuple, final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -41,7 +42,6 @@ from textgan_lit.types import TextBatch
 
 SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret")  # one number a sentence
 POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
-EXPOSURE_LENGTH = 100  # ExAccErr% looks at the first 100 words (Arora et al. 2022)
 NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
 
 Score = Callable[[TextBatch], Float[Tensor, " B"]]
@@ -128,7 +128,7 @@ class Truth(Metric):
 
     def update(self, real: Evidence | None, fake: Evidence | None) -> None:
         for side, evidence in (("real", real), ("fake", fake)):
-            if evidence is None:
+            if evidence is None or not len(evidence.batch.tokens):
                 continue
             sentence, position = _contributions(evidence, is_real=side == "real")
             moments, curves = getattr(self, f"{side}_sentence"), getattr(self, f"{side}_position")
@@ -136,7 +136,9 @@ class Truth(Metric):
                 terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
                 moments[SENTENCE.index(name)] += terms.sum(1)
             for name, x in position.items():
-                curves[POSITION.index(name)] += self._stretched(x, constant=name == "direct")
+                # after its last word a sentence shows what it showed there (direct), or has nothing to add
+                more, mode = (0, self.max_length - len(x)), "replicate" if name == "direct" else "constant"
+                curves[POSITION.index(name)] += F.pad(x.unsqueeze(0), more, mode).squeeze(0)
             if evidence.score is not None:
                 getattr(self, f"{side}_score").append(evidence.score.detach().double())
         if fake is not None and fake.valid:
@@ -145,12 +147,8 @@ class Truth(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         real, fake = Side(self.real_sentence), Side(self.fake_sentence)
-        return {
-            **_likelihoods(real, fake),
-            **self._divergences(real, fake),
-            **self._validity(),
-            **self._bounds(real, fake),
-        }
+        found = _likelihoods(real, fake) | self._divergences(real, fake) | self._validity()
+        return found | self._bounds(real, fake, found.get("truth/jsd"))
 
     def curves(self) -> dict[str, Float[Tensor, " T"]]:
         """By position: ``prefix_jsd`` (chain rule) and ``prefix_jsd_direct`` of the first t words, over all sentences;
@@ -181,9 +179,9 @@ class Truth(Metric):
         jsd = direct if direct[1] < chain[1] else chain
         found = {"jsd": jsd[0], "jsd_se": jsd[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
         found |= {"jsd_chain": chain[0], "jsd_chain_se": chain[1], "bayes_accuracy": _both(real, fake, "bayes")[0]}
-        curves = {name: curve[:EXPOSURE_LENGTH] for name, curve in self._curves().items()}
+        curves = self._curves()
         optional = {
-            "horizon": horizon(self._curves()["prefix_jsd"]),
+            "horizon": horizon(curves["prefix_jsd"]),
             "exposure_error": exposure_error(curves["free_running_kl"], curves["teacher_forced_kl"]),
             "exposure_tv": exposure_error(curves["free_running_tv"], curves["teacher_forced_tv"]),
         }
@@ -194,12 +192,11 @@ class Truth(Metric):
         valid = _joined(self.valid)
         if valid is None:
             return {}
-        shares = dict(zip(self.rules, valid.double().mean(0), strict=True)) | {
-            "any": valid.bool().any(1).double().mean()
-        }
+        shares = dict(zip(self.rules, valid.double().mean(0), strict=True))
+        shares["any"] = valid.any(1).double().mean()
         return {f"truth/valid_{rule}": share for rule, share in shares.items()}
 
-    def _bounds(self, real: Side, fake: Side) -> dict[str, Tensor]:
+    def _bounds(self, real: Side, fake: Side, jsd: Tensor | None) -> dict[str, Tensor]:
         scores = _joined(self.real_score), _joined(self.fake_score)
         if any(score is None or len(score) < 4 for score in scores):
             return {}
@@ -208,14 +205,9 @@ class Truth(Metric):
         found["calibration_error"] = calibration.reliability(*scores).error
         if "regret" in real and "regret" in fake:
             found["regret"], found["regret_se"] = _both(real, fake, "regret")
-            found["gap"] = self._divergences(real, fake)["truth/jsd"] - bound.value
+        if jsd is not None:
+            found["gap"] = jsd - bound.value
         return {f"bound/{name}": value for name, value in found.items()}
-
-    def _stretched(self, curve: Float[Tensor, " T"], constant: bool) -> Tensor:
-        """To max_length positions: what a sentence shows after its last word is what it showed there, or nothing."""
-        more = self.max_length - len(curve)
-        after = curve[-1:].expand(max(more, 0)) if constant else curve.new_zeros(max(more, 0))
-        return torch.cat([curve, after])[: self.max_length]
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
@@ -247,10 +239,8 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     """NLL per word, and its split into an entropy and a KL where P is known."""
     found = {}
-    for side, nll, entropy, kl in (
-        (real, "nll_test", "entropy_p", "kl_pg"),
-        (fake, "nll_oracle", "entropy_g", "kl_gp"),
-    ):
+    names = ("nll_test", "entropy_p", "kl_pg"), ("nll_oracle", "entropy_g", "kl_gp")
+    for side, (nll, entropy, kl) in zip((real, fake), names, strict=True):
         if "nll" in side:
             found |= {nll: side.per_word("nll"), f"{nll}_se": side.per_word_se("nll")}
         if "kl" in side:
@@ -259,7 +249,7 @@ def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     return {f"truth/{name}": value for name, value in found.items()}
 
 
-def evidence(
+def examine(
     oracle: Oracle | None, generator: Generator, policy: Policy, score: Score | None, batch: TextBatch
 ) -> Evidence:
     """What both models and the discriminator say about these sentences."""
@@ -294,7 +284,7 @@ def measure(
             for side, part in enumerate((real_part, fake_part)):
                 rows = NUMBERS_AT_ONCE // (generator.vocab.size * noise.shape[1]) + 1
                 for few in () if part is None else _parts(part, rows):
-                    seen = evidence(oracle, generator, policy, score, few)
+                    seen = examine(oracle, generator, policy, score, few)
                     truth.update(*((seen, None) if side == 0 else (None, seen)))
     return truth
 

@@ -21,7 +21,7 @@ from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Evidence, Truth, measure
 from textgan_lit.types import TextBatch
 
-COLUMNS = {
+ROWS = {
     "true JSD": ("truth/jsd", "truth/jsd_se"),
     "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
     "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
@@ -96,14 +96,14 @@ class Closing(pl.Callback):
 def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = get_console()
-    valid = sorted({key for row in rows.values() for key in row if key.startswith("truth/valid_")})
-    table = Table(title="The test sentences' verdict (nats; KL and JSD a sentence, NLL and H a word)", title_justify="left")
-    table.add_column("generator")
-    columns = COLUMNS | {key.removeprefix("truth/").replace("_", " "): (key,) for key in valid}
-    for title in columns:
-        table.add_column(title, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(_cell(row, keys) for keys in columns.values()))
+    table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
+    table.add_column("")
+    for name in rows:
+        table.add_column(name, justify="right")
+    rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))
+    shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
+    for title, keys in (ROWS | shares).items():
+        table.add_row(title, *(_cell(row, keys) for row in rows.values()))
     console.print(table)
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:

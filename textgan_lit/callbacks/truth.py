@@ -13,10 +13,10 @@ from textgan_lit.distributed import rank
 from textgan_lit.policy import Categorical
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Evidence, Truth
-from textgan_lit.types import TextBatch
+from textgan_lit.types import MOVES, TextBatch
 
 HEADER = (
-    f"{'generator turn':>14} │ {'true JSD ± SE':>14} │ {'D says at least':>15} │ {'D / Bayes acc.':>14} │ "
+    f"{'after turn':>18} │ {'true JSD ± SE':>14} │ {'D says at least':>15} │ {'D / Bayes acc.':>14} │ "
     f"{'NLL_oracle = H(G) + KL(G‖P)':>28} │ {'NLL_test = H(P) + KL(P‖G)':>28}"
 )
 
@@ -43,27 +43,27 @@ class TruthPanel(pl.Callback):
         row = self.truth.compute()
         curves = self.truth.curves()
         for key, value in row.items():
-            system.log(key, value.float(), logger=False)
+            system.log(key, value.float(), logger=False, sync_dist=True)
         system.record(row)
         if rank() == 0:
             numbers = {key: float(value) for key, value in row.items()} | system.axes()
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
             with (self.folder / "evaluations.jsonl").open("a") as file:
                 file.write(json.dumps(record) + "\n")
-            self._show(numbers)
+            self._show(line(numbers, _last_turn(system)))
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         for key, value in self.truth.compute().items():
-            system.log(f"test/{key}", value.float(), logger=False)
+            system.log(f"test/{key}", value.float(), logger=False, sync_dist=True)
 
-    def _show(self, row: dict[str, float]) -> None:
+    def _show(self, text: str) -> None:
         if not self.headed:
             get_console().print(HEADER, markup=False, highlight=False, soft_wrap=True)
             self.headed = True
-        get_console().print(line(row), markup=False, highlight=False, soft_wrap=True)
+        get_console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def evidence(trainer: pl.Trainer, system: TextGAN, batch: TextBatch) -> Evidence:
@@ -80,7 +80,13 @@ def evidence(trainer: pl.Trainer, system: TextGAN, batch: TextBatch) -> Evidence
     )
 
 
-def line(row: dict[str, float]) -> str:
+def _last_turn(system: TextGAN) -> str:
+    """The phase's move that the evaluation follows, and how many turns it has had: "50 generator"."""
+    played = [name for name in MOVES if system.clock.turns[name]]
+    return f"{system.clock.turns[played[-1]]:,} {played[-1]}" if played else "0"
+
+
+def line(row: dict[str, float], after: str) -> str:
     """An evaluation as one line of the table under HEADER; "–" for what was not measured."""
 
     def number(key: str, form: str = ".4f") -> str:
@@ -96,7 +102,6 @@ def line(row: dict[str, float]) -> str:
         f"{number(f'truth/{key}', '.3f')} {sign}"
         for key, sign in (("nll_test", "="), ("entropy_p", "+"), ("kl_pg_word", ""))
     )
-    turn = format(int(row["turns/generator"]), ",") if "turns/generator" in row else "–"
     return (
-        f"{turn:>14} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14} │ {oracle.strip():>28} │ {test.strip():>28}"
+        f"{after:>18} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14} │ {oracle.strip():>28} │ {test.strip():>28}"
     )

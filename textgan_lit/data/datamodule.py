@@ -12,7 +12,6 @@ from annotated_types import Ge
 from textgan_lit import distributed
 from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled
 from textgan_lit.data.oracle import Oracle
-from textgan_lit.data.oracle_seqgan import OracleSeqGAN
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.policy import Categorical
@@ -125,17 +124,3 @@ class OracleData(pl.LightningDataModule):
 
 def _one(number: int) -> list[int]:
     return [number]
-
-
-def seqgan_data(
-    weights: str,
-    length: Annotated[int, Ge(1)] = 20,
-    train: Annotated[int, Ge(1)] | None = 10_000,
-    valid: Annotated[int, Ge(1)] = 3_000,
-    test: Annotated[int, Ge(1)] = 10_000,
-    seed: int = 0,
-    evaluation_batch: Annotated[int, Ge(1)] = 1_000,
-    workers: Annotated[int, Ge(0)] = 0,
-) -> OracleData:
-    """:class:`OracleData` of SeqGAN's published oracle, whose weights are named by path: ``data.weights=PATH``."""
-    return OracleData(OracleSeqGAN(weights, length), train, valid, test, seed, evaluation_batch, workers)

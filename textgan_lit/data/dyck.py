@@ -44,8 +44,9 @@ class Dyck(Oracle):
             )
         pairs = [PAIRS[kind] if kind < len(PAIRS) else (f"({kind}", f"){kind}") for kind in range(types)]
         super().__init__(Vocab(tuple(pair[side] for side in (0, 1) for pair in pairs)), length)
-        self.opening, self.smoothing = opening, smoothing
         weight = torch.rand(types, generator=stream("dyck", seed)) + 0.3
+        self.register_buffer("opening", torch.tensor(float(opening)))  # buffers, so that the fingerprint sees them
+        self.register_buffer("smoothing", torch.tensor(float(smoothing)))
         self.register_buffer("types", weight / weight.sum())
 
     def start(self, n: int) -> State:
@@ -77,11 +78,10 @@ class Dyck(Oracle):
 
     def _next(self, stack: Tensor, depth: Tensor, written: Tensor) -> Float[Tensor, "B V"]:
         """Log-probabilities of the next bracket."""
-        opens = torch.full_like(depth, self.opening, dtype=self.types.dtype)
-        opens = opens.masked_fill(depth == 0, 1.0).masked_fill(depth >= self.max_length - written, 0.0).unsqueeze(1)
-        rule = torch.cat([opens * self.types, torch.zeros_like(opens * self.types)], 1)
-        closer = self._innermost(stack, depth).unsqueeze(1) + len(self.types)
-        rule = rule.scatter(1, closer, 1 - opens)
+        opens = self.opening.expand(len(depth)).masked_fill(depth == 0, 1.0)
+        opens = opens.masked_fill(depth >= self.max_length - written, 0.0).unsqueeze(1)
+        closes = torch.nn.functional.one_hot(self._innermost(stack, depth), len(self.types))
+        rule = torch.cat([opens * self.types, (1 - opens) * closes], 1)
         return ((1 - self.smoothing) * rule + self.smoothing / self.vocab.size).log()
 
     def _after(self, word: Tensor, stack: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:

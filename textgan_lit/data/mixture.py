@@ -90,7 +90,7 @@ class Mixture(Oracle):
         return (posterior.unsqueeze(-1) + nexts).logsumexp(-2)
 
 
-def _chains(words: int, languages: int, successors: int, difference: float, seed: int) -> Float[Tensor, "K V+1 V"]:
+def _chains(words: int, languages: int, successors: int, difference: float, seed: int) -> Float[Tensor, "K rows V"]:
     """Transition probabilities before smoothing; the last row starts a sentence."""
     # Seeded so that seeds 1, 2, 3 are the very worlds of the demo's measured table.
     own = torch.Generator().manual_seed(seed - 1)
@@ -102,6 +102,6 @@ def _chains(words: int, languages: int, successors: int, difference: float, seed
             weight = torch.rand(number, generator=own) + 0.3
             row[chosen] = weight / weight.sum()
     common = torch.randperm(words, generator=stream("mixture", seed))[round(difference * words) :]
-    chains[:, common] = chains[0, common]
-    chains[:, words] = chains[0, words]
+    chains[1:, common] = chains[0, common]
+    chains[1:, words] = chains[0, words]
     return chains

@@ -21,6 +21,7 @@ from torch import Tensor
 LOG2 = math.log(2.0)
 NEVER = -1e4  # stands for log 0 where it meets a factor 0
 TINIEST = -87.0  # exp() below this is a slow denormal; standing in for 0, exp(TINIEST) × NEVER is still below 1e-33
+EXPOSURE_LENGTH = 100  # words that ExAccErr% looks at (Arora et al. 2022)
 CERTAIN = 60.0  # log-odds beyond which a posterior counts as settled; the error is below 1e-24 nats
 BLOCK = 2**18  # numbers of a [B T V] handled at once, so that a dozen steps of arithmetic stay in the cache
 
@@ -217,7 +218,7 @@ def horizon(prefix_jsd: Float[Tensor, " T"]) -> float | None:
 def exposure_error(free_running: Float[Tensor, " T"], teacher_forced: Float[Tensor, " T"]) -> float | None:
     r"""ExAccErr%: the error that exposure bias adds to what G would err anyway, in percent.
 
-    .. math:: 100 \left(\frac{\sum_{t \le l} FR_t}{\sum_{t \le l} TF_t} - 1\right)
+    .. math:: 100 \left(\frac{\sum_{t \le l} FR_t}{\sum_{t \le l} TF_t} - 1\right), \qquad l = \min(T, 100)
 
     with a divergence d(P_t, G_t) averaged over prefixes that G (FR) or P (TF) wrote; NaN marks a position that
     no sentence reaches and is left out. None where the ratio says nothing (TF is 0 or infinite).
@@ -227,5 +228,6 @@ def exposure_error(free_running: Float[Tensor, " T"], teacher_forced: Float[Tens
     50.0
     """
     both = ~(free_running.isnan() | teacher_forced.isnan())
+    both[EXPOSURE_LENGTH:] = False
     free, forced = free_running[both].sum().item(), teacher_forced[both].sum().item()
     return 100 * (free / forced - 1) if 0 < forced < math.inf else None
