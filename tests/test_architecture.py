@@ -22,7 +22,7 @@ FLOORS = [  # from the cellar to the roof
     ["objective", "credit", "reading", "truth"],
     ["adversary", "estimator", "metrics"],
     ["system"],
-    ["callbacks", "folder", "launch"],
+    ["callbacks", "logger", "folder", "launch"],
     ["build"],
     ["run"],
     ["play"],
@@ -33,9 +33,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
 COMMAND_LINE = {"folder", "launch", "build", "run", "play", "cli"}
 EDGES = {
-    "pytorch_lightning": {"data", "system", "callbacks"} | COMMAND_LINE,
+    "pytorch_lightning": {"data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},
-    "wandb": {"callbacks"},
+    "wandb": {"callbacks", "logger"},
     "hydra": COMMAND_LINE,
     "omegaconf": COMMAND_LINE,
 }

@@ -5,6 +5,7 @@ under conf/data/ in textgan_lit.data; every public final class there has a YAML,
 defaults.
 """
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -58,6 +59,7 @@ def nodes(config) -> list[dict]:
     return own + [node for value in config.values() for node in nodes(value)]
 
 
+@functools.cache
 def composed(file: str) -> dict:
     """The file with its own defaults list, nothing else; interpolations stay as they are written."""
     GlobalHydra.instance().clear()

@@ -107,9 +107,9 @@ def test_huge_logits_are_no_trouble(size, shift, stream):
 
 
 def test_the_probability_of_the_rarest_word_is_not_rounded():
-    # e⁻⁹⁰ is below float32's normal numbers. Only a uniform of exactly 0 reaches such a word.
-    word, logp = draw(torch.tensor([[-90.0, 0.0]]), torch.zeros(1))
-    assert (word.item(), logp.item()) == (0, -90.0)
+    # e⁻¹⁰⁰ is 27 of the smallest steps float32 can take. Only a uniform of exactly 0 reaches such a word.
+    word, logp = draw(torch.tensor([[-100.0, 0.0]]), torch.zeros(1))
+    assert (word.item(), logp.item()) == (0, -100.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -39,7 +39,8 @@ class Zero(Baseline):
 
 @final
 class BatchMean(Baseline):
-    """The mean over the batch. It contains the sentence itself, which shrinks the gradient by (B − 1)/B."""
+    """The mean over the batch. It contains the sentence itself, which shrinks the gradient by (B − 1)/B, and by
+    more at positions that only some of the B sentences reach."""
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
         total, count = _sums(value, mask)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import inspect
 import typing
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from typing import Annotated, Any
 import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, Gt
-from hydra.utils import get_class
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -61,10 +61,15 @@ def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
 def _class(config: Mapping[str, Any], where: str) -> type:
     if "_target_" not in config:
         raise UserError(f"{where} names no class. Give it a _target_, for example one from conf/.")
+    target = str(config["_target_"])
+    module, _, name = target.rpartition(".")
     try:
-        return get_class(config["_target_"])
-    except Exception as error:
-        raise UserError(f"{where}._target_={config['_target_']}: no such class ({error}).") from error
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{where}._target_={target}: no such class ({' '.join(str(error).split())}).") from error
+    if not isinstance(found, type):
+        raise UserError(f"{where}._target_={target} is not a class. Name one, as the files under conf/ do.")
+    return found
 
 
 def _hints(cls: type) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from annotated_types import Ge, Interval
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from textgan_lit.functional.policy_gradient import reward_to_go
@@ -74,18 +74,21 @@ class MonteCarlo(Credit):
         ]
         return torch.cat([torch.cat(later), own], 1) * rollout.mask
 
-    def _values(self, reward: Reward, game: Game, tokens: Tensor, noise: Tensor) -> Float[Tensor, "B T-1"]:
+    def _values(
+        self, reward: Reward, game: Game, tokens: Int[Tensor, "B T"], noise: Float[Tensor, "B words N"]
+    ) -> Float[Tensor, "B T-1"]:
         n, length = tokens.shape
         written = continuations(game, tokens, noise).flatten(0, 2)
         rewards = [reward(game.verdict(TextBatch(part, part != game.vocab.pad))) for part in written.split(1024)]
         return torch.cat(rewards).view(length - 1, n, self.rollouts).mean(2).t()
 
 
-def continuations(game: Game, tokens: Tensor, noise: Tensor) -> Tensor:
-    """Every prefix of every sentence, finished N times.
+def continuations(
+    game: Game, tokens: Int[Tensor, "B T"], noise: Float[Tensor, "B words N"]
+) -> Int[Tensor, "T-1 B N T"]:
+    """Every prefix of every sentence, finished N times: entry [t-1, b, n] keeps the first t words of sentence b.
 
-    tokens Int[B T]; noise Float[B T(T-1)/2 N], a uniform for every word still to be written.
-    Returns Int[T-1 B N T]: entry [t-1, b, n] keeps the first t words of sentence b.
+    ``noise`` holds a uniform for every word still to be written, T(T-1)/2 of them for each of the N.
     """
     n, length = tokens.shape
     copies = noise.shape[-1]
@@ -101,7 +104,7 @@ def continuations(game: Game, tokens: Tensor, noise: Tensor) -> Tensor:
     return written
 
 
-def _passed(game: Game, tokens: Tensor) -> list[Pen]:
+def _passed(game: Game, tokens: Int[Tensor, "B T"]) -> list[Pen]:
     """Where the pen stood after each word but the last."""
     pen, pens = begin(game.generator, len(tokens)), []
     for word in tokens[:, :-1].unbind(1):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import final
 
+import torch
 from torch import nn
 
+from textgan_lit.distributed import mean
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game
 from textgan_lit.types import Outcome, TextBatch
@@ -27,8 +29,10 @@ class Objective(nn.Module, ABC):
 
 @final
 class Likelihood(Objective):
-    """Maximum likelihood with teacher forcing, in nats per word."""
+    """Maximum likelihood with teacher forcing: total nats / total words over all ranks, eos included."""
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
-        loss = nll(game.generator.logp(batch, game.policy), batch.mask)
+        words = batch.mask.sum(dtype=torch.float)
+        share = words / mean(words)  # so that every word counts alike, whichever rank reads it
+        loss = nll(game.generator.logp(batch, game.policy), batch.mask) * share
         return Outcome(loss, {"nll": loss.detach()})

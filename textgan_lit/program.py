@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from typing import Annotated, Any, NamedTuple, final
+from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 from annotated_types import Ge
 
@@ -19,6 +19,7 @@ from textgan_lit.types import MOVES, Clock, Reading
 class Rule(ABC):
     """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel."""
 
+    memory: ClassVar[tuple[str, ...]] = ("ended",)  # what is saved; settings are not
     ended: str | None = None  # why the duel should end before its time
 
     @abstractmethod
@@ -30,7 +31,7 @@ class Rule(ABC):
         """How many times in a row it has said no; while it is not 0, a reading is taken before it is asked."""
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {name: getattr(self, name) for name in self.memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -53,6 +54,8 @@ class Guard(Rule):
 
     Where it is not, D plays k more turns; not cleared ``patience`` times in a row, the duel ends early.
     """
+
+    memory = ("ended", "refused")
 
     def __init__(self, patience: Annotated[int, Ge(1)] = 100):
         self.patience = patience

@@ -94,7 +94,8 @@ class Sign(Reward):
 @final
 class Constant(Reward):
     """1, whatever D says. A control: under a centred baseline it is a zero gradient, without one it is noise
-    that sharpens G (the published effect: a constant lowers NLL_oracle as fast as a discriminator does)."""
+    that sharpens G (the published effect: a constant lowers NLL_oracle as fast as a discriminator does).
+    Paid once a word (``reward_to_go``) it is none where sentences can end: it teaches G to write long ones."""
 
     null = True
 

@@ -7,7 +7,7 @@ each discriminator step sees fresh data, and a checkpoint may fall anywhere in a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, final
 
@@ -93,7 +93,7 @@ class TextGAN(pl.LightningModule):
         """Whether this run's reward is a control that must not teach."""
         return any(getattr(move.objective, "null", False) for move in self.moves.values())
 
-    def axes(self) -> dict[str, float]:
+    def axes(self) -> dict[str, int | float]:
         """The x-axes of every plot: turns of each move, words read and written, seconds of this run."""
         running = time.monotonic() - self._since if self._since is not None else 0.0
         return {f"turns/{name}": self.clock.turns[name] for name in self.moves} | {
@@ -103,7 +103,7 @@ class TextGAN(pl.LightningModule):
             "system/seconds": self.seconds + running,
         }
 
-    def record(self, row: dict[str, float]) -> None:
+    def record(self, row: Mapping[str, float | Tensor]) -> None:
         """One row to every logger, with the axes beside it."""
         row = {key: float(value) for key, value in row.items()} | self.axes()
         for logger in self.trainer.loggers:

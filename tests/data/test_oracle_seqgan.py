@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import pickle
@@ -149,23 +150,23 @@ def instructions(*parts):
 
 
 PAIR = b"]" + b"q\x00" + b"h\x00\x86q\x00" * 60  # (x, x) sixty times over: hashing it would take 2⁶⁰ steps
-GLOBAL_ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+HEADER = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+HUGE = b"J\xff\xff\xff\x7f" * 2  # two sizes of 2³¹ − 1
+FLOAT32 = b"cnumpy\ndtype\nX\x02\x00\x00\x00f4K\x00K\x01\x87R(K\x03X\x01\x00\x00\x00<NNNK\x00K\x00K\x00tb"
 HOSTILE_PICKLES = {
     "runs a command": (pickle.dumps([Runs("touch PROOF")]), "'posix.system'"),
     "runs a command in an array's place": (as_pickle(changed(bi=Runs("touch PROOF"))), "'posix.system'"),
     "asks for eval": (instructions(b"cbuiltins\neval\nX\x01\x00\x00\x001\x85R"), "'builtins.eval'"),
     "asks for numpy's load": (instructions(b"cnumpy\nload\n)R"), "'numpy.load'"),
-    "asks by nested pairs": (instructions(PAIR, b"h\x00\x93"), "none of an array's business"),
+    "asks by nested pairs": (instructions(PAIR, b"h\x00\x93"), "the pickle is broken"),
     "has names with line breaks": (b"\x80\x04\x8c\x02a\n\x8c\x02b\n\x93.", r"a\\n.b\\n"),
     "uses dictionaries": (instructions(b"}", PAIR, b"Nsb"), "instruction EMPTY_DICT"),
     "makes objects": (instructions(b"cnumpy\nndarray\n)\x81"), "instruction NEWOBJ"),
     "imports by number": (instructions(b"\x82\x01"), "instruction EXT1"),
     "loads outside objects": (instructions(b"X\x01\x00\x00\x00aQ"), "instruction BINPERSID"),
     "claims a huge array": (
-        instructions(
-            b"](", (GLOBAL_ARRAY + b"K\x00\x85C\x01b\x87R(K\x01J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86") * 15, b"e"
-        ),
-        "damaged|broken|not an array",
+        instructions(b"](", (HEADER + b"(K\x01" + HUGE + b"\x86" + FLOAT32 + b"\x89C\x03abctb") * 15, b"e"),
+        "an array's shape does not fit its bytes",
     ),
     "claims many bytes": (b"\x80\x04]\x8e" + struct.pack("<Q", 2**40) + b"abc.", "instruction BINBYTES8|damaged"),
     "fills the memo": (instructions(b"]r\xff\xff\xff\xff"), "a list of 0, expected a list of 15"),
@@ -241,11 +242,8 @@ def test_damage_anywhere_is_refused_or_changes_numbers_alone(put, format, seed):
     data, random = bytearray(write(arrays())), np.random.default_rng(seed)
     for place in random.integers(0, len(data), 3):
         data[place] = random.integers(0, 256)
-    try:
+    with contextlib.suppress(UserError):
         read = read_weights(put(name, bytes(data)))
-    except UserError as error:
-        assert "\n" not in str(error)
-    else:
         assert {key: value.shape for key, value in read.items()} == {k: v.shape for k, v in arrays().items()}
 
 

@@ -88,7 +88,7 @@ class Closing(pl.Callback):
         rows = {name: truth.compute() for name, truth in self.truths.items()}
         if system.clock.turns["generator"] or not rows:
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
-            rows[f"after {system.clock.turns['generator']:,} generator turns"] = game
+            rows[f"game, {system.clock.turns['generator']:,} G turns"] = game
         if rank() == 0:
             show(rows, trainer, system)
 

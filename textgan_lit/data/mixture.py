@@ -93,7 +93,7 @@ class Mixture(Oracle):
 def _chains(words: int, languages: int, successors: int, difference: float, seed: int) -> Float[Tensor, "K rows V"]:
     """Transition probabilities before smoothing; the last row starts a sentence."""
     # Seeded so that seeds 1, 2, 3 are the very worlds of the demo's measured table.
-    own = torch.Generator().manual_seed(seed - 1)
+    own = torch.Generator().manual_seed((seed - 1) % 2**63)
     chains = torch.zeros(languages, words + 1, words)
     for chain in chains:
         for word, row in enumerate(chain):

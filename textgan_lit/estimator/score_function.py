@@ -8,8 +8,8 @@ import torch
 
 from textgan_lit.baseline import Baseline
 from textgan_lit.credit import Credit
+from textgan_lit.distributed import gather, mean, own_rows
 from textgan_lit.functional.policy_gradient import surrogate
-from textgan_lit.distributed import gather, own_rows
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.objective import Objective
 from textgan_lit.reward import Reward
@@ -32,13 +32,13 @@ class ScoreFunction(Objective):
         silence_dropout(game.generator)
         rollout = game.sample(len(batch.tokens))
         with torch.no_grad():
-            value = self.credit(self.reward, game, rollout)
+            value = self.credit(self.reward, game, rollout).float()  # bfloat16 would round sums over the batch
             if self.reward.shuffles:
                 everyone = gather(value)
                 value = own_rows(everyone[game.noise.permutation(len(everyone))])
             advantage = (value - self.baseline(value, rollout.mask)) * rollout.mask
         logp = game.generator.logp(rollout.batch, game.policy)
-        words = rollout.mask.sum().clamp_min(1)
+        words = mean(rollout.mask.sum(dtype=torch.float))
         logs = {
             "reward": value.sum() / words,
             "advantage_rms": (advantage.square().sum() / words).sqrt(),

@@ -7,9 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def reward_to_go(
-    reward: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], gamma: float
-) -> Float[Tensor, "B T"]:
+def reward_to_go(reward: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], gamma: float) -> Float[Tensor, "B T"]:
     r"""Discounted sum of the rewards still to come; 0 on padding.
 
     .. math:: G_t = \sum_{s \ge t} \gamma^{s-t} r_s
@@ -34,5 +32,9 @@ def surrogate(
     .. math:: \nabla_\theta L = -\frac1B \sum_b \sum_t A_{bt} \nabla_\theta \log G(x_{bt} | x_{b,<t})
 
     ``advantage`` is held fixed.
+
+    >>> all_words, logp = torch.ones(2, 1, dtype=torch.bool), torch.tensor([[-1.0], [-2.0]])
+    >>> surrogate(logp, torch.tensor([[3.0], [-1.0]]), all_words)  # −½ (3 · −1 + −1 · −2)
+    tensor(0.5000)
     """
     return -(logp * advantage.detach() * mask).sum(1).mean()

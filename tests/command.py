@@ -1,0 +1,31 @@
+"""The command line, called in this process."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from textgan_lit import cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """``python train.py WORDS``; a refusal is a SystemExit whose code is the line that a person would read."""
+    monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    cli.main()
+
+
+def smoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> list[dict[str, float]]:
+    """Plays ``debug=smoke`` into ``folder`` without W&B and returns the rows of its metrics.csv."""
+    run(monkeypatch, "debug=smoke", "logger=csv", f"hydra.run.dir={folder}", *words)
+    return rows(folder)
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    with (folder / "metrics.csv").open() as file:
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def evaluations(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]

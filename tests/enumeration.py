@@ -1,0 +1,101 @@
+"""Worlds whose every sentence is listed, so that an expectation is a sum and a test an equality.
+
+What is defined here follows the definitions (probabilities of whole sentences and of prefixes, scipy's
+divergences) and none of the formulas that are tested with it.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
+
+from textgan_lit.data.tiny import Tiny, every_sentence
+from textgan_lit.policy import Categorical
+from textgan_lit.types import TextBatch
+
+LENGTH = 3
+PARTS = 5  # next-word probabilities of a `fractions` world are multiples of 1/5
+
+
+class World(NamedTuple):
+    """P and G over the same sentences, listed: probabilities p and g, and next-word logits."""
+
+    sentences: TextBatch
+    p_logits: torch.Tensor
+    g_logits: torch.Tensor
+    p: torch.Tensor
+    g: torch.Tensor
+
+
+def listed(oracle, generator, policy=None) -> World:
+    """Every sentence of a world with its probability under both, in float64."""
+    sentences = every_sentence(oracle.vocab, oracle.max_length)
+    p_logits = oracle.predict(sentences, Categorical()).double()
+    g_logits = generator.predict(sentences, policy or Categorical()).double()
+    return World(sentences, p_logits, g_logits, probability(p_logits, sentences), probability(g_logits, sentences))
+
+
+def probability(logits, sentences: TextBatch):
+    words = sentences.tokens.masked_fill(~sentences.mask, 0).unsqueeze(-1)
+    of_words = logits.softmax(-1).gather(-1, words).squeeze(-1)
+    return torch.where(sentences.mask, of_words, 1.0).prod(1)
+
+
+def jsd(p, g) -> float:
+    return float(jensenshannon(p, g) ** 2)
+
+
+def kl(p, g) -> float:
+    return float(rel_entr(np.asarray(p), np.asarray(g)).sum())
+
+
+def of_prefixes(world: World, length: int):
+    """The probabilities of all prefixes of this length; a sentence that has ended is a prefix of its own."""
+    prefixes, index = world.sentences.tokens[:, :length].unique(dim=0, return_inverse=True)
+    empty = torch.zeros(len(prefixes), dtype=torch.float64)
+    return empty.index_add(0, index, world.p), empty.index_add(0, index, world.g)
+
+
+def prefix_jsd(world: World) -> list[float]:
+    return [jsd(*of_prefixes(world, length + 1)) for length in range(world.sentences.tokens.shape[1])]
+
+
+def after_prefixes(world: World, position: int):
+    """For every prefix that is still open: its probability under P and G, and those of the word after it."""
+    tokens, mask = world.sentences
+    found = []
+    for prefix in {tuple(row) for row in tokens[mask[:, position], :position].tolist()}:
+        here = (tokens[:, :position] == torch.tensor(prefix, dtype=torch.long)).all(1) & mask[:, position]
+        words = torch.zeros(2, int(tokens[mask].max()) + 1, dtype=torch.float64)
+        words.index_add_(1, tokens[here, position], torch.stack([world.p[here], world.g[here]]))
+        found.append((*words.sum(1).tolist(), *words))
+    return found
+
+
+def fractions(seed: int, variable: bool = False, never: int | None = None) -> Tiny:
+    """A world of three words whose next-word probabilities are k/5; word ``never`` is never said."""
+    world = Tiny(words=3, length=LENGTH, variable=variable)
+    generator = torch.Generator().manual_seed(seed)
+    parts = torch.ones_like(world.table)
+    if never is not None:
+        parts[:, never] = 0
+    while (parts.sum(1) < PARTS).any():
+        more = torch.multinomial((parts > 0).float(), 1, generator=generator)
+        parts.scatter_add_(1, more, (parts.sum(1, keepdim=True) < PARTS).float())
+    world.table = (parts / PARTS).log()
+    return world
+
+
+def population(model: Tiny, policy=None) -> TextBatch:
+    """Sentences in which each occurs exactly as often as it should: a sample without chance."""
+    sentences = every_sentence(model.vocab, LENGTH)
+    times = probability(model.predict(sentences, policy or Categorical()).double(), sentences) * PARTS**LENGTH
+    assert (times - times.round()).abs().max() < 1e-3
+    return TextBatch(*(rows.repeat_interleave(times.round().long(), 0) for rows in sentences))
+
+
+def nothing_is_nan(found) -> bool:
+    return not any(math.isnan(float(value)) for value in found.values())

@@ -1,0 +1,299 @@
+"""The score-function gradient, by enumeration: equalities, not confidence intervals.
+
+G's next-word probabilities are quarters, so noise that takes every combination of quarters once writes every
+sentence exactly as often as it is probable: a mean over that batch *is* the expectation under G.
+"""
+
+import inspect
+from dataclasses import dataclass
+from itertools import permutations, product
+from math import log
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit import reward as rewards
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.data.tiny import Tiny, every_sentence
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.discriminator.oracle import Optimal
+from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.game import Game
+from textgan_lit.generator.markov import Markov
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical
+from textgan_lit.types import Rollout, TextBatch
+
+TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}  # G and D speak float32
+
+# The divergence that a reward names → its value, from the probabilities of everything that P and G can say.
+DIVERGENCES = {
+    "JSD(P‖G)": lambda p, g: jsd(p, g),
+    "KL(G‖P)": lambda p, g: kl(g, p),
+    "KL(P‖G)": lambda p, g: kl(p, g),
+    "KL(P‖M)": lambda p, g: kl(p, (p + g) / 2),
+    "KL(G‖P) − 2·JSD(P‖G)": lambda p, g: kl(g, p) - 2 * jsd(p, g),
+    "TV(P, G)": lambda p, g: (p - g).abs().sum() / 2,
+}
+KINDS = [kind for _, kind in inspect.getmembers(rewards, inspect.isclass) if kind.__module__ == rewards.__name__]
+TEACHERS = [kind for kind in KINDS if not inspect.isabstract(kind) and not kind.null]
+
+
+def kl(p, q):
+    return (p * (p / q).log()).sum()
+
+
+def jsd(p, g):
+    return (kl(p, (p + g) / 2) + kl(g, (p + g) / 2)) / 2
+
+
+class Even(Noise):
+    """Leaves nothing to chance: every combination of quarters once, over the rows or else over the rollouts."""
+
+    def __init__(self):
+        super().__init__("even")
+
+    def uniform(self, rows, *shape):
+        points = even(shape[0])
+        assert len(points) == (shape[1] if len(shape) == 2 else rows)
+        return points.t().expand(rows, -1, -1) if len(shape) == 2 else points
+
+
+def even(columns):
+    return (torch.cartesian_prod(*[torch.arange(4)] * columns).view(-1, columns) + 0.5) / 4
+
+
+@dataclass(frozen=True)
+class Told(Game):
+    """Says what it is told to say."""
+
+    said: Rollout
+
+    def sample(self, n):
+        return self.said
+
+
+class PrefixOptimal(Discriminator):
+    """D* of every prefix: log P − log G of the words so far."""
+
+    scores, reads_density = "word", True
+
+    def __init__(self, oracle):
+        super().__init__(oracle.vocab, oracle.max_length)
+        self.oracle = oracle
+
+    def forward(self, words, mask, density=None):
+        return (self.oracle.logp(TextBatch(words, mask), Categorical()) - density).cumsum(1) * mask
+
+
+class World:
+    """P, a table without structure; G, a bigram table at each position, its probabilities in quarters."""
+
+    def __init__(self, length, variable, policy=None):
+        self.oracle = Tiny(words=2, length=length, variable=variable, seed=3)
+        self.vocab, self.length, self.policy = self.oracle.vocab, length, policy or Categorical()
+        self.sentences = every_sentence(self.vocab, length)
+        self.generator = Markov(self.vocab, length, positional=True)
+        self.table = self.generator.table.weight
+        quarters = torch.tensor(sorted(set(permutations([1.0, 1.0, 2.0] if variable else [1.0, 3.0]))))
+        chosen = torch.randint(len(quarters), self.table.shape[:1], generator=torch.Generator().manual_seed(1))
+        self.table.data = (quarters[chosen] / 4).log() * getattr(self.policy, "temperature", 1.0)
+
+    def game(self, discriminator=None, said=None, noise=None):
+        players = self.generator, discriminator or Optimal(self.vocab, self.length, self.oracle), self.policy
+        noise = noise or Even()
+        return Game(*players, noise) if said is None else Told(*players, noise, said)
+
+    def probabilities(self):
+        """P and G of every sentence, in float64."""
+        p = self.oracle.logp(self.sentences, Categorical()).sum(1).double().exp()
+        return p, self.generator.logp(self.sentences, self.policy).sum(1).double().exp()
+
+    def gradient(self, loss):
+        return torch.autograd.grad(loss, self.table)[0]
+
+    def estimate(self, reward, credit, baseline=None, discriminator=None):
+        """The expected gradient, from one batch in which every sentence is as frequent as it is probable."""
+        size = 4**self.length
+        batch = TextBatch(self.sentences.tokens[:1].expand(size, -1), self.sentences.mask[:1].expand(size, -1))
+        objective = ScoreFunction(reward, credit, baseline or Zero())
+        return self.gradient(objective(self.game(discriminator), batch).loss)
+
+    def exact(self, divergence):
+        return self.gradient(divergence(*self.probabilities()))
+
+    def expected(self, objective, batch_size, noises=(None,)):
+        """The expected gradient, from every batch of so many sentences, each weighed by its probability."""
+        logp = self.generator.logp(self.sentences, self.policy).detach()
+        everyone, loss = Rollout(*self.sentences, logp), torch.zeros(())
+        for rows in product(range(len(logp)), repeat=batch_size):
+            said = Rollout(*(part[list(rows)] for part in everyone))
+            outcomes = [objective(self.game(said=said, noise=noise), said.batch) for noise in noises]
+            loss = loss + said.logp.sum().exp() * sum(outcome.loss for outcome in outcomes) / len(noises)
+        return self.gradient(loss)
+
+
+@pytest.fixture(params=["fixed", "eos"])
+def variable(request):
+    return request.param == "eos"
+
+
+@pytest.fixture
+def world(variable):
+    return World(3, variable)
+
+
+@pytest.fixture
+def small(variable):
+    return World(2, variable)
+
+
+def credits(length):
+    return {"terminal": Terminal(), "monte_carlo": MonteCarlo(4 ** (length * (length - 1) // 2))}
+
+
+def test_every_sentence_comes_as_often_as_it_is_probable(world):
+    """What all of this rests on."""
+    tokens = world.game().sample(4**3).tokens
+    share = (tokens[:, None] == world.sentences.tokens).all(2).double().mean(0)
+    p, g = world.probabilities()
+    assert_close(share, g.detach(), **TOLERANCE)
+    assert_close(p.sum().item(), 1.0)
+    assert (p - g).abs().sum() > 0.5  # D has something to say
+
+
+def test_every_reward_that_teaches_names_its_divergence():
+    assert {kind.divergence for kind in TEACHERS} == DIVERGENCES.keys()
+    assert {kind for kind in KINDS if kind.null} == {rewards.Constant, rewards.Shuffled}
+
+
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_at_the_best_d_the_reward_is_the_divergence(world, kind, credit):
+    estimate = world.estimate(kind(), credits(3)[credit])
+    exact = world.exact(DIVERGENCES[kind.divergence])
+    assert exact.abs().max() > 0.01
+    assert_close(estimate, exact, **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_with_a_reward_a_word_it_is_the_divergences_of_all_prefixes(kind):
+    """D*'s reward of every prefix, summed over what is still to come: Σ_t of the divergence of the first t words."""
+    world = World(3, variable=False)
+
+    def of_prefixes(p, g):
+        return sum(DIVERGENCES[kind.divergence](*(x.view(2**t, -1).sum(1) for x in (p, g))) for t in (1, 2, 3))
+
+    estimate = world.estimate(kind(), RewardToGo(gamma=1.0), discriminator=PrefixOptimal(world.oracle))
+    assert_close(estimate, world.exact(of_prefixes), **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", [*TEACHERS, rewards.Constant])
+def test_with_a_reward_a_word_the_sum_of_the_rewards_is_ascended(world, kind):
+    """Where sentences end early too. (A constant a word then rewards length: no null control there.)"""
+    judge = PrefixOptimal(world.oracle)
+    reward = kind()(world.game(judge).score(*world.sentences)).double() * world.sentences.mask
+    exact = world.gradient(-(world.probabilities()[1] * reward.sum(1)).sum())
+    assert_close(world.estimate(kind(), RewardToGo(gamma=1.0), discriminator=judge), exact, **TOLERANCE)
+
+
+def test_what_is_improved_is_the_network_under_its_policy(variable):
+    world = World(3, variable, Categorical(temperature=0.5))
+    estimate = world.estimate(rewards.Minimax(), Terminal())
+    assert_close(estimate, world.exact(DIVERGENCES["JSD(P‖G)"]), **TOLERANCE)
+
+
+# --- baselines: every batch there is ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+@pytest.mark.parametrize("baseline", [Zero, LeaveOneOut])
+def test_a_baseline_that_has_not_seen_the_sentence_changes_no_expectation(small, credit, baseline):
+    objective = ScoreFunction(rewards.Minimax(), credits(2)[credit], baseline())
+    assert_close(small.expected(objective, 2), small.exact(jsd), **TOLERANCE)
+
+
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+def test_what_earlier_batches_left_behind_changes_no_expectation(world, credit):
+    remembered = MovingAverage()
+    remembered(torch.full((2, 3), 5.0), torch.ones(2, 3, dtype=torch.bool))
+    assert_close(world.estimate(rewards.Minimax(), credits(3)[credit], remembered), world.exact(jsd), **TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+def test_the_batch_mean_shrinks_the_gradient_by_what_a_sentence_adds_to_it(credit, size):
+    world = World(2, variable=False)
+    objective = ScoreFunction(rewards.Minimax(), credits(2)[credit], BatchMean())
+    assert_close(world.expected(objective, size), world.exact(jsd) * (size - 1) / size, **TOLERANCE)
+
+
+def test_where_fewer_sentences_reach_the_batch_mean_shrinks_it_more():
+    # n of B reach position t, one of them for sure: n − 1 ~ Binomial(B − 1, q), E 1/n = (1 − (1 − q)^B) / (B q).
+    # B = 2 gives 1 − E 1/n = q/2, and the first word is written in all: q = 1.
+    world = World(2, variable=True)
+    q = world.probabilities()[1][world.sentences.mask[:, 1]].sum().item()
+    factor = torch.tensor([1.0, q]).view(2, 1, 1) / 2
+    assert 0.3 < q < 0.8
+    objective = ScoreFunction(rewards.Minimax(), Terminal(), BatchMean())
+    exact = world.exact(jsd).unflatten(0, (2, -1))  # the table's rows lie position by position
+    assert_close(world.expected(objective, 2).unflatten(0, (2, -1)), exact * factor, **TOLERANCE)
+
+
+# --- null controls ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+def test_a_constant_teaches_nothing_on_average(world, credit):
+    gradient = world.estimate(rewards.Constant(), credits(3)[credit])
+    assert_close(gradient, torch.zeros_like(gradient), **TOLERANCE)
+
+
+@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
+def test_a_constant_under_the_batch_mean_is_no_gradient_at_all(world, credit):
+    objective = ScoreFunction(
+        rewards.Constant(), {"terminal": Terminal(), "monte_carlo": MonteCarlo(5)}[credit], BatchMean()
+    )
+    gradient = world.gradient(objective(world.game(noise=Noise(0)), world.sentences).loss)
+    assert (gradient == 0).all()
+
+
+class Dealt(Even):
+    """Deals rows out in an order that is given."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.order = torch.tensor(order)
+
+    def permutation(self, n):
+        return self.order
+
+
+def test_shuffled_under_the_batch_mean_teaches_nothing_whatever_was_said(world):
+    # Over all orders, every sentence gets the batch's mean reward.
+    said = world.game(noise=Noise(1)).sample(3)
+    objective = ScoreFunction(rewards.Shuffled(rewards.LogOdds()), Terminal(), BatchMean())
+    gradients = [
+        world.gradient(objective(world.game(said=said, noise=Dealt(order)), said.batch).loss)
+        for order in permutations(range(3))
+    ]
+    assert torch.stack(gradients).abs().amax() > 0.01
+    assert_close(sum(gradients), torch.zeros_like(world.table), **TOLERANCE)
+
+
+def test_shuffled_leaves_of_the_gradient_what_chance_leaves_in_place():
+    # One of B sentences keeps its own reward, so 1/B of the gradient is left where no baseline takes it away.
+    world = World(2, variable=False)
+    orders = [Dealt(order) for order in permutations(range(2))]
+    for baseline, left in ((Zero(), 1 / 2), (LeaveOneOut(), 0.0), (BatchMean(), 0.0)):
+        objective = ScoreFunction(rewards.Shuffled(rewards.Minimax()), Terminal(), baseline)
+        assert_close(world.expected(objective, 2, orders), world.exact(jsd) * left, **TOLERANCE)
+
+
+def test_log_2_is_the_most_that_can_be_descended():
+    """The divergences of this file, by hand: P and G that share nothing, and P = G."""
+    p, g = torch.tensor([1.0, 1e-30]).double(), torch.tensor([1e-30, 1.0]).double()
+    assert_close(jsd(p, g).item(), log(2))
+    assert all(abs(divergence(p, p)) < 1e-12 for divergence in DIVERGENCES.values())

@@ -1,0 +1,113 @@
+"""What a person sees: help, the configuration, and one line when something is wrong."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command import run, smoke
+
+CHECKOUT = Path(__file__).parents[1]
+
+WRONG = {
+    # a misspelt key, group or option: the nearest that exist
+    "model.program.kk=3": r"model\.program\.kk: there is no such key\. Nearest: model\.program\.k,",
+    "modle=mle": r"modle: there is no such (key|group)\. Nearest: model",
+    "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan\.",
+    "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
+    "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
+    "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
+    # a value that its part cannot use
+    "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
+    "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
+    "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted greater than 0",
+    "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=1024\. Use",
+    "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
+    "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
+    "model.generator._target_=textgan_lit.generator.nosuch.Thing": r"no such class",
+    # parts that do not fit
+    "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
+    # a world that is not there
+    "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
+    "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",
+    "trainer.devices=none": r"trainer: .*devices.*",
+    "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
+    "resume=true": r"resume=true is not available yet",
+}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch, tmp_path):
+    import re
+
+    import torch
+
+    if word == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", word]
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, *words)
+    line = str(stopped.value.code)
+    assert line.startswith("textgan_lit: ")
+    assert "\n" not in line
+    assert re.search(WRONG[word], line), line
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+class Shell:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch owned",)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such file|does not exist|missing"),
+        (b"", "empty"),
+        (b"\x80\x04garbage", "weights"),
+        (pickle.dumps(Shell()), "weights"),
+    ],
+    ids=["missing", "empty", "corrupt", "malicious"],
+)
+def test_bad_weights_are_refused_by_name(content, said, monkeypatch, tmp_path):
+    path = tmp_path / "weights.pkl"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=said) as stopped:
+        smoke(monkeypatch, tmp_path / "run", "data=oracle_seqgan", f"data.weights={path}")
+    assert str(path) in str(stopped.value.code)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    first = smoke(monkeypatch, folder, "model.program.duel=1")
+    kept = (folder / ".hydra" / "config.yaml").read_text()
+    with pytest.raises(SystemExit, match="already holds a run. Choose another folder, or overwrite=true"):
+        smoke(monkeypatch, folder, "seed=7")
+    assert (folder / ".hydra" / "config.yaml").read_text() == kept
+    second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "overwrite=true")
+    assert len(second) == len(first)
+    assert "seed: 7" in (folder / ".hydra" / "config.yaml").read_text()
+
+
+def test_help_names_the_groups_and_needs_no_torch():
+    code = (
+        "import sys; sys.argv = ['train.py', '--help']\n"
+        "from textgan_lit.cli import main\n"
+        "try: main()\nfinally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    for line in ("model/reward: constant, log_odds", "python train.py debug=smoke", "trainer: cpu, ddp_cpu, gpu"):
+        assert line in done.stdout
+
+
+def test_the_configuration_can_be_printed(monkeypatch, capsys):
+    run(monkeypatch, "--cfg", "job", "model=seqgan")
+    assert "textgan_lit.credit.MonteCarlo" in capsys.readouterr().out
