@@ -88,7 +88,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeyp
     folder = tmp_path / "run"
     first = smoke(monkeypatch, folder, "model.program.duel=1")
     kept = (folder / ".hydra" / "config.yaml").read_text()
-    with pytest.raises(SystemExit, match="already holds a run. Choose another folder, or overwrite=true"):
+    with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, or overwrite=true"):
         smoke(monkeypatch, folder, "seed=7")
     assert (folder / ".hydra" / "config.yaml").read_text() == kept
     second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "overwrite=true")

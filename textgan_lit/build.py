@@ -152,7 +152,6 @@ def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more
 def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
     config, where = model["moves"][name], f"model.moves.{name}"
 
-
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
         return part(config["optimizer"], f"{where}.optimizer", params=parameters)
 
@@ -164,7 +163,10 @@ def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
 def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
     if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
         return
-    fitting = {"word": "model/credit=terminal or model/credit=reward_to_go", "sentence": "model/credit=terminal or model/credit=monte_carlo"}
+    fitting = {
+        "word": "model/credit=terminal or model/credit=reward_to_go",
+        "sentence": "model/credit=terminal or model/credit=monte_carlo",
+    }
     players = {"word": "model/discriminator=recurrent", "sentence": "model/discriminator=conv or transformer"}
     raise UserError(
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
@@ -184,4 +186,6 @@ def trainer(config: Mapping[str, Any]) -> pl.Trainer:
         return pl.Trainer(**settings, callbacks=callbacks, logger=loggers or False)
     except (MisconfigurationException, ValueError, TypeError) as error:
         line = " ".join(str(error).split())
-        raise UserError(f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys.") from error
+        raise UserError(
+            f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys."
+        ) from error

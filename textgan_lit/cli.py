@@ -81,7 +81,7 @@ def _unknown_key(key: str) -> str:
     from hydra import compose, initialize_config_dir
 
     overrides = [word for word in sys.argv[1:] if "=" in word and not word.lstrip("+~").startswith((key, "hydra"))]
-    parent, _, last = key.rpartition(".")
+    parent = key.rpartition(".")[0]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("train", overrides)

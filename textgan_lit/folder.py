@@ -13,7 +13,16 @@ from omegaconf import DictConfig
 
 from textgan_lit.errors import UserError
 
-WRITTEN = (".hydra", "checkpoints", "wandb", "metrics.csv", "hparams.yaml", "evaluations.jsonl", "train.log")
+WRITTEN = (
+    ".hydra",
+    "checkpoints",
+    "wandb",
+    "metrics.csv",
+    "hparams.yaml",
+    "evaluations.jsonl",
+    "closing.json",
+    "train.log",
+)
 
 
 class Claim(Callback):
@@ -55,5 +64,6 @@ def claim(folder: Path, overwrite: bool, mark: str, key: str) -> None:
         (folder / ".writable").unlink()
     except OSError as error:
         raise UserError(
-            f"{key}={folder} cannot be written ({error.strerror}). Give a folder that can, for example {key}=outputs/mine."
+            f"{key}={folder} cannot be written ({error.strerror}). "
+            f"Give a folder that can, for example {key}=outputs/mine."
         ) from error

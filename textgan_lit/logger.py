@@ -12,7 +12,9 @@ from pytorch_lightning.loggers import WandbLogger
 class WandB(WandbLogger):
     """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log."""
 
-    def __init__(self, folder: str, project: str, name: str, mode: Literal["offline", "online", "disabled"] = "offline"):
+    def __init__(
+        self, folder: str, project: str, name: str, mode: Literal["offline", "online", "disabled"] = "offline"
+    ):
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5)
         super().__init__(name=name, save_dir=folder, project=project, mode=mode, settings=settings)
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns of it whatever it says

@@ -54,7 +54,11 @@ def _prepare(folder: Path) -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
     (folder / "wandb").mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*`isinstance.treespec, LeafSpec.`.*", ".*exists and is not empty.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*`isinstance.treespec, LeafSpec.`.*",
+        ".*exists and is not empty.*",
+    ):
         warnings.filterwarnings("ignore", message)
 
 

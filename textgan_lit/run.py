@@ -41,7 +41,9 @@ def load(run: str | Path, checkpoint: str = "last") -> Run:
     path = Path(run)
     path = path if path.suffix == ".ckpt" else path / "checkpoints" / f"{checkpoint}.ckpt"
     if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint. Give a run's folder, which holds checkpoints/last.ckpt, or a .ckpt file.")
+        raise UserError(
+            f"{path}: no such checkpoint. Give a run's folder, which holds checkpoints/last.ckpt, or a .ckpt file."
+        )
     saved = torch.load(path, map_location="cpu", weights_only=True)
     kept, weights = saved["textgan_lit"], saved["state_dict"]
     vocab = Vocab(tuple(kept["vocab"]["words"]), kept["vocab"]["has_eos"])

@@ -125,14 +125,14 @@ class TextGAN(pl.LightningModule):
         move, optimizer = self.moves[name], self._optimizer(name)
         game = self.game("turn", self.clock.total)
         batch = batch.first(move.batch // world())
-        self.eval()
-        getattr(self, move.player).train()
+        for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            if player is not None:
+                player.train(name_of == move.player)
         with optimizer.toggle_model():
             outcome = move.objective(game, batch)
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
             optimizer.step()
-        self.eval()
         self._count(name, batch, game)
         self._decide()
         return {"move": name, "logs": outcome.logs}
@@ -161,8 +161,7 @@ class TextGAN(pl.LightningModule):
 
     @torch.no_grad()
     def _decide(self) -> None:
-        """Takes what the program wants to know, asks it for the next move, and stops the trainer where there is none."""
-        self.eval()
+        """Measures what the program wants to know, asks for the next move, and stops where there is none."""
         if self.program.wants_validation(self.clock):
             self._judge_warm_up()
         if self.discriminator is not None and self.program.wants_reading(self.clock):
@@ -172,11 +171,12 @@ class TextGAN(pl.LightningModule):
 
     def _read(self, turns: dict[str, int]) -> Reading:
         """A reading of the players as they are, on the sentences and noise that belong to ``turns``."""
+        self.eval()
         game = self.game("reading", sum(turns.values()))
         return readings.take(game, self.held_out, self.reading_size, turns)
 
     def _judge_warm_up(self) -> None:
-        """Keeps the generator if the held-out likelihood is the best so far; otherwise goes back and halves the rate."""
+        """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""
         if self.program.judge(self.clock, self._held_out_nll()) or self.warm is None:
             self.warm = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
             return
@@ -185,6 +185,7 @@ class TextGAN(pl.LightningModule):
             group["lr"] *= 0.5
 
     def _held_out_nll(self) -> float:
+        self.eval()
         game, mine = self.game("held_out"), [own_rows(part) for part in self.held_out]
         sums = torch.zeros(2, dtype=torch.double, device=self.device)
         for tokens, mask in zip(*(part.split(CHUNK) for part in mine), strict=True):

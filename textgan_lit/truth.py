@@ -249,43 +249,50 @@ def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     return {f"truth/{name}": value for name, value in found.items()}
 
 
-def examine(
-    oracle: Oracle | None, generator: Generator, policy: Policy, score: Score | None, batch: TextBatch
-) -> Evidence:
-    """What both models and the discriminator say about these sentences."""
-    return Evidence(
-        batch=batch,
-        p_logits=None if oracle is None else oracle.predict(batch, Categorical()),
-        g_logits=generator.predict(batch, policy),
-        score=None if score is None else score(batch),
-        valid={} if oracle is None else oracle.validity(batch),
-    )
+class Models(NamedTuple):
+    """Who looks at sentences: the oracle where P is known, the generator under its policy, a discriminator's score."""
+
+    oracle: Oracle | None
+    generator: Generator
+    policy: Policy
+    score: Score | None = None
+
+    def examine(self, batch: TextBatch) -> Evidence:
+        """What they say about these sentences."""
+        return Evidence(
+            batch=batch,
+            p_logits=None if self.oracle is None else self.oracle.predict(batch, Categorical()),
+            g_logits=self.generator.predict(batch, self.policy),
+            score=None if self.score is None else self.score(batch),
+            valid={} if self.oracle is None else self.oracle.validity(batch),
+        )
+
+    @torch.no_grad()
+    def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:
+        """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large."""
+        for side, batch in enumerate((real, fake)):
+            if batch is None:
+                continue
+            rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
+            for few in _parts(batch, rows):
+                seen = self.examine(few)
+                truth.update(*((seen, None) if side == 0 else (None, seen)))
 
 
 @torch.no_grad()
-def measure(
-    oracle: Oracle | None,
-    generator: Generator,
-    policy: Policy,
-    score: Score | None,
-    real: TextBatch,
-    noise: Float[Tensor, "B T"],
-    batch: int = 500,
-) -> Truth:
+def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B T"], batch: int = 500) -> Truth:
     """The truth about a generator under a policy: all real sentences, and one generated sentence a row of noise.
 
-    ``score`` gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
+    A score gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
     generator is in eval mode meanwhile; no random number is drawn. Memory: a few logits of at most ``batch`` rows.
     """
     truth = Truth(max(real.tokens.shape[1], noise.shape[1])).to(noise.device)
-    with _evaluating(generator):
+    with _evaluating(models.generator):
         for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
-            fake_part = None if noise_part is None else sample(generator, noise_part, policy).batch
-            for side, part in enumerate((real_part, fake_part)):
-                rows = NUMBERS_AT_ONCE // (generator.vocab.size * noise.shape[1]) + 1
-                for few in () if part is None else _parts(part, rows):
-                    seen = examine(oracle, generator, policy, score, few)
-                    truth.update(*((seen, None) if side == 0 else (None, seen)))
+            fake_part = None
+            if noise_part is not None:
+                fake_part = sample(models.generator, noise_part, models.policy).batch
+            models.add_to(truth, real_part, fake_part)
     return truth
 
 

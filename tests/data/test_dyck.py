@@ -85,3 +85,15 @@ def test_more_types_than_there_are_signs_still_have_names():
 def test_an_odd_length_is_refused():
     with pytest.raises(UserError, match=r"length=7.*data.oracle.length=8"):
         Dyck(length=7)
+
+
+def test_a_bracket_that_closes_nothing_still_takes_its_place():
+    # length 4: after ")(" depth is 1 and two are left, so both brackets are possible; after ")((" only ")" is
+    oracle = Dyck(types=1, length=4, smoothing=0.1)
+    logits = oracle.logits(torch.tensor([[oracle.vocab.bos, 1, 0, 0]]))[0]
+    assert_close(logits.exp(), torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.5, 0.5], [0.05, 0.95]]))
+
+
+def test_the_fingerprint_sees_every_option():
+    variants = [{}, {"types": 4}, {"opening": 0.4}, {"smoothing": 0.02}, {"seed": 2}]
+    assert len({Dyck(**options).fingerprint() for options in variants}) == len(variants)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
@@ -12,13 +14,12 @@ from rich import get_console
 from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
-from textgan_lit.callbacks.truth import evidence
+from textgan_lit.callbacks.truth import models
 from textgan_lit.distributed import own_rows, rank
-from textgan_lit.generator.base import Generator
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth import Evidence, Truth, measure
+from textgan_lit.truth import Models, Truth, measure
 from textgan_lit.types import TextBatch
 
 ROWS = {
@@ -35,54 +36,44 @@ ROWS = {
 class Closing(pl.Callback):
     """Before and after: the warm-up's generator, the same at its best temperature, and the game's.
 
-    The temperature is chosen by true JSD on the validation sentences and judged on the test sentences, like the rest.
+    Printed, and kept in ``closing.json`` in ``folder``. The temperature is chosen by true JSD on the validation
+    sentences and judged on the test sentences, like the rest.
     """
 
-    def __init__(self, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
+    def __init__(self, folder: str, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
+        self.folder = Path(folder)
         self.temperatures = tuple(temperatures)
-        self.rivals: dict[str, tuple[Generator, Categorical]] = {}
+        self.rivals: dict[str, Models] = {}
         self.truths: dict[str, Truth] = {}
 
     def on_test_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        oracle = getattr(trainer.datamodule, "oracle", None)
         self.rivals = {}
-        if oracle is not None and system.warm is not None:
+        now = models(trainer, system)
+        if now.oracle is not None and system.warm is not None:
             warm = copy.deepcopy(system.generator)
             warm.load_state_dict(system.warm)
-            best = Categorical(self._best_temperature(trainer, system, warm))
-            self.rivals = {"likelihood": (warm, Categorical())}
-            self.rivals[f"likelihood, T = {best.temperature:g}"] = (warm, best)
+            plain = Models(now.oracle, warm, Categorical())
+            best = plain._replace(policy=Categorical(self._best_temperature(trainer, system, plain)))
+            self.rivals = {"likelihood": plain, f"likelihood, T = {best.policy.temperature:g}": best}
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
 
-    def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, warm: Generator) -> float:
-        oracle = trainer.datamodule.oracle.to(system.device)
+    def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> float:
         real = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
         noise = system.game("temperature").noise.uniform(*real.tokens.shape)
-        jsd = {
-            temperature: float(measure(oracle, warm, Categorical(temperature), None, real, noise).compute()["truth/jsd"])
-            for temperature in self.temperatures
-        }
-        return min(jsd, key=jsd.__getitem__)
+
+        def jsd(temperature: float) -> float:
+            tempered = plain._replace(policy=Categorical(temperature))
+            return float(measure(tempered, real, noise).compute()["truth/jsd"])
+
+        return min(self.temperatures, key=jsd)
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        oracle = getattr(trainer.datamodule, "oracle", None)
-        for name, (generator, policy) in self.rivals.items():
+        for name, rival in self.rivals.items():
             noise = system.game("test", batch_idx).noise.uniform(*outputs.real.tokens.shape)
-            fake = sample(generator, noise, policy).batch
-            self.truths[name].update(
-                *(
-                    Evidence(
-                        sentences,
-                        oracle.predict(sentences, Categorical()),
-                        generator.predict(sentences, policy),
-                        None,
-                        oracle.validity(sentences),
-                    )
-                    for sentences in (outputs.real, fake)
-                )
-            )
+            fake = sample(rival.generator, noise, rival.policy).batch
+            rival.add_to(self.truths[name], outputs.real, fake)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         rows = {name: truth.compute() for name, truth in self.truths.items()}
@@ -90,6 +81,8 @@ class Closing(pl.Callback):
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
             rows[f"game, {system.clock.turns['generator']:,} G turns"] = game
         if rank() == 0:
+            plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
+            (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
             show(rows, trainer, system)
 
 
@@ -112,7 +105,9 @@ def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: 
         console.print(system.program.ended, highlight=False)
     for callback in trainer.callbacks:
         if isinstance(callback, Samples):
-            console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False)
+            console.print(
+                "Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False
+            )
 
 
 def _cell(row: dict[str, torch.Tensor], keys: tuple[str, ...]) -> str:

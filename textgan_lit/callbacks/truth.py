@@ -10,10 +10,9 @@ import pytorch_lightning as pl
 from rich import get_console
 
 from textgan_lit.distributed import rank
-from textgan_lit.policy import Categorical
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth import Evidence, Truth
-from textgan_lit.types import MOVES, TextBatch
+from textgan_lit.truth import Models, Truth
+from textgan_lit.types import MOVES
 
 HEADER = (
     f"{'after turn':>18} │ {'true JSD ± SE':>14} │ {'D says at least':>15} │ {'D / Bayes acc.':>14} │ "
@@ -37,7 +36,7 @@ class TruthPanel(pl.Callback):
         self.truth = Truth(system.generator.max_length).to(system.device)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, *_: Any) -> None:
-        self.truth.update(*(evidence(trainer, system, batch) for batch in (outputs.real, outputs.fake.batch)))
+        models(trainer, system).add_to(self.truth, outputs.real, outputs.fake.batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         row = self.truth.compute()
@@ -66,18 +65,11 @@ class TruthPanel(pl.Callback):
         get_console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def evidence(trainer: pl.Trainer, system: TextGAN, batch: TextBatch) -> Evidence:
-    """One set of sentences as the generator, the discriminator and the oracle, where there is one, see it."""
-    game, oracle = system.game("evidence"), getattr(trainer.datamodule, "oracle", None)
-    if oracle is not None:
-        oracle = oracle.to(system.device)
-    return Evidence(
-        batch=batch,
-        p_logits=oracle.predict(batch, Categorical()) if oracle is not None else None,
-        g_logits=game.generator.predict(batch, game.policy),
-        score=game.verdict(batch).float() if system.discriminator is not None else None,
-        valid=oracle.validity(batch) if oracle is not None else {},
-    )
+def models(trainer: pl.Trainer, system: TextGAN) -> Models:
+    """Who judges an evaluation: the players as they stand, and the oracle where there is one."""
+    game, oracle = system.game("evaluation"), getattr(trainer.datamodule, "oracle", None)
+    score = None if system.discriminator is None else lambda batch: game.verdict(batch).float()
+    return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score)
 
 
 def _last_turn(system: TextGAN) -> str:
@@ -102,6 +94,5 @@ def line(row: dict[str, float], after: str) -> str:
         f"{number(f'truth/{key}', '.3f')} {sign}"
         for key, sign in (("nll_test", "="), ("entropy_p", "+"), ("kl_pg_word", ""))
     )
-    return (
-        f"{after:>18} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14} │ {oracle.strip():>28} │ {test.strip():>28}"
-    )
+    said = f"{after:>18} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14}"
+    return f"{said} │ {oracle.strip():>28} │ {test.strip():>28}"

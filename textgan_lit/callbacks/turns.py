@@ -15,7 +15,7 @@ from textgan_lit.system import TextGAN
 
 @final
 class Turns(pl.Callback):
-    """Writes the mean of each move's numbers every ``every`` turns *of that move*, so that no move hides behind another.
+    """Writes the mean of each move's numbers every ``every`` turns *of that move*: none hides behind another.
 
     Readings are written when they are taken, as ``bound/…`` and ``game/…``.
     """

@@ -61,8 +61,8 @@ class Conv(Discriminator):
 
     def _pool(self, convolution: nn.Conv1d, embedded: Tensor, mask: Tensor) -> Tensor:
         """Max over the windows that lie inside the sentence; 0 where none does."""
-        response = convolution(embedded).relu()
+        response = convolution(embedded)
         if self.vocab.eos is None:  # every sentence fills every position
-            return response.amax(2)
+            return response.amax(2).relu()
         inside = mask[:, convolution.kernel_size[0] - 1 :].unsqueeze(1)
-        return (response * inside).amax(2)
+        return (response * inside).amax(2).relu()

@@ -1,0 +1,111 @@
+"""The README's picture and table, from the runs of experiment=demo.
+
+python train.py -m experiment=demo seed=1,2,3,4,5 hydra.sweep.dir=runs/game
+python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=shuffled hydra.sweep.dir=runs/shuffled
+python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=constant hydra.sweep.dir=runs/constant
+python docs/demo/figure.py runs
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+HERE = Path(__file__).parent
+SETS = {"game": "the game", "shuffled": "reward=shuffled", "constant": "reward=constant"}
+SHOWN = {
+    "true JSD": "truth/jsd",
+    "KL(P‖G)": "truth/kl_pg",
+    "KL(G‖P)": "truth/kl_gp",
+    "NLL_test": "truth/nll_test",
+    "NLL_oracle": "truth/nll_oracle",
+    "H(G)": "truth/entropy_g",
+    "valid in some language": "truth/valid_any",
+}
+
+
+def evaluations(run: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["turns/discriminator"] > 0]
+
+
+def closing(run: Path) -> dict[str, dict[str, float]]:
+    return json.loads((run / "closing.json").read_text())
+
+
+def runs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/evaluations.jsonl"))
+
+
+def draw(folder: Path) -> None:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2), layout="constrained")
+    panel = evaluations(runs(folder / "game")[0])
+    turns = [row["turns/generator"] for row in panel]
+    for key, label, colour in (
+        ("truth/jsd", "true JSD", "black"),
+        ("bound/value", "what D says it is at least", "tab:blue"),
+    ):
+        values, errors = (
+            [row[key] for row in panel],
+            [2 * row[key.replace("value", "se") if "value" in key else key + "_se"] for row in panel],
+        )
+        left.plot(turns, values, label=label, color=colour)
+        left.fill_between(
+            turns, *([v + s * e for v, e in zip(values, errors, strict=True)] for s in (-1, 1)), color=colour, alpha=0.2
+        )
+    best = next(row for name, row in closing(runs(folder / "game")[0]).items() if "T =" in name)["truth/jsd"]
+    left.axhline(best, color="tab:red", linestyle="--", label="likelihood at its best temperature")
+    left.axhline(math.log(2), color="grey", linewidth=0.5)
+    left.set(
+        xlabel="generator turns",
+        ylabel="nats a sentence",
+        ylim=(0, 0.72),
+        title="One run: the truth beside the claim (± 2 SE)",
+    )
+    left.legend(frameon=False)
+    for name, label in SETS.items():
+        for number, run in enumerate(runs(folder / name)):
+            panel = evaluations(run)
+            colour = {"game": "black", "shuffled": "tab:orange", "constant": "tab:green"}[name]
+            right.plot(
+                [row["turns/generator"] for row in panel],
+                [row["truth/jsd"] for row in panel],
+                color=colour,
+                alpha=0.7,
+                label=label if not number else None,
+            )
+    right.set(xlabel="generator turns", ylim=(0, 0.72), title="Five seeds, and the null controls: true JSD")
+    right.legend(frameon=False)
+    figure.savefig(HERE / "curves.png", dpi=140)
+
+
+def table(folder: Path) -> str:
+    """Mean ± standard deviation over the seeds, as Markdown."""
+    columns: dict[str, list[dict[str, float]]] = {}
+    for name, label in SETS.items():
+        for run in runs(folder / name):
+            for rival, row in closing(run).items():
+                if rival.startswith("game"):
+                    columns.setdefault(label, []).append(row)
+                elif name == "game":
+                    columns.setdefault("likelihood, best T" if "T =" in rival else "likelihood", []).append(row)
+    order = ["likelihood", "likelihood, best T", *SETS.values()]
+    lines = ["| | " + " | ".join(order) + " |", "|---" * (len(order) + 1) + "|"]
+    for title, key in SHOWN.items():
+        cells = []
+        for column in order:
+            values = [row[key] for row in columns[column]]
+            cells.append(f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    draw(folder)
+    print(table(folder))

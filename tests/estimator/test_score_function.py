@@ -1,0 +1,130 @@
+"""The score-function turn as a whole. Its gradient: laws/test_gradients.py."""
+
+from math import log, sqrt
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit.baseline import BatchMean, MovingAverage, Zero
+from textgan_lit.credit import Terminal
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.game import Game
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.generator.markov import Markov
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical
+from textgan_lit.reward import LogOdds, Shuffled
+from textgan_lit.types import TextBatch, Vocab
+
+VOCAB = Vocab(("a", "b", "c"), has_eos=True)  # eos 3, pad 5
+
+
+class FirstWord(Discriminator):
+    """A sentence scores the number of its first word."""
+
+    def forward(self, words, mask, density=None):
+        return words[:, 0].float()
+
+
+class Order(Noise):
+    """Noise whose permutation is given."""
+
+    def __init__(self, *order):
+        super().__init__("order")
+        self.order = torch.tensor(order)
+
+    def permutation(self, n):
+        assert n == len(self.order)
+        return self.order
+
+
+@pytest.fixture
+def generator():
+    """Uniform over the four symbols."""
+    return Markov(VOCAB, 3, positional=True)
+
+
+def game(generator, noise=None):
+    return Game(generator, FirstWord(VOCAB, 3), Categorical(), noise or Noise(0, "turn"))
+
+
+def sentences(n):
+    """As many real sentences: a turn only takes their number."""
+    tokens = torch.zeros(n, 3, dtype=torch.long)
+    return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+
+
+def test_the_loss_by_hand(generator):
+    said = game(generator).sample(5)
+    score, words = said.tokens[:, 0].float(), said.mask.sum(1)
+    outcome = ScoreFunction(LogOdds(), Terminal(), Zero())(game(generator), sentences(5))
+    # every word has log-probability −log 4: −mean over sentences of Σ_t score · −log 4
+    assert_close(outcome.loss, (score * words * log(4)).mean())
+    assert_close(outcome.logs["reward"], (score * words).sum() / words.sum())
+    assert_close(outcome.logs["advantage_rms"], ((score**2 * words).sum() / words.sum()).sqrt())
+    assert_close(outcome.logs["entropy"].item(), log(4))
+    assert not any(value.requires_grad for value in outcome.logs.values())
+
+
+def test_as_many_are_written_as_real_ones_are_given(generator):
+    players = game(generator)
+    ScoreFunction(LogOdds(), Terminal(), Zero())(players, sentences(7))
+    assert players.noise.drawn == 7 * 3
+
+
+def test_the_baseline_is_subtracted_from_words_only(generator):
+    remembered = MovingAverage()
+    remembered(torch.full((1, 1), 2.0), torch.ones(1, 1, dtype=torch.bool))
+    said = game(generator).sample(5)
+    advantage = (said.tokens[:, :1] - 2.0) * said.mask
+    outcome = ScoreFunction(LogOdds(), Terminal(), remembered)(game(generator), sentences(5))
+    assert_close(outcome.loss, advantage.sum(1).mean() * log(4))
+    assert_close(outcome.logs["advantage_rms"].item(), sqrt(advantage.square().sum() / said.mask.sum()))
+
+
+def test_shuffled_deals_whole_sentences_credit_to_other_sentences(generator):
+    """Each gets the value of the sentence that the permutation names: here of the next one."""
+    noise = Order(1, 2, 3, 4, 0)
+    said = game(generator, Order(1, 2, 3, 4, 0)).sample(5)
+    value = (said.tokens[:, :1] * said.mask)[noise.order].float()
+    assert not value.equal((said.tokens[:, :1] * said.mask).float())
+    outcome = ScoreFunction(Shuffled(LogOdds()), Terminal(), Zero())(game(generator, noise), sentences(5))
+    (gradient,) = torch.autograd.grad(outcome.loss, generator.table.weight)
+    logp = generator.logp(said.batch, Categorical())
+    (wanted,) = torch.autograd.grad(-(logp * value * said.mask).sum(1).mean(), generator.table.weight)
+    assert_close(gradient, wanted)
+
+
+def test_what_wrote_is_what_is_improved():
+    """Dropout is silent while G samples and is re-scored, and only the recurrent cores stay in train mode."""
+    generator = LSTM(VOCAB, 3, embedding=4, hidden=4, dropout=0.9).train()
+    estimate = ScoreFunction(LogOdds(), Terminal(), BatchMean())
+    losses = [estimate(game(generator), sentences(20)).loss for _ in range(2)]
+    assert losses[0].equal(losses[1])
+    assert {type(part).__name__ for part in generator.modules() if part.training} == {"LSTM"}
+    assert generator.cores[0].training
+    assert not generator.dropout.training
+
+
+def test_no_gradient_reaches_the_discriminator(generator):
+    judge = FirstWord(VOCAB, 3)
+    judge.scale = torch.nn.Parameter(torch.ones(()))
+    judge.forward = lambda words, mask, density=None: words[:, 0] * judge.scale
+    players = Game(generator, judge, Categorical(), Noise(0, "turn"))
+    ScoreFunction(LogOdds(), Terminal(), BatchMean())(players, sentences(5)).loss.backward()
+    assert judge.scale.grad is None
+    assert generator.table.weight.grad.any()
+
+
+def test_a_discriminator_that_speaks_bfloat16_rounds_no_sum_over_the_batch(generator):
+    """bfloat16 knows no 301, nor how far a word is from the mean."""
+
+    class Half(Discriminator):
+        def forward(self, words, mask, density=None):
+            return words[:, 0].bfloat16()
+
+    half = Game(generator, Half(VOCAB, 3), Categorical(), Noise(0, "turn"))
+    turn = ScoreFunction(LogOdds(), Terminal(), BatchMean())
+    assert turn(half, sentences(301)).loss.equal(turn(game(generator), sentences(301)).loss)

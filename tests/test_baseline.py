@@ -1,0 +1,57 @@
+"""Baselines by hand. That they change no expectation: laws/test_gradients.py; over ranks: test_distributed.py."""
+
+import torch
+from torch.testing import assert_close
+
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+
+# Three sentences of 3, 2 and 1 words. What stands on padding must not count.
+MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+VALUE = torch.tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 99.0], [7.0, 99.0, 99.0]])
+
+
+def of_words(baseline):
+    """Only words have a baseline that matters; on padding, 0 here."""
+    return (baseline(VALUE, MASK) * MASK).tolist()
+
+
+def test_zero():
+    assert of_words(Zero()) == [[0, 0, 0]] * 3
+
+
+def test_the_batch_mean_is_over_the_sentences_that_reach_a_position():
+    # (1 + 4 + 7) / 3 = 4; (2 + 6) / 2 = 4; 3 alone
+    assert of_words(BatchMean()) == [[4, 4, 3], [4, 4, 0], [4, 0, 0]]
+
+
+def test_leave_one_out_is_the_mean_of_the_others_that_reach_a_position():
+    # (4 + 7) / 2, (1 + 7) / 2, (1 + 4) / 2; the other of two; nobody else: 0
+    assert of_words(LeaveOneOut()) == [[5.5, 6, 0], [4, 2, 0], [2.5, 0, 0]]
+
+
+def test_leave_one_out_of_a_single_sentence_is_none():
+    assert LeaveOneOut()(VALUE[:1], MASK[:1]).tolist() == [[0, 0, 0]]
+
+
+def test_the_moving_average_knows_earlier_batches_only():
+    # The mean word is worth (1+2+3 + 4+6 + 7) / 6 = 23/6. Batches of 23/6, then 5 twice, decay ½:
+    # 0 at first; 23/6; (½ · 23/6 + 5) / (½ + 1); (¼ · 23/6 + ½ · 5 + 5) / (¼ + ½ + 1)
+    baseline, five = MovingAverage(decay=0.5), torch.full_like(VALUE, 5.0)
+    seen = [baseline(value, MASK).unique().item() for value in (VALUE, five, five, five)]
+    wanted = [0.0, 23 / 6, (23 / 12 + 5) / 1.5, (23 / 24 + 7.5) / 1.75]
+    assert_close(torch.tensor(seen), torch.tensor(wanted))
+
+
+def test_the_moving_average_without_decay_is_the_last_batch():
+    baseline = MovingAverage(decay=0.0)
+    baseline(torch.full_like(VALUE, 9.0), MASK)
+    baseline(VALUE, MASK)
+    assert_close(baseline(VALUE, MASK), torch.full_like(VALUE, 23 / 6))
+
+
+def test_the_moving_average_is_saved():
+    baseline, resumed = MovingAverage(), MovingAverage()
+    baseline(VALUE, MASK)
+    resumed.load_state_dict(baseline.state_dict())
+    assert resumed(VALUE, MASK).equal(baseline(VALUE, MASK))
+    assert not list(baseline.parameters())

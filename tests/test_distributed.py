@@ -1,0 +1,108 @@
+"""Two processes play as one: global batches, dealt like cards."""
+
+import pytest
+import torch
+from torch import distributed as dist
+from torch.testing import assert_close
+
+from textgan_lit.adversary import Minimax
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage
+from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.discriminator.conv import Conv
+from textgan_lit.discriminator.recurrent import Recurrent
+from textgan_lit.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.game import Game
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.noise import Noise
+from textgan_lit.objective import Likelihood
+from textgan_lit.policy import Categorical
+from textgan_lit.reading import take
+from textgan_lit.reward import Minimax as Reward
+from textgan_lit.reward import Shuffled
+from textgan_lit.sampling import sample
+from textgan_lit.types import TextBatch, Vocab
+
+RANKS, ROWS, LENGTH = 2, 6, 4
+VOCAB = Vocab(("a", "b", "c"), has_eos=True)
+
+
+def lively(module):
+    stream = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(0.0, 0.5, generator=stream)
+    return module.eval()
+
+
+def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
+    """Whatever must be the same however many processes share the work; this process's part of it."""
+    noise = Noise(0, "dealt")
+    uniform = noise.uniform(ROWS // world(), 3)
+    generator = lively(LSTM(VOCAB, LENGTH, embedding=3, hidden=4))
+    conv, recurrent = lively(Conv(VOCAB, LENGTH, embedding=3)), lively(Recurrent(VOCAB, LENGTH, embedding=3, hidden=4))
+    real = sample(generator, torch.rand(ROWS, LENGTH, generator=torch.Generator().manual_seed(2)), Categorical()).batch
+    own = TextBatch(*map(own_rows, real))
+    found = {
+        "gathered": gather(uniform),
+        "drawn": torch.tensor(noise.drawn),
+        "permutation": noise.permutation(ROWS),
+        "mean": mean(own_rows(torch.arange(float(ROWS))).mean()),
+    }
+
+    def play(name, objective, player, critic):
+        game = Game(generator, critic, Categorical(), Noise(0, name))
+        loss = objective(game, own).loss
+        gradients = torch.autograd.grad(loss, list(player.parameters()))
+        found[name] = [mean(gradient) for gradient in (loss.detach(), *gradients)]  # as DDP does
+
+    play("likelihood", Likelihood(), generator, None)
+    play("a score a sentence", Minimax(), conv, conv)
+    play("a score a word", Minimax(), recurrent, recurrent)
+    play("batch mean", ScoreFunction(Reward(), Terminal(), BatchMean()), generator, conv)
+    play("leave one out", ScoreFunction(Reward(), MonteCarlo(2), LeaveOneOut()), generator, conv)
+    average = MovingAverage()
+    play("moving average", ScoreFunction(Reward(), RewardToGo(), average), generator, recurrent)
+    found["average"] = average.average
+    play("shuffled", ScoreFunction(Shuffled(Reward()), Terminal(), BatchMean()), generator, conv)
+    reading = take(Game(generator, conv, Categorical(), Noise(0, "reading")), real, ROWS, {"generator": 0})
+    found["reading"] = torch.tensor([reading.bce, reading.bound, reading.bound_se, reading.accuracy])
+    return found
+
+
+def one_of_two(number: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=number, world_size=RANKS)
+    assert (rank(), world()) == (number, RANKS)
+    torch.save(everything(), f"{folder}/{number}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """What each of two processes says."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torch.multiprocessing.start_processes(one_of_two, (str(folder),), RANKS, start_method="fork")
+    return [torch.load(folder / f"{number}.pt") for number in range(RANKS)]
+
+
+@pytest.fixture(scope="module")
+def single():
+    return everything()
+
+
+def test_both_processes_say_the_same(shared):
+    assert_close(*shared, rtol=0, atol=0)
+
+
+def test_two_processes_say_what_one_says(shared, single):
+    assert shared[0].keys() == single.keys()
+    for name, wanted in single.items():
+        assert_close(shared[0][name], wanted, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_single_process_has_it_all(single):
+    assert (rank(), world()) == (0, 1)
+    assert single["gathered"].equal(Noise(0, "dealt").uniform(ROWS, 3))
+    assert own_rows(single["gathered"]) is single["gathered"]
+    assert single["mean"] == 2.5

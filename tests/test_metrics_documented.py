@@ -1,0 +1,88 @@
+"""Every logged key stands on docs/metrics.md, and every key there is one that a run logs."""
+
+import csv
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.command import evaluations, smoke
+from textgan_lit.callbacks.samples import COLUMNS
+from textgan_lit.callbacks.weights_and_biases import AXES
+
+PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
+SMALL = ("data=oracle_lstm", "data.oracle.words=12", "data.oracle.length=4", "data.oracle.hidden=4")
+RUNS = (
+    ("model=minimax",),
+    ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
+    ("model=mle", *SMALL),
+)
+
+
+def documented() -> dict[str, str]:
+    """key or pattern → the x-axis that its section names ("" where it names none)."""
+    found = {}
+    for section in PAGE.split("\n## ")[1:]:
+        axis = re.search(r"^x-axis: `([^`]+)`", section, re.MULTILINE)
+        for key in re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE):
+            assert key not in found, f"{key} stands on docs/metrics.md twice"
+            found[key] = axis[1] if axis else ""
+    return found
+
+
+def matches(key: str, pattern: str) -> bool:
+    """``<rule>`` in a pattern stands for one name; a key that has a line of its own needs no pattern."""
+    parts = re.split(r"<\w+>", pattern)
+    return re.fullmatch(r"[^/]+".join(map(re.escape, parts)), key) is not None
+
+
+def unexplained(logged: set[str], keys: set[str]) -> set[str]:
+    return {key for key in logged if not any(matches(key, pattern) for pattern in keys)}
+
+
+def unlogged(logged: set[str], keys: set[str]) -> set[str]:
+    return {pattern for pattern in keys if not any(matches(key, pattern) for key in logged - (keys - {pattern}))}
+
+
+def header(folder: Path) -> set[str]:
+    with (folder / "metrics.csv").open() as file:
+        return set(next(csv.reader(file)))
+
+
+def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monkeypatch, tmp_path):
+    keys, logged = set(documented()), set()
+    for number, words in enumerate(RUNS):
+        folder = tmp_path / str(number)
+        smoke(monkeypatch, folder, *words)
+        here = header(folder).union(*evaluations(folder))
+        assert not unexplained(here, keys), f"not in docs/metrics.md, but logged by {' '.join(words)}"
+        logged |= here
+    assert unlogged(logged, keys) == WANDB_ONLY, "in docs/metrics.md, but not logged"
+
+
+def test_the_page_gives_the_x_axes_that_wandb_is_told():
+    for key, axis in documented().items():
+        declared = [clock for keys, clock in AXES.items() if fnmatchcase(key, keys)]
+        assert ([axis] if axis else []) == declared, key
+
+
+def test_the_page_names_the_columns_of_the_samples_table():
+    _, columns = PAGE.split("Its columns:")
+    assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("logged", "keys", "missing", "extra"),
+    [
+        ({"a/b", "a/new"}, {"a/b"}, {"a/new"}, set()),
+        ({"a/b"}, {"a/b", "a/old"}, set(), {"a/old"}),
+        ({"a/valid_x", "a/valid_any"}, {"a/valid_<rule>", "a/valid_any"}, set(), set()),
+        ({"a/valid_any"}, {"a/valid_<rule>", "a/valid_any"}, set(), {"a/valid_<rule>"}),
+        ({"a/valid_x/y"}, {"a/valid_<rule>"}, {"a/valid_x/y"}, {"a/valid_<rule>"}),
+    ],
+)
+def test_the_comparison_itself_can_fail(logged, keys, missing, extra):
+    assert unexplained(logged, keys) == missing
+    assert unlogged(logged, keys) == extra

@@ -1,0 +1,282 @@
+"""Real runs in a tiny world: whose parameters move, what is counted, what is saved."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.testing import assert_close
+
+import textgan_lit
+from tests.playing import TINY, built
+from textgan_lit.callbacks.checkpoints import Checkpoints
+from textgan_lit.callbacks.schedule import Schedule
+from textgan_lit.callbacks.truth import TruthPanel
+from textgan_lit.callbacks.turns import Turns
+from textgan_lit.noise import Noise
+from textgan_lit.program import Fixed
+from textgan_lit.sampling import sample
+
+FIXED = ("model/program=fixed", "model.program.warm_up=4", "model.program.discriminator_warm_up=3")
+FIXED += ("model.program.duel=3", "model.program.k=2", "model.program.check_every=1")
+MOVES = {"likelihood", "discriminator", "generator"}
+PLAYERS = [
+    ("model=minimax",),
+    ("model=minimax", "model/generator=transformer", "model/discriminator=transformer"),
+    ("model=minimax", "model/generator=lstm", "model/discriminator=recurrent", "model/credit=reward_to_go"),
+    ("model=seqgan", "model.generator.dropout=0.3", "model.credit.rollouts=2"),
+]
+IDS = ["minimax", "transformers", "recurrent", "seqgan"]
+
+
+def weights(player):
+    return {name: value.detach().clone() for name, value in player.state_dict().items()}
+
+
+def differ(before, after):
+    return any(not before[name].equal(after[name]) for name in before)
+
+
+def trained(run, after=0):
+    """The rows of the log that say what the moves did, without seconds."""
+    rows = [row for row in run.rows if row["turns/all"] > after and {key.split("/")[0] for key in row} & MOVES]
+    return [{key: row[key] for key in row if key != "system/seconds"} for row in rows]
+
+
+class Watch(pl.Callback):
+    """Looks at both players before, in the middle of, and after every turn."""
+
+    def __init__(self):
+        self.turns: list[dict] = []
+
+    def on_train_batch_start(self, trainer, system, batch, batch_idx):
+        self.players = {"generator": system.generator, "discriminator": system.discriminator}
+        self.before = {name: weights(player) for name, player in self.players.items()}
+        self.playing = system.upcoming
+
+    def on_before_backward(self, trainer, system, loss):
+        self.inside = {
+            name: (player.training, {parameter.requires_grad for parameter in player.parameters()})
+            for name, player in self.players.items()
+        }
+
+    def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+        moved = {name for name, player in self.players.items() if differ(self.before[name], weights(player))}
+        free = all(parameter.requires_grad for player in self.players.values() for parameter in player.parameters())
+        self.turns.append(
+            {"move": outputs["move"], "announced": self.playing, "moved": moved, "inside": self.inside, "free": free}
+        )
+
+
+@pytest.mark.parametrize("players", PLAYERS, ids=IDS)
+def test_in_a_turn_one_player_moves(players):
+    watch = Watch()
+    run = built(*TINY, *players, *FIXED, callbacks=(watch,)).fit()
+    assert [turn["move"][0] for turn in watch.turns] == list("llll" + "ddd" + "ddg" * 3)
+    for turn in watch.turns:
+        player = "discriminator" if turn["move"] == "discriminator" else "generator"
+        other = {"generator": "discriminator", "discriminator": "generator"}[player]
+        assert turn["announced"] == turn["move"]
+        assert turn["moved"] == {player}
+        assert turn["inside"][player] == (turn["move"] != "generator", {True})  # dropout is silent in G's own turns
+        assert turn["inside"][other] == (False, {False})
+        assert turn["free"]
+    assert run.trainer.global_step == run.system.clock.total == 16
+    assert run.system.clock.turns == {"likelihood": 4, "discriminator": 9, "generator": 3}
+
+
+@pytest.mark.parametrize("k", range(1, 11))
+def test_every_move_appears_in_the_log(k):
+    run = built(*TINY, *FIXED, f"model.program.k={k}", callbacks=(Turns(every=50),)).fit()
+    for name in ("likelihood/nll", "discriminator/bce", "discriminator/accuracy", "generator/reward"):
+        assert any(name in row for row in run.rows), name
+    last = run.rows[-1]
+    assert last["turns/all"] == last["step"] == run.trainer.global_step == 4 + 3 + 3 * (k + 1)
+    assert last["turns/discriminator"] == 3 + 3 * k
+
+
+def test_what_was_consumed_is_counted():
+    run = built(*TINY, *FIXED, callbacks=(Turns(every=1),)).fit()
+    last = run.rows[-1]
+    assert last["tokens/real"] == 3 * (4 * 16 + 9 * 8)  # 3 words; a generator turn reads nothing
+    assert last["tokens/sampled"] == 3 * (9 * 8 + 3 * 8)  # readings and evaluations are not counted
+    assert last["system/seconds"] > 0
+
+
+@pytest.mark.parametrize("players", PLAYERS, ids=IDS)
+def test_evaluation_on_or_off_leaves_training_bit_identical(players, tmp_path):
+    """Dropout and all."""
+    runs = []
+    for evaluation in ((), (Schedule(1, 1, 1), TruthPanel(str(tmp_path)))):
+        words = (*TINY, *players, *FIXED, "model.discriminator.dropout=0.3")
+        runs.append(built(*words, callbacks=(Turns(every=1), *evaluation)).fit())
+    assert [sum("truth/jsd" in row for row in run.rows) for run in runs] == [0, 16]
+    without, beside = map(trained, runs)
+    assert without == beside
+    assert len(without) == 16
+    assert not differ(*(weights(run.system) for run in runs))
+
+
+def test_another_seed_is_another_run():
+    runs = [built(*TINY, *FIXED, f"seed={seed}").fit() for seed in (1, 1, 2)]
+    first, again, other = (weights(run.system) for run in runs)
+    assert not differ(first, again)
+    assert differ(first, other)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("players", PLAYERS, ids=IDS)
+def test_precisions(players, precision):
+    run = built(*TINY, *players, *FIXED, f"trainer.precision={precision}", callbacks=(Turns(every=1),)).fit()
+    assert run.trainer.global_step == 16
+    assert all(value == value for row in run.rows for value in row.values())  # no NaN
+    assert all(value.dtype != torch.bfloat16 for value in run.system.state_dict().values())
+
+
+# --- the warm-up ------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_validation_restores_the_best_weights_and_halves_the_rate(monkeypatch):
+    script = iter([3.0, 2.0, 2.5, 1.0, 9.0, 9.0])
+    monkeypatch.setattr("textgan_lit.system.TextGAN._held_out_nll", lambda self: next(script))
+    seen = []
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+            seen.append((weights(system.generator), trainer.optimizers[0].param_groups[0]["lr"]))
+
+    words = ("model.program.warm_up=20", "model.program.patience=2", "model.moves.likelihood.optimizer.lr=0.25")
+    run = built(*TINY, *FIXED, *words, "model.program.duel=0", callbacks=(Look(),))
+    run.system.program.epoch = 1
+    run.fit()
+    # validations after turns 1 … 6: best, best, worse, best, worse, worse
+    assert [rate for _, rate in seen[:6]] == [0.25, 0.25, 0.125, 0.125, 0.0625, 0.03125]
+    states = [state for state, _ in seen]
+    assert not differ(states[1], states[2])
+    assert differ(states[2], states[3])
+    assert not differ(states[3], states[4])
+    assert not differ(states[3], states[5])
+    assert not differ(states[3], run.system.warm)
+    assert run.system.clock.turns["likelihood"] == 6
+
+
+def test_the_held_out_nll_is_that_of_the_validation_sentences():
+    run = built(*TINY, *FIXED, "data.oracle.variable=true").fit()
+    real = run.data.sentences("valid")
+    logp = run.system.generator.logp(real, run.system.policy)
+    assert_close(run.system._held_out_nll(), -logp.sum().item() / real.mask.sum().item())
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+
+def test_readings_and_staleness_are_recorded():
+    run = built(*TINY, *FIXED, "model.program.check_every=2", callbacks=(Turns(every=100),)).fit()
+    read = [row for row in run.rows if "game/bound" in row]
+    assert [(row["turns/discriminator"], row["turns/generator"]) for row in read] == [(5, 0), (9, 2)]
+    assert "game/staleness" not in read[0]  # it is known after the generator's step
+    assert read[1]["game/staleness"] != 0
+    assert run.system.reading.turns == {"likelihood": 4, "discriminator": 9, "generator": 2}
+
+
+def test_staleness_is_what_one_generator_step_cost_the_discriminator():
+    """BCE on the same held-out sentences and noise, after the step minus before."""
+    reads = []
+
+    class Spy(pl.Callback):
+        def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+            if outputs["move"] == "discriminator" and system.upcoming == "generator":
+                reads.append(system._read(system.reading.turns).bce)
+            if outputs["move"] == "generator":
+                before = {**system.clock.turns, "generator": system.clock.turns["generator"] - 1}
+                reads.append(system._read(before).bce)
+                reads.append(system.staleness)
+
+    built(*TINY, *FIXED, callbacks=(Spy(),)).fit()
+    assert len(reads) == 9
+    for before, after, staleness in zip(reads[::3], reads[1::3], reads[2::3], strict=True):
+        assert_close(staleness, after - before)
+        assert staleness != 0
+
+
+def test_the_guard_ends_a_duel_that_teaches_nothing():
+    """A discriminator that has learnt nothing (its rate is almost 0) never gets its generator a turn."""
+    words = ("model.moves.discriminator.optimizer.lr=1e-12", "model.program.rule.patience=2")
+    run = built(*TINY, "model=minimax", *words).fit()
+    assert run.system.clock.turns == {"likelihood": 4, "discriminator": 3 + 3 * 2, "generator": 0}
+    assert "D cannot tell real from generated" in run.system.program.ended
+    assert run.trainer.should_stop
+
+
+def test_a_null_control_plays_without_the_guard():
+    run = built(*TINY, "model=minimax", "model/reward=shuffled", "model.moves.discriminator.optimizer.lr=1e-12").fit()
+    assert isinstance(run.system.program.rule, Fixed)
+    assert run.system.null_control
+    assert run.system.clock.turns["generator"] == 3
+
+
+# --- the end, and what is left ----------------------------------------------------------------------------------------
+
+
+def test_a_finished_program_stops_the_trainer():
+    run = built(*TINY, *FIXED).fit()
+    assert run.trainer.max_steps == -1
+    assert run.trainer.should_stop
+    assert run.system.upcoming is None
+
+
+@pytest.mark.parametrize("steps", [1, 6, 12])
+def test_max_steps_cuts_short(steps):
+    run = built(*TINY, *FIXED, f"trainer.max_steps={steps}").fit()
+    assert run.trainer.global_step == run.system.clock.total == steps
+
+
+def test_nothing_to_play_is_no_turn():
+    run = built(*TINY, "model.program.warm_up=0", "model.program.discriminator_warm_up=0", "model.program.duel=0").fit()
+    assert run.system.clock.total == run.trainer.global_step == 0
+
+
+def test_the_best_discriminator_has_no_turns():
+    run = built(*TINY, "model=minimax", "model/discriminator=oracle", callbacks=(Turns(every=1),)).fit()
+    assert run.system.clock.turns == {"likelihood": 4, "discriminator": 0, "generator": 3}
+    assert run.trainer.global_step == 7
+
+
+def test_likelihood_alone_has_one_optimizer():
+    words = [word for word in TINY if "discriminator" not in word and "moves.generator" not in word]
+    run = built(*words, "model=mle", callbacks=(Turns(every=1),)).fit()
+    assert run.system.clock.total == run.trainer.global_step == 4
+
+
+def test_a_checkpoint_holds_plain_containers_and_opens_as_the_same_run(tmp_path):
+    run = built(*TINY, *FIXED, "data.oracle.variable=true", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),))
+    run.fit()
+    saved = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 16
+    assert saved["textgan_lit"]["turns"] == run.system.clock.turns
+    opened = textgan_lit.load(tmp_path)
+    tokens = sample(run.system.generator.eval(), Noise(5, "sample").uniform(20, 3), run.system.policy).tokens
+    assert opened.sample(20, seed=5) == [opened.vocab.text(row) for row in tokens.tolist()]
+    assert len(set(opened.sample(20, seed=5))) > 3
+    assert not differ(weights(opened.discriminator), weights(run.system.discriminator))
+    assert opened.config == run.system.settings
+
+
+class Cut(pl.Callback):
+    """Saves a checkpoint after so many turns."""
+
+    def __init__(self, after, path):
+        self.after, self.path = after, path
+
+    def on_train_batch_end(self, trainer, system, *_):
+        if system.clock.total == self.after:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.parametrize("after", [2, 5, 8, 9, 12])
+def test_a_run_taken_up_in_mid_cycle_goes_on_as_if_nothing_had_happened(after, tmp_path):
+    """Weights, optimizers, data, noise, clock and program. (Dropout is 0: its random state is not restored yet.)"""
+    words = (*TINY, *FIXED, "model.discriminator.dropout=0", "model/baseline=moving_average")
+    whole = built(*words, callbacks=(Turns(every=1), Cut(after, tmp_path / "cut.ckpt"))).fit()
+    resumed = built(*words, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    assert resumed.trainer.global_step == resumed.system.clock.total == 16
+    assert trained(resumed) == trained(whole, after)
+    assert not differ(weights(resumed.system), weights(whole.system))
