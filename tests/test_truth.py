@@ -105,7 +105,7 @@ def test_curves_of_a_population_are_those_of_the_world(models):
 
 def test_horizon_is_where_the_curve_crosses():
     far = Tiny(words=4, length=6, sharpness=3.0, seed=1), Tiny(words=4, length=6, sharpness=3.0, seed=2)
-    found = measure(Models(*far, Categorical(), None), next(_sampled(far[0], 300)), Noise(1).uniform(300, 6))
+    found = measure(Models(*far, Categorical()), next(_sampled(far[0], 300)), Noise(1).uniform(300, 6))
     assert found.compute()["truth/horizon"] == horizon(found.curves()["prefix_jsd"])
     near = fractions(1), fractions(1)
     assert "truth/horizon" not in told(near, *map(population, near)).compute()
@@ -151,7 +151,8 @@ def test_both_estimates_lie_within_three_standard_errors(models):
 @pytest.mark.parametrize(("sharpness", "better"), [(0.3, "chain"), (6.0, "direct")])
 def test_the_headline_is_the_estimate_with_the_smaller_error(sharpness, better):
     models = [Tiny(words=4, length=6, sharpness=sharpness, seed=seed) for seed in (1, 2)]
-    found = measure(*models, Categorical(), None, next(_sampled(models[0], 300)), Noise(1).uniform(300, 6)).compute()
+    found = measure(Models(*models, Categorical()), next(_sampled(models[0], 300)), Noise(1).uniform(300, 6))
+    found = found.compute()
     errors = {name: found[f"truth/jsd_{name}_se"] for name in ("direct", "chain")}
     assert min(errors, key=errors.get) == better
     assert found["truth/jsd"] == found[f"truth/jsd_{better}"]

@@ -132,17 +132,18 @@ def test_endless_sentences_never_come_again():
 
 @pytest.mark.parametrize("train", [40, None])
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning")  # of other folders, and of its own doings
 def test_a_resumed_run_reads_what_an_uninterrupted_one_would_have(tmp_path, train, workers):
-    def read(turns, **options):
+    def read(folder, **options):
         reader, data = Reader(), module(train=train, workers=workers)
-        saves = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=3, save_top_k=-1)
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-        trainer = pl.Trainer(accelerator="cpu", max_steps=turns, max_epochs=-1, callbacks=[saves], **quiet)
+        saves = ModelCheckpoint(tmp_path / folder, filename="{step}", every_n_train_steps=3, save_top_k=-1)
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
+        trainer = pl.Trainer(accelerator="cpu", max_steps=7, max_epochs=-1, callbacks=[saves], **quiet)
         trainer.fit(reader, datamodule=data, **options)
         return reader.seen
 
-    uninterrupted = read(7)
-    assert [tokens.tolist() for tokens in read(7, ckpt_path=tmp_path / "step=3.ckpt")] == [
+    uninterrupted = read("first")
+    assert [tokens.tolist() for tokens in read("second", ckpt_path=tmp_path / "first" / "step=3.ckpt")] == [
         tokens.tolist() for tokens in uninterrupted[3:]
     ]
 

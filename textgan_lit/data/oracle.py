@@ -15,7 +15,7 @@ from textgan_lit.types import TextBatch, Vocab
 class Oracle(Generator, ABC):
     """A frozen generator that plays the data: it writes sentences and knows the probability of each.
 
-    An oracle keeps its numbers in buffers, never in parameters, and draws them from ``seed`` alone.
+    Nothing of an oracle can be trained, and what is drawn at random is drawn from its ``seed`` alone.
     A word that P cannot emit has logit −∞.
     """
 
@@ -29,7 +29,7 @@ class Oracle(Generator, ABC):
 
     def fingerprint(self) -> str:
         """Names these very weights: two runs with one fingerprint had the same data distribution."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr((type(self).__name__, self.vocab, self.max_length)).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.cpu().contiguous().numpy().tobytes())
