@@ -17,7 +17,7 @@ from tests.enumeration import (
     population,
     prefix_jsd,
 )
-from textgan_lit.data.dyck import Dyck
+from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.tiny import OneSentence, Tiny
 from textgan_lit.functional.divergence import LOG2, horizon
 from textgan_lit.generator.lstm import LSTM
@@ -273,7 +273,7 @@ def test_data_of_one_sentence():
 
 
 def test_valid_shares_are_of_generated_sentences():
-    oracle = Dyck(length=4, smoothing=0.5)
+    oracle = Mixture(words=6, length=4, successors=3)  # a rule for each of two languages
     real, noise = next(_sampled(oracle, 20)), Noise(0).uniform(200, 4)
     generator = LSTM(oracle.vocab, 4)
     valid = oracle.validity(sample(generator, noise, Categorical()).batch)
@@ -281,7 +281,7 @@ def test_valid_shares_are_of_generated_sentences():
     for rule, keeps in valid.items():
         assert_close(found[f"truth/valid_{rule}"], keeps.double().mean())
     assert_close(found["truth/valid_any"], torch.stack(list(valid.values())).any(0).double().mean())
-    assert 0 < found["truth/valid_any"] < 1
+    assert 0 < found["truth/valid_language_0"] < found["truth/valid_any"] < 1
 
 
 def test_measure_leaves_everything_as_it_was(models):

@@ -33,6 +33,11 @@ def gather(rows: Tensor) -> Tensor:
     return torch.stack(parts, 1).flatten(0, 1)
 
 
+def dealt(rows: Tensor) -> Tensor:
+    """The global batch, in its own order, from every rank's equally many rows joined end to end."""
+    return rows.unflatten(0, (world(), -1)).transpose(0, 1).flatten(0, 1)
+
+
 def mean(values: Tensor) -> Tensor:
     """The mean over ranks."""
     if world() == 1:

@@ -94,11 +94,14 @@ class TextGAN(pl.LightningModule):
         return any(getattr(move.objective, "null", False) for move in self.moves.values())
 
     def axes(self) -> dict[str, int | float]:
-        """The x-axes of every plot: turns of each move, words read and written, seconds of this run."""
+        """The x-axes of every plot: turns of each move, words read and written, seconds of this run.
+
+        Ranks add up what they read, so all of them must ask.
+        """
         running = time.monotonic() - self._since if self._since is not None else 0.0
         return {f"turns/{name}": self.clock.turns[name] for name in self.moves} | {
             "turns/all": self.clock.total,
-            "tokens/real": int(self.words_read) * world(),
+            "tokens/real": round(float(mean(self.words_read.double())) * world()),
             "tokens/sampled": self.words_written,
             "system/seconds": self.seconds + running,
         }

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from textgan_lit.data.oracle import Oracle
+from textgan_lit.distributed import dealt
 from textgan_lit.functional import calibration
 from textgan_lit.functional.divergence import (
     before,
@@ -211,8 +211,10 @@ class Truth(Metric):
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
-    """A cat-state: a list before ranks are synchronised and a tensor after."""
-    return dim_zero_cat(state) if len(state) else None
+    """A cat-state in the order of one process: a list before ranks are synchronised and a tensor after."""
+    if not len(state):
+        return None
+    return dealt(state) if isinstance(state, Tensor) else torch.cat(state)
 
 
 def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -44,8 +44,8 @@ class TruthPanel(pl.Callback):
         for key, value in row.items():
             system.log(key, value.float(), logger=False, sync_dist=True)
         system.record(row)
+        numbers = {key: float(value) for key, value in row.items()} | system.axes()
         if rank() == 0:
-            numbers = {key: float(value) for key, value in row.items()} | system.axes()
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
             with (self.folder / "evaluations.jsonl").open("a") as file:
                 file.write(json.dumps(record) + "\n")

@@ -41,7 +41,7 @@ class ScoreFunction(Objective):
         words = mean(rollout.mask.sum(dtype=torch.float))
         logs = {
             "reward": value.sum() / words,
-            "advantage_rms": (advantage.square().sum() / words).sqrt(),
+            "advantage_rms": (mean(advantage.square().sum()) / words).sqrt(),
             "entropy": -rollout.logp.sum() / words,
         }
         return Outcome(surrogate(logp, advantage, rollout.mask), logs)
