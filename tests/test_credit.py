@@ -117,8 +117,12 @@ def test_terminal_pays_every_word_what_the_sentence_earned(vocab, markov, said):
 
 
 def test_terminal_takes_the_last_word_of_one_that_scores_words(markov, vocab):
-    said = game(markov, None).sample(2)._replace(
-        tokens=torch.zeros(2, 4, dtype=torch.long), mask=torch.tensor([[True] * 4, [True, True, False, False]])
+    said = (
+        game(markov, None)
+        .sample(2)
+        ._replace(
+            tokens=torch.zeros(2, 4, dtype=torch.long), mask=torch.tensor([[True] * 4, [True, True, False, False]])
+        )
     )
     growing = game(markov, Critic(vocab, lambda words: torch.tensor([1.0, 2.0, 4.0, 8.0]).expand(2, -1), "word"))
     assert Terminal()(LogOdds(), growing, said).tolist() == [[8, 8, 8, 8], [2, 2, 0, 0]]

@@ -52,9 +52,9 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
 
     def play(name, objective, player, critic):
         game = Game(generator, critic, Categorical(), Noise(0, name))
-        loss = objective(game, own).loss
+        loss, logs = objective(game, own)
         gradients = torch.autograd.grad(loss, list(player.parameters()))
-        found[name] = [mean(gradient) for gradient in (loss.detach(), *gradients)]  # as DDP does
+        found[name] = [mean(part) for part in (loss.detach(), *gradients, *logs.values())]  # as DDP and the log do
 
     play("likelihood", Likelihood(), generator, None)
     play("a score a sentence", Minimax(), conv, conv)

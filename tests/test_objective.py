@@ -51,6 +51,8 @@ def test_at_the_data_distribution_the_likelihood_stands_still():
     tokens = torch.cartesian_prod(torch.arange(2), torch.arange(2))
     batch = TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     weight = oracle.logp(batch, Categorical()).sum(1).exp()
-    loss = sum(w * Likelihood()(game(generator), TextBatch(*(x[i : i + 1] for x in batch))).loss for i, w in enumerate(weight))
+    loss = sum(
+        w * Likelihood()(game(generator), TextBatch(*(x[i : i + 1] for x in batch))).loss for i, w in enumerate(weight)
+    )
     (gradient,) = torch.autograd.grad(loss, generator.table.weight)
     assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-6)

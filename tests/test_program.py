@@ -174,7 +174,9 @@ def test_between_readings_the_guard_is_blind():
 
 
 def test_not_cleared_for_patience_refusals_the_duel_ends_and_says_why():
-    play = Play(guarded(duel=9, k=2, patience=3), bound=lambda clock: CLEAR if clock.turns["generator"] < 1 else UNCLEAR)
+    play = Play(
+        guarded(duel=9, k=2, patience=3), bound=lambda clock: CLEAR if clock.turns["generator"] < 1 else UNCLEAR
+    )
     # one generator turn, then four refusals: D has had 3 × k turns beyond its k, and none is left
     assert play.run().letters == "DDG" + "DD" * 4
     assert play.program.ended == (

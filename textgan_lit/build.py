@@ -54,7 +54,10 @@ def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
         and name not in values
     ]
     if missing:
-        raise UserError(f"{where}: {cls.__name__} also needs {', '.join(missing)}. Give {where}.{missing[0]}=…")
+        raise UserError(
+            f"{where}: {cls.__name__} also needs {', '.join(missing)}. "
+            f"Give {where}.{missing[0]}=…, or choose data that has it."
+        )
     return cls(**values)
 
 
@@ -103,8 +106,18 @@ def _nearest(key: str, names: typing.Iterable[str]) -> str:
 
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     """The data module, told how many sentences the widest move takes a turn."""
-    settings = {key: value for key, value in config["data"].items() if key != "weights"}  # short for oracle.weights
+    settings = dict(config["data"])
+    if "weights" not in inspect.signature(_class(settings, "data")).parameters:
+        settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
     module = part(settings, "data")
+    missing = [
+        name for name in ("vocab", "max_length", "sizes", "with_batch", "sentences") if not hasattr(module, name)
+    ]
+    if missing:
+        raise UserError(
+            f"data: {type(module).__name__} has no {' and no '.join(missing)}. "
+            "docs/extending.md lists what a data module offers."
+        )
     moves = config["model"]["moves"]
     widest = max(_setting(moves[name]["batch"], Annotated[int, Ge(1)], f"model.moves.{name}.batch") for name in moves)
     module.with_batch(widest)
@@ -114,8 +127,9 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
     """The game on ``module``'s sentences."""
     model = config["model"]
-    oracle = getattr(module, "oracle", None)
-    known = {"vocab": module.vocab, "max_length": module.max_length, "oracle": oracle}
+    known = {"vocab": module.vocab, "max_length": module.max_length}
+    if getattr(module, "oracle", None) is not None:
+        known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
     generator, discriminator, policy = make("generator"), make("discriminator"), make("policy")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}

@@ -33,7 +33,7 @@ def job(config: DictConfig) -> float | None:
 
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return play(plain, HydraConfig.get().runtime.output_dir)
+        return play(plain, HydraConfig.get().runtime.output_dir, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
     except EXPECTED as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN or FULL_ERROR:
             raise
@@ -63,6 +63,8 @@ def explain(error: Exception) -> str:
     if option:
         return _unknown_option(option[1])
     group = re.search(r"Could not override '([^']+)'", text)
+    if group and group[1] in _groups():
+        return f"{group[1]}: the chosen model has no such part to replace. (`--cfg job` prints what it has.)"
     if group:
         return _unknown_group(group[1])
     missing = re.search(r"[Mm]issing mandatory value.*full_key: (\S+)", text, re.DOTALL)
@@ -84,7 +86,8 @@ def _unknown_key(key: str) -> str:
     parent = key.rpartition(".")[0]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", overrides)
+            more = ",".join(f"file://{folder}" for folder in _folders()[1:])
+            config = compose("train", [*overrides, f"hydra.searchpath=[{more}]"])
         node = OmegaConf.select(config, parent) if parent else config
         names = [f"{parent}.{name}" if parent else str(name) for name in node]
     except Exception:
@@ -92,13 +95,19 @@ def _unknown_key(key: str) -> str:
     return f"{key}: there is no such key. Nearest: {_nearest(key, names)}. (`--cfg job` prints them all.)"
 
 
+def _folders() -> list[Path]:
+    """Where groups are looked for: the project's own, and the folder given by --config-dir."""
+    given = re.search(r"(?:--config-dir|-cd)[ =](\S+)", " ".join(sys.argv[1:]))
+    return [CONF, Path(given[1]).absolute()] if given else [CONF]
+
+
 def _options(group: str) -> list[str]:
-    folder = CONF / group
-    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+    return sorted({path.stem for folder in _folders() for path in (folder / group).glob("*.yaml")})
 
 
 def _groups() -> list[str]:
-    return sorted(str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml") if path.parent != CONF)
+    found = {str(path.parent.relative_to(folder)) for folder in _folders() for path in folder.rglob("*.yaml")}
+    return sorted(found - {"."})
 
 
 def _unknown_option(name: str) -> str:
@@ -110,7 +119,7 @@ def _unknown_option(name: str) -> str:
 
 
 def _unknown_group(name: str) -> str:
-    return f"{name}: there is no such group. Nearest: {_nearest(name, sorted(set(_groups())))}."
+    return f"{name}: there is no such group. Nearest: {_nearest(name, _groups())}."
 
 
 if __name__ == "__main__":

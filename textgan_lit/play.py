@@ -16,20 +16,26 @@ from rich import get_console
 
 from textgan_lit import build
 from textgan_lit.distributed import rank
+from textgan_lit.errors import UserError
 from textgan_lit.launch import dismiss
 from textgan_lit.system import TextGAN
 
 
-def play(config: Mapping[str, Any], folder: str | Path) -> float | None:
+def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> float | None:
     """Plays a run in ``folder`` and returns the sweep's objective: the true JSD on the test sentences, in nats.
 
-    None where P is unknown. ``config`` is the resolved configuration as plain containers.
+    None where P is unknown; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain containers.
     """
     folder = Path(folder).resolve()
     _prepare(folder)
     torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
+    if sweep and getattr(data, "oracle", None) is None:
+        raise UserError(
+            "A sweep needs data with a known truth to rank its runs by: a run's own bound may be low because its "
+            "discriminator is bad. Play the runs one by one, or sweep on an oracle (data=mixture, …)."
+        )
     system = build.system(config, data)
     trainer = build.trainer(config)
     if rank() == 0:

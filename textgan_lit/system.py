@@ -76,7 +76,7 @@ class TextGAN(pl.LightningModule):
         self.words_written = 0  # uniform numbers drawn by turns, over all ranks
         self.seconds, self._since = 0.0, None
         self.reading: Reading | None = None
-        self.staleness: float | None = None  # how much BCE one generator step cost D, when last measured
+        self.staleness: float | None = None  # how much BCE the generator step just made cost D, where it was measured
         self.upcoming: str | None = None  # the move that the next batch plays
         self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
 
@@ -157,7 +157,8 @@ class TextGAN(pl.LightningModule):
         self.words_written += game.noise.drawn
         if name != "generator":  # a generator turn only takes the batch's size
             self.words_read += batch.mask.sum()
-        elif just_read:
+        self.staleness = None
+        if name == "generator" and just_read:
             self.staleness = self._read(self.reading.turns).bce - self.reading.bce
 
     # --- between turns --------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ G's next-word probabilities are quarters, so noise that takes every combination 
 sentence exactly as often as it is probable: a mean over that batch *is* the expectation under G.
 """
 
+import copy
 import inspect
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -114,11 +115,11 @@ class World:
     def gradient(self, loss):
         return torch.autograd.grad(loss, self.table)[0]
 
-    def estimate(self, reward, credit, baseline=None, discriminator=None):
+    def estimate(self, reward, credit, discriminator=None):
         """The expected gradient, from one batch in which every sentence is as frequent as it is probable."""
         size = 4**self.length
         batch = TextBatch(self.sentences.tokens[:1].expand(size, -1), self.sentences.mask[:1].expand(size, -1))
-        objective = ScoreFunction(reward, credit, baseline or Zero())
+        objective = ScoreFunction(reward, credit, Zero())
         return self.gradient(objective(self.game(discriminator), batch).loss)
 
     def exact(self, divergence):
@@ -130,7 +131,7 @@ class World:
         everyone, loss = Rollout(*self.sentences, logp), torch.zeros(())
         for rows in product(range(len(logp)), repeat=batch_size):
             said = Rollout(*(part[list(rows)] for part in everyone))
-            outcomes = [objective(self.game(said=said, noise=noise), said.batch) for noise in noises]
+            outcomes = [copy.deepcopy(objective)(self.game(said=said, noise=noise), said.batch) for noise in noises]
             loss = loss + said.logp.sum().exp() * sum(outcome.loss for outcome in outcomes) / len(noises)
         return self.gradient(loss)
 
@@ -208,18 +209,18 @@ def test_what_is_improved_is_the_network_under_its_policy(variable):
 # --- baselines: every batch there is ----------------------------------------------------------------------------------
 
 
+def remembering():
+    """A moving average that has seen a batch before."""
+    baseline = MovingAverage()
+    baseline(torch.full((2, 2), 5.0), torch.ones(2, 2, dtype=torch.bool))
+    return baseline
+
+
 @pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
-@pytest.mark.parametrize("baseline", [Zero, LeaveOneOut])
+@pytest.mark.parametrize("baseline", [Zero, LeaveOneOut, MovingAverage, remembering])
 def test_a_baseline_that_has_not_seen_the_sentence_changes_no_expectation(small, credit, baseline):
     objective = ScoreFunction(rewards.Minimax(), credits(2)[credit], baseline())
     assert_close(small.expected(objective, 2), small.exact(jsd), **TOLERANCE)
-
-
-@pytest.mark.parametrize("credit", ["terminal", "monte_carlo"])
-def test_what_earlier_batches_left_behind_changes_no_expectation(world, credit):
-    remembered = MovingAverage()
-    remembered(torch.full((2, 3), 5.0), torch.ones(2, 3, dtype=torch.bool))
-    assert_close(world.estimate(rewards.Minimax(), credits(3)[credit], remembered), world.exact(jsd), **TOLERANCE)
 
 
 @pytest.mark.parametrize("size", [2, 3])

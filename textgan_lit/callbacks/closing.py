@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import WandbLogger
 from rich import get_console
 from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
-from textgan_lit.distributed import own_rows, rank
+from textgan_lit.distributed import own_rows, rank, world
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
@@ -29,15 +31,20 @@ ROWS = {
     "NLL_test": ("truth/nll_test",),
     "NLL_oracle": ("truth/nll_oracle",),
     "H(G)": ("truth/entropy_g",),
+    "horizon, words": ("truth/horizon",),
+    "D says JSD ≥": ("bound/value", "bound/se"),
 }
+
+SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and the horizon speaks instead
+SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
 
 
 @final
 class Closing(pl.Callback):
     """Before and after: the warm-up's generator, the same at its best temperature, and the game's.
 
-    Printed, and kept in ``closing.json`` in ``folder``. The temperature is chosen by true JSD on the validation
-    sentences and judged on the test sentences, like the rest.
+    Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary. The temperature is chosen by true JSD on
+    validation sentences (by the horizon where all are saturated) and judged on the test sentences, like the rest.
     """
 
     def __init__(self, folder: str, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
@@ -58,14 +65,16 @@ class Closing(pl.Callback):
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
 
     def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> float:
-        real = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
+        held_out = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
+        real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
         noise = system.game("temperature").noise.uniform(*real.tokens.shape)
-
-        def jsd(temperature: float) -> float:
-            tempered = plain._replace(policy=Categorical(temperature))
-            return float(measure(tempered, real, noise).compute()["truth/jsd"])
-
-        return min(self.temperatures, key=jsd)
+        found = {}
+        for temperature in self.temperatures:
+            found[temperature] = measure(plain._replace(policy=Categorical(temperature)), real, noise).compute()
+        saturated = min(row["truth/jsd"] for row in found.values()) > SATURATED
+        if saturated:
+            return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
+        return min(found, key=lambda temperature: found[temperature]["truth/jsd"])
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
@@ -83,6 +92,9 @@ class Closing(pl.Callback):
         if rank() == 0:
             plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
             (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.experiment.summary.update({f"closing/{name}": row for name, row in plain.items()})
             show(rows, trainer, system)
 
 
@@ -96,7 +108,9 @@ def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: 
     rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
     for title, keys in (ROWS | shares).items():
-        table.add_row(title, *(_cell(row, keys) for row in rows.values()))
+        cells = [_cell(row, keys) for row in rows.values()]
+        if set(cells) != {"–"}:
+            table.add_row(title, *cells)
     console.print(table)
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:

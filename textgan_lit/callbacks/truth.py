@@ -84,15 +84,16 @@ def line(row: dict[str, float], after: str) -> str:
     def number(key: str, form: str = ".4f") -> str:
         return format(row[key], form) if key in row else "–"
 
-    jsd = f"{number('truth/jsd')} ± {number('truth/jsd_se')}"
+    jsd = f"{number('truth/jsd')} ± {number('truth/jsd_se')}" if "truth/jsd" in row else "–"
+    if row.get("truth/jsd_se", 1.0) < 5e-5 and "truth/horizon" in row:  # saturated: no overlap was drawn
+        jsd = f"{number('truth/jsd')}, h = {number('truth/horizon', '.1f')}"
+
+    def split(whole: str, *parts: str) -> str:
+        told = " + ".join(number(f"truth/{key}", ".3f") for key in parts if f"truth/{key}" in row)
+        return number(f"truth/{whole}", ".3f") + (f" = {told}" if told else "")
+
     accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
-    oracle = " ".join(
-        f"{number(f'truth/{key}', '.3f')} {sign}"
-        for key, sign in (("nll_oracle", "="), ("entropy_g", "+"), ("kl_gp_word", ""))
-    )
-    test = " ".join(
-        f"{number(f'truth/{key}', '.3f')} {sign}"
-        for key, sign in (("nll_test", "="), ("entropy_p", "+"), ("kl_pg_word", ""))
-    )
+    oracle = split("nll_oracle", "entropy_g", "kl_gp_word")
+    test = split("nll_test", "entropy_p", "kl_pg_word")
     said = f"{after:>18} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14}"
-    return f"{said} │ {oracle.strip():>28} │ {test.strip():>28}"
+    return f"{said} │ {oracle:>28} │ {test:>28}"

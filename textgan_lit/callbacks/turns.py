@@ -17,7 +17,7 @@ from textgan_lit.system import TextGAN
 class Turns(pl.Callback):
     """Writes the mean of each move's numbers every ``every`` turns *of that move*: none hides behind another.
 
-    Readings are written when they are taken, as ``bound/…`` and ``game/…``.
+    Readings and the staleness after them are written when they are taken, as ``game/…``.
     """
 
     def __init__(self, every: Annotated[int, Ge(1)] = 10):
@@ -32,6 +32,8 @@ class Turns(pl.Callback):
         first_or_due = system.clock.turns[move] == 1 or len(kept) >= self.every
         if first_or_due or system.upcoming is None:
             self._write(system, move)
+        if system.staleness is not None:
+            system.record({"game/staleness": system.staleness})
         self._write_reading(system)
 
     def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
@@ -54,8 +56,6 @@ class Turns(pl.Callback):
             "game/bound_se": reading.bound_se,
             "game/bound_raw": reading.raw_bound,
             "game/accuracy": reading.accuracy,
-            "game/lead": system.program.lead,
+            "game/allowed": system.upcoming == "generator",
         }
-        if system.staleness is not None:
-            row["game/staleness"] = system.staleness
         system.record(row)
