@@ -17,7 +17,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-SETS = {"game": "the game", "shuffled": "reward=shuffled", "constant": "reward=constant"}
+SETS = {"game": "the game", "oracle": "D = D*", "shuffled": "reward=shuffled", "constant": "reward=constant"}
+COLOURS = {"game": "black", "oracle": "tab:blue", "shuffled": "tab:orange", "constant": "tab:green"}
 SHOWN = {
     "true JSD": "truth/jsd",
     "KL(P‖G)": "truth/kl_pg",
@@ -31,7 +32,7 @@ SHOWN = {
 
 def evaluations(run: Path) -> list[dict]:
     rows = [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["turns/discriminator"] > 0]
+    return [row for row in rows if row.get("turns/discriminator", 1) > 0]
 
 
 def closing(run: Path) -> dict[str, dict[str, float]]:
@@ -46,18 +47,12 @@ def draw(folder: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2), layout="constrained")
     panel = evaluations(runs(folder / "game")[0])
     turns = [row["turns/generator"] for row in panel]
-    for key, label, colour in (
-        ("truth/jsd", "true JSD", "black"),
-        ("bound/value", "what D says it is at least", "tab:blue"),
-    ):
-        values, errors = (
-            [row[key] for row in panel],
-            [2 * row[key.replace("value", "se") if "value" in key else key + "_se"] for row in panel],
-        )
-        left.plot(turns, values, label=label, color=colour)
-        left.fill_between(
-            turns, *([v + s * e for v, e in zip(values, errors, strict=True)] for s in (-1, 1)), color=colour, alpha=0.2
-        )
+    lines = [("truth/jsd", "truth/jsd_se", "true JSD", "black")]
+    lines += [("bound/value", "bound/se", "what D says it is at least", "tab:blue")]
+    for key, error, label, colour in lines:
+        low, high = ([row[key] + side * 2 * row[error] for row in panel] for side in (-1, 1))
+        left.plot(turns, [row[key] for row in panel], label=label, color=colour)
+        left.fill_between(turns, low, high, color=colour, alpha=0.2)
     best = next(row for name, row in closing(runs(folder / "game")[0]).items() if "T =" in name)["truth/jsd"]
     left.axhline(best, color="tab:red", linestyle="--", label="likelihood at its best temperature")
     left.axhline(math.log(2), color="grey", linewidth=0.5)
@@ -71,15 +66,10 @@ def draw(folder: Path) -> None:
     for name, label in SETS.items():
         for number, run in enumerate(runs(folder / name)):
             panel = evaluations(run)
-            colour = {"game": "black", "shuffled": "tab:orange", "constant": "tab:green"}[name]
-            right.plot(
-                [row["turns/generator"] for row in panel],
-                [row["truth/jsd"] for row in panel],
-                color=colour,
-                alpha=0.7,
-                label=label if not number else None,
-            )
-    right.set(xlabel="generator turns", ylim=(0, 0.72), title="Five seeds, and the null controls: true JSD")
+            values = [row["truth/jsd"] for row in panel]
+            marks = {"color": COLOURS[name], "alpha": 0.7, "label": None if number else label}
+            right.plot([row["turns/generator"] for row in panel], values, **marks)
+    right.set(xlabel="generator turns", ylim=(0, 0.72), title="True JSD: five seeds, and their controls")
     right.legend(frameon=False)
     figure.savefig(HERE / "curves.png", dpi=140)
 

@@ -21,6 +21,7 @@ class Bar(pl.Callback):
         self.bar: Progress | None = None
         self.task: Any = None
         self.phase: str | None = None
+        self.move = ""  # whose turns this phase counts
 
     def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if trainer.is_global_zero and get_console().is_terminal:
@@ -34,22 +35,22 @@ class Bar(pl.Callback):
         if self.bar is None or phase is None:
             return
         if phase.name != self.phase:
-            self._finish()
-            self.phase = phase.name
+            self._finish(system)
+            self.phase, self.move = phase.name, phase.move
             self.task = self.bar.add_task(LABELS[phase.name], total=phase.total, rate=0.0)
             self.first = system.clock.total
         elapsed = self.bar.tasks[-1].elapsed or 1e-9
         self.bar.update(self.task, completed=phase.done, rate=(system.clock.total - self.first) / elapsed)
 
-    def _finish(self) -> None:
+    def _finish(self, system: TextGAN) -> None:
         if self.task is not None:  # a warm-up may end before its cap: what it did is all there was
-            done = self.bar.tasks[-1].completed
-            self.bar.update(self.task, total=done)
+            done = system.clock.turns[self.move]
+            self.bar.update(self.task, completed=done, total=done)
             self.bar.stop_task(self.task)
 
     def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if self.bar is not None:
-            self._finish()
+            self._finish(system)
             self.bar.stop()
             self.bar = None
 

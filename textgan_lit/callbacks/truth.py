@@ -15,9 +15,14 @@ from textgan_lit.truth import Models, Truth
 from textgan_lit.types import MOVES
 
 HEADER = (
-    f"{'after turn':>18} │ {'true JSD ± SE':>14} │ {'D says at least':>15} │ {'D / Bayes acc.':>14} │ "
-    f"{'NLL_oracle = H(G) + KL(G‖P)':>28} │ {'NLL_test = H(P) + KL(P‖G)':>28}"
+    "after turn",
+    "true JSD ± SE",
+    "D says ≥",
+    "D / Bayes acc.",
+    "NLL_oracle = H(G) + KL(G‖P)",
+    "NLL_test = H(P) + KL(P‖G)",
 )
+WIDTHS = (18, 15, 8, 14, 27, 25)
 
 
 @final
@@ -49,7 +54,7 @@ class TruthPanel(pl.Callback):
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
             with (self.folder / "evaluations.jsonl").open("a") as file:
                 file.write(json.dumps(record) + "\n")
-            self._show(line(numbers, _last_turn(system)))
+            self._show((_last_turn(system), *cells(numbers)))
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
@@ -58,11 +63,20 @@ class TruthPanel(pl.Callback):
         for key, value in self.truth.compute().items():
             system.log(f"test/{key}", value.float(), logger=False, sync_dist=True)
 
-    def _show(self, text: str) -> None:
+    def _show(self, row: tuple[str, ...]) -> None:
         if not self.headed:
-            get_console().print(HEADER, markup=False, highlight=False, soft_wrap=True)
+            _print(HEADER)
             self.headed = True
-        get_console().print(text, markup=False, highlight=False, soft_wrap=True)
+        _print(row)
+
+
+def _print(row: tuple[str, ...]) -> None:
+    """One aligned line; two where the terminal is narrow."""
+    padded = [cell.rjust(width) for cell, width in zip(row, WIDTHS, strict=True)]
+    console = get_console()
+    fits = not console.is_terminal or console.width >= sum(WIDTHS) + 3 * len(WIDTHS)
+    for part in (padded,) if fits else (padded[:4], padded[4:]):
+        console.print(" │ ".join(part).rjust(0 if fits else 64), markup=False, highlight=False, soft_wrap=True)
 
 
 def models(trainer: pl.Trainer, system: TextGAN) -> Models:
@@ -78,8 +92,8 @@ def _last_turn(system: TextGAN) -> str:
     return f"{system.clock.turns[played[-1]]:,} {played[-1]}" if played else "0"
 
 
-def line(row: dict[str, float], after: str) -> str:
-    """An evaluation as one line of the table under HEADER; "–" for what was not measured."""
+def cells(row: dict[str, float]) -> tuple[str, ...]:
+    """An evaluation under HEADER, but for its first column; "–" for what was not measured."""
 
     def number(key: str, form: str = ".4f") -> str:
         return format(row[key], form) if key in row else "–"
@@ -95,5 +109,4 @@ def line(row: dict[str, float], after: str) -> str:
     accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
     oracle = split("nll_oracle", "entropy_g", "kl_gp_word")
     test = split("nll_test", "entropy_p", "kl_pg_word")
-    said = f"{after:>18} │ {jsd:>14} │ {number('bound/value'):>15} │ {accuracy:>14}"
-    return f"{said} │ {oracle:>28} │ {test:>28}"
+    return jsd, number("bound/value"), accuracy, oracle, test
