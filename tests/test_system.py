@@ -87,7 +87,8 @@ def test_in_a_turn_one_player_moves(players):
 def test_every_move_appears_in_the_log(k):
     run = built(*TINY, *FIXED, f"model.program.k={k}", callbacks=(Turns(every=50),)).fit()
     for name in ("likelihood/nll", "discriminator/bce", "discriminator/accuracy", "generator/reward"):
-        assert any(name in row for row in run.rows), name
+        rows = [row for row in run.rows if name in row]
+        assert rows[0][f"turns/{name.split('/')[0]}"] == 1  # at once, and then every so many
     last = run.rows[-1]
     assert last["turns/all"] == last["step"] == run.trainer.global_step == 4 + 3 + 3 * (k + 1)
     assert last["turns/discriminator"] == 3 + 3 * k
@@ -172,8 +173,10 @@ def test_readings_and_staleness_are_recorded():
     run = built(*TINY, *FIXED, "model.program.check_every=2", callbacks=(Turns(every=100),)).fit()
     read = [row for row in run.rows if "game/bound" in row]
     assert [(row["turns/discriminator"], row["turns/generator"]) for row in read] == [(5, 0), (9, 2)]
-    assert "game/staleness" not in read[0]  # it is known after the generator's step
-    assert read[1]["game/staleness"] != 0
+    assert all(row["game/allowed"] for row in read)
+    stale = [row for row in run.rows if "game/staleness" in row]  # known after the generator's step
+    assert [(row["turns/discriminator"], row["turns/generator"]) for row in stale] == [(5, 1), (9, 3)]
+    assert all(row["game/staleness"] != 0 for row in stale)
     assert run.system.reading.turns == {"likelihood": 4, "discriminator": 9, "generator": 2}
 
 

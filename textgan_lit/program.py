@@ -19,16 +19,12 @@ from textgan_lit.types import MOVES, Clock, Reading
 class Rule(ABC):
     """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel."""
 
-    memory: ClassVar[tuple[str, ...]] = ("ended",)  # what is saved; settings are not
+    memory: ClassVar[tuple[str, ...]] = ("ended",)  # the attributes that are saved; settings are not
     ended: str | None = None  # why the duel should end before its time
 
     @abstractmethod
     def allows(self, reading: Reading | None, can_wait: bool) -> bool:
         """May G move? ``reading`` was taken at this very turn, or is None; ``can_wait``: D has moves to make."""
-
-    @abstractmethod
-    def waiting(self) -> int:
-        """How many times in a row it has said no; while it is not 0, a reading is taken before it is asked."""
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.memory}
@@ -43,9 +39,6 @@ class Fixed(Rule):
 
     def allows(self, reading: Reading | None, can_wait: bool) -> bool:
         return True
-
-    def waiting(self) -> int:
-        return 0
 
 
 @final
@@ -73,9 +66,6 @@ class Guard(Rule):
             )
         return False
 
-    def waiting(self) -> int:
-        return self.refused
-
 
 class Phase(NamedTuple):
     """Where a run stands: turns of ``move`` done, of ``total``."""
@@ -93,7 +83,7 @@ class Program:
     ``warm_up`` likelihood turns at most, fewer once ``patience`` validations (one every ``epoch`` turns) were no
     better than the best before them; ``discriminator_warm_up`` turns; ``duel`` generator turns with at least ``k``
     discriminator turns before each and the ``rule``'s consent; a reading before every ``check_every``-th generator
-    turn (0: only where the rule waits for one). ``moves`` are those that somebody can make: a player without
+    turn (0: none, and a guard is blind). ``moves`` are those that somebody can make: a player without
     parameters gets none.
     """
 
@@ -158,12 +148,11 @@ class Program:
             self.lead += 1
 
     def wants_reading(self, clock: Clock) -> bool:
-        """Whether to read the discriminator before the next move."""
+        """Whether to read the discriminator before the next move. A generator turn put off is read for again."""
         phase = self.phase(clock)
         if phase is None or phase.name != "duel" or self.lead < self.k:
             return False
-        periodic = self.check_every > 0 and clock.turns["generator"] % self.check_every == 0
-        return periodic or self.rule.waiting() > 0
+        return self.check_every > 0 and clock.turns["generator"] % self.check_every == 0
 
     def wants_validation(self, clock: Clock) -> bool:
         """Whether to judge the held-out likelihood before the next move."""
