@@ -29,6 +29,8 @@ WRONG = {
     "model.generator._target_=textgan_lit.generator.nosuch.Thing": r"no such class",
     # parts that do not fit
     "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
+    "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood warm-up would be infinite\. Use",
+    "model.program.check_every=0": r"Guard acts on readings and would never get one\. Give",
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
     "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",

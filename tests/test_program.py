@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from textgan_lit.errors import UserError
 from textgan_lit.program import Fixed, Guard, Program
 from textgan_lit.types import Clock, Reading
 
@@ -215,6 +216,7 @@ def random_play(seed):
     draw = random.Random(seed)
     rule = draw.choice([Fixed(), Guard(patience=draw.randint(1, 4))])
     settings = {name: draw.randint(0, 6) for name in ("warm_up", "discriminator_warm_up", "duel", "check_every")}
+    settings["check_every"] += rule.reads and not settings["check_every"]
     settings |= {"k": draw.randint(1, 5), "patience": draw.randint(1, 3), "epoch": draw.randint(1, 3)}
     moves = [move for move in ("likelihood", "discriminator", "generator") if draw.random() < 0.8]
 
@@ -286,3 +288,8 @@ def test_what_is_saved_is_plain_and_is_no_setting():
     longer = guarded(duel=9, k=2, patience=50)
     longer.load_state_dict(state)
     assert longer.rule.patience == 50
+
+
+def test_a_rule_that_acts_on_readings_must_get_some():
+    with pytest.raises(UserError, match="Guard acts on readings and would never get one"):
+        guarded(check_every=0)

@@ -26,7 +26,7 @@ class Minimax(Objective):
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         written = game.sample(len(batch.tokens)).batch
         words, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
-        score = game.score(words, mask).float()
+        score = game.score(words, mask)
         judged = mask.float() if score.dim() == 2 else torch.ones_like(score)
         (real, fake), (of_real, of_fake) = score.chunk(2), judged.chunk(2)
         loss = 0.5 * (_mean(F.softplus(-real), of_real) + _mean(F.softplus(fake), of_fake))

@@ -24,6 +24,7 @@ from textgan_lit.credit import Credit
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.launch import JobDDP
+from textgan_lit.policy import Policy
 from textgan_lit.program import Fixed
 from textgan_lit.system import Move, TextGAN
 
@@ -145,6 +146,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         for name, objective in objectives.items()
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
+    _check_policy(policy, model)
     program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves))
     if rules["reward"] is not None and rules["reward"].null:
         program.rule = Fixed()  # nothing may withhold a control's generator turns
@@ -172,6 +174,14 @@ def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
     optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
     clip = _setting(config["clip"], Annotated[float, Gt(0)] | None, f"{where}.clip")
     return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
+
+
+def _check_policy(policy: Policy, model: Mapping[str, Any]) -> None:
+    if policy.leaves_out and model["program"].get("warm_up", 0) > 0:
+        raise UserError(
+            f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
+            "Use model/policy=categorical while training, or model.program.warm_up=0."
+        )
 
 
 def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:

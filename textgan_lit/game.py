@@ -37,13 +37,13 @@ class Game:
         return sample(self.generator, self.noise.uniform(n, self.generator.max_length), self.policy)
 
     def score(self, words: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
-        """The discriminator's raw logits: one a sentence, or one a word (see its ``scores``)."""
+        """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""
         assert self.discriminator is not None
         if not self.discriminator.reads_density:
-            return self.discriminator(words, mask)
+            return self.discriminator(words, mask).float()
         with torch.no_grad():
             density = self.generator.logp(TextBatch(words, mask), self.policy)
-        return self.discriminator(words, mask, density)
+        return self.discriminator(words, mask, density).float()
 
     def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """One raw logit a sentence from any discriminator."""

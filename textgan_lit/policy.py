@@ -8,7 +8,7 @@ softmax(policy(logits)) and its log-probability stays exact.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import torch
 from annotated_types import Gt, Interval
@@ -21,6 +21,8 @@ Logits = Float[Tensor, "... V"]
 class Policy(ABC):
     """Logits of the network → logits of what is written."""
 
+    leaves_out: ClassVar[bool] = True  # whether words may get probability 0: then likelihood cannot be trained
+
     @abstractmethod
     def __call__(self, logits: Logits) -> Logits: ...
 
@@ -28,6 +30,8 @@ class Policy(ABC):
 @final
 class Categorical(Policy):
     """The network's own distribution, at a temperature."""
+
+    leaves_out = False
 
     def __init__(self, temperature: Annotated[float, Gt(0)] = 1.0):
         self.temperature = temperature

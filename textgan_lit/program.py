@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 from annotated_types import Ge
 
+from textgan_lit.errors import UserError
 from textgan_lit.types import MOVES, Clock, Reading
 
 
@@ -20,6 +21,7 @@ class Rule(ABC):
     """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel."""
 
     memory: ClassVar[tuple[str, ...]] = ("ended",)  # the attributes that are saved; settings are not
+    reads: ClassVar[bool] = False  # whether it acts on readings
     ended: str | None = None  # why the duel should end before its time
 
     @abstractmethod
@@ -49,6 +51,7 @@ class Guard(Rule):
     """
 
     memory = ("ended", "refused")
+    reads = True
 
     def __init__(self, patience: Annotated[int, Ge(1)] = 100):
         self.patience = patience
@@ -99,6 +102,11 @@ class Program:
         epoch: Annotated[int, Ge(1)] = 100,
         moves: Collection[str] = MOVES,
     ):
+        if rule.reads and not check_every:
+            raise UserError(
+                f"model.program.check_every=0: {type(rule).__name__} acts on readings and would never get one. "
+                "Give a number of generator turns, such as 10, or use model/program=fixed."
+            )
         taught = "discriminator" in moves
         self.rule = rule
         self.warm_up = warm_up if "likelihood" in moves else 0

@@ -19,7 +19,7 @@ def held_out_scores(game: Game, held_out: TextBatch, size: int) -> tuple[Float[T
     chosen = own_rows(game.noise.permutation(len(held_out.tokens))[:size])
     real = TextBatch(held_out.tokens[chosen], held_out.mask[chosen])
     fake = game.sample(size // world()).batch
-    return gather(game.verdict(real).float()), gather(game.verdict(fake).float())
+    return gather(game.verdict(real)), gather(game.verdict(fake))
 
 
 def take(game: Game, held_out: TextBatch, size: int, turns: dict[str, int]) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from textgan_lit.policy import Policy
 from textgan_lit.types import Rollout
 
 BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
-ROWS = 128  # rows of logits handled at once where V is large, so that they stay in the cache
+ROWS = 256  # rows of logits handled at once where V is large, so that they stay in the cache
 
 
 def draw(logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
@@ -31,28 +32,40 @@ def draw(logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]) -> tuple[In
         return torch.cat([word for word, _ in parts]), torch.cat([logp for _, logp in parts])
     logits = logits.float()
     weight = logits.softmax(-1)  # one call: on CPU it takes half the time of a subtraction and an exp
-    word = _invert(weight, uniform.float().unsqueeze(-1))
-    logp = logits.gather(-1, word) - logits.amax(-1, keepdim=True) + weight.amax(-1, keepdim=True).log()
+    word, heavy = _invert(weight, uniform.float().unsqueeze(-1))
+    logp = logits.gather(-1, word) - logits.gather(-1, heavy) + weight.gather(-1, heavy).log()
     return word.squeeze(-1), logp.squeeze(-1)
 
 
-def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
-    """The first index whose cumulative weight exceeds uniform × total.
+def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> tuple[Tensor, Tensor]:
+    """The first index whose cumulative weight exceeds uniform × total, and an index of a weight that is not small.
 
     For large V the block is found first, among about √V sums, then the word inside its block.
     """
     size = weight.shape[-1]
-    width = round(size**0.5) if size >= BLOCKED_FROM else 1
-    if width == 1:
+    if size < BLOCKED_FROM:
         cdf = weight.cumsum(-1)
-        return _first_above(cdf, uniform * cdf[:, -1:])
-    padded = torch.nn.functional.pad(weight, (0, -size % width)).unflatten(-1, (-1, width))
-    blocks = padded.sum(-1).cumsum(-1)
+        return _first_above(cdf, uniform * cdf[:, -1:]), weight.argmax(-1, keepdim=True)
+    width = _block_width(size)
+    padded = weight if size % width == 0 else torch.nn.functional.pad(weight, (0, -size % width))
+    padded = padded.unflatten(-1, (-1, width))
+    sums = padded.sum(-1)
+    blocks, row = sums.cumsum(-1), torch.arange(len(padded), device=padded.device)
     target = uniform * blocks[:, -1:]
     block = _first_above(blocks, target)
     before = blocks.gather(-1, (block - 1).clamp_min(0)).where(block > 0, torch.zeros_like(target))
-    inside = padded[torch.arange(len(padded), device=padded.device), block.squeeze(-1)].cumsum(-1)
-    return block * width + _first_above(inside, target - before)
+    word = block * width + _first_above(padded[row, block.squeeze(-1)].cumsum(-1), target - before)
+    heaviest = sums.argmax(-1)
+    heavy = heaviest * width + padded[row, heaviest].argmax(-1)
+    return word, heavy.unsqueeze(-1)
+
+
+@functools.cache
+def _block_width(size: int) -> int:
+    """About √V, and a divisor of V where there is one nearby: then nothing needs padding."""
+    root = round(size**0.5)
+    near = [width for width in range(root // 2, 2 * root) if size % width == 0]
+    return min(near, key=lambda width: abs(width - root), default=root)
 
 
 def _first_above(cdf: Float[Tensor, "B W"], target: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
@@ -115,6 +128,9 @@ def sample(generator: Generator, noise: Float[Tensor, "B T"], policy: Policy) ->
 
     A sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
     """
+    if generator.vocab.size >= BLOCKED_FROM and len(noise) > ROWS:
+        parts = [sample(generator, part, policy) for part in noise.split(ROWS)]
+        return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
     pen = begin(generator, len(noise))
     words, logps, masks = [], [], []
     for uniform in noise.unbind(1):

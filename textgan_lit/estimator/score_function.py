@@ -32,7 +32,7 @@ class ScoreFunction(Objective):
         silence_dropout(game.generator)
         rollout = game.sample(len(batch.tokens))
         with torch.no_grad():
-            value = self.credit(self.reward, game, rollout).float()  # bfloat16 would round sums over the batch
+            value = self.credit(self.reward, game, rollout)
             if self.reward.shuffles:
                 everyone = gather(value)
                 value = own_rows(everyone[game.noise.permutation(len(everyone))])
