@@ -14,7 +14,7 @@ from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.game import Game
 from textgan_lit.reward import Reward
 from textgan_lit.sampling import Pen, begin, follow, write
-from textgan_lit.types import Rollout, TextBatch
+from textgan_lit.types import Rollout
 
 
 class Credit(ABC):
@@ -68,19 +68,12 @@ class MonteCarlo(Credit):
             return own * rollout.mask
         noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
         at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
-        later = [
-            self._values(reward, game, tokens, uniform)
+        written = [
+            continuations(game, tokens, uniform)
             for tokens, uniform in zip(rollout.tokens.split(at_once), noise.split(at_once), strict=True)
         ]
-        return torch.cat([torch.cat(later), own], 1) * rollout.mask
-
-    def _values(
-        self, reward: Reward, game: Game, tokens: Int[Tensor, "B T"], noise: Float[Tensor, "B words N"]
-    ) -> Float[Tensor, "B T-1"]:
-        n, length = tokens.shape
-        written = continuations(game, tokens, noise).flatten(0, 2)
-        rewards = [reward(game.verdict(TextBatch(part, part != game.vocab.pad))) for part in written.split(1024)]
-        return torch.cat(rewards).view(length - 1, n, self.rollouts).mean(2).t()
+        later = reward(game.verdicts(torch.cat(written, 1))).mean(2).t()
+        return torch.cat([later, own], 1) * rollout.mask
 
 
 def continuations(

@@ -15,6 +15,8 @@ from textgan_lit.policy import Policy
 from textgan_lit.sampling import sample
 from textgan_lit.types import Rollout, TextBatch, Vocab
 
+SCORED = 1024  # continuations scored at once
+
 
 @dataclass(frozen=True)
 class Game:
@@ -48,6 +50,15 @@ class Game:
     def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """One raw logit a sentence from any discriminator."""
         return last_score(self.score(batch.tokens, batch.mask), batch.mask)
+
+    def verdicts(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+        """One raw logit for each continuation of each prefix (see :func:`textgan_lit.credit.continuations`)."""
+        assert self.discriminator is not None
+        if self.discriminator.shares_prefixes:
+            return self.discriminator.continuations(written).float()
+        parts = written.flatten(0, 2).split(SCORED)
+        scores = [self.verdict(TextBatch(part, part != self.vocab.pad)) for part in parts]
+        return torch.cat(scores).view(written.shape[:-1])
 
 
 def silence_dropout(player: nn.Module) -> None:

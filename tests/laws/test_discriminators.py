@@ -6,21 +6,24 @@ from torch import nn
 from torch.testing import assert_close
 
 import textgan_lit.discriminator
+from textgan_lit.credit import continuations
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.discriminator.conv import Conv
 from textgan_lit.discriminator.oracle import LIMIT, Optimal
 from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.discriminator.transformer import Transformer
 from textgan_lit.errors import UserError
+from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, TopK
 from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4
 SMALL = {
-    Conv: {"filters": [(1, 3), (2, 4)], "embedding": 3, "dropout": 0.5},
+    Conv: {"filters": [(1, 3), (2, 4), (3, 2)], "embedding": 3, "dropout": 0.5},
     Recurrent: {"embedding": 3, "hidden": 5, "dropout": 0.5},
     Transformer: {"width": 8, "heads": 2, "dropout": 0.5},
     Optimal: {},
@@ -186,3 +189,14 @@ def test_samples_of_p_itself_score_zero_on_average(vocab, real):
     rollout = sample(real, torch.rand(50, LENGTH, generator=torch.Generator().manual_seed(6)), Categorical())
     score = Optimal(vocab, LENGTH, real)(rollout.tokens, rollout.mask, rollout.logp)
     assert_close(score, torch.zeros_like(score), rtol=0, atol=1e-5)
+
+
+def test_continuations_are_scored_as_forward_scores_them(discriminator, fake):
+    if not discriminator.shares_prefixes:
+        pytest.skip("has no quicker way")
+    tokens = sample(fake, torch.rand(5, LENGTH), Categorical()).tokens
+    game = Game(fake, discriminator.eval(), Categorical(), Noise(0))
+    written = continuations(game, tokens, torch.rand(5, LENGTH * (LENGTH - 1) // 2, 3))
+    slowly = discriminator(written.flatten(0, 2), written.flatten(0, 2) != fake.vocab.pad).view(written.shape[:-1])
+    assert slowly.std() > 0.01
+    assert_close(discriminator.continuations(written), slowly)

@@ -22,10 +22,13 @@ class Discriminator(nn.Module, ABC):
           mask     Bool[B T]     False on padding; what stands there never changes a score
           density  Float[B T]    log G(x_t | x<t) of the generator being judged: given to a discriminator
                                  that declares reads_density, and to no other
+        continuations(written) -> Float[P B N]      where shares_prefixes: what forward gives, without a gradient
+          written  Int[P B N T]  entry [t-1, b, n] keeps the first t words of sentence b; pad where it has ended
     """
 
     scores: ClassVar[Literal["sentence", "word"]] = "sentence"
     reads_density: ClassVar[bool] = False
+    shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
 
     def __init__(self, vocab: Vocab, max_length: int):
         super().__init__()

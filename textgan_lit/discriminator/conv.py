@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -22,6 +23,8 @@ class Conv(Discriminator):
     ``filters`` lists (width, how many). Widths that no sentence can hold are left out, as in SeqGAN's own code.
     Windows that touch padding are ignored, so padding never changes a score.
     """
+
+    shares_prefixes = True
 
     def __init__(
         self,
@@ -54,7 +57,16 @@ class Conv(Discriminator):
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
         embedded = self.embedding(words).transpose(1, 2)
-        features = torch.cat([self._pool(convolution, embedded, mask) for convolution in self.convolutions], 1)
+        return self._judge(torch.cat([self._pool(convolution, embedded, mask) for convolution in self.convolutions], 1))
+
+    @torch.no_grad()
+    def continuations(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+        """Scores of rollouts. A convolution becomes a sum of looked-up rows, one for each word of a window, and the
+        windows that lie inside a prefix are looked at once for all of its continuations."""
+        pooled = torch.cat([self._pool_continuations(convolution, written) for convolution in self.convolutions], -1)
+        return torch.cat([self._judge(part) for part in pooled.flatten(0, 2).split(1024)]).view(written.shape[:-1])
+
+    def _judge(self, features: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
         gate = self.gate(features).sigmoid()
         features = gate * self.highway(features).relu() + (1 - gate) * features
         return self.output(self.dropout(features)).squeeze(1)
@@ -66,3 +78,22 @@ class Conv(Discriminator):
             return response.amax(2).relu()
         inside = mask[:, convolution.kernel_size[0] - 1 :].unsqueeze(1)
         return (response * inside).amax(2).relu()
+
+    def _pool_continuations(self, convolution: nn.Conv1d, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N H"]:
+        width = convolution.kernel_size[0]
+        table = torch.einsum("ve,hew->vwh", self.embedding.weight, convolution.weight).flatten(0, 1)
+        respond = functools.partial(self._look_up, table, convolution.bias, width)
+        before = respond(written[-1, :, 0]).cummax(1).values  # best window of each sentence so far, Float[B windows H]
+        pooled = []
+        for t, words in enumerate(written, start=1):
+            rows = words[..., max(0, t - width + 1) :].flatten(0, 1)  # windows that hold a new word
+            best = torch.cat([respond(part).amax(1) for part in rows.split(1024)]).unflatten(0, words.shape[:2])
+            pooled.append(best.maximum(before[:, None, t - width]) if t >= width else best)
+        return torch.stack(pooled).relu()
+
+    def _look_up(self, table: Tensor, bias: Tensor, width: int, words: Int[Tensor, "R T"]) -> Float[Tensor, "R W H"]:
+        """The convolution's response at every window; 0 where a window reaches into padding."""
+        windows = words.unfold(1, width, 1)
+        rows = windows * width + torch.arange(width, device=words.device)
+        response = nn.functional.embedding_bag(rows.flatten(0, 1), table, mode="sum").unflatten(0, windows.shape[:2])
+        return (response + bias) * (windows[..., -1:] != self.vocab.pad)
