@@ -89,5 +89,5 @@ def _say_where(folder: Path, trainer: pl.Trainer) -> None:
     if (folder / "metrics.csv").exists():
         lines.append(f"metrics      {shown}/metrics.csv, {shown}/evaluations.jsonl")
     for run in sorted((folder / "wandb").glob("offline-run-*")):
-        lines.append(f"W&B          wandb beta leet {shown}/wandb/{run.name} (here), wandb sync … (to your account)")
+        lines.append(f"W&B          wandb leet {shown}/wandb/{run.name} (here), wandb sync … (to your account)")
     get_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
