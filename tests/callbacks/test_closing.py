@@ -1,0 +1,59 @@
+"""What the closing table may look at, and when."""
+
+import collections
+
+import textgan_lit.callbacks.closing as closing
+import textgan_lit.system as system
+from tests.command import smoke
+from textgan_lit.data.datamodule import OracleData
+from textgan_lit.noise import Noise
+
+
+def test_every_purpose_has_noise_of_its_own(monkeypatch, tmp_path):
+    drawn = collections.Counter()
+
+    class Spy(Noise):
+        def __init__(self, seed, *purpose, device):
+            super().__init__(seed, *purpose, device=device)
+            self.purpose = purpose
+
+        def uniform(self, *shape):
+            drawn[self.purpose] += 1
+            return super().uniform(*shape)
+
+    monkeypatch.setattr(system, "Noise", Spy)
+    log = smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    kinds = {purpose[0] for purpose in drawn}
+    assert kinds == {"turn", "reading", "validation", "test", "temperature"}
+    turns = [purpose for purpose in drawn if purpose[0] == "turn"]
+    sampling = int(log[-1]["turns/discriminator"] + log[-1]["turns/generator"])
+    assert len(turns) == sampling  # no turn sees another's noise
+    assert all(drawn[purpose] == 1 for purpose in turns)
+
+
+def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(monkeypatch, tmp_path):
+    swept, judged, data = [], [], []
+    measure, truth_of, setup = closing.measure, closing.Models.add_to, OracleData.setup
+
+    def spy_measure(models, real, noise, **more):
+        swept.append(real.tokens)
+        return measure(models, real, noise, **more)
+
+    def spy_add(self, truth, real, fake):
+        judged.append(real.tokens)
+        return truth_of(self, truth, real, fake)
+
+    def spy_setup(self, stage=None):
+        data.append(self)
+        return setup(self, stage)
+
+    monkeypatch.setattr(closing, "measure", spy_measure)
+    monkeypatch.setattr(closing.Models, "add_to", spy_add)
+    monkeypatch.setattr(OracleData, "setup", spy_setup)
+    smoke(monkeypatch, tmp_path / "run", "trainer.limit_val_batches=0")
+    valid, test = data[0].sentences("valid").tokens, data[0].sentences("test").tokens
+    assert len(swept) == 2  # temperatures of debug=smoke
+    assert all(tokens.equal(valid) for tokens in swept)
+    on_test = [tokens for tokens in judged if tokens.shape == (128, 8)]
+    assert on_test
+    assert all(any(tokens.equal(part) for part in test.split(128)) for tokens in on_test)
