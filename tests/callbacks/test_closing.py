@@ -29,6 +29,8 @@ def test_every_purpose_has_noise_of_its_own(monkeypatch, tmp_path):
     sampling = int(log[-1]["turns/discriminator"] + log[-1]["turns/generator"])
     assert len(turns) == sampling  # no turn sees another's noise
     assert all(drawn[purpose] == 1 for purpose in turns)
+    assert drawn["test", 0] == 3  # the game's generator, the warm-up's, and the same at its best temperature
+    assert drawn["validation", 0] == sum("truth/jsd" in row for row in log)
 
 
 def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(monkeypatch, tmp_path):
