@@ -1,6 +1,7 @@
 """A run from the command line to its objective."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ import yaml
 
 import textgan_lit
 from tests.command import evaluations, rows, run, smoke
+from textgan_lit import build
+from textgan_lit.errors import UserError
+from textgan_lit.play import play
 
 
 def test_a_run_leaves_what_it_says(monkeypatch, tmp_path, capsys):
@@ -59,3 +63,9 @@ def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
     run(monkeypatch, "-m", *words, "model/reward=minimax,constant")
     for number in (0, 1):
         assert rows(tmp_path / str(number))[-1]["turns/generator"] == 1
+
+
+def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
+    with pytest.raises(UserError, match=r"A sweep needs data with a known truth .* Play the runs one by one"):
+        play({"threads": 1, "seed": 1}, tmp_path, sweep=True)

@@ -14,6 +14,7 @@ from textgan_lit.callbacks.turns import Turns
 from textgan_lit.noise import Noise
 from textgan_lit.program import Fixed
 from textgan_lit.sampling import sample
+from textgan_lit.system import TextGAN
 
 FIXED = ("model/program=fixed", "model.program.warm_up=4", "model.program.discriminator_warm_up=3")
 FIXED += ("model.program.duel=3", "model.program.k=2", "model.program.check_every=1")
@@ -283,3 +284,11 @@ def test_a_run_taken_up_in_mid_cycle_goes_on_as_if_nothing_had_happened(after, t
     assert resumed.trainer.global_step == resumed.system.clock.total == 16
     assert trained(resumed) == trained(whole, after)
     assert not differ(weights(resumed.system), weights(whole.system))
+
+
+def test_a_move_is_clipped_by_its_own_bound_and_no_other(monkeypatch):
+    clipped = []
+    monkeypatch.setattr(TextGAN, "clip_gradients", lambda self, optimizer, **how: clipped.append((self.upcoming, how)))
+    run = built(*TINY, *FIXED, "model.moves.generator.clip=0.5").fit()
+    assert clipped == [("generator", {"gradient_clip_val": 0.5, "gradient_clip_algorithm": "norm"})] * 3
+    assert run.system.clock.turns["generator"] == 3

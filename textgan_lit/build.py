@@ -10,6 +10,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import os
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -150,8 +151,9 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves))
     if rules["reward"] is not None and rules["reward"].null:
         program.rule = Fixed()  # nothing may withhold a control's generator turns
+    seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
     size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
-    return TextGAN(generator, discriminator, moves, program, policy, config["seed"], size, settings=dict(config))
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, settings=dict(config))
 
 
 def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
@@ -171,7 +173,10 @@ def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
         return part(config["optimizer"], f"{where}.optimizer", params=parameters)
 
-    optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
+    except ValueError as error:
+        raise UserError(f"{where}.optimizer: {error}. Give it a value that it takes.") from error
     clip = _setting(config["clip"], Annotated[float, Gt(0)] | None, f"{where}.clip")
     return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
 
@@ -204,6 +209,9 @@ def trainer(config: Mapping[str, Any]) -> pl.Trainer:
     callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
     settings = dict(config["trainer"])
+    devices, cpus = settings["devices"], os.cpu_count() or 1
+    if settings["accelerator"] == "cpu" and isinstance(devices, int) and devices > cpus:
+        raise UserError(f"trainer.devices={devices}, but this machine has {cpus} CPUs. Give at most {cpus}.")
     if (settings["devices"], settings["num_nodes"]) != (1, 1):
         settings.setdefault("strategy", JobDDP())
     try:

@@ -43,6 +43,7 @@ def job(config: DictConfig) -> float | None:
 def main() -> None:
     """What ``train.py`` and ``textgan-train`` call."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its errors to us instead of printing its own
+    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
     try:
         job()
     except EXPECTED as error:
@@ -92,6 +93,9 @@ def _unknown_key(key: str) -> str:
         names = [f"{parent}.{name}" if parent else str(name) for name in node]
     except Exception:
         names = []
+    groups = [group for group in _groups() if group.rpartition("/")[2] == key or group == key.replace(".", "/")]
+    if groups:
+        return f"{key}: there is no such key. Did you mean {' or '.join(groups)}=…?"
     return f"{key}: there is no such key. Nearest: {_nearest(key, names)}. (`--cfg job` prints them all.)"
 
 

@@ -60,8 +60,9 @@ def claim(folder: Path, overwrite: bool, mark: str, key: str) -> None:
             shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink(missing_ok=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        (folder / ".claimed").touch(exist_ok=overwrite)  # of two runs that start at once, one gets the folder
+    except FileExistsError as error:
+        raise UserError(f"{key}={folder} was just taken by another run. Choose another folder.") from error
     except OSError as error:
         raise UserError(
             f"{key}={folder} cannot be written ({error.strerror}). "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, final
 
 import wandb
@@ -15,6 +16,7 @@ class WandB(WandbLogger):
     def __init__(
         self, folder: str, project: str, name: str, mode: Literal["offline", "online", "disabled"] = "offline"
     ):
+        Path(folder, "wandb").mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5)
         super().__init__(name=name, save_dir=folder, project=project, mode=mode, settings=settings)
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns of it whatever it says

@@ -15,7 +15,6 @@ import torch
 from rich import get_console
 
 from textgan_lit import build
-from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
 from textgan_lit.launch import dismiss
 from textgan_lit.system import TextGAN
@@ -28,6 +27,10 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     """
     folder = Path(folder).resolve()
     _prepare(folder)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"  # the process that speaks, before processes know their ranks
+    for name, least in (("threads", 1), ("seed", 0)):
+        if not isinstance(config[name], int) or config[name] < least:
+            raise UserError(f"{name}={config[name]}: wanted a whole number from {least} on.")
     torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
@@ -38,7 +41,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         )
     system = build.system(config, data)
     trainer = build.trainer(config)
-    if rank() == 0:
+    if first:
         _say_what(data, system)
     try:
         trainer.fit(system, datamodule=data)
@@ -58,8 +61,8 @@ def _prepare(folder: Path) -> None:
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ[name] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
-    (folder / "wandb").mkdir(parents=True, exist_ok=True)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*`isinstance.treespec, LeafSpec.`.*",
@@ -89,5 +92,6 @@ def _say_where(folder: Path, trainer: pl.Trainer) -> None:
     if (folder / "metrics.csv").exists():
         lines.append(f"metrics      {shown}/metrics.csv, {shown}/evaluations.jsonl")
     for run in sorted((folder / "wandb").glob("offline-run-*")):
-        lines.append(f"W&B          wandb leet {shown}/wandb/{run.name} (here), wandb sync … (to your account)")
+        lines.append(f"W&B here     wandb leet {shown}/wandb")
+        lines.append(f"W&B online   wandb sync {shown}/wandb/{run.name}")
     get_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

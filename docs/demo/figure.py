@@ -96,6 +96,8 @@ def table(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = Path(sys.argv[1])
-    draw(folder)
     print(table(folder))
+    draw(folder)

@@ -26,7 +26,7 @@ class Bar(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if trainer.is_global_zero and get_console().is_terminal:
             columns = [TextColumn("{task.description:>22}"), BarColumn(), MofNCompleteColumn()]
-            columns += [TextColumn("{task.fields[rate]:>7.0f} turns/s"), TimeElapsedColumn()]
+            columns += [TextColumn("{task.fields[rate]:>7.0f} turns/s, all moves"), TimeElapsedColumn()]
             self.bar = Progress(*columns)
             self.bar.start()
 
