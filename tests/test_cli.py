@@ -34,6 +34,10 @@ WRONG = {
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
     "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",
+    "trainer.devices=1000": r"trainer\.devices=1000, but this machine has \d+ CPUs\. Give at most",
+    "seed=a": r"seed=a: wanted a whole number from 0 on",
+    "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
+    "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer: .*devices.*",
     "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
     "resume=true": r"resume=true is not available yet",
@@ -56,6 +60,7 @@ def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch
     assert "\n" not in line
     assert re.search(WRONG[word], line), line
     assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / ".hydra").exists()  # the corrected command can have the folder
 
 
 class Shell:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit.errors import UserError
+from textgan_lit.folder import release
 
 PACKAGED = Path(__file__).parent / "conf"  # in an installed wheel
 CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"  # in a checkout
@@ -37,6 +38,8 @@ def job(config: DictConfig) -> float | None:
     except EXPECTED as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN or FULL_ERROR:
             raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            release(Path(HydraConfig.get().runtime.output_dir))
         sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
 
 

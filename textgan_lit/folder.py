@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from textgan_lit.errors import UserError
 
 WRITTEN = (
+    ".claimed",
     ".hydra",
     "checkpoints",
     "wandb",
@@ -46,6 +47,13 @@ class Claim(Callback):
 
 def _refuse(reason: str) -> NoReturn:
     sys.exit(f"textgan_lit: {reason}")  # Hydra turns a callback's exceptions into warnings, but not this one
+
+
+def release(folder: Path) -> None:
+    """Frees a folder in which nothing was played, so that the corrected command can have it."""
+    if not any((folder / name).exists() for name in ("checkpoints", "metrics.csv", "evaluations.jsonl")):
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        (folder / ".claimed").unlink(missing_ok=True)
 
 
 def claim(folder: Path, overwrite: bool, mark: str, key: str) -> None:

@@ -3,7 +3,13 @@
 python train.py -m experiment=demo seed=1,2,3,4,5 hydra.sweep.dir=runs/game
 python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=shuffled hydra.sweep.dir=runs/shuffled
 python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=constant hydra.sweep.dir=runs/constant
+python train.py -m experiment=demo seed=1,2,3,4,5 model/discriminator=oracle hydra.sweep.dir=runs/oracle
+python train.py -m experiment=demo seed=1,2,3 model=mle model.generator.hidden=16 hydra.sweep.dir=runs/lstm16
+python train.py -m experiment=demo seed=1,2,3 data.oracle.difference=0.5 hydra.sweep.dir=runs/half
 python docs/demo/figure.py runs
+
+About 25 minutes on one core. The picture and the table are made from the first four sets; the last two are for what
+README says below its table.
 """
 
 from __future__ import annotations
