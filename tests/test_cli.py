@@ -35,6 +35,8 @@ WRONG = {
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
     "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",
     "trainer.devices=1000": r"trainer\.devices=1000, but this machine has \d+ CPUs\. Give at most",
+    "overwrite=no": r"overwrite=no: wanted true or false",
+    "model/rewrd=constant": r"model/rewrd: there is no such group\. Nearest: model/reward",
     "seed=a": r"seed=a: wanted a whole number from 0 on",
     "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
     "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",

@@ -204,6 +204,17 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
     )
 
 
+def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:
+    """Whether so many processes can share every batch and split equally: said before any of them is started."""
+    rows = {f"model.moves.{name}.batch": move.batch for name, move in system.moves.items()}
+    rows |= {f"data.{name}": size for name, size in module.sizes.items() if name != "train" and size}
+    for name, number in rows.items():
+        if number % processes:
+            raise UserError(
+                f"{processes} processes cannot share {name}={number} sentences equally. Give a multiple of {processes}."
+            )
+
+
 def trainer(config: Mapping[str, Any]) -> pl.Trainer:
     """Lightning's Trainer with the run's callbacks and loggers."""
     callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]

@@ -60,6 +60,9 @@ def explain(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    misspelt = re.search(r"Could not override '([^']+/[^']+)'", text)
+    if misspelt and misspelt[1] not in _groups():
+        return _unknown_group(misspelt[1])
     unknown = re.search(r"[Kk]ey '([^']+)' is not in struct\s+full_key: (\S+)", text)
     if unknown:
         return _unknown_key(unknown[2])
@@ -86,7 +89,11 @@ def _unknown_key(key: str) -> str:
     """A key that no configuration has: looks it up beside its siblings in the configuration without it."""
     from hydra import compose, initialize_config_dir
 
-    overrides = [word for word in sys.argv[1:] if "=" in word and not word.lstrip("+~").startswith((key, "hydra"))]
+    overrides = [
+        word
+        for word in sys.argv[1:]
+        if "=" in word and not word.startswith("-") and not word.lstrip("+~").startswith((key, "hydra"))
+    ]
     parent = key.rpartition(".")[0]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):

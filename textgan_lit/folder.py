@@ -30,6 +30,9 @@ class Claim(Callback):
     """Before Hydra writes anything: is the folder free, and can it be written?"""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        for name in ("overwrite", "resume"):
+            if not isinstance(config.get(name), bool):
+                _refuse(f"{name}={config.get(name)}: wanted true or false.")
         if config.get("resume"):
             _refuse("resume=true is not available yet. Start anew with another hydra.run.dir or overwrite=true.")
         if os.environ.get("LOCAL_RANK", "0") == "0":
@@ -40,7 +43,7 @@ class Claim(Callback):
 
     def _claim(self, config: DictConfig, folder: str, mark: str, key: str) -> None:
         try:
-            claim(Path(folder), config.overwrite, mark, key)
+            claim(Path(folder), config.overwrite is True, mark, key)
         except UserError as error:
             _refuse(str(error))
 

@@ -35,7 +35,7 @@ class JobLauncher(_SubprocessScriptLauncher):
             WORLD_SIZE=str(self.num_processes * self.num_nodes),
         )
         for local_rank in range(1, self.num_processes):
-            environment = {**os.environ, "LOCAL_RANK": str(local_rank)}
+            environment = {**os.environ, "LOCAL_RANK": str(local_rank), "HYDRA_FULL_ERROR": "0"}
             self.procs.append(subprocess.Popen(child_command(), env=environment, cwd=get_original_cwd()))
 
     def launch(self, function: Any, *args: Any, **kwargs: Any) -> Any:

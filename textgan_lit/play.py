@@ -41,6 +41,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         )
     system = build.system(config, data)
     trainer = build.trainer(config)
+    build.check_shares(system, data, trainer.world_size)
     if first:
         _say_what(data, system)
     try:

@@ -7,6 +7,7 @@ so every rank, given the same numbers, plays the same move.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, NamedTuple, final
@@ -45,7 +46,7 @@ class Fixed(Rule):
 
 @final
 class Guard(Rule):
-    """Only while the held-out bound is clearly above 0 (bound − 2 SE > 0), as far as it was read.
+    """Only while the held-out bound is clearly above 0 (bound − 2 SE > 0, and more SE after each refusal).
 
     Where it is not, D plays k more turns; not cleared ``patience`` times in a row, the duel ends early.
     """
@@ -58,7 +59,8 @@ class Guard(Rule):
         self.refused = 0
 
     def allows(self, reading: Reading | None, can_wait: bool) -> bool:
-        if reading is None or reading.bound - 2 * reading.bound_se > 0:
+        clear = 2 * math.sqrt(1 + math.log1p(self.refused))  # whoever looks again and again must see more
+        if reading is None or reading.bound > clear * reading.bound_se:
             self.refused = 0
             return True
         self.refused += 1

@@ -32,3 +32,6 @@ class Axes(pl.Callback):
                     logger.experiment.define_metric(keys, step_metric=axis)
                 logger.experiment.define_metric("truth/jsd", step_metric="turns/all", summary="min,last")
                 logger.experiment.config.update(system.settings, allow_val_change=True)
+                oracle = getattr(trainer.datamodule, "oracle", None)
+                if oracle is not None:
+                    logger.experiment.config.update({"oracle_fingerprint": oracle.fingerprint()}, allow_val_change=True)
