@@ -293,3 +293,13 @@ def test_what_is_saved_is_plain_and_is_no_setting():
 def test_a_rule_that_acts_on_readings_must_get_some():
     with pytest.raises(UserError, match="Guard acts on readings and would never get one"):
         guarded(check_every=0)
+
+
+def test_a_guard_that_looks_again_and_again_is_not_persuaded_by_chance():
+    """With nothing to learn, a reading is noise of its own standard error: nobody may pass in a hundred looks."""
+    passed = 0
+    for seed in range(200):
+        draw, rule = random.Random(seed), Guard(patience=100)
+        looks = (rule.allows(reading(Clock(), draw.gauss(0, 0.1)), True) for _ in range(100))
+        passed += any(looks)
+    assert passed < 0.2 * 200  # with two standard errors at every look: nine in ten

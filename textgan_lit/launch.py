@@ -38,9 +38,6 @@ class JobLauncher(_SubprocessScriptLauncher):
             environment = {**os.environ, "LOCAL_RANK": str(local_rank), "HYDRA_FULL_ERROR": "0"}
             self.procs.append(subprocess.Popen(child_command(), env=environment, cwd=get_original_cwd()))
 
-    def launch(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().launch(function, *args, **kwargs)
-
 
 def child_command() -> list[str]:
     """This job, to be played by another process: same composed configuration, same output folder."""

@@ -20,7 +20,6 @@ from torch.optim import Optimizer
 from textgan_lit import reading as readings
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean, own_rows, rank, world
-from textgan_lit.errors import UserError
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
@@ -116,12 +115,6 @@ class TextGAN(pl.LightningModule):
     # --- one turn -------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        for name, move in self.moves.items():
-            if move.batch % world():
-                raise UserError(
-                    f"{world()} processes cannot share model.moves.{name}.batch={move.batch} sentences equally. "
-                    f"Give a multiple of {world()}."
-                )
         torch.manual_seed(self.seed * world() + rank())  # dropout differs between ranks; nothing else draws from it
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
