@@ -58,7 +58,7 @@ class MonteCarlo(Credit):
 
     needs = "sentence"
 
-    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 1_500):
+    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 5_000):
         self.rollouts, self.max_rows = rollouts, max_rows
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:

@@ -14,38 +14,33 @@ from textgan_lit.policy import Policy
 from textgan_lit.types import Rollout
 
 BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
-ROWS = 256  # rows of logits handled at once where V is large, so that they stay in the cache
+SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
 
 
 def draw(logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
-    """One word a row by inverse CDF, and its log-probability, which is as exact as the logits.
+    """One word a row by inverse CDF, and its log-probability.
 
-    The cumulative sum is float32: its edges, like the uniform numbers, have 24 bits. A word of probability 0 is
-    never drawn, for no uniform in [0, 1). Cost: one softmax and one pass over V; no random number per vocabulary
-    item (which is what makes ``torch.multinomial`` slow at large V).
+    The cumulative sum is float32: its edges, like the uniform numbers, have 24 bits. A word whose probability rounds
+    to 0 is never drawn, for no uniform in [0, 1). Cost: one softmax and one pass over V; no random number per
+    vocabulary item (which is what makes ``torch.multinomial`` slow at large V).
 
     >>> draw(torch.tensor([[0.0, 0.0]]).log_softmax(-1), torch.tensor([0.49]))
     (tensor([0]), tensor([-0.6931]))
     """
-    if logits.shape[-1] >= BLOCKED_FROM and len(logits) > ROWS:
-        parts = [draw(a, b) for a, b in zip(logits.split(ROWS), uniform.split(ROWS), strict=True)]
-        return torch.cat([word for word, _ in parts]), torch.cat([logp for _, logp in parts])
-    logits = logits.float()
-    weight = logits.softmax(-1)  # one call: on CPU it takes half the time of a subtraction and an exp
-    word, heavy = _invert(weight, uniform.float().unsqueeze(-1))
-    logp = logits.gather(-1, word) - logits.gather(-1, heavy) + weight.gather(-1, heavy).log()
-    return word.squeeze(-1), logp.squeeze(-1)
+    weight = logits.float().softmax(-1)  # one call: on CPU it takes half the time of a subtraction and an exp
+    word = _invert(weight, uniform.float().unsqueeze(-1))
+    return word.squeeze(-1), weight.gather(-1, word).log().squeeze(-1)
 
 
-def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> tuple[Tensor, Tensor]:
-    """The first index whose cumulative weight exceeds uniform × total, and an index of a weight that is not small.
+def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
+    """The first index whose cumulative weight exceeds uniform × total.
 
     For large V the block is found first, among about √V sums, then the word inside its block.
     """
     size = weight.shape[-1]
     if size < BLOCKED_FROM:
         cdf = weight.cumsum(-1)
-        return _first_above(cdf, uniform * cdf[:, -1:]), weight.argmax(-1, keepdim=True)
+        return _first_above(cdf, uniform * cdf[:, -1:])
     width = _block_width(size)
     padded = weight if size % width == 0 else torch.nn.functional.pad(weight, (0, -size % width))
     padded = padded.unflatten(-1, (-1, width))
@@ -54,10 +49,7 @@ def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> tupl
     target = uniform * blocks[:, -1:]
     block = _first_above(blocks, target)
     before = blocks.gather(-1, (block - 1).clamp_min(0)).where(block > 0, torch.zeros_like(target))
-    word = block * width + _first_above(padded[row, block.squeeze(-1)].cumsum(-1), target - before)
-    heaviest = sums.argmax(-1)
-    heavy = heaviest * width + padded[row, heaviest].argmax(-1)
-    return word, heavy.unsqueeze(-1)
+    return block * width + _first_above(padded[row, block.squeeze(-1)].cumsum(-1), target - before)
 
 
 @functools.cache
@@ -104,15 +96,20 @@ def write(
     generator: Generator, pen: Pen, policy: Policy, uniform: Float[Tensor, " B"]
 ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"], Pen]:
     """One more word: the word (pad where the sentence has ended), its log-probability, and the pen after it."""
-    logits, state = generator.step(pen.prev, pen.state)
-    word, logp = draw(policy(logits.float()), uniform)  # float32, as where sentences are re-scored
+    features, state = generator.advance(pen.prev, pen.state)
+    rows = generator.rows_at_once()
+    drawn = [
+        draw(policy(generator.head(some).float()), part)  # float32, as where sentences are re-scored
+        for some, part in zip(features.split(rows), uniform.split(rows), strict=True)
+    ]
+    word, logp = (torch.cat(parts) for parts in zip(*drawn, strict=True))
     word = word.masked_fill(~pen.open, generator.vocab.pad)
     return word, logp.masked_fill(~pen.open, 0.0), Pen(word, state, still_open(generator, pen.open, word))
 
 
 def follow(generator: Generator, pen: Pen, word: Int[Tensor, " B"]) -> Pen:
     """The pen after a word that is given, not drawn."""
-    _, state = generator.step(pen.prev, pen.state)
+    _, state = generator.advance(pen.prev, pen.state)
     return Pen(word, state, still_open(generator, pen.open, word))
 
 
@@ -128,8 +125,8 @@ def sample(generator: Generator, noise: Float[Tensor, "B T"], policy: Policy) ->
 
     A sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
     """
-    if generator.vocab.size >= BLOCKED_FROM and len(noise) > ROWS:
-        parts = [sample(generator, part, policy) for part in noise.split(ROWS)]
+    if len(noise) > SENTENCES:
+        parts = [sample(generator, part, policy) for part in noise.split(SENTENCES)]
         return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
     pen = begin(generator, len(noise))
     words, logps, masks = [], [], []

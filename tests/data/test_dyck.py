@@ -52,7 +52,7 @@ def test_probabilities_by_hand():
 def test_smoothing_spreads_its_share_evenly():
     # first bracket: .9 × type weight + .1/4 for an opener, .1/4 for a closer
     oracle = Dyck(types=2, length=4, smoothing=0.1)
-    first = oracle.step(torch.tensor([oracle.vocab.bos]), oracle.start(1))[0].exp()[0]
+    first = oracle.logits(torch.tensor([[oracle.vocab.bos]]))[0, 0].exp()
     assert_close(first, torch.cat([0.9 * oracle.types, torch.zeros(2)]) + 0.025)
     assert_close(oracle.types.sum().item(), 1.0)
 

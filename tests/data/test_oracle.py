@@ -79,21 +79,21 @@ def test_stepping_equals_teacher_forcing(oracle, sentences):
     inputs = inputs_of(sentences.tokens, oracle.vocab.bos)
     state, rows = oracle.start(len(inputs)), []
     for word in inputs.unbind(1):
-        row, state = oracle.step(word, state)
-        rows.append(row)
+        features, state = oracle.advance(word, state)
+        rows.append(oracle.head(features))
         assert {len(leaf) for leaf in state} == {len(inputs)}  # batch first
     assert_close(torch.stack(rows, 1), oracle.logits(inputs))
 
 
 def test_a_state_kept_aside_still_stands_for_its_words(oracle, sentences):
     inputs = inputs_of(sentences.tokens, oracle.vocab.bos)
-    _, kept = oracle.step(inputs[:, 0], oracle.start(len(inputs)))
-    before, state = oracle.step(inputs[:, 1], kept)
+    _, kept = oracle.advance(inputs[:, 0], oracle.start(len(inputs)))
+    before, state = oracle.advance(inputs[:, 1], kept)
     before = before.clone()
     for word in inputs[:, 2:].flip(0).unbind(1):
-        _, state = oracle.step(word, state)
+        _, state = oracle.advance(word, state)
     rows = torch.arange(len(inputs)).repeat_interleave(2)  # as where a state is repeated for rollouts
-    again, _ = oracle.step(inputs[rows, 1], tuple(leaf[rows] for leaf in kept))
+    again, _ = oracle.advance(inputs[rows, 1], tuple(leaf[rows] for leaf in kept))
     assert_close(again, before[rows])
 
 

@@ -41,8 +41,8 @@ def stepped(generator, inputs, state=None):
     """The logits of ``inputs`` word by word, Float[B T V]."""
     logits, state = [], generator.start(len(inputs)) if state is None else state
     for word in inputs.unbind(1):
-        one, state = generator.step(word, state)
-        logits.append(one)
+        features, state = generator.advance(word, state)
+        logits.append(generator.head(features))
     return torch.stack(logits, 1)
 
 
@@ -71,6 +71,21 @@ def test_stepping_has_the_gradient_of_teacher_forcing(generator, sentences):
     )
     assert_close(step, forced)
     assert all(gradient.any() for gradient in forced)
+
+
+def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noise, monkeypatch):
+    def written_and_scored():
+        logp = generator.logp(sentences, Categorical())
+        gradient = torch.autograd.grad((logp * torch.arange(logp.shape[1])).sum(), list(generator.parameters()))
+        return sample(generator, noise, Categorical()), logp, gradient
+
+    whole = written_and_scored()
+    monkeypatch.setattr("textgan_lit.generator.base.AT_ONCE", 1)
+    monkeypatch.setattr("textgan_lit.generator.base.FEWEST_ROWS", 7)
+    monkeypatch.setattr("textgan_lit.generator.base.KEPT", 0)  # computed again on the way back
+    monkeypatch.setattr("textgan_lit.sampling.SENTENCES", 11)
+    assert generator.rows_at_once() == 7
+    assert_close(written_and_scored(), whole, rtol=1e-5, atol=1e-3)  # gradients are in the hundreds
 
 
 @torch.no_grad()
@@ -125,7 +140,7 @@ def test_the_same_noise_writes_the_same_sentences(generator, noise):
 
 @torch.no_grad()
 def test_states_have_the_batch_first(generator):
-    _, after = generator.step(torch.zeros(7, dtype=torch.long), generator.start(7))
+    _, after = generator.advance(torch.zeros(7, dtype=torch.long), generator.start(7))
     assert {len(leaf) for leaf in (*generator.start(7), *after)} == {7}
 
 
@@ -137,7 +152,7 @@ def kept(generator, sentences):
     with torch.no_grad():
         states = [generator.start(len(inputs))]
         for word in inputs.unbind(1):
-            states.append(generator.step(word, states[-1])[1])
+            states.append(generator.advance(word, states[-1])[1])
         wanted = [generator.logits(torch.cat([inputs[:, :t], other[:, t:]], 1)) for t in range(LENGTH)]
     return states, other, wanted
 
@@ -166,9 +181,9 @@ def test_branches_with_memory_of_their_own_live_side_by_side(generator, kept):
     rows = torch.arange(len(other))
     (one, two), turned = (Pen(other[:, 1], states[1], rows > 0).rows(rows).state for _ in (0, 1)), other.flip(0)
     for t in range(1, LENGTH):
-        logits, one = generator.step(other[:, t], one)
-        _, two = generator.step(turned[:, t], two)
-        assert_close(logits, wanted[1][:, t])
+        features, one = generator.advance(other[:, t], one)
+        _, two = generator.advance(turned[:, t], two)
+        assert_close(generator.head(features), wanted[1][:, t])
 
 
 def test_the_transformer_refuses_heads_that_do_not_divide_its_width():

@@ -53,16 +53,16 @@ class Dyck(Oracle):
         stack = torch.zeros(n, self.max_length, dtype=torch.long, device=self.types.device)
         return stack, torch.zeros_like(stack[:, 0]), torch.zeros_like(stack[:, 0])
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         stack, depth, written = state
         stack, depth = self._after(prev, stack, depth)
         written = written + (prev != self.vocab.bos)
         return self._next(stack, depth, written), (stack, depth, written)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         state, rows = self.start(len(inputs)), []
         for prev in inputs.unbind(1):
-            row, state = self.step(prev, state)
+            row, state = self.advance(prev, state)
             rows.append(row)
         return torch.stack(rows, 1)
 

@@ -66,12 +66,12 @@ class Mixture(Oracle):
         belief = self.table.new_zeros(n, len(self.table))
         return belief, torch.full((n,), self.vocab.bos, device=belief.device)
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         belief, before = state
         belief = belief + self.table[:, before, prev].T
         return self._blend(belief, prev), (belief, prev)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         news = self.table[:, inputs[:, :-1], inputs[:, 1:]].movedim(0, -1)
         belief = pad(news.cumsum(1), (0, 0, 1, 0))  # at bos nothing is known yet
         return self._blend(belief, inputs)

@@ -44,8 +44,11 @@ class OracleLSTM(Oracle):
     def start(self, n: int) -> State:
         return self.network.start(n)
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
-        return self.network.step(prev, state)
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+        return self.network.advance(prev, state)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        return self.network.logits(inputs)
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        return self.network.features(inputs)
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        return self.network.head(features)

@@ -45,11 +45,11 @@ class Tiny(Oracle):
     def start(self, n: int) -> State:
         return (torch.zeros(n, dtype=torch.long, device=self.table.device),)
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         row = self._after(state[0], prev)
         return self.table[row], (row,)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         row, rows = self.start(len(inputs))[0], []
         for prev in inputs.unbind(1):
             row = self._after(row, prev)
@@ -96,11 +96,11 @@ class OneSentence(Oracle):
     def start(self, n: int) -> State:
         return (torch.zeros(n, dtype=torch.long, device=self.table.device),)
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         (position,) = state
         return self.table[position.clamp_max(self.max_length - 1)], (position + 1,)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         return self.table[: inputs.shape[1]].expand(len(inputs), -1, -1)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.policy import Policy
@@ -14,19 +16,26 @@ from textgan_lit.types import TextBatch, Vocab
 
 State = tuple[Tensor, ...]
 
+AT_ONCE = 640_000  # logits computed together: 2.5 MB, which a cache can hold
+FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
+KEPT = 2**25  # logits kept for the backward pass; where there are more, they are computed again
+
 
 class Generator(nn.Module, ABC):
     """A distribution over sentences of at most ``max_length`` words.
 
     ::
 
-        start(n)           -> state               n empty sentences; every leaf is batch first, [n …],
-                                                  so that a state can be repeated for rollouts
-        step(prev, state)  -> (logits, state)     prev Int[B], the word just written (bos at first);
-                                                  logits Float[B V], unnormalised, of the next word
-        logits(inputs)     -> Float[B T V]        teacher forcing; equals stepping
+        start(n)               -> state               n empty sentences; every leaf is batch first, [n …],
+                                                      so that a state can be repeated for rollouts
+        advance(prev, state)   -> (features, state)   prev Int[B], the word just written (bos at first);
+                                                      features [B H] of what stands there now
+        features(inputs)       -> [B T H]             teacher forcing; equals advancing
+        head(features)         -> Float[… V]          unnormalised logits of the next word, row by row
 
-    ``step`` may reuse the memory of the state it was given, but never what that state stands for.
+    ``head`` stands apart because it is what costs where V is large: it is asked for a few rows at a time. Without
+    one, the features are the logits. ``advance`` may reuse the memory of the state it was given, but never what
+    that state stands for.
     """
 
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "exact"
@@ -40,15 +49,39 @@ class Generator(nn.Module, ABC):
     def start(self, n: int) -> State: ...
 
     @abstractmethod
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]: ...
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]: ...
 
     @abstractmethod
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]: ...
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]: ...
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        return features
+
+    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Unnormalised logits of the word after each input."""
+        return self.head(self.features(inputs))
+
+    def rows_at_once(self) -> int:
+        """How many rows of logits to compute together."""
+        return max(FEWEST_ROWS, AT_ONCE // self.vocab.size)
 
     def predict(self, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T V"]:
         """Logits of every word of ``batch`` given the words before it, under ``policy``."""
         return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos)).float())
 
     def logp(self, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
-        """log G(x_t | x<t) in nats; 0 on padding."""
-        return token_logp(self.predict(batch, policy), batch.tokens, batch.mask)
+        """log G(x_t | x<t) in nats; 0 on padding. No [B T V] of logits is ever held: see KEPT."""
+        features = self.features(inputs_of(batch.tokens, self.vocab.bos)).flatten(0, 1)
+
+        def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+            return token_logp(policy(self.head(features).float()), tokens, mask)
+
+        parts = (part.split(self.rows_at_once()) for part in (features, batch.tokens.flatten(), batch.mask.flatten()))
+        if torch.is_grad_enabled() and len(features) * self.vocab.size > KEPT:
+            found = [
+                checkpoint(score, *part, use_reentrant=False, preserve_rng_state=False)
+                for part in zip(*parts, strict=True)
+            ]
+        else:
+            found = [score(*part) for part in zip(*parts, strict=True)]
+        return torch.cat(found).view(batch.tokens.shape)

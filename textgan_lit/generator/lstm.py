@@ -42,12 +42,15 @@ class LSTM(Generator):
         zeros = self.output.weight.new_zeros(n, self.output.in_features)
         return (zeros,) * (2 * len(self.cores))
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         hidden, state = self._run(prev.unsqueeze(1), state)
-        return self.output(hidden.squeeze(1)), state
+        return hidden.squeeze(1), state
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        return self.output(self._run(inputs, self.start(len(inputs)))[0])
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        return self._run(inputs, self.start(len(inputs)))[0]
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        return self.output(features)
 
     def _run(self, inputs: Int[Tensor, "B T"], state: State) -> tuple[Float[Tensor, "B T H"], State]:
         hidden, after = self.dropout(self.embedding(inputs)), []

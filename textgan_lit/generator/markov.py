@@ -45,12 +45,12 @@ class Markov(Generator):
         history = torch.full((n, self.order), self.vocab.bos, device=self.table.weight.device)
         return history, torch.zeros_like(history[:, 0])
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         history, position = state
         history = torch.cat([history[:, 1:], prev.unsqueeze(1)], 1)
         return self.table(self._row(history, position)), (history, position + 1)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         before = inputs.new_full((len(inputs), self.order - 1), self.vocab.bos)
         windows = torch.cat([before, inputs], 1).unfold(1, self.order, 1)
         return self.table(self._row(windows, torch.arange(inputs.shape[1], device=inputs.device)))

@@ -25,7 +25,7 @@ class Transformer(Generator):
           keys, values   Float[B heads max_length d]   what lies at or after a row's own position is never read
           position       Int[B]                        how many words each row has read; rows may differ
 
-    Without autograd ``step`` writes into the caches it was given, always at the rows' own positions. So a state
+    Without autograd ``advance`` writes into the caches it was given, always at the rows' own positions. So a state
     kept aside still stands for the same words after newer ones were made from it, and may be continued once
     those are no longer needed. Two branches that are alive at the same time need memory of their own: rows taken
     with an index tensor, ``repeat``, ``repeat_interleave`` and ``torch.cat`` copy, a slice does not.
@@ -60,7 +60,7 @@ class Transformer(Generator):
         caches = [self.output.weight.new_zeros(n, *self.cache) for _ in range(2 * len(self.blocks))]
         return *caches, torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
 
-    def step(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         *caches, position = state
         put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
         at = position[:, None, None, None]
@@ -72,13 +72,16 @@ class Transformer(Generator):
             written = zip(caches[past], fresh, strict=True)
             caches[past] = [put(cache, 2, slot, new.to(cache.dtype)) for cache, new in written]
             hidden = block.mix(hidden, query, *caches[past], read)
-        return self.output(self.norm(hidden.squeeze(1))), (*caches, position + 1)
+        return self.norm(hidden.squeeze(1)), (*caches, position + 1)
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         hidden = self.dropout(self.embedding(inputs) + self.positions.weight[: inputs.shape[1]])
         for block in self.blocks:
             hidden = block.mix(hidden, *block.project(hidden))
-        return self.output(self.norm(hidden))
+        return self.norm(hidden)
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        return self.output(features)
 
 
 class Block(nn.Module):
