@@ -1,4 +1,4 @@
-.PHONY: check format test smoke lowest hooks
+.PHONY: check format test smoke bench lowest hooks
 
 check:    ## what the linter says; changes nothing
 	ruff check .
@@ -13,6 +13,10 @@ test:
 
 smoke:    ## the default run with tiny sizes and few turns
 	python train.py debug=smoke
+
+bench:    ## how fast it is, beside references and floors: six minutes, then docs/growth.png in three
+	python -m benchmarks
+	python -m benchmarks.growth
 
 lowest:   ## the tests on the oldest versions that pyproject.toml allows, in a venv of their own
 	bash .ci/run lowest

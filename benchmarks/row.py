@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """Seconds of the same work done by this project, by a plain reference and by the least that it can cost.
+    """The same work done by this project, by a plain reference and by the least arithmetic that it needs.
 
-    ``ratio`` is what ``target`` speaks of, and is measured within one run, so that the machine's mood cancels.
+    ``ours``, ``reference`` and ``floor`` are in ``unit``, of one processor core unless the row's name says otherwise.
+    ``target`` speaks of ``ratio``, which is measured within one run, so that the machine's mood cancels.
     """
 
     name: str
@@ -17,3 +18,4 @@ class Row(NamedTuple):
     floor: float
     ratio: float
     target: str
+    unit: str = "s"

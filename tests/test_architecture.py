@@ -22,7 +22,7 @@ FLOORS = [  # from the cellar to the roof
     ["objective", "credit", "reading", "truth"],
     ["adversary", "estimator", "metrics"],
     ["system"],
-    ["callbacks", "logger", "folder", "launch"],
+    ["callbacks", "logger", "folder", "launch", "memory"],
     ["build"],
     ["run"],
     ["play"],

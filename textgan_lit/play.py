@@ -17,6 +17,7 @@ from rich import get_console
 from textgan_lit import build
 from textgan_lit.errors import UserError
 from textgan_lit.launch import dismiss
+from textgan_lit.memory import keep_freed_memory
 from textgan_lit.system import TextGAN
 
 
@@ -32,6 +33,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         if not isinstance(config[name], int) or config[name] < least:
             raise UserError(f"{name}={config[name]}: wanted a whole number from {least} on.")
     torch.set_num_threads(config["threads"])
+    keep_freed_memory()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
     if sweep and getattr(data, "oracle", None) is None:

@@ -14,6 +14,7 @@ from textgan_lit.policy import Policy
 from textgan_lit.types import Rollout
 
 BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
+BELOW = 1 - 2**-23  # times a float32: less than it, by one or two of its smallest steps
 SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
 
 
@@ -45,11 +46,12 @@ def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> Int[
     padded = weight if size % width == 0 else torch.nn.functional.pad(weight, (0, -size % width))
     padded = padded.unflatten(-1, (-1, width))
     sums = padded.sum(-1)
-    blocks, row = sums.cumsum(-1), torch.arange(len(padded), device=padded.device)
+    blocks = sums.cumsum(-1)
     target = uniform * blocks[:, -1:]
     block = _first_above(blocks, target)
-    before = blocks.gather(-1, (block - 1).clamp_min(0)).where(block > 0, torch.zeros_like(target))
-    return block * width + _first_above(padded[row, block.squeeze(-1)].cumsum(-1), target - before)
+    rest = target - (blocks - sums).gather(-1, block)
+    inside = padded.gather(1, block.unsqueeze(-1).expand(-1, 1, width)).squeeze(1)
+    return _first_above(inside.cumsum(-1), rest).add(block, alpha=width)
 
 
 @functools.cache
@@ -61,9 +63,8 @@ def _block_width(size: int) -> int:
 
 
 def _first_above(cdf: Float[Tensor, "B W"], target: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
-    # Rounding can lift the target to the very top; just below it there is always a word of weight > 0.
-    below_top = cdf[:, -1:].nextafter(torch.zeros_like(target))
-    return torch.searchsorted(cdf, target.clamp_min(0.0).minimum(below_top), right=True)
+    # Rounding can lift the target to the very top, or below 0; just below the top there is always a word of weight > 0.
+    return torch.searchsorted(cdf, target.clamp_min(0.0).minimum(cdf[:, -1:] * BELOW), right=True)
 
 
 class Pen(NamedTuple):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
+from textgan_lit.functional.linear import linear
 from textgan_lit.types import Vocab
 
 
@@ -67,8 +68,8 @@ class Conv(Discriminator):
         return torch.cat([self._judge(part) for part in pooled.flatten(0, 2).split(1024)]).view(written.shape[:-1])
 
     def _judge(self, features: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
-        gate = self.gate(features).sigmoid()
-        features = gate * self.highway(features).relu() + (1 - gate) * features
+        gate = linear(features, self.gate).sigmoid()
+        features = gate * linear(features, self.highway).relu() + (1 - gate) * features
         return self.output(self.dropout(features)).squeeze(1)
 
     def _pool(self, convolution: nn.Conv1d, embedded: Tensor, mask: Tensor) -> Tensor:

@@ -8,15 +8,15 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from textgan_lit.functional.likelihood import inputs_of, token_logp
+from textgan_lit.functional.recompute import in_parts
 from textgan_lit.policy import Policy
 from textgan_lit.types import TextBatch, Vocab
 
 State = tuple[Tensor, ...]
 
-AT_ONCE = 640_000  # logits computed together: 2.5 MB, which a cache can hold
+AT_ONCE = 800_000  # logits computed together: 3 MB, which a cache can hold
 FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
 KEPT = 2**25  # logits kept for the backward pass; where there are more, they are computed again
 
@@ -76,12 +76,10 @@ class Generator(nn.Module, ABC):
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)
 
-        parts = (part.split(self.rows_at_once()) for part in (features, batch.tokens.flatten(), batch.mask.flatten()))
+        rows, words = self.rows_at_once(), (batch.tokens.flatten(), batch.mask.flatten())
         if torch.is_grad_enabled() and len(features) * self.vocab.size > KEPT:
-            found = [
-                checkpoint(score, *part, use_reentrant=False, preserve_rng_state=False)
-                for part in zip(*parts, strict=True)
-            ]
+            found = in_parts(score, rows, features, words, list(self.parameters()))
         else:
-            found = [score(*part) for part in zip(*parts, strict=True)]
-        return torch.cat(found).view(batch.tokens.shape)
+            parts = zip(*(part.split(rows) for part in (features, *words)), strict=True)
+            found = torch.cat([score(*part) for part in parts])
+        return found.view(batch.tokens.shape)

@@ -8,6 +8,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.functional.linear import linear
 from textgan_lit.generator.base import Generator, State
 from textgan_lit.types import Vocab
 
@@ -50,7 +51,7 @@ class LSTM(Generator):
         return self._run(inputs, self.start(len(inputs)))[0]
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        return self.output(features)
+        return linear(features, self.output)
 
     def _run(self, inputs: Int[Tensor, "B T"], state: State) -> tuple[Float[Tensor, "B T H"], State]:
         hidden, after = self.dropout(self.embedding(inputs)), []

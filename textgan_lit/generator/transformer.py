@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from textgan_lit.errors import UserError
+from textgan_lit.functional.linear import linear
 from textgan_lit.generator.base import Generator, State
 from textgan_lit.types import Vocab
 
@@ -81,7 +82,7 @@ class Transformer(Generator):
         return self.norm(hidden)
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        return self.output(features)
+        return linear(features, self.output)
 
 
 class Block(nn.Module):

@@ -1,0 +1,63 @@
+"""A transformer writes with a key-value cache: 64 words a sentence, width 64, 2 layers, V = 5000, 64 sentences.
+
+The reference reads the whole prefix anew for every word (teacher forcing, logits of the last position only) and draws
+with the same noise: the sentences are checked to be the same. The floor is one pass of teacher forcing over the
+finished sentences and the projection of every word. The further rows give the cost a sentence at 32, 64 and 128 words,
+over half as many: 2 where it is linear, 4 where it is quadratic; attention to all words before adds a little to 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import seconds
+from benchmarks.row import Row
+from textgan_lit.generator.transformer import Transformer
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import draw, sample
+from textgan_lit.types import Vocab
+
+WORDS, WIDTH, BATCH = 5000, 64, 64
+
+
+def rows() -> Iterator[Row]:
+    ours = {}
+    for length in (16, 32, 64, 128):
+        generator, noise = player(length)
+        ours[length] = seconds(lambda g=generator, n=noise: sample(g, n, Categorical()), times=9)
+    generator, noise = player(64)
+    same = (sample(generator, noise, Categorical()).tokens == uncached(generator, noise)).all(1).float().mean()
+    assert same > 0.9, same  # but where a uniform number falls on the edge of a word
+    reference = seconds(lambda: uncached(generator, noise))
+    tokens = sample(generator, noise, Categorical()).tokens
+    floor = seconds(lambda: forced(generator, tokens))
+    yield Row("a transformer's 64 sentences of 64 words", ours[64], reference, floor, reference / ours[64], "≥ 5")
+    for length in (32, 64, 128):
+        ratio = ours[length] / ours[length // 2]
+        name = f"… of {length} words, over half as long"
+        yield Row(name, ours[length], float("nan"), float("nan"), ratio, "about 2: linear in L")
+
+
+def player(length: int) -> tuple[Transformer, Tensor]:
+    torch.manual_seed(0)
+    generator = Transformer(Vocab(tuple(map(str, range(WORDS)))), length, WIDTH).eval()
+    return generator, Noise(0, "cache").uniform(BATCH, length)
+
+
+@torch.no_grad()
+def uncached(generator: Transformer, noise: Tensor) -> Tensor:
+    words = torch.full((len(noise), 1), generator.vocab.bos)
+    for uniform in noise.unbind(1):
+        word, _ = draw(generator.head(generator.features(words)[:, -1]), uniform)
+        words = torch.cat([words, word.unsqueeze(1)], 1)
+    return words[:, 1:]
+
+
+@torch.no_grad()
+def forced(generator: Transformer, tokens: Tensor) -> None:
+    for features in generator.features(tokens).flatten(0, 1).split(generator.rows_at_once()):
+        generator.head(features)

@@ -1,0 +1,93 @@
+"""What every benchmark is measured with: seconds, this machine's arithmetic, and another library's figures.
+
+The library is TextGAN-PyTorch, the most used one for text GANs. Its seconds were measured once, on one thread of a
+machine whose fp32 rate at the projection below was 54.6 GFLOP/s; here they are scaled to the rate of this machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from textgan_lit import build
+from textgan_lit.cli import CONF
+from textgan_lit.functional.linear import linear
+from textgan_lit.system import TextGAN
+
+LIBRARYS_GFLOPS = 54.6
+SMALL = ("data.train=1000", "data.valid=100", "data.test=100")  # where sentences are not what is measured
+
+
+def seconds(work: Callable[[], Any], times: int = 3) -> float:
+    """Of the processor, the median of some runs after one that is not counted."""
+    work()
+    taken = []
+    for _ in range(times):
+        since = time.process_time()
+        work()
+        taken.append(time.process_time() - since)
+    return statistics.median(taken)
+
+
+def projection_gflops() -> float:
+    """fp32 rate of ``torch.mm`` at 1024 × 32 × 5000, hidden states to logits: what other libraries are scaled by."""
+    a, b = torch.randn(1024, 32), torch.randn(32, 5000)
+    return 2e-9 * 1024 * 32 * 5000 / seconds(lambda: a @ b, times=31)
+
+
+@functools.cache
+def best_gflops(rows: int, inner: int, outer: int) -> float:
+    """fp32 rate of the quickest product that torch has on this machine: what floors are made of."""
+    layer, features = torch.nn.Linear(inner, outer), torch.randn(rows, inner)
+    with torch.no_grad():
+        products = (lambda: layer(features)), (lambda: linear(features, layer))
+        taken = min(seconds(product, times=31) for product in products)
+    return 2e-9 * rows * inner * outer / taken
+
+
+def library(taken: float, gflops: float) -> float:
+    """The library's seconds on a machine of this rate."""
+    return taken * LIBRARYS_GFLOPS / gflops
+
+
+def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:
+    """The players, the data and the configuration of ``python train.py WORDS``, callbacks left out."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["logger=none", "name=benchmark", *words])
+    config.callbacks = {}
+    config = OmegaConf.to_container(config, resolve=True)
+    pl.seed_everything(config["seed"], verbose=False)
+    data = build.data(config)
+    return build.system(config, data), data, config
+
+
+class Turns:
+    """A move's turns outside of Lightning: objective, backward, clip, optimizer step."""
+
+    def __init__(self, system: TextGAN, data: pl.LightningDataModule, name: str):
+        self.system, self.name, self.move = system, name, system.moves[name]
+        data.setup("fit")
+        self.batches, self.turn = iter(data.train_dataloader()), 0
+        self.player = getattr(system, self.move.player)
+        self.optimizer = self.move.optimizer(self.player.parameters())
+
+    def __call__(self) -> None:
+        for player in (self.system.generator, self.system.discriminator):
+            if player is not None:
+                player.train(player is self.player).requires_grad_(player is self.player)
+        batch = next(self.batches).first(self.move.batch)
+        outcome = self.move.objective(self.system.game("turn", self.turn), batch)
+        self.turn += 1
+        self.optimizer.zero_grad()
+        outcome.loss.backward()
+        if self.move.clip:
+            torch.nn.utils.clip_grad_norm_(self.player.parameters(), self.move.clip)
+        self.optimizer.step()

@@ -1,0 +1,65 @@
+"""10,000 sentences of 20 words from an LSTM of 32 hidden units at V = 5000.
+
+The reference is what most code does: softmax and ``torch.multinomial``, 64 sentences at a time; it is timed on 640
+sentences and scaled up. The floor is the projection from hidden states to logits alone, by the quickest product that
+torch has; the second row is against that projection by ``torch.mm``. What is drawn is checked against a cumulative sum
+in float64 over the same uniform numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import best_gflops, library, projection_gflops, seconds
+from benchmarks.row import Row
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.types import Vocab
+
+SENTENCES, LENGTH, WORDS, HIDDEN = 10_000, 20, 5000, 32
+LIBRARY = 26.2  # seconds for the same
+
+
+def rows() -> Iterator[Row]:
+    torch.manual_seed(0)
+    generator = LSTM(Vocab(tuple(map(str, range(WORDS)))), LENGTH, HIDDEN, HIDDEN)
+    noise = Noise(0, "sampling").uniform(SENTENCES, LENGTH)
+    check(generator, noise[:500])
+    rate = projection_gflops()
+    ours = seconds(lambda: sample(generator, noise, Categorical()))
+    reference = seconds(lambda: [naive(generator, 64, multinomial) for _ in range(10)], times=1) * SENTENCES / 640
+    work = 2e-9 * SENTENCES * LENGTH * HIDDEN * WORDS
+    floor = work / best_gflops(1024, HIDDEN, WORDS)
+    name = "sampling 10,000 sentences, V = 5000, L = 20"
+    yield Row(name, ours, reference, floor, library(LIBRARY, rate) / ours, "≥ 12 × the library's")
+    yield Row("… beside its projection alone by torch.mm", ours, reference, floor, work / rate / ours, "≥ 0.5")
+
+
+def check(generator: LSTM, noise: Tensor) -> None:
+    columns = iter(noise.unbind(1))
+    wanted = naive(generator, len(noise), lambda weight: inverse(weight, next(columns)))
+    same = (sample(generator, noise, Categorical()).tokens == wanted).all(1).float().mean()
+    assert same > 0.99, same  # but where a uniform number falls on the edge of a word
+
+
+@torch.no_grad()
+def naive(generator: LSTM, n: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    state, word, words = generator.start(n), torch.full((n,), generator.vocab.bos), []
+    for _ in range(LENGTH):
+        features, state = generator.advance(word, state)
+        word = choose(generator.head(features).softmax(-1))
+        words.append(word)
+    return torch.stack(words, 1)
+
+
+def multinomial(weight: Tensor) -> Tensor:
+    return torch.multinomial(weight, 1).squeeze(1)
+
+
+def inverse(weight: Tensor, uniform: Tensor) -> Tensor:
+    return torch.searchsorted(weight.double().cumsum(1), uniform.double().unsqueeze(1), right=True).squeeze(1)

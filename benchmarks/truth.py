@@ -1,0 +1,51 @@
+"""What it costs to know: the truth panel, alone and beside the training between two of its rows.
+
+4,000 sentences of the data and 4,000 of the generator at V = 5000, L = 20 (two LSTMs of 32 hidden units), scored by D:
+exact divergences, likelihoods, curves, the calibrated bound. The floor is the projection of every word by both models.
+The second and third rows are shares: a panel of the validation sentences over the turns that the default schedule plays
+between two of them (50 cycles), for SeqGAN at the published oracle's size and for the demo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.measure import Turns, best_gflops, composed, seconds
+from benchmarks.row import Row
+from textgan_lit.noise import Noise
+from textgan_lit.system import TextGAN
+from textgan_lit.truth import Models, measure
+from textgan_lit.types import TextBatch
+
+CYCLES = 50  # callbacks.schedule.generator
+
+
+def rows() -> Iterator[Row]:
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", "data.valid=4000", "data.test=100")
+    ours = panel(system, data, 4000)
+    floor = 2 * 2e-9 * 8000 * 20 * 32 * 5000 / best_gflops(1024, 32, 5000)
+    yield Row("truth panel, 4,000 + 4,000 sentences, V = 5000", ours, float("nan"), floor, 15 / ours, "≥ 1: < 15 s")
+    for name, words in {
+        "SeqGAN at the published oracle's size": ("model=seqgan", "data=oracle_lstm", "data.test=100"),
+        "the demo": (),
+    }.items():
+        system, data, _ = composed(*words)
+        turns = Turns(system, data, "generator"), Turns(system, data, "discriminator")
+        generator, discriminator = (seconds(turn) for turn in turns)
+        ours = panel(system, data, len(data.sentences("valid").tokens))
+        between = CYCLES * (generator + system.program.k * discriminator)
+        yield Row(f"… over the turns between two, {name}", ours, float("nan"), between, ours / between, "≤ 0.05")
+
+
+def panel(system: TextGAN, data, n: int) -> float:
+    """Seconds for n real sentences and n samples."""
+    data.setup("fit")
+    real = data.sentences("valid").first(n)
+    noise = Noise(0, "truth").uniform(n, data.max_length)
+    system.eval()
+
+    def score(batch: TextBatch):
+        return system.game("truth").verdict(batch)
+
+    models = Models(data.oracle, system.generator, system.policy, score)
+    return seconds(lambda: measure(models, real, noise).compute(), times=1)

@@ -1,0 +1,121 @@
+"""A generator turn of SeqGAN: sample 64 sentences, 16 rollouts from every prefix, score, step. V = 5000, hidden 32.
+
+The library's TextCNN has one matrix in its highway layer for both the gate and what is gated; the paper, and this
+project, have two. The first rows tie ours in the same way, so that the same network is compared; two more rows have
+the paper's, in fp32 and with the discriminator and the projection in bf16 (``trainer.precision=bf16-mixed``).
+
+The reference is the published nested loop: for every rollout and every prefix a sentence from its first word on, drawn
+by ``torch.multinomial``. One of the 16 rollouts is timed, times 16. That both give the same values for the same noise
+is checked with an inverse CDF in place of ``multinomial``. The floor is the fp32 arithmetic of two matrix products
+alone, at the best rate that torch reaches: logits of every word of every rollout, and the highway layer of every
+rollout.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import SMALL, Turns, best_gflops, composed, library, projection_gflops, seconds
+from benchmarks.row import Row
+from benchmarks.sampling import inverse, multinomial
+from textgan_lit.credit import MonteCarlo
+from textgan_lit.discriminator.conv import Conv
+from textgan_lit.functional.linear import linear
+from textgan_lit.game import Game
+from textgan_lit.noise import Noise
+from textgan_lit.reward import Probability
+from textgan_lit.system import TextGAN
+
+BATCH, ROLLOUTS, WORDS, HIDDEN = 64, 16, 5000, 32
+LIBRARY = {20: 48.9, 40: 208.0}  # seconds
+TARGETS = {20: "≥ 8 ×, with shared prefixes 10 ×", 40: "≥ 12 ×, with shared prefixes 15 ×"}
+
+
+def rows() -> Iterator[Row]:
+    for length in LIBRARY:
+        system, turn = game("model=seqgan", length)
+        tie(system.discriminator)
+        check(system.game("check"))
+        yield row(f"SeqGAN's generator turn, L = {length}", system, turn, length, TARGETS[length], matrices=1)
+    system, turn = game("model=seqgan", 20)
+    yield row("… with the paper's highway layer, L = 20", system, turn, 20, "no target", matrices=2)
+    name = "… with the paper's highway layer in bf16, L = 20"
+    yield row(name, system, torch.autocast("cpu", torch.bfloat16)(turn), 20, "no target", matrices=2)
+    prefixes = "model/discriminator=recurrent", "model/credit=reward_to_go"
+    system, turn = game("model=seqgan", 20, *prefixes)
+    ours, rate = seconds(turn, times=9), projection_gflops()
+    floor = (
+        4 * 2e-9 * BATCH * 20 * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+    )  # logits once to sample, and forward and back to step
+    ratio = library(LIBRARY[20], rate) / ours
+    name = "the same turn with a discriminator of prefixes (reward_to_go) in place of rollouts, L = 20"
+    yield Row(name, ours, float("nan"), floor, ratio, "≥ 300 × the library's rollouts")
+
+
+def game(model: str, length: int, *words: str) -> tuple[TextGAN, Turns]:
+    system, data, _ = composed(model, "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *words)
+    return system, Turns(system, data, "generator")
+
+
+def row(name: str, system: TextGAN, turn: Callable[[], None], length: int, target: str, matrices: int) -> Row:
+    rate = projection_gflops()
+    ours = seconds(turn)
+    words, sentences = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
+    width = system.discriminator.gate.in_features
+    floor = 2e-9 * words * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+    floor += 2e-9 * matrices * sentences * width**2 / best_gflops(1024, width, width)
+    sentences = system.game("naive").sample(BATCH).tokens
+    since = time.process_time()
+    nested(system.game("naive"), 1, lambda weight, *_: multinomial(weight), sentences)
+    reference = ROLLOUTS * (time.process_time() - since)
+    return Row(name, ours, reference, floor, library(LIBRARY[length], rate) / ours, target)
+
+
+def tie(discriminator: Conv) -> None:
+    """One matrix for the gate and what it gates, multiplied once."""
+
+    def judge(features: Tensor) -> Tensor:
+        both = linear(features, discriminator.gate)
+        gate = both.sigmoid()
+        return discriminator.output(gate * both.relu() + (1 - gate) * features).squeeze(1)
+
+    discriminator._judge = judge
+
+
+def check(game: Game) -> None:
+    """The nested loops and ours give the same values for the same noise."""
+    rollout = game.sample(BATCH)
+    length = game.generator.max_length
+    game.discriminator.eval()
+    ours = MonteCarlo(1)(Probability(), replace(game, noise=Noise(0, "check")), rollout)[:, :-1]
+    noise = Noise(0, "check").uniform(BATCH, length * (length - 1) // 2, 1).squeeze(2)
+
+    def choose(weight: Tensor, t: int, given: int) -> Tensor:
+        return inverse(weight, noise[:, t * (t - 1) // 2 + given - 1])
+
+    wanted = nested(game, 1, choose, rollout.tokens)
+    same = torch.isclose(ours, wanted, rtol=0, atol=1e-5).float().mean()
+    assert same > 0.99, same  # but where a uniform number falls on the edge of a word
+
+
+@torch.no_grad()
+def nested(game: Game, rollouts: int, choose: Callable[[Tensor, int, int], Tensor], sentences: Tensor) -> Tensor:
+    """SeqGAN's rewards as published: the mean over rollouts of D's probability for each prefix, Float[B T-1]."""
+    generator, discriminator = game.generator, game.discriminator.eval()
+    length, total = sentences.shape[1], torch.zeros(len(sentences), sentences.shape[1] - 1)
+    for _ in range(rollouts):
+        for given in range(1, length):
+            written, state = sentences.clone(), generator.start(len(sentences))
+            word = torch.full((len(sentences),), generator.vocab.bos)
+            for t in range(length):
+                features, state = generator.advance(word, state)
+                if t >= given:
+                    written[:, t] = choose(generator.head(features).softmax(-1), t, given)
+                word = written[:, t]
+            total[:, given - 1] += discriminator(written, torch.ones_like(written, dtype=torch.bool)).sigmoid()
+    return total / rollouts

@@ -1,0 +1,79 @@
+"""A linear layer by another library is the same linear layer."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit.functional import linear as room
+from textgan_lit.functional.linear import linear
+
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+@pytest.fixture(params=[True, False], ids=["bias", "no bias"])
+def layer(request, monkeypatch):
+    monkeypatch.setattr(room, "LARGE", 1)
+    torch.manual_seed(0)
+    return torch.nn.Linear(32, 500, bias=request.param)
+
+
+def as_matrix(layer):
+    return lambda features: torch.nn.functional.linear(features, layer.weight, layer.bias)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", [(1,), (7,), (300,), (2, 3), (1, 1, 4)])
+def test_it_is_the_layer(layer, shape):
+    features = torch.randn(*shape, 32)
+    assert_close(linear(features, layer), as_matrix(layer)(features))
+    turned = torch.randn(32, *shape).movedim(0, -1)  # not contiguous
+    assert_close(linear(turned, layer), as_matrix(layer)(turned))
+
+
+def test_it_has_the_layers_gradient(layer):
+    features = torch.randn(7, 3, 32, requires_grad=True)
+    inputs = [features, *layer.parameters()]
+    losses = (work(features).sin().sum() for work in (lambda x: linear(x, layer), as_matrix(layer)))
+    assert_close(*(torch.autograd.grad(loss, inputs) for loss in losses), **CLOSE)
+
+
+def test_a_frozen_layer_hands_the_gradient_on(layer):
+    layer.requires_grad_(False)
+    features = torch.randn(7, 32, requires_grad=True)
+    linear(features, layer).sum().backward()
+    assert_close(features.grad, layer.weight.sum(0).expand(7, 32), **CLOSE)
+
+
+def test_it_can_be_differentiated_twice(layer):
+    """As a gradient penalty does."""
+    features = torch.randn(7, 32, requires_grad=True)
+
+    def penalty(work):
+        (gradient,) = torch.autograd.grad(work(features).sin().sum(), features, create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), [features, layer.weight])
+
+    assert_close(penalty(lambda x: linear(x, layer)), penalty(as_matrix(layer)), **CLOSE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.double])
+def test_other_numbers_go_torchs_own_way(layer, dtype):
+    layer = layer.to(dtype)
+    features = torch.randn(7, 32, dtype=dtype)
+    assert linear(features, layer).equal(layer(features))
+
+
+@torch.no_grad()
+def test_autocast_keeps_its_say(layer):
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(torch.randn(7, 32), layer).dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_small_products_and_a_torch_without_onednn_go_torchs_own_way(layer, monkeypatch):
+    features = torch.randn(7, 32)
+    monkeypatch.setattr(room, "LARGE", 10**6)
+    assert linear(features, layer).equal(layer(features))
+    monkeypatch.setattr(room, "LARGE", 1)
+    monkeypatch.setattr(room, "ONE_DNN", None)
+    assert linear(features, layer).equal(layer(features))

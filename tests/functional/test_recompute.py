@@ -1,0 +1,91 @@
+"""Rows in parts, computed twice: the same numbers and gradients as all at once."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit.functional.recompute import in_parts
+
+
+@pytest.fixture
+def layers():
+    torch.manual_seed(0)
+    used, frozen, unused = torch.nn.Linear(4, 6).double(), torch.nn.Linear(6, 6).double(), torch.nn.Linear(2, 2)
+    return used, frozen.requires_grad_(False), unused
+
+
+@pytest.fixture
+def work(layers):
+    used, frozen, _ = layers
+    return lambda features, word: frozen(used(features).tanh()).gather(-1, word.unsqueeze(-1)).squeeze(-1)
+
+
+@pytest.fixture
+def rows():
+    stream = torch.Generator().manual_seed(1)
+    features = torch.randn(10, 4, generator=stream, dtype=torch.double).requires_grad_()
+    return features, torch.randint(0, 6, (10,), generator=stream)
+
+
+def parameters(layers):
+    return [weight for layer in layers for weight in layer.parameters()]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10, 99])
+def test_parts_are_the_whole(layers, work, rows, at_once):
+    features, words = rows
+    leaves = [features, *layers[0].parameters()]
+    weight = torch.arange(10.0).double()
+    whole, parts = work(features, words), in_parts(work, at_once, features, (words,), parameters(layers))
+    assert_close(parts, whole)
+    assert_close(*(torch.autograd.grad((weight * found).sum(), leaves) for found in (parts, whole)))
+
+
+def test_the_gradient_is_that_of_finite_differences(layers, work, rows):
+    features, words = rows
+    assert torch.autograd.gradcheck(lambda x: in_parts(work, 4, x, (words,), parameters(layers)), features)
+
+
+def test_the_second_time_is_as_exact_as_the_first(rows):
+    """Autocast holds while the loss is computed, and not while autograd goes back."""
+    layer, features, seen = torch.nn.Linear(4, 6), rows[0].detach().float().requires_grad_(), []
+
+    def work(features):
+        logits = layer(features)
+        seen.append(logits.dtype)
+        return logits.float().sum(-1)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        found = in_parts(work, 5, features, (), list(layer.parameters()))
+    found.sum().backward()
+    assert seen == [torch.bfloat16] * 4
+
+
+def test_nothing_is_kept_for_the_way_back(layers, rows):
+    """Of 10 rows in 5 parts, never more than one part's inner result is alive."""
+    features, alive, most = rows[0], [], []
+
+    class Large(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            alive.append(1)
+            most.append(len(alive))
+            ctx.kept = Token()
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    class Token:
+        def __del__(self):
+            alive.pop()
+
+    in_parts(lambda x: Large.apply(x).sum(-1), 2, features, (), []).sum().backward()
+    assert (len(most), max(most)) == (10, 2)  # the last part's is let go when the next one's is there
+
+
+def test_it_cannot_be_differentiated_twice_by_mistake(layers, work, rows):
+    features, words = rows
+    with pytest.raises(RuntimeError, match="once"):
+        torch.autograd.grad(in_parts(work, 4, features, (words,), []).sum(), features, create_graph=True)

@@ -1,0 +1,31 @@
+"""Memory that was freed is used again, and not fetched from the system anew."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource
+from textgan_lit.memory import keep_freed_memory
+keep_freed_memory()
+def use():
+    first, second = bytearray(3_000_000), bytearray(3_000_000)
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(**environment):
+    command = [sys.executable, "-c", FAULTS]
+    return int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
+def test_pages_are_fetched_once():
+    assert faults() < 1000
+    assert faults(MALLOC_TRIM_THRESHOLD_="0") > 10_000  # what the user says stands

@@ -1,0 +1,53 @@
+"""Large matrix products by the quicker of the two libraries that torch brings for CPUs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+ONE_DNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+LARGE = 2**20  # multiplications from which on the choice is worth its own cost
+
+
+def linear(features: Float[Tensor, "*rows I"], layer: nn.Linear) -> Float[Tensor, "*rows O"]:
+    """``layer(features)``, equal to rounding, with its gradients.
+
+    torch multiplies fp32 matrices by MKL, which keeps to AVX2 on AMD's processors. Large ones go through oneDNN here,
+    as in code that torch has compiled: there twice as quick, on other processors no slower.
+    """
+    by_one_dnn = (
+        ONE_DNN is not None
+        and features.device.type == "cpu"
+        and features.dtype == layer.weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and features.numel() * layer.out_features >= LARGE
+    )
+    if not by_one_dnn:
+        return F.linear(features, layer.weight, layer.bias)
+    return _Linear.apply(features.flatten(0, -2), layer.weight, layer.bias).unflatten(0, features.shape[:-1])
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        return ONE_DNN(features, weight, bias, "none", [], "")
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        features, weight = ctx.saved_tensors
+        # create_graph=True: to be differentiated again, which oneDNN's operator cannot be
+        product = torch.mm if torch.is_grad_enabled() else _mm
+        for_features, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            product(gradient, weight) if for_features else None,
+            product(features.t(), gradient).t() if for_weight else None,
+            gradient.sum(0) if for_bias else None,
+        )
+
+
+def _mm(left: Tensor, right: Tensor) -> Tensor:
+    return ONE_DNN(left, right.t(), None, "none", [], "")
