@@ -66,7 +66,7 @@ def chunked(generator: LSTM, tokens: Tensor) -> Tensor:
 
 
 def plain(generator: LSTM, tokens: Tensor) -> Tensor:
-    logits = generator.logits(inputs_of(tokens, generator.vocab.bos))
+    logits = generator.output(generator.features(inputs_of(tokens, generator.vocab.bos)))
     return F.cross_entropy(logits.flatten(0, 1), tokens.flatten())
 
 

@@ -1,0 +1,53 @@
+"""While sentences and rollouts are written, nobody waits to read a number: on a GPU each such look costs a stall."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from textgan_lit.credit import continuations
+from textgan_lit.game import Game
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.generator.transformer import Transformer
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
+from textgan_lit.sampling import sample
+from textgan_lit.types import Vocab
+
+# What copies a number to the host, or needs one to know how large its result is.
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "is_nonzero", "equal"}
+
+
+class Looks(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name().partition("::")[2].partition(".")[0]
+        moves = name == "_to_copy" and (kwargs or {}).get("device") is not None
+        by_mask = name == "index" and any(key is not None and key.dtype == torch.bool for key in args[1])
+        if by_mask or moves or name in WAITING:
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("policy", [Categorical(), Categorical(0.7), Greedy(), TopK(3), Nucleus(0.8)], ids=lambda policy: type(policy).__name__)
+@pytest.mark.parametrize("kind", [LSTM, Transformer])
+@pytest.mark.parametrize("words", [5, 500])
+@torch.no_grad()
+def test_writing_never_waits(kind, words, policy):
+    generator = kind(Vocab(tuple(map(str, range(words))), has_eos=True), 4).eval()
+    game = Game(generator, None, policy, Noise(0))
+    noise, later = torch.rand(6, 4), torch.rand(6, 6, 2)
+    with Looks() as looks:
+        rollout = sample(generator, noise, policy)
+        continuations(game, rollout.tokens, later)
+    assert looks.seen == []
+
+
+def test_a_look_is_seen():
+    with Looks() as looks:
+        torch.ones(1).item()
+        torch.ones(2)[torch.ones(2, dtype=torch.bool)]
+        torch.ones(2).nonzero()
+    assert looks.seen == ["_local_scalar_dense", "index", "nonzero"]
