@@ -218,6 +218,18 @@ def test_how_many_rows_are_held_at_once_changes_nothing(generator, conv, rows):
     assert_close(*values)
 
 
+@pytest.mark.parametrize(("rows", "sentences"), [(1, 1), (4 * (LENGTH - 1) * ROLLOUTS, 4), (10**6, 11)])
+def test_so_many_rollouts_are_scored_at_once_and_no_more(generator, conv, monkeypatch, rows, sentences):
+    scored, verdicts = [], Game.verdicts
+    monkeypatch.setattr(
+        Game, "verdicts", lambda self, written: scored.append(written.shape[1]) or verdicts(self, written)
+    )
+    rollout = game(generator, conv).sample(11)
+    MonteCarlo(ROLLOUTS, max_rows=rows)(Probability(), game(generator, conv), rollout)
+    assert max(scored) == sentences
+    assert sum(scored) == 11
+
+
 def test_many_rollouts_come_near_the_expectation(vocab, markov):
     """The value of a prefix is E[reward | prefix]: here the chance that the second word is "a"."""
     players = game(markov, Critic(vocab, lambda words: words[:, 1] == 0))

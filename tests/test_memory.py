@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from textgan_lit.play import play
+
 FAULTS = """
 import resource
 from textgan_lit.memory import keep_freed_memory
@@ -23,6 +25,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def faults(**environment):
     command = [sys.executable, "-c", FAULTS]
     return int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def test_a_run_asks_for_it(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("textgan_lit.play.keep_freed_memory", lambda: asked.append(1))
+    with pytest.raises(KeyError):  # the run itself is none
+        play({"threads": 1, "seed": 1}, tmp_path)
+    assert asked
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from textgan_lit.generator.base import Generator
 from textgan_lit.generator.markov import Markov
 from textgan_lit.policy import Categorical, Nucleus
-from textgan_lit.sampling import BLOCKED_FROM, Pen, begin, draw, sample, write
+from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, draw, sample, write
 from textgan_lit.types import Vocab
 
 SIZES = [1, 2, 7, BLOCKED_FROM - 1, BLOCKED_FROM, BLOCKED_FROM + 1, 1000, 5000]  # the larger ones go by blocks
@@ -81,6 +81,20 @@ def test_probability_0_is_never_drawn(size, impossible, stream):
         word, logp = draw(logits, uniform)
         assert not out[torch.arange(400), word].any()
         assert logp.isfinite().all()
+
+
+@pytest.mark.parametrize("share", [0, -1, 1])
+def test_no_impossible_word_is_drawn_at_the_edge_of_a_block(share, stream):
+    """Both ends of every block are impossible, and the uniform numbers fall on the blocks' edges, or next to them."""
+    width = _block_width(1000)
+    logits = torch.randn(40, 1000, generator=stream).unflatten(1, (-1, width))
+    logits[:, :, [0, 1, -2, -1]] = float("-inf")
+    weight = logits.flatten(1).softmax(-1)
+    blocks = weight.unflatten(1, (-1, width)).sum(-1).cumsum(-1)
+    for edge in (blocks / blocks[:, -1:]).unbind(1):
+        uniform = ((edge * 2**24).round() + share).clamp(0, 2**24 - 1) / 2**24
+        word, _ = draw(logits.flatten(1), uniform)
+        assert (weight.gather(1, word.unsqueeze(1)) > 0).all()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -68,11 +68,11 @@ class MonteCarlo(Credit):
             return own * rollout.mask
         noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
         at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
-        written = [
-            continuations(game, tokens, uniform)
+        scores = [
+            game.verdicts(continuations(game, tokens, uniform))
             for tokens, uniform in zip(rollout.tokens.split(at_once), noise.split(at_once), strict=True)
         ]
-        later = reward(game.verdicts(torch.cat(written, 1))).mean(2).t()
+        later = reward(torch.cat(scores, 1)).mean(2).t()
         return torch.cat([later, own], 1) * rollout.mask
 
 

@@ -14,9 +14,10 @@ def keep_freed_memory() -> None:
 
     A turn frees and takes the same few megabytes thousands of times. By default they may go back to the system and
     come again page by page, more or less by chance: 3.9 s in place of 1.4 were seen for 10,000 sentences. Does
-    nothing with other C libraries, or where the user has set one of glibc's ``MALLOC_…`` variables.
+    nothing with other C libraries, or where the user has set these thresholds by glibc's own variables.
     """
-    if any(name.startswith("MALLOC_") for name in os.environ):
+    tuned = "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", "")
+    if tuned or any(f"MALLOC_{name}_" in os.environ for name in ("TRIM_THRESHOLD", "MMAP_THRESHOLD", "TOP_PAD")):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -22,7 +22,7 @@ def as_matrix(layer):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("shape", [(1,), (7,), (300,), (2, 3), (1, 1, 4)])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (300,), (2, 3), (1, 1, 4)])
 def test_it_is_the_layer(layer, shape):
     features = torch.randn(*shape, 32)
     assert_close(linear(features, layer), as_matrix(layer)(features))
@@ -69,11 +69,45 @@ def test_autocast_keeps_its_say(layer):
         assert linear(torch.randn(7, 32), layer).dtype == torch.bfloat16
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """How often oneDNN was asked."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    calls, operator = [], room.ONE_DNN
+    monkeypatch.setattr(room, "ONE_DNN", lambda *given: calls.append(1) or operator(*given))
+    return calls
+
+
 @torch.no_grad()
-def test_small_products_and_a_torch_without_onednn_go_torchs_own_way(layer, monkeypatch):
+def test_large_products_are_onednns(layer, asked, monkeypatch):
     features = torch.randn(7, 32)
-    monkeypatch.setattr(room, "LARGE", 10**6)
-    assert linear(features, layer).equal(layer(features))
-    monkeypatch.setattr(room, "LARGE", 1)
+    linear(features, layer)
+    assert len(asked) == 1
+    monkeypatch.setattr(room, "LARGE", 7 * 32 * 500 + 1)
+    linear(features, layer)
+    assert len(asked) == 1
+
+
+def test_layers_that_are_more_than_a_product_go_their_own_way(layer, asked):
+    hooked = []
+    layer.register_forward_hook(lambda *_: hooked.append(1))
+    linear(torch.randn(7, 32), layer)
+    normed = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(32, 500))
+    linear(torch.randn(7, 32), normed).sum().backward()
+    assert normed.parametrizations.weight.original.grad is not None
+    with torch.backends.mkldnn.flags(enabled=False):
+        linear(torch.randn(7, 32), torch.nn.Linear(32, 500))
+    assert (len(hooked), len(asked)) == (1, 0)
+
+
+def test_function_transforms_see_through_it(layer):
+    features = torch.randn(3, 32)
+    gradient = torch.func.vmap(torch.func.grad(lambda x: linear(x, layer).sum()))(features)
+    assert_close(gradient, layer.weight.sum(0).expand(3, 32), **CLOSE)
+
+
+def test_a_torch_without_onednn_will_do(layer, monkeypatch):
     monkeypatch.setattr(room, "ONE_DNN", None)
-    assert linear(features, layer).equal(layer(features))
+    features = torch.randn(7, 32)
+    assert_close(linear(features, layer), layer(features))

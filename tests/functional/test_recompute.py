@@ -36,14 +36,14 @@ def test_parts_are_the_whole(layers, work, rows, at_once):
     features, words = rows
     leaves = [features, *layers[0].parameters()]
     weight = torch.arange(10.0).double()
-    whole, parts = work(features, words), in_parts(work, at_once, features, (words,), parameters(layers))
+    whole, parts = work(features, words), in_parts(work, at_once, features, (words,), lambda: parameters(layers))
     assert_close(parts, whole)
     assert_close(*(torch.autograd.grad((weight * found).sum(), leaves) for found in (parts, whole)))
 
 
 def test_the_gradient_is_that_of_finite_differences(layers, work, rows):
     features, words = rows
-    assert torch.autograd.gradcheck(lambda x: in_parts(work, 4, x, (words,), parameters(layers)), features)
+    assert torch.autograd.gradcheck(lambda x: in_parts(work, 4, x, (words,), lambda: parameters(layers)), features)
 
 
 def test_the_second_time_is_as_exact_as_the_first(rows):
@@ -56,9 +56,35 @@ def test_the_second_time_is_as_exact_as_the_first(rows):
         return logits.float().sum(-1)
 
     with torch.autocast("cpu", torch.bfloat16):
-        found = in_parts(work, 5, features, (), list(layer.parameters()))
+        found = in_parts(work, 5, features, (), lambda: list(layer.parameters()))
     found.sum().backward()
     assert seen == [torch.bfloat16] * 4
+
+
+def test_what_is_not_used_has_no_gradient(layers, work, rows):
+    """None and not 0: an optimizer with weight decay would move it."""
+    features, words = rows
+    in_parts(work, 4, features, (words,), lambda: parameters(layers)).sum().backward()
+    assert [weight.grad is None for weight in parameters(layers)] == [False, False, True, True, True, True]
+
+
+def test_weights_that_were_replaced_meanwhile_are_refused(rows):
+    """The way back would be another network's."""
+    layer, features = torch.nn.Linear(4, 6).double(), rows[0]
+    weights = {name: weight.detach().clone().requires_grad_() for name, weight in layer.named_parameters()}
+
+    class Part(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return in_parts(lambda y: self.layer(y).sum(-1), 4, x, (), lambda: list(self.parameters()))
+
+    replaced = {f"layer.{name}": weight for name, weight in weights.items()}
+    found = torch.func.functional_call(Part(), replaced, (features,))
+    with pytest.raises(RuntimeError, match="other weights"):
+        found.sum().backward()
 
 
 def test_nothing_is_kept_for_the_way_back(layers, rows):
@@ -81,11 +107,11 @@ def test_nothing_is_kept_for_the_way_back(layers, rows):
         def __del__(self):
             alive.pop()
 
-    in_parts(lambda x: Large.apply(x).sum(-1), 2, features, (), []).sum().backward()
+    in_parts(lambda x: Large.apply(x).sum(-1), 2, features, (), list).sum().backward()
     assert (len(most), max(most)) == (10, 2)  # the last part's is let go when the next one's is there
 
 
 def test_it_cannot_be_differentiated_twice_by_mistake(layers, work, rows):
     features, words = rows
     with pytest.raises(RuntimeError, match="once"):
-        torch.autograd.grad(in_parts(work, 4, features, (words,), []).sum(), features, create_graph=True)
+        torch.autograd.grad(in_parts(work, 4, features, (words,), list).sum(), features, create_graph=True)

@@ -85,6 +85,11 @@ def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noi
     monkeypatch.setattr("textgan_lit.generator.base.KEPT", 0)  # computed again on the way back
     monkeypatch.setattr("textgan_lit.sampling.SENTENCES", 11)
     assert generator.rows_at_once() == 7
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
+        generator.logp(sentences, Categorical())
+    if type(generator).head is not Generator.head:
+        assert not any(saved.shape == (7, generator.vocab.size) for saved in kept)  # nothing as large as the logits
     assert_close(written_and_scored(), whole, rtol=1e-5, atol=1e-3)  # gradients are in the hundreds
 
 

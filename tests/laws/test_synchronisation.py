@@ -31,7 +31,11 @@ class Looks(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("policy", [Categorical(), Categorical(0.7), Greedy(), TopK(3), Nucleus(0.8)], ids=lambda policy: type(policy).__name__)
+@pytest.mark.parametrize(
+    "policy",
+    [Categorical(), Categorical(0.7), Greedy(), TopK(3), Nucleus(0.8)],
+    ids=lambda policy: type(policy).__name__,
+)
 @pytest.mark.parametrize("kind", [LSTM, Transformer])
 @pytest.mark.parametrize("words", [5, 500])
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
@@ -16,18 +15,23 @@ def linear(features: Float[Tensor, "*rows I"], layer: nn.Linear) -> Float[Tensor
     """``layer(features)``, equal to rounding, with its gradients.
 
     torch multiplies fp32 matrices by MKL, which keeps to AVX2 on AMD's processors. Large ones go through oneDNN here,
-    as in code that torch has compiled: there twice as quick, on other processors no slower.
+    as in code that torch has compiled: there twice as quick. Other processors were not measured.
     """
     by_one_dnn = (
         ONE_DNN is not None
+        and torch.backends.mkldnn.enabled
         and features.device.type == "cpu"
         and features.dtype == layer.weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
         and features.numel() * layer.out_features >= LARGE
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+        and type(layer) is nn.Linear  # and not one with a parametrisation or hooks, such as spectral norm
+        and not (layer._forward_pre_hooks or layer._forward_hooks)
     )
     if not by_one_dnn:
-        return F.linear(features, layer.weight, layer.bias)
-    return _Linear.apply(features.flatten(0, -2), layer.weight, layer.bias).unflatten(0, features.shape[:-1])
+        return layer(features)
+    rows = features.reshape(-1, layer.in_features)
+    return _Linear.apply(rows, layer.weight, layer.bias).view(*features.shape[:-1], layer.out_features)
 
 
 class _Linear(torch.autograd.Function):

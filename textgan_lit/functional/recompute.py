@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 Work = Callable[..., Tensor]
+Weights = Callable[[], Sequence[Tensor]]
 
 
 def in_parts(
@@ -17,27 +18,32 @@ def in_parts(
     rows: int,
     features: Float[Tensor, "R *H"],
     others: Sequence[Shaped[Tensor, "R"]],
-    parameters: Sequence[Tensor],
+    weights: Weights,
 ) -> Float[Tensor, " R"]:
     """``work(features, *others)``, a number a row, for ``rows`` of them at a time; backward does each part anew.
 
-    Differentiable once, in ``features`` and in ``parameters``, which must hold all that ``work`` uses. ``work`` may
-    not be random. As ``torch.utils.checkpoint`` on each part, but with nothing left over from a part when the next
-    begins: then the memory of one part serves all of them.
+    Differentiable once, in ``features`` and in ``weights()``, which must name all that ``work`` uses, and the same
+    tensors on the way back. ``work`` may not be random. As ``torch.utils.checkpoint`` on each part, but with nothing
+    left over from a part when the next begins: then the memory of one part serves all of them.
     """
-    return _InParts.apply(work, rows, len(others), features, *others, *parameters)
+    return _InParts.apply(work, rows, len(others), weights, features, *others, *weights())
 
 
 class _InParts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, work: Work, rows: int, n: int, features: Tensor, *rest: Tensor) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, work: Work, rows: int, n: int, weights: Weights, features: Tensor, *rest: Tensor
+    ) -> Tensor:
         device = features.device.type
-        ctx.work, ctx.rows, ctx.n = work, rows, n
+        ctx.work, ctx.rows, ctx.n, ctx.weights = work, rows, n, weights
         ctx.cast = {"dtype": torch.get_autocast_dtype(device), "enabled": torch.is_autocast_enabled(device)}
         ctx.save_for_backward(features, *rest)
         # Room for all results beforehand: one small result after each large part would lie in the next one's way.
-        found = features.new_empty(len(features), dtype=torch.promote_types(features.dtype, torch.float32))
-        for into, *part in _split(rows, found, features, *rest[:n]):
+        first, *parts = _split(rows, features, *rest[:n])
+        result = work(*first)
+        found = result.new_empty(len(features))
+        found[:rows] = result
+        for into, part in zip(found.split(rows)[1:], parts, strict=True):
             into.copy_(work(*part))
         return found
 
@@ -46,22 +52,28 @@ class _InParts(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True: what follows would be taken for a constant
             raise RuntimeError("in_parts can be differentiated once.")
         features, *rest = ctx.saved_tensors
-        others, parameters = rest[: ctx.n], [leaf for leaf in rest[ctx.n :] if leaf.requires_grad]
-        totals = [torch.zeros_like(parameter) for parameter in parameters]
+        others, saved = rest[: ctx.n], rest[ctx.n :]
+        if any(then.data_ptr() != now.data_ptr() for then, now in zip(saved, ctx.weights(), strict=True)):
+            raise RuntimeError("in_parts: other weights than on the way forward (torch.func.functional_call?).")
+        learning = [weight for weight in saved if weight.requires_grad]
+        totals: list[Tensor | None] = [None] * len(learning)
         for_features = torch.empty_like(features)
-        parts = _split(ctx.rows, gradient, for_features, features, *others)
-        for weight, into, part, *other in parts:
+        for share, into, part, *other in _split(ctx.rows, gradient, for_features, features, *others):
             with torch.enable_grad(), torch.autocast(features.device.type, **ctx.cast):
                 part = part.detach().requires_grad_()
                 found = ctx.work(part, *other)
-            of_part, *shares = torch.autograd.grad(found, (part, *parameters), weight, allow_unused=True)
+            of_part, *new = torch.autograd.grad(found, (part, *learning), share, allow_unused=True)
             into.copy_(of_part)
-            for total, share in zip(totals, shares, strict=True):
-                if share is not None:
-                    total += share
+            totals = [_sum(total, more) for total, more in zip(totals, new, strict=True)]
         gradients = iter(totals)
-        returned = [next(gradients) if leaf.requires_grad else None for leaf in rest[ctx.n :]]
-        return None, None, None, for_features, *(None for _ in others), *returned
+        returned = [next(gradients) if weight.requires_grad else None for weight in saved]
+        return None, None, None, None, for_features, *(None for _ in others), *returned
+
+
+def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:
+    if total is None or more is None:
+        return more if total is None else total
+    return total.add_(more)
 
 
 def _split(rows: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

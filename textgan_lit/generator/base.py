@@ -33,9 +33,9 @@ class Generator(nn.Module, ABC):
         features(inputs)       -> [B T H]             teacher forcing; equals advancing
         head(features)         -> Float[… V]          unnormalised logits of the next word, row by row
 
-    ``head`` stands apart because it is what costs where V is large: it is asked for a few rows at a time. Without
-    one, the features are the logits. ``advance`` may reuse the memory of the state it was given, but never what
-    that state stands for.
+    ``head`` stands apart because it is what costs where V is large: it is asked for a few rows at a time, perhaps
+    twice, and must give the same logits each time (no dropout). Without one, the features are the logits. ``advance``
+    may reuse the memory of the state it was given, but never what that state stands for.
     """
 
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "exact"
@@ -70,15 +70,20 @@ class Generator(nn.Module, ABC):
         return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos)).float())
 
     def logp(self, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
-        """log G(x_t | x<t) in nats; 0 on padding. No [B T V] of logits is ever held: see KEPT."""
+        """log G(x_t | x<t) in nats; 0 on padding.
+
+        Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
+        where there would be more, none are, and the logits are computed again.
+        """
         features = self.features(inputs_of(batch.tokens, self.vocab.bos)).flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)
 
         rows, words = self.rows_at_once(), (batch.tokens.flatten(), batch.mask.flatten())
-        if torch.is_grad_enabled() and len(features) * self.vocab.size > KEPT:
-            found = in_parts(score, rows, features, words, list(self.parameters()))
+        many = len(features) * self.vocab.size > KEPT and type(self).head is not Generator.head
+        if torch.is_grad_enabled() and many:
+            found = in_parts(score, rows, features, words, lambda: list(self.parameters()))
         else:
             parts = zip(*(part.split(rows) for part in (features, *words)), strict=True)
             found = torch.cat([score(*part) for part in parts])
