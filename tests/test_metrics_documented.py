@@ -19,6 +19,7 @@ RUNS = (
     ("model=minimax",),
     ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=mle", *SMALL),
+    ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),
 )
 
 

@@ -43,7 +43,19 @@ HELPERS = {"textgan_lit.data.loader"}  # what the data module is made of: nobody
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
 
 # What the program passes: nobody can write it down beforehand.
-PASSED = {"vocab", "max_length", "oracle", "moves", "epoch", "reward", "credit", "baseline", "params"}
+PASSED = {
+    "vocab",
+    "max_length",
+    "oracle",
+    "generator",
+    "moves",
+    "epoch",
+    "in_a_row",
+    "reward",
+    "credit",
+    "baseline",
+    "params",
+}
 
 SHORTHANDS = {"data/oracle_seqgan.yaml": {"weights"}}  # settings of a group that the builder hands on
 CATCH_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own *args, **kwargs

@@ -303,3 +303,22 @@ def test_a_guard_that_looks_again_and_again_is_not_persuaded_by_chance():
         looks = (rule.allows(reading(Clock(), draw.gauss(0, 0.1)), True) for _ in range(100))
         passed += any(looks)
     assert passed < 0.2 * 200  # with two standard errors at every look: nine in ten
+
+
+def test_turns_that_share_samples_stand_in_a_row():
+    play = Play(program(duel=8, k=2, in_a_row=4)).run()
+    assert play.moves == [*["discriminator"] * 2, *["generator"] * 4] * 2
+    assert Play(program(duel=6, k=1, in_a_row=4)).run().moves[-3:] == ["discriminator", "generator", "generator"]
+
+
+@pytest.mark.parametrize(("every", "read"), [(4, [0, 4, 8]), (1, [0, 4, 8]), (10, [0]), (6, [0, 8])])
+def test_a_reading_waits_until_samples_are_used_up(every, read):
+    play = Play(program(duel=12, k=1, in_a_row=4, check_every=every)).run()
+    assert [turns["generator"] for turns in play.read_at] == read
+
+
+def test_a_rule_is_asked_once_for_turns_in_a_row():
+    play = Play(program(Guard(patience=100), duel=8, k=1, in_a_row=4, check_every=4), bound=lambda clock: CLEAR)
+    play.run(3)
+    play.bound = lambda clock: UNCLEAR
+    assert play.run(9).moves == ["discriminator", *["generator"] * 4, *["discriminator"] * 4]

@@ -133,7 +133,9 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
-    generator, discriminator, policy = make("generator"), make("discriminator"), make("policy")
+    generator, policy = make("generator"), make("policy")
+    known["generator"] = generator
+    discriminator = make("discriminator")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
     _check_fit(rules["credit"], discriminator, model)
     objectives = {
@@ -148,7 +150,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
     _check_policy(policy, model)
-    program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves))
+    rows = moves["generator"].objective.epochs if "generator" in moves else 1
+    program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves), in_a_row=rows)
     if rules["reward"] is not None and rules["reward"].null:
         program.rule = Fixed()  # nothing may withhold a control's generator turns
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")

@@ -22,6 +22,7 @@ class Objective(nn.Module, ABC):
     """
 
     null: bool = False  # whether it is a control that must not teach
+    epochs: int = 1  # turns in a row that share one set of samples
 
     @abstractmethod
     def forward(self, game: Game, batch: TextBatch) -> Outcome: ...

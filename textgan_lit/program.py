@@ -86,10 +86,10 @@ class Program:
     """clock, reading → the next move, or None when the run is over.
 
     ``warm_up`` likelihood turns at most, fewer once ``patience`` validations (one every ``epoch`` turns) were no
-    better than the best before them; ``discriminator_warm_up`` turns; ``duel`` generator turns with at least ``k``
-    discriminator turns before each and the ``rule``'s consent; a reading before every ``check_every``-th generator
-    turn (0: none, and a guard is blind). ``moves`` are those that somebody can make: a player without
-    parameters gets none.
+    better than the best before them; ``discriminator_warm_up`` turns; ``duel`` generator turns, ``in_a_row`` of them at
+    a time (those that share their samples), with at least ``k`` discriminator turns before and the ``rule``'s consent;
+    a reading before every ``check_every``-th generator turn (0: none, and a guard is blind). ``moves`` are those that
+    somebody can make: a player without parameters gets none.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Program:
         k: Annotated[int, Ge(1)] = 3,
         check_every: Annotated[int, Ge(0)] = 10,
         epoch: Annotated[int, Ge(1)] = 100,
+        in_a_row: Annotated[int, Ge(1)] = 1,
         moves: Collection[str] = MOVES,
     ):
         if rule.reads and not check_every:
@@ -112,7 +113,7 @@ class Program:
         taught = "discriminator" in moves
         self.rule = rule
         self.warm_up = warm_up if "likelihood" in moves else 0
-        self.patience, self.epoch, self.check_every = patience, epoch, check_every
+        self.patience, self.epoch, self.check_every, self.in_a_row = patience, epoch, check_every, in_a_row
         self.discriminator_warm_up = discriminator_warm_up if taught else 0
         self.duel = duel if "generator" in moves else 0
         self.k = k if taught else 0
@@ -142,6 +143,8 @@ class Program:
         phase = self.phase(clock)
         if phase is None or phase.name != "duel":
             return phase and phase.move
+        if clock.turns["generator"] % self.in_a_row:
+            return "generator"
         if self.lead < self.k:
             return "discriminator"
         current = reading if reading and reading.turns == clock.turns else None
@@ -162,7 +165,8 @@ class Program:
         phase = self.phase(clock)
         if phase is None or phase.name != "duel" or self.lead < self.k:
             return False
-        return self.check_every > 0 and clock.turns["generator"] % self.check_every == 0
+        done = clock.turns["generator"]
+        return self.check_every > 0 and done % self.in_a_row == 0 and done % self.check_every < self.in_a_row
 
     def wants_validation(self, clock: Clock) -> bool:
         """Whether to judge the held-out likelihood before the next move."""

@@ -53,6 +53,7 @@ def load(run: str | Path, checkpoint: str = "last") -> Run:
     critic = _of(weights, "discriminator.")
     discriminator = None
     if critic:
+        known["generator"] = generator
         discriminator = build.part(model["discriminator"], "model.discriminator", **known).eval()
         discriminator.load_state_dict(critic)
     return Run(generator.eval(), vocab, kept["settings"], build.part(model["policy"], "model.policy"), discriminator)

@@ -81,7 +81,9 @@ class TextGAN(pl.LightningModule):
         self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [move.optimizer(getattr(self, move.player).parameters()) for move in self.moves.values()]
+        players = (getattr(self, move.player).parameters() for move in self.moves.values())
+        learning = ([weight for weight in weights if weight.requires_grad] for weights in players)
+        return [move.optimizer(weights) for move, weights in zip(self.moves.values(), learning, strict=True)]
 
     def game(self, *purpose: int | str) -> Game:
         """The players as they stand, with the noise that belongs to ``purpose``."""
@@ -131,6 +133,8 @@ class TextGAN(pl.LightningModule):
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if player is not None:
                 player.train(name_of == move.player)
+        if name == "discriminator" and not self.clock.turns[name]:
+            self.discriminator.meet(self.generator)
         with optimizer.toggle_model():
             outcome = move.objective(game, batch)
             optimizer.zero_grad()

@@ -7,8 +7,9 @@ import torch
 from torch.testing import assert_close
 
 from textgan_lit.baseline import BatchMean, MovingAverage, Zero
-from textgan_lit.credit import Terminal
+from textgan_lit.credit import RewardToGo, Terminal
 from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.errors import UserError
 from textgan_lit.estimator.score_function import ScoreFunction
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
@@ -128,3 +129,69 @@ def test_a_discriminator_that_speaks_bfloat16_rounds_no_sum_over_the_batch(gener
     half = Game(generator, Half(VOCAB, 3), Categorical(), Noise(0, "turn"))
     turn = ScoreFunction(LogOdds(), Terminal(), BatchMean())
     assert turn(half, sentences(301)).loss.equal(turn(game(generator), sentences(301)).loss)
+
+
+def ppo(ratio="word", **settings):
+    return ScoreFunction(LogOdds(), Terminal(), BatchMean(), **{"epochs": 3, "ratio": ratio} | settings)
+
+
+def moved(generator, by=0.3):
+    with torch.no_grad():
+        generator.table.weight += by * torch.randn(
+            generator.table.weight.shape, generator=torch.Generator().manual_seed(0)
+        )
+
+
+@pytest.mark.parametrize("ratio", ["word", "sentence"])
+def test_the_first_of_several_epochs_is_reinforce(generator, ratio):
+    """As long as G has not moved, the clipped step is the plain one."""
+    turns = (ScoreFunction(LogOdds(), Terminal(), Zero(), epochs, ratio=ratio) for epochs in (1, 3))
+    gradients = [
+        torch.autograd.grad(turn(game(generator), sentences(6)).loss, generator.table.weight) for turn in turns
+    ]
+    assert_close(*gradients)
+
+
+def test_epochs_share_their_samples_and_the_next_ones_are_new(generator):
+    turn, players = ppo(), game(generator)
+    for epoch in range(7):
+        turn(players, sentences(5))
+        moved(generator)
+        assert players.noise.drawn == 5 * 3 * (epoch // 3 + 1)
+
+
+@pytest.mark.parametrize("ratio", ["word", "sentence"])
+def test_the_clipped_loss_by_hand(generator, ratio):
+    turn = ppo(ratio, clip=0.1)
+    said = game(generator).sample(5)
+    turn(game(generator), sentences(5))
+    moved(generator)
+    outcome = turn(game(generator), sentences(5))
+    change = generator.logp(said.batch, Categorical()).detach() + log(4) * said.mask
+    terms, clipped = [], []
+    for b in range(5):
+        advantage = [said.tokens[b, 0] - (said.tokens[:, 0].float()[said.mask[:, t]]).mean() for t in range(3)]
+        inside = [t for t in range(3) if said.mask[b, t]]
+        if ratio == "word":
+            pairs = [(change[b, t].exp(), advantage[t]) for t in inside]
+        else:
+            pairs = [(change[b].sum().exp(), sum(advantage[t] for t in inside) / len(inside))]
+        terms.append(sum(min(r * a, r.clamp(0.9, 1.1) * a) for r, a in pairs))
+        clipped += [float(not 0.9 <= r <= 1.1) for r, _ in pairs]
+    assert_close(outcome.loss, -torch.stack(terms).mean())
+    assert outcome.logs["clipped"].item() == pytest.approx(sum(clipped) / len(clipped))
+    assert sum(clipped) > 0
+
+
+def test_a_turn_taken_up_between_epochs_goes_on_with_its_samples(generator):
+    turn, again = ppo(), ppo()
+    turn(game(generator), sentences(5))
+    moved(generator)
+    again.load_state_dict(turn.state_dict())
+    assert again(game(generator), sentences(5)).loss.equal(turn(game(generator), sentences(5)).loss)
+    assert again.used == turn.used == 2
+
+
+def test_a_sentence_is_one_action_only_where_it_is_paid_as_one():
+    with pytest.raises(UserError, match=r"ratio=sentence.*RewardToGo.*model/credit=terminal"):
+        ScoreFunction(LogOdds(), RewardToGo(), BatchMean(), epochs=2, ratio="sentence")

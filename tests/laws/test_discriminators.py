@@ -9,6 +9,7 @@ import textgan_lit.discriminator
 from textgan_lit.credit import continuations
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.discriminator.conv import Conv
+from textgan_lit.discriminator.density_aware import DensityAware
 from textgan_lit.discriminator.oracle import LIMIT, Optimal
 from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.discriminator.transformer import Transformer
@@ -27,6 +28,7 @@ SMALL = {
     Recurrent: {"embedding": 3, "hidden": 5, "dropout": 0.5},
     Transformer: {"width": 8, "heads": 2, "dropout": 0.5},
     Optimal: {},
+    DensityAware: {},
 }
 
 
@@ -41,10 +43,14 @@ def fake(vocab, unlike):
     return unlike(Markov(vocab, LENGTH), seed=2)
 
 
-@pytest.fixture(params=SMALL, ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[*SMALL, (DensityAware, Recurrent)], ids=str)
 def discriminator(request, vocab, unlike, real):
-    options = {"oracle": real} if request.param is Optimal else SMALL[request.param]
-    return unlike(request.param(vocab, LENGTH, **options))
+    kind, critic = request.param if isinstance(request.param, tuple) else (request.param, Conv)
+    options = {
+        Optimal: {"oracle": real},
+        DensityAware: {"generator": real, "critic": critic(vocab, LENGTH, **SMALL[critic])},
+    }
+    return unlike(kind(vocab, LENGTH, **options.get(kind, SMALL[kind])))
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def test_in_eval_mode_a_score_is_a_function(discriminator, score, sentences):
 
 
 def test_every_parameter_is_reached_by_a_gradient(discriminator, score, sentences):
-    parameters = list(discriminator.parameters())
+    parameters = [weight for weight in discriminator.parameters() if weight.requires_grad]
     if not parameters:
         pytest.skip("nothing to train")
     scores = last_score(score(*sentences), sentences.mask)
@@ -177,6 +183,49 @@ def test_optimal_takes_its_oracle_to_where_the_words_are(vocab, real, sentences)
 def test_optimal_asks_for_the_density(vocab, real, sentences):
     with pytest.raises(ValueError, match=r"pass density"):
         Optimal(vocab, LENGTH, real)(*sentences)
+
+
+@pytest.fixture
+def aware(vocab, fake, unlike):
+    return DensityAware(vocab, LENGTH, fake, unlike(Conv(vocab, LENGTH, **SMALL[Conv])))
+
+
+@torch.no_grad()
+def test_one_that_is_given_the_density_moves_with_the_generator(vocab, aware, real, fake, sentences, unlike):
+    """At first it is its critic. Then it changes by exactly what log G changes by: log P/G0 in, log P/G out."""
+    start = fake.logp(sentences, Categorical())
+    critic = aware.critic(*sentences)
+    assert_close(aware(*sentences, start), critic)
+    unlike(fake, seed=8)  # the generator learns
+    moved = fake.logp(sentences, Categorical())
+    assert_close(aware(*sentences, moved), critic + (start - moved).sum(1))
+    aware.critic.forward = lambda *_: (real.logp(sentences, Categorical()) - start).sum(1)
+    assert_close(aware(*sentences, moved), Optimal(vocab, LENGTH, real)(*sentences, moved), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_where_it_starts_is_the_generator_that_it_met(vocab, aware, fake, sentences, unlike):
+    unlike(fake, seed=8)
+    aware.meet(fake)
+    assert_close(aware(*sentences, fake.logp(sentences, Categorical())), aware.critic(*sentences))
+    assert not any(weight.requires_grad for weight in aware.reference.parameters())
+    assert not aware.train().reference.training
+    assert aware.critic.training
+
+
+def test_its_score_stays_finite_where_the_generator_leaves_words_out(aware, fake, sentences):
+    assert aware(*sentences, fake.logp(sentences, TopK(2))).isfinite().all()
+
+
+def test_it_refuses_what_it_cannot_use(vocab, fake, real, aware):
+    fake.likelihood = "bound"
+    with pytest.raises(UserError, match=r"only as a bound. Use model/generator=lstm"):
+        DensityAware(vocab, LENGTH, fake, Conv(vocab, LENGTH))
+    for critic in (Optimal(vocab, LENGTH, real), aware):
+        with pytest.raises(UserError, match=r"given the density itself. Use .*critic=conv"):
+            DensityAware(vocab, LENGTH, real, critic)
+    with pytest.raises(ValueError, match="pass density"):
+        aware(torch.zeros(1, LENGTH, dtype=torch.long), torch.ones(1, LENGTH, dtype=torch.bool))
 
 
 def test_the_transformer_refuses_heads_that_do_not_divide_its_width():

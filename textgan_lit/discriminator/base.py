@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.generator.base import Generator
 from textgan_lit.types import Vocab
 
 
@@ -34,6 +35,10 @@ class Discriminator(nn.Module, ABC):
         super().__init__()
         self.vocab = vocab
         self.max_length = max_length
+
+    def meet(self, generator: Generator) -> None:
+        """Called before its first turn, with the generator as it stands then."""
+        return
 
     @abstractmethod
     def forward(

@@ -2,46 +2,100 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 import torch
+from annotated_types import Ge, Interval
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from textgan_lit.baseline import Baseline
-from textgan_lit.credit import Credit
+from textgan_lit.credit import Credit, Terminal
 from textgan_lit.distributed import gather, mean, own_rows
-from textgan_lit.functional.policy_gradient import surrogate
+from textgan_lit.errors import UserError
+from textgan_lit.functional.policy_gradient import clipped_surrogate, surrogate
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.objective import Objective
 from textgan_lit.reward import Reward
 from textgan_lit.types import Outcome, TextBatch
 
 
+class Judged(NamedTuple):
+    """Samples, how likely they were when they were written, and what their words earned, before and after baseline."""
+
+    tokens: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    logp: Float[Tensor, "B T"]
+    value: Float[Tensor, "B T"]
+    advantage: Float[Tensor, "B T"]
+
+
 @final
 class ScoreFunction(Objective):
     """Sample, score, reward, credit, baseline; then Σ_t advantage · log G(x_t | x<t) (Williams 1992).
 
-    The generator samples and re-scores without dropout, so that what wrote is what is improved.
+    ``epochs`` generator turns in a row share one set of samples; with more than one the step is PPO's, its ratio per
+    word or per sentence and clipped to 1 ± ``clip`` (Schulman et al. 2017, arXiv:1707.06347). The generator samples and
+    re-scores without dropout, so that what wrote is what is improved.
     """
 
-    def __init__(self, reward: Reward, credit: Credit, baseline: Baseline):
+    def __init__(
+        self,
+        reward: Reward,
+        credit: Credit,
+        baseline: Baseline,
+        epochs: Annotated[int, Ge(1)] = 1,
+        clip: Annotated[float, Interval(gt=0, lt=1)] = 0.2,
+        ratio: Literal["word", "sentence"] = "word",
+    ):
         super().__init__()
+        if epochs > 1 and ratio == "sentence" and not isinstance(credit, Terminal):
+            raise UserError(
+                f"estimator.ratio=sentence takes a sentence for one action, but {type(credit).__name__} credit pays "
+                "each word its own. Use model/credit=terminal, or model.estimator.ratio=word."
+            )
         self.reward, self.credit, self.baseline = reward, credit, baseline
+        self.epochs, self.clip, self.ratio = epochs, clip, ratio
         self.null = reward.null
+        self.kept: Judged | None = None  # everyone's rows, where epochs share them
+        self.used = 0
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
-        rollout = game.sample(len(batch.tokens))
-        with torch.no_grad():
-            value = self.credit(self.reward, game, rollout)
-            if self.reward.shuffles:
-                everyone = gather(value)
-                value = own_rows(everyone[game.noise.permutation(len(everyone))])
-            advantage = (value - self.baseline(value, rollout.mask)) * rollout.mask
-        logp = game.generator.logp(rollout.batch, game.policy)
-        words = mean(rollout.mask.sum(dtype=torch.float))
+        if self.kept is None or self.used == self.epochs:
+            judged = self._judge(game, len(batch.tokens))
+            self.kept, self.used = Judged(*map(gather, judged)) if self.epochs > 1 else None, 0
+        else:
+            judged = Judged(*map(own_rows, self.kept))
+        self.used += 1
+        return self._step(game, judged)
+
+    @torch.no_grad()
+    def _judge(self, game: Game, n: int) -> Judged:
+        rollout = game.sample(n)
+        value = self.credit(self.reward, game, rollout)
+        if self.reward.shuffles:
+            everyone = gather(value)
+            value = own_rows(everyone[game.noise.permutation(len(everyone))])
+        advantage = (value - self.baseline(value, rollout.mask)) * rollout.mask
+        return Judged(*rollout, value, advantage)
+
+    def _step(self, game: Game, judged: Judged) -> Outcome:
+        tokens, mask, before, value, advantage = judged
+        logp = game.generator.logp(TextBatch(tokens, mask), game.policy)
+        words = mean(mask.sum(dtype=torch.float))
         logs = {
             "reward": value.sum() / words,
             "advantage_rms": (mean(advantage.square().sum()) / words).sqrt(),
-            "entropy": -rollout.logp.sum() / words,
+            "entropy": -before.sum() / words,
         }
-        return Outcome(surrogate(logp, advantage, rollout.mask), logs)
+        if self.epochs == 1:
+            return Outcome(surrogate(logp, advantage, mask), logs)
+        loss, clipped = clipped_surrogate(logp, before, advantage, mask, self.clip, self.ratio)
+        return Outcome(loss, logs | {"clipped": clipped.detach()})
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"kept": None if self.kept is None else self.kept._asdict(), "used": self.used}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.kept, self.used = Judged(**state["kept"]) if state["kept"] else None, state["used"]

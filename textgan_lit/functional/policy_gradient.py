@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -38,3 +40,35 @@ def surrogate(
     tensor(0.5000)
     """
     return -(logp * advantage.detach() * mask).sum(1).mean()
+
+
+def clipped_surrogate(
+    logp: Float[Tensor, "B T"],
+    before: Float[Tensor, "B T"],
+    advantage: Float[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    clip: float,
+    per: Literal["sentence", "word"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    r"""The surrogate for several steps on one set of samples, and the share of ratios that have left the clip.
+
+    .. math:: L = -\frac1B \sum_b \sum_t \min(\rho\, A_{bt},\ \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon)\, A_{bt})
+
+    ρ is G/G_before of the word given the words before it; ``before`` is log G_before of the words when they were
+    written. ``per="sentence"`` takes a sentence for one action: one ρ, and the mean of its words' advantages, which
+    should be alike. At ρ = 1 both have the gradient of :func:`surrogate`.
+    Source: Schulman et al. 2017 (PPO), arXiv:1707.06347, eq. 7.
+
+    >>> words = torch.ones(1, 2, dtype=torch.bool), 0.2, "word"
+    >>> logp = torch.tensor([[0.5, 0.0]]).log1p()  # the first word has become half as likely again: 1.5 counts as 1.2
+    >>> clipped_surrogate(logp, torch.zeros(1, 2), torch.ones(1, 2), *words)
+    (tensor(-2.2000), tensor(0.5000))
+    """
+    moved, advantage = (x.masked_fill(~mask, 0.0) for x in (logp - before.detach(), advantage.detach()))
+    if per == "sentence":
+        moved, advantage = moved.sum(1, keepdim=True), (advantage.sum(1) / mask.sum(1)).unsqueeze(1)
+        mask = mask.any(1, keepdim=True)
+    ratio = moved.exp()
+    inside = ratio.clamp(1 - clip, 1 + clip)
+    loss = -torch.minimum(ratio * advantage, inside * advantage).sum(1).mean()
+    return loss, ((ratio != inside) & mask).sum() / mask.sum()
