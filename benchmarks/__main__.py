@@ -48,10 +48,11 @@ def _prepare() -> None:
 
 
 def table(rows: list) -> Table:
-    found = Table("work", "ours", "reference", "floor", "ratio", "target")
+    found = Table("work", "ours", "reference", "floor", "ratio", "target", "met")
     for row in rows:
         numbers = ("" if math.isnan(x) else f"{x:.3g} {row.unit}" for x in (row.ours, row.reference, row.floor))
-        found.add_row(row.name, *numbers, f"{row.ratio:.3g}", row.target)
+        met = {True: "yes", False: "NO", None: ""}[row.met]
+        found.add_row(row.name, *numbers, f"{row.ratio:.3g}", row.target, met)
     return found
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from benchmarks.measure import NONE, composed
 from benchmarks.measure import Turns as Bare
-from benchmarks.measure import composed
 from benchmarks.row import Row
 from textgan_lit.callbacks.turns import Turns
 from textgan_lit.callbacks.weights_and_biases import Axes
@@ -26,9 +26,9 @@ from textgan_lit.system import TextGAN
 
 DUEL = ("model/program=fixed", "model.program.warm_up=0", "model.program.discriminator_warm_up=0")
 REST = ("model.program.check_every=0", "trainer.limit_val_batches=0", "data.valid=1000", "data.test=1000")
-GAMES = (  # name, words, turns, pairs, target
-    ("the demo", ("model.program.k=3",), 400, 5, "≤ 1.15"),
-    ("the published oracle's size", ("model=seqgan", "data=oracle_lstm", "model.program.k=3"), 16, 3, "≤ 1.10"),
+GAMES = (  # name, words, turns, pairs, largest ratio
+    ("the demo", ("model.program.k=3",), 400, 5, 1.15),
+    ("the published oracle's size", ("model=seqgan", "data=oracle_lstm", "model.program.k=3"), 16, 3, 1.1),
 )
 
 
@@ -43,14 +43,13 @@ class Watch(pl.Callback):
 
 
 def rows() -> Iterator[Row]:
-    for name, words, turns, pairs, target in GAMES:
+    for name, words, turns, pairs, most in GAMES:
         words = (*words, *DUEL, *REST, f"trainer.max_steps={turns}")
         taken = [(through_lightning(words), bare(words, turns)) for _ in range(pairs)]
-        ours, floor = (statistics.median(seconds) / turns for seconds in zip(*taken, strict=True))
+        ours, reference = (statistics.median(seconds) / turns for seconds in zip(*taken, strict=True))
         ratio = statistics.median(a / b for a, b in taken)
-        yield Row(
-            f"a turn through Lightning, callbacks and W&B, over a bare loop: {name}", ours, floor, floor, ratio, target
-        )
+        name = f"a turn through Lightning, callbacks and W&B, over a bare loop: {name}"
+        yield Row(name, ours, reference, NONE, ratio, f"≤ {most}", ratio <= most)
 
 
 def through_lightning(words: tuple[str, ...]) -> float:

@@ -37,10 +37,26 @@ def seconds(work: Callable[[], Any], times: int = 3) -> float:
     return statistics.median(taken)
 
 
-def projection_gflops() -> float:
-    """fp32 rate of ``torch.mm`` at 1024 × 32 × 5000, hidden states to logits: what other libraries are scaled by."""
+NONE = float("nan")
+
+
+class Beside:
+    """Seconds of some work with this machine's rate just before and after it: the rate of ``torch.mm`` in fp32 at
+    1024 × 32 × 5000, hidden states to logits, by which the library's seconds are scaled."""
+
+    def __init__(self, work: Callable[[], Any], times: int = 3):
+        before = _projection_gflops()
+        self.seconds = seconds(work, times)
+        self.gflops = (before + _projection_gflops()) / 2
+
+    def against(self, library: float) -> float:
+        """How many times as quick as the library, which took so many seconds."""
+        return library * LIBRARYS_GFLOPS / self.gflops / self.seconds
+
+
+def _projection_gflops() -> float:
     a, b = torch.randn(1024, 32), torch.randn(32, 5000)
-    return 2e-9 * 1024 * 32 * 5000 / seconds(lambda: a @ b, times=31)
+    return 2e-9 * 1024 * 32 * 5000 / seconds(lambda: a @ b, times=151)
 
 
 @functools.cache
@@ -51,11 +67,6 @@ def best_gflops(rows: int, inner: int, outer: int) -> float:
         products = (lambda: layer(features)), (lambda: linear(features, layer))
         taken = min(seconds(product, times=31) for product in products)
     return 2e-9 * rows * inner * outer / taken
-
-
-def library(taken: float, gflops: float) -> float:
-    """The library's seconds on a machine of this rate."""
-    return taken * LIBRARYS_GFLOPS / gflops
 
 
 def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:

@@ -39,7 +39,7 @@ def rows() -> Iterator[Row]:
     assert_close(torch.stack(found, 1)[:ASKED], wanted, rtol=0, atol=1e-9)
     packed = torch.cat([pack(text, n) for text in (tokens, references) for n in range(1, max(ORDERS) + 1)])
     floor = seconds(lambda: packed.sort())
-    yield Row(NAME, ours, reference, floor, 20 / ours, "≥ 1: < 20 s")
+    yield Row(NAME, ours, reference, floor, 20 / ours, "≥ 1: below 20 s", ours < 20)
 
 
 def texts() -> tuple[Tensor, Tensor]:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 class Row(NamedTuple):
     """The same work done by this project, by a plain reference and by the least arithmetic that it needs.
 
-    ``ours``, ``reference`` and ``floor`` are in ``unit``, of one processor core unless the row's name says otherwise.
-    ``target`` speaks of ``ratio``, which is measured within one run, so that the machine's mood cancels.
+    ``ours``, ``reference`` and ``floor`` are in ``unit``, of one processor core; NaN where there is none. ``target``
+    says in words what ``ratio`` should reach, ``met`` whether it did (None: there is no target). Where ``ratio``
+    compares with another library's seconds, ``gflops`` is this machine's fp32 rate beside it, by which they are scaled.
     """
 
     name: str
@@ -18,4 +19,6 @@ class Row(NamedTuple):
     floor: float
     ratio: float
     target: str
+    met: bool | None
     unit: str = "s"
+    gflops: float = float("nan")

@@ -1,14 +1,15 @@
 """A generator turn of SeqGAN: sample 64 sentences, 16 rollouts from every prefix, score, step. V = 5000, hidden 32.
 
 The library's TextCNN has one matrix in its highway layer for both the gate and what is gated; the paper, and this
-project, have two. The first rows tie ours in the same way, so that the same network is compared; two more rows have
-the paper's, in fp32 and with the discriminator and the projection in bf16 (``trainer.precision=bf16-mixed``).
+project, have two. The first rows are the project's own, compared with a library that multiplies less; then come the
+same turns with ours tied in the same way, so that the same network is compared, and one in mixed precision
+(``trainer.precision=bf16-mixed``: highway and projection in bf16).
 
 The reference is the published nested loop: for every rollout and every prefix a sentence from its first word on, drawn
-by ``torch.multinomial``. One of the 16 rollouts is timed, times 16. That both give the same values for the same noise
-is checked with an inverse CDF in place of ``multinomial``. The floor is the fp32 arithmetic of two matrix products
-alone, at the best rate that torch reaches: logits of every word of every rollout, and the highway layer of every
-rollout.
+by ``torch.multinomial``, without the step that follows. One of the 16 rollouts is timed, times 16. That both give the
+same values for the same noise is checked with an inverse CDF in place of ``multinomial``. The floor is the fp32
+arithmetic of two matrix products alone, at the best rate that torch reaches: logits of every word of every rollout, and
+the highway layer of every rollout.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.measure import SMALL, Turns, best_gflops, composed, library, projection_gflops, seconds
+from benchmarks.measure import NONE, SMALL, Beside, Turns, best_gflops, composed
 from benchmarks.row import Row
 from benchmarks.sampling import inverse, multinomial
 from textgan_lit.credit import MonteCarlo
@@ -33,51 +34,53 @@ from textgan_lit.system import TextGAN
 
 BATCH, ROLLOUTS, WORDS, HIDDEN = 64, 16, 5000, 32
 LIBRARY = {20: 48.9, 40: 208.0}  # seconds
-TARGETS = {20: "≥ 8 ×, with shared prefixes 10 ×", 40: "≥ 12 ×, with shared prefixes 15 ×"}
+LEAST = {20: (8, 10), 40: (12, 15)}  # times the library's; and by sharing what the prefix's windows have in common
 
 
 def rows() -> Iterator[Row]:
-    for length in LIBRARY:
-        system, turn = game("model=seqgan", length)
-        tie(system.discriminator)
+    for length, (least, _) in LEAST.items():
+        system, turn = game(length)
         check(system.game("check"))
-        yield row(f"SeqGAN's generator turn, L = {length}", system, turn, length, TARGETS[length], matrices=1)
-    system, turn = game("model=seqgan", 20)
-    yield row("… with the paper's highway layer, L = 20", system, turn, 20, "no target", matrices=2)
-    name = "… with the paper's highway layer in bf16, L = 20"
-    yield row(name, system, torch.autocast("cpu", torch.bfloat16)(turn), 20, "no target", matrices=2)
-    prefixes = "model/discriminator=recurrent", "model/credit=reward_to_go"
-    system, turn = game("model=seqgan", 20, *prefixes)
-    ours, rate = seconds(turn, times=9), projection_gflops()
-    floor = (
-        4 * 2e-9 * BATCH * 20 * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
-    )  # logits once to sample, and forward and back to step
-    ratio = library(LIBRARY[20], rate) / ours
-    name = "the same turn with a discriminator of prefixes (reward_to_go) in place of rollouts, L = 20"
-    yield Row(name, ours, float("nan"), floor, ratio, "≥ 300 × the library's rollouts")
+        yield row(f"SeqGAN's generator turn, L = {length}", system, turn, length, least)
+    for length, (_, least) in LEAST.items():
+        system, turn = game(length)
+        tie(system.discriminator)
+        yield row(f"… with the library's TextCNN, L = {length}", system, turn, length, least, matrices=1)
+    system, turn = game(20)
+    half = torch.autocast("cpu", torch.bfloat16)(turn)
+    yield row("… in mixed precision, L = 20", system, half, 20, None)._replace(floor=NONE)
+    system, turn = game(20, "model/discriminator=recurrent", "model/credit=reward_to_go")
+    ours = Beside(turn, times=31)
+    floor = 4 * 2e-9 * BATCH * 20 * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)  # to sample; forward, back twice
+    name, ratio = "… with a discriminator of prefixes (reward_to_go), L = 20", ours.against(LIBRARY[20])
+    target = "≥ 300 × the library's rollouts", ratio >= 300
+    yield Row(name, ours.seconds, NONE, floor, ratio, *target, gflops=ours.gflops)
 
 
-def game(model: str, length: int, *words: str) -> tuple[TextGAN, Turns]:
-    system, data, _ = composed(model, "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *words)
-    return system, Turns(system, data, "generator")
-
-
-def row(name: str, system: TextGAN, turn: Callable[[], None], length: int, target: str, matrices: int) -> Row:
-    rate = projection_gflops()
-    ours = seconds(turn)
-    words, sentences = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
+def row(
+    name: str, system: TextGAN, turn: Callable[[], None], length: int, least: float | None, matrices: int = 2
+) -> Row:
+    ours = Beside(turn)
+    words, rollouts = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
     width = system.discriminator.gate.in_features
     floor = 2e-9 * words * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
-    floor += 2e-9 * matrices * sentences * width**2 / best_gflops(1024, width, width)
+    floor += 2e-9 * matrices * rollouts * width**2 / best_gflops(1024, width, width)
     sentences = system.game("naive").sample(BATCH).tokens
     since = time.process_time()
     nested(system.game("naive"), 1, lambda weight, *_: multinomial(weight), sentences)
-    reference = ROLLOUTS * (time.process_time() - since)
-    return Row(name, ours, reference, floor, library(LIBRARY[length], rate) / ours, target)
+    reference, ratio = ROLLOUTS * (time.process_time() - since), ours.against(LIBRARY[length])
+    target = ("", None) if least is None else (f"≥ {least} × the library's", ratio >= least)
+    return Row(name, ours.seconds, reference, floor, ratio, *target, gflops=ours.gflops)
+
+
+def game(length: int, *words: str) -> tuple[TextGAN, Turns]:
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *words)
+    return system, Turns(system, data, "generator")
 
 
 def tie(discriminator: Conv) -> None:
     """One matrix for the gate and what it gates, multiplied once."""
+    assert hasattr(discriminator, "_judge")
 
     def judge(features: Tensor) -> Tensor:
         both = linear(features, discriminator.gate)

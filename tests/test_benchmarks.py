@@ -13,7 +13,8 @@ def test_no_set_is_forgotten():
 
 
 def test_what_was_not_measured_is_left_empty():
-    row = Row("work", 1.0, float("nan"), 0.5, 2.0, "≥ 1")
+    row = Row("work", 1.0, float("nan"), 0.5, 2.0, "≥ 1", True)
     assert _plain(row._asdict())["reference"] is None
     assert list(table([row]).columns[2].cells) == [""]
     assert list(table([row]).columns[1].cells) == ["1 s"]
+    assert list(table([row]).columns[6].cells) == ["yes"]

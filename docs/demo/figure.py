@@ -59,7 +59,7 @@ def draw(folder: Path) -> None:
         low, high = ([row[key] + side * 2 * row[error] for row in panel] for side in (-1, 1))
         left.plot(turns, [row[key] for row in panel], label=label, color=colour)
         left.fill_between(turns, low, high, color=colour, alpha=0.2)
-    best = next(row for name, row in closing(runs(folder / "game")[0]).items() if "T =" in name)["truth/jsd"]
+    best = closing(runs(folder / "game")[0])["likelihood_best_temperature"]["truth/jsd"]
     left.axhline(best, color="tab:red", linestyle="--", label="likelihood at its best temperature")
     left.axhline(math.log(2), color="grey", linewidth=0.5)
     left.set(
@@ -85,11 +85,11 @@ def table(folder: Path) -> str:
     columns: dict[str, list[dict[str, float]]] = {}
     for name, label in SETS.items():
         for run in runs(folder / name):
-            for rival, row in closing(run).items():
-                if rival.startswith("game"):
-                    columns.setdefault(label, []).append(row)
-                elif name == "game":
-                    columns.setdefault("likelihood, best T" if "T =" in rival else "likelihood", []).append(row)
+            rows = closing(run)
+            columns.setdefault(label, []).append(rows["game"])
+            if name == "game":
+                columns.setdefault("likelihood", []).append(rows["likelihood"])
+                columns.setdefault("likelihood, best T", []).append(rows["likelihood_best_temperature"])
     order = ["likelihood", "likelihood, best T", *SETS.values()]
     lines = ["| | " + " | ".join(order) + " |", "|---" * (len(order) + 1) + "|"]
     for title, key in SHOWN.items():

@@ -1,6 +1,7 @@
 """What the closing table may look at, and when."""
 
 import collections
+import json
 
 import textgan_lit.callbacks.closing as closing
 import textgan_lit.system as system
@@ -59,3 +60,15 @@ def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(
     on_test = [tokens for tokens in judged if tokens.shape == (128, 8)]
     assert on_test
     assert all(any(tokens.equal(part) for part in test.split(128)) for tokens in on_test)
+
+
+def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
+    shown = []
+    monkeypatch.setattr(closing, "show", lambda rows, *_: shown.extend(rows))
+    smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
+    assert rows["likelihood_best_temperature"]["temperature"] in (1.0, 0.8)
+    assert rows["game"]["turns"] == 3
+    best = rows["likelihood_best_temperature"]["temperature"]
+    assert shown == ["likelihood", f"likelihood, T = {best:g} (the last one tried)", "game, 3 G turns"]

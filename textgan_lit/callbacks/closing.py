@@ -35,16 +35,21 @@ ROWS = {
     "D says JSD ≥": ("bound/value", "bound/se"),
 }
 
+BEST = "likelihood_best_temperature"
 SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and the horizon speaks instead
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
+
+Row = dict[str, torch.Tensor | float | int]
 
 
 @final
 class Closing(pl.Callback):
     """Before and after: the warm-up's generator, the same at its best temperature, and the game's.
 
-    Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary. The temperature is chosen by true JSD on
-    validation sentences (by the horizon where all are saturated) and judged on the test sentences, like the rest.
+    Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary as ``likelihood``,
+    ``likelihood_best_temperature`` (with the ``temperature``) and ``game`` (with its ``turns``). The temperature is
+    chosen by true JSD on validation sentences (by the horizon where all are saturated) and judged on the test
+    sentences, like the rest.
     """
 
     def __init__(self, folder: str, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
@@ -61,7 +66,7 @@ class Closing(pl.Callback):
             warm.load_state_dict(system.warm)
             plain = Models(now.oracle, warm, Categorical())
             best = plain._replace(policy=Categorical(self._best_temperature(trainer, system, plain)))
-            self.rivals = {"likelihood": plain, f"likelihood, T = {best.policy.temperature:g}": best}
+            self.rivals = {"likelihood": plain, BEST: best}
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
 
     def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> float:
@@ -86,19 +91,26 @@ class Closing(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         rows = {name: truth.compute() for name, truth in self.truths.items()}
+        titles = {"likelihood": "likelihood"}
+        if BEST in rows:
+            temperature = self.rivals[BEST].policy.temperature
+            edge = len(self.temperatures) > 1 and temperature in (min(self.temperatures), max(self.temperatures))
+            rows[BEST] = {"temperature": temperature} | rows[BEST]
+            titles[BEST] = f"likelihood, T = {temperature:g}" + " (the last one tried)" * edge
         if system.clock.turns["generator"] or not rows:
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
-            rows[f"game, {system.clock.turns['generator']:,} G turns"] = game
+            rows["game"] = {"turns": system.clock.turns["generator"]} | game
+            titles["game"] = f"game, {system.clock.turns['generator']:,} G turns"
         if rank() == 0:
             plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
             (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
                     logger.experiment.summary.update({f"closing/{name}": row for name, row in plain.items()})
-            show(rows, trainer, system)
+            show({titles[name]: row for name, row in rows.items()}, trainer, system)
 
 
-def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: TextGAN) -> None:
+def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = get_console()
     table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
@@ -124,13 +136,13 @@ def show(rows: dict[str, dict[str, torch.Tensor]], trainer: pl.Trainer, system: 
             )
 
 
-def _cell(row: dict[str, torch.Tensor], keys: tuple[str, ...]) -> str:
+def _cell(row: Row, keys: tuple[str, ...]) -> str:
     if keys[0] not in row:
         return "–"
     return " ± ".join(f"{float(row[key]):.4f}" for key in keys if key in row)
 
 
-def _self_check(row: dict[str, torch.Tensor]) -> None:
+def _self_check(row: Row) -> None:
     truth, bound = float(row["truth/jsd"]), float(row["bound/value"])
     margin = 2 * (float(row["truth/jsd_se"]) ** 2 + float(row["bound/se"]) ** 2) ** 0.5
     holds = bound <= truth + margin
