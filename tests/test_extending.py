@@ -30,7 +30,7 @@ def lab(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     lines = ["the cat sat", "a dog ran away", "the dog sat down here"]
-    (tmp_path / "sentences.txt").write_text("\n".join(lines * 600))
+    (tmp_path / "sentences.txt").write_text("\n".join(lines * 1600))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
