@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 
 import torch
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -55,6 +54,8 @@ def texts() -> tuple[Tensor, Tensor]:
 
 def nltks(sentences: list[list[int]], references: list[list[int]]) -> Tensor:
     """BLEU and Self-BLEU of the first few: Float64[ASKED 2 orders]."""
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu  # of the dev extra; no other set needs it
+
     weights, smooth = [(1 / n,) * n for n in ORDERS], SmoothingFunction().method1
     return torch.tensor(
         [

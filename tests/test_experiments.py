@@ -28,7 +28,7 @@ REFUSED = {  # parts that do not fit say which would
     },
     ("minimax", "credit", "reward_to_go"): "needs one score per word.* Use",
     ("seqgan", "credit", "reward_to_go"): "needs one score per word.* Use",
-    ("airl", "credit", "reward_to_go"): "needs one score per word.* Use",
+    ("airl", "credit", "reward_to_go"): "needs one score per word.* or model/discriminator@.*critic=recurrent",
 }
 
 

@@ -11,6 +11,7 @@ from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.callbacks.turns import Turns
+from textgan_lit.discriminator.density_aware import DensityAware
 from textgan_lit.noise import Noise
 from textgan_lit.program import Fixed
 from textgan_lit.sampling import sample
@@ -285,6 +286,21 @@ def test_a_run_taken_up_in_mid_cycle_goes_on_as_if_nothing_had_happened(after, t
     assert resumed.trainer.global_step == resumed.system.clock.total == 16
     assert trained(resumed) == trained(whole, after)
     assert not differ(weights(resumed.system), weights(whole.system))
+
+
+def test_a_discriminator_meets_the_generator_at_the_end_of_its_warm_up(monkeypatch):
+    """Before it is first evaluated: with the generator of before the warm-up, the density alone would tell."""
+    met, meet = [], DensityAware.meet
+
+    def spy(self, generator):
+        met.append(weights(generator))
+        meet(self, generator)
+
+    monkeypatch.setattr(DensityAware, "meet", spy)
+    run = built(*TINY, *FIXED, "model/discriminator=density_aware").fit()
+    assert len(met) == 1
+    assert not differ(met[0], run.system.warm)
+    assert not differ(met[0], weights(run.system.discriminator.reference))
 
 
 @pytest.mark.parametrize("after", [3, 6, 7, 9])

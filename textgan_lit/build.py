@@ -199,7 +199,8 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
         "word": "model/credit=terminal or model/credit=reward_to_go",
         "sentence": "model/credit=terminal or model/credit=monte_carlo",
     }
-    players = {"word": "model/discriminator=recurrent", "sentence": "model/discriminator=conv or transformer"}
+    group = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
+    players = {"word": f"{group}=recurrent", "sentence": f"{group}=conv or transformer"}
     raise UserError(
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "

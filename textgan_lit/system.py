@@ -133,8 +133,6 @@ class TextGAN(pl.LightningModule):
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if player is not None:
                 player.train(name_of == move.player)
-        if name == "discriminator" and not self.clock.turns[name]:
-            self.discriminator.meet(self.generator)
         with optimizer.toggle_model():
             outcome = move.objective(game, batch)
             optimizer.zero_grad()
@@ -176,6 +174,8 @@ class TextGAN(pl.LightningModule):
             self.reading = self._read(self.clock.turns)
         self.upcoming = self.program.move(self.clock, self.reading)
         self.trainer.should_stop = self.upcoming is None
+        if self.upcoming == "discriminator" and not self.clock.turns["discriminator"]:
+            self.discriminator.meet(self.generator)
 
     def _read(self, turns: dict[str, int]) -> Reading:
         """A reading of the players as they are, on the sentences and noise that belong to ``turns``."""

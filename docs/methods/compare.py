@@ -40,7 +40,7 @@ def draw(folder: Path, picture: Path) -> None:
     for number, sweep in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
         for seed, path in enumerate(sorted(sweep.glob("*/evaluations.jsonl"))):
             rows = [json.loads(line) for line in path.read_text().splitlines()]
-            course = [(row["turns/generator"], row["truth/jsd"]) for row in rows if row["turns/discriminator"]]
+            course = [(row["turns/generator"], row["truth/jsd"]) for row in rows if row.get("turns/discriminator", 1)]
             panel.plot(*zip(*course, strict=True), color=f"C{number}", alpha=0.7, label=None if seed else sweep.name)
     panel.set(xlabel="generator turns", ylabel="true JSD, nats a sentence", ylim=(0, 0.72))
     panel.legend(frameon=False, loc="lower left", ncols=2)

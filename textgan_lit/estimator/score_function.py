@@ -49,7 +49,7 @@ class ScoreFunction(Objective):
         ratio: Literal["word", "sentence"] = "word",
     ):
         super().__init__()
-        if epochs > 1 and ratio == "sentence" and not isinstance(credit, Terminal):
+        if ratio == "sentence" and not isinstance(credit, Terminal):
             raise UserError(
                 f"estimator.ratio=sentence takes a sentence for one action, but {type(credit).__name__} credit pays "
                 "each word its own. Use model/credit=terminal, or model.estimator.ratio=word."
