@@ -23,7 +23,7 @@ WRONG = {
     "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
     "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
     "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted greater than 0",
-    "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=1024\. Use",
+    "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
     "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
     "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
     "model.generator._target_=textgan_lit.generator.nosuch.Thing": r"no such class",
@@ -95,12 +95,12 @@ def test_bad_weights_are_refused_by_name(content, said, monkeypatch, tmp_path):
 
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeypatch, tmp_path):
     folder = tmp_path / "run"
-    first = smoke(monkeypatch, folder, "model.program.duel=1")
+    first = smoke(monkeypatch, folder, "model.program.duel=1", "model/program=fixed")
     kept = (folder / ".hydra" / "config.yaml").read_text()
     with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, or overwrite=true"):
         smoke(monkeypatch, folder, "seed=7")
     assert (folder / ".hydra" / "config.yaml").read_text() == kept
-    second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "overwrite=true")
+    second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "model/program=fixed", "overwrite=true")
     assert len(second) == len(first)
     assert "seed: 7" in (folder / ".hydra" / "config.yaml").read_text()
 

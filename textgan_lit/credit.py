@@ -53,12 +53,12 @@ class MonteCarlo(Credit):
 
     The last word's value is the sentence's own reward. The continuations of all positions advance together
     from the states that the sentence itself passed through. ``max_rows`` bounds how many continuations are
-    held at once, rounded up to whole sentences.
+    held at once, rounded up to whole sentences; a discriminator of many features keeps as many rows of them.
     """
 
     needs = "sentence"
 
-    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 5_000):
+    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 20_000):
         self.rollouts, self.max_rows = rollouts, max_rows
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:

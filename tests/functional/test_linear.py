@@ -89,6 +89,7 @@ def test_large_products_are_onednns(layer, asked, monkeypatch):
     assert len(asked) == 1
 
 
+@pytest.mark.filterwarnings("ignore:TF32")  # about Intel GPUs, from switching oneDNN off
 def test_layers_that_are_more_than_a_product_go_their_own_way(layer, asked):
     hooked = []
     layer.register_forward_hook(lambda *_: hooked.append(1))
