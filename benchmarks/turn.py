@@ -67,7 +67,7 @@ def row(
     floor += 2e-9 * matrices * rollouts * width**2 / best_gflops(1024, width, width)
     sentences = system.game("naive").sample(BATCH).tokens
     since = time.process_time()
-    nested(system.game("naive"), 1, lambda weight, *_: multinomial(weight), sentences)
+    nested(system.game("naive"), lambda weight, *_: multinomial(weight), sentences)
     reference, ratio = ROLLOUTS * (time.process_time() - since), ours.against(LIBRARY[length])
     target = ("", None) if least is None else (f"≥ {least} × the library's", ratio >= least)
     return Row(name, ours.seconds, reference, floor, ratio, *target, gflops=ours.gflops)
@@ -101,24 +101,23 @@ def check(game: Game) -> None:
     def choose(weight: Tensor, t: int, given: int) -> Tensor:
         return inverse(weight, noise[:, t * (t - 1) // 2 + given - 1])
 
-    wanted = nested(game, 1, choose, rollout.tokens)
+    wanted = nested(game, choose, rollout.tokens)
     same = torch.isclose(ours, wanted, rtol=0, atol=1e-5).float().mean()
     assert same > 0.99, same  # but where a uniform number falls on the edge of a word
 
 
 @torch.no_grad()
-def nested(game: Game, rollouts: int, choose: Callable[[Tensor, int, int], Tensor], sentences: Tensor) -> Tensor:
-    """SeqGAN's rewards as published: the mean over rollouts of D's probability for each prefix, Float[B T-1]."""
+def nested(game: Game, choose: Callable[[Tensor, int, int], Tensor], sentences: Tensor) -> Tensor:
+    """One rollout of every prefix, as published: D's probability of each, Float[B T-1]."""
     generator, discriminator = game.generator, game.discriminator.eval()
-    length, total = sentences.shape[1], torch.zeros(len(sentences), sentences.shape[1] - 1)
-    for _ in range(rollouts):
-        for given in range(1, length):
-            written, state = sentences.clone(), generator.start(len(sentences))
-            word = torch.full((len(sentences),), generator.vocab.bos)
-            for t in range(length):
-                features, state = generator.advance(word, state)
-                if t >= given:
-                    written[:, t] = choose(generator.head(features).softmax(-1), t, given)
-                word = written[:, t]
-            total[:, given - 1] += discriminator(written, torch.ones_like(written, dtype=torch.bool)).sigmoid()
-    return total / rollouts
+    length, rewards = sentences.shape[1], []
+    for given in range(1, length):
+        written, state = sentences.clone(), generator.start(len(sentences))
+        word = torch.full((len(sentences),), generator.vocab.bos)
+        for t in range(length):
+            features, state = generator.advance(word, state)
+            if t >= given:
+                written[:, t] = choose(generator.head(features).softmax(-1), t, given)
+            word = written[:, t]
+        rewards.append(discriminator(written, torch.ones_like(written, dtype=torch.bool)).sigmoid())
+    return torch.stack(rewards, 1)

@@ -150,8 +150,10 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
     _check_policy(policy, model)
-    rows = moves["generator"].objective.epochs if "generator" in moves else 1
-    program = part(model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves), in_a_row=rows)
+    together = moves["generator"].objective.epochs if "generator" in moves else 1
+    program = part(
+        model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves), in_a_row=together
+    )
     if rules["reward"] is not None and rules["reward"].null:
         program.rule = Fixed()  # nothing may withhold a control's generator turns
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
