@@ -22,16 +22,17 @@ FLOORS = [  # from the cellar to the roof
     ["objective", "credit", "reading", "truth"],
     ["adversary", "estimator", "metrics"],
     ["system"],
-    ["callbacks", "logger", "folder", "launch", "memory"],
+    ["callbacks", "logger", "folder", "launch", "memory", "audit"],
     ["build"],
     ["run"],
     ["play"],
     ["cli"],
+    ["commands"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"folder", "launch", "build", "run", "play", "cli"}
+COMMAND_LINE = {"folder", "launch", "build", "run", "play", "cli", "commands"}
 EDGES = {
     "pytorch_lightning": {"data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},

@@ -6,7 +6,7 @@ Batch statistics are over the global batch, position by position, over the sente
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import torch
 from annotated_types import Interval
@@ -18,6 +18,9 @@ from textgan_lit.distributed import gather
 
 class Baseline(nn.Module, ABC):
     """value Float[B T], mask Bool[B T] → baseline Float[B T] (or a shape that broadcasts to it)."""
+
+    bias: ClassVar[str] = ""  # in words, why it changes the expected gradient
+    fades: ClassVar[str] = ""  # "batch" where that vanishes as the batch grows
 
     @abstractmethod
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor: ...
@@ -41,6 +44,9 @@ class Zero(Baseline):
 class BatchMean(Baseline):
     """The mean over the batch. It contains the sentence itself, which shrinks the gradient by (B − 1)/B, and by
     more at positions that only some of the B sentences reach."""
+
+    bias = "the batch's mean contains the sentence itself: shrinks by (B − 1)/B"
+    fades = "batch"
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
         total, count = _sums(value, mask)

@@ -21,6 +21,7 @@ class Credit(ABC):
     """reward, game, rollout → value Float[B T]: what the word at t is thought to have earned; 0 on padding."""
 
     needs: ClassVar[Literal["sentence", "word", "any"]] = "any"  # the kind of scores it can use
+    gamma: float | None = None  # discount of the prefixes' rewards; None: words share in the sentence's own
 
     @abstractmethod
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]: ...

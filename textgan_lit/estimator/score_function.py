@@ -57,6 +57,7 @@ class ScoreFunction(Objective):
         self.reward, self.credit, self.baseline = reward, credit, baseline
         self.epochs, self.clip, self.ratio = epochs, clip, ratio
         self.null = reward.null
+        self.divergence, self.bias, self.fades = reward.divergence, baseline.bias, baseline.fades
         self.kept: Judged | None = None  # everyone's rows, where epochs share them
         self.used = 0
 

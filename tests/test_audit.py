@@ -1,0 +1,407 @@
+"""The audit itself: what it compares with, what it calls wrong, and what it says and exits with.
+
+That every model passes it: laws/test_audits.py.
+"""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit import audit as audits
+from textgan_lit import commands, reward
+from textgan_lit.audit import Claim, Table, World, at_best, examine, worth
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.credit import Credit, MonteCarlo, RewardToGo, Terminal
+from textgan_lit.data.tiny import Tiny
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.discriminator.oracle import Optimal
+from textgan_lit.errors import UserError
+from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.functional.enumeration import divergence
+from textgan_lit.game import Game
+from textgan_lit.generator.markov import Markov
+from textgan_lit.noise import Noise
+from textgan_lit.objective import Objective
+from textgan_lit.policy import Categorical, TopK
+from textgan_lit.types import Outcome
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
+
+class Players:
+    """What the audit needs of a system: a generator that is neither untaught nor finished, and a policy."""
+
+    def __init__(self, variable, policy=None):
+        self.oracle = Tiny(words=3, length=3, variable=variable, seed=3)
+        self.generator = Markov(self.oracle.vocab, 3, positional=True)
+        stream = torch.Generator().manual_seed(1)
+        self.generator.table.weight.data.normal_(0, 0.5, generator=stream)
+        self.policy = policy or Categorical()
+        self.world = World(self.oracle, self)
+
+
+@pytest.fixture(params=[False, True], ids=["fixed", "eos"])
+def players(request):
+    return Players(request.param)
+
+
+def descends(objective, players, **changes):
+    """The finding about an objective's own claim at D*."""
+    world = players.world
+    best = Table(world.oracle, world.generator, world.policy, "sentence")
+    name = objective.divergence or "JSD(P‖G)"
+    claim = Claim("D = D*", name, objective, best, world.of_divergence(name))
+    settings = {"batches": 100, "batch": 32, "seed": 1} | changes
+    return examine(claim, world, **settings)
+
+
+# --- what is compared with --------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_the_best_discriminator(players):
+    world = players.world
+    table = Table(world.oracle, world.generator, world.policy, "sentence")
+    best = Optimal(world.oracle.vocab, 3, world.oracle)
+    game = Game(world.generator, best, world.policy, Noise(0))
+    assert_close(table(*world.sentences), game.score(*world.sentences))
+    assert table(*world.sentences).std() > 0.3
+
+
+def test_the_table_of_prefixes_is_the_sum_of_their_log_ratios(players):
+    world = players.world
+    table = Table(world.oracle, world.generator, world.policy, "word")
+    ratio = world.oracle.logp(world.sentences, Categorical()) - world.logp().float()
+    assert_close(table(*world.sentences), ratio.cumsum(1) * world.sentences.mask)
+    assert not table(*world.sentences).requires_grad
+
+
+@pytest.mark.parametrize("scores", ["sentence", "word"])
+def test_soft_words_lie_between_hard_ones(players, scores):
+    world = players.world
+    tokens, mask = world.sentences
+    table = Table(world.oracle, world.generator, world.policy, scores)
+    hard = torch.nn.functional.one_hot(tokens.masked_fill(~mask, 0), world.oracle.vocab.size).float()
+    hard = hard * mask.unsqueeze(2)
+    assert_close(table(hard, mask), table(tokens, mask))
+    # the last word is one of three at equal chances: the mean of three scores
+    full = mask.all(1) & (tokens[:, -1] < 3)
+    words = tokens[full].view(-1, 3, 3)
+    soft = hard[full].view(-1, 3, 3, world.oracle.vocab.size).mean(1)
+    scored = table(tokens[full], mask[full]).unflatten(0, (-1, 3))
+    assert_close(table(soft, torch.ones(len(words), 3, dtype=torch.bool)), scored.mean(1))
+
+
+class Mixing(Discriminator):
+    """Made of a language model, as a mediator is."""
+
+    reads_density = True
+
+    def __init__(self, model):
+        super().__init__(model.vocab, model.max_length)
+        self.model = model
+
+    def forward(self, words, mask, density=None):
+        raise NotImplementedError
+
+
+def test_a_discriminator_that_is_a_language_model_becomes_the_mixture(players):
+    world = players.world
+    best = at_best(world, Mixing(players.generator), "sentence")
+    found = best.model.logp(world.sentences, Categorical()).double().sum(1).exp()
+    g = world.logp().sum(1).exp()
+    assert_close(found, ((world.p + g) / 2).detach(), rtol=1e-4, atol=1e-7)
+    assert isinstance(at_best(world, Optimal(players.oracle.vocab, 3, players.oracle), "sentence"), Table)
+
+
+@pytest.mark.parametrize("kind", [reward.Minimax, reward.LogOdds, reward.Ratio, reward.Probability])
+def test_two_ways_to_the_exact_gradient_meet_at_the_best_d(players, kind):
+    """The divergence differentiated, and the policy gradient theorem with D* held fixed."""
+    world = players.world
+    best = Table(world.oracle, world.generator, world.policy, "sentence")
+    game = Game(world.generator, best, world.policy, Noise(0))
+    objective = ScoreFunction(kind(), Terminal(), Zero())
+    by_worth = world.of_worth(worth(objective, game, world.sentences))
+    assert_close(by_worth, world.of_divergence(kind.divergence), rtol=1e-3, atol=1e-6)
+
+
+def test_prefixes_rewards_are_discounted_by_their_distance():
+    players = Players(variable=False)
+    world = players.world
+    table = Table(world.oracle, world.generator, world.policy, "word")
+    game = Game(world.generator, table, world.policy, Noise(0))
+    a, b, c = table(*world.sentences).unbind(1)
+    found = worth(ScoreFunction(reward.LogOdds(), RewardToGo(0.5), Zero()), game, world.sentences)
+    assert_close(found, torch.stack([a + b / 2 + c / 4, b + c / 2, c], 1))
+
+
+def test_a_world_that_cannot_be_listed_is_refused():
+    with pytest.raises(UserError, match="TopK"):
+        Players(variable=False, policy=TopK(2))
+
+
+# --- sabotage ---------------------------------------------------------------------------------------------------------
+
+
+class Scrambled(Credit):
+    """Rollouts' rewards, [positions, sentences], reshaped where they should be transposed."""
+
+    def __init__(self, of):
+        self.of = of
+
+    def __call__(self, reward, game, rollout):
+        value = self.of(reward, game, rollout)
+        later = value[:, :-1].t().contiguous().view(len(value), -1)
+        return torch.cat([later, value[:, -1:]], 1) * rollout.mask
+
+
+class Claims(reward.Reward):
+    """A reward that calls itself something else, or pays something else."""
+
+    def __init__(self, of, divergence, sign=1.0):
+        self.of, self.divergence, self.sign = of, divergence, sign
+
+    def __call__(self, score):
+        return self.sign * self.of(score)
+
+
+SABOTAGED = {
+    "rewards of the wrong sentences": ScoreFunction(reward.Minimax(), Scrambled(MonteCarlo(4)), LeaveOneOut()),
+    "a weight left out": ScoreFunction(Claims(reward.LogOdds(), "KL(P‖G)"), Terminal(), LeaveOneOut()),
+    "a sign flipped": ScoreFunction(Claims(reward.Minimax(), "JSD(P‖G)", -1.0), Terminal(), LeaveOneOut()),
+    "half of it": ScoreFunction(Claims(reward.Minimax(), "2·JSD(P‖G)"), Terminal(), LeaveOneOut()),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGED)
+def test_sabotage_is_seen(players, what):
+    finding = descends(SABOTAGED[what], players)
+    assert not finding.passed
+    assert finding.verdict.startswith("FAILS"), finding.verdict
+
+
+@pytest.mark.parametrize("credit", [Terminal(), MonteCarlo(2)], ids=lambda credit: type(credit).__name__)
+def test_the_same_without_sabotage_passes(players, credit):
+    finding = descends(ScoreFunction(reward.Minimax(), credit, LeaveOneOut()), players)
+    assert finding.passed
+    assert finding.verdict == "unbiased within 4 SE"
+
+
+# --- declared biases --------------------------------------------------------------------------------------------------
+
+
+def test_a_bias_is_seen_declared_or_not(players):
+    """Of two sentences each is half of its own baseline."""
+    objective = ScoreFunction(reward.Minimax(), Terminal(), BatchMean())
+    declared = descends(objective, players, batch=2, batches=150)
+    assert declared.passed
+    assert [seen.setting for seen in declared.measured] == ["B = 2", "B = 32"]
+    assert declared.verdict.startswith("biased as declared, less so at B = 32: the batch's mean")
+    assert declared.measured[0].agreement.along < 0.7
+    objective.bias = ""
+    assert "no bias is declared" in descends(objective, players, batch=2, batches=150).verdict
+
+
+class Toy(Objective):
+    """The exact gradient plus ``temperature`` times another direction, and some noise. Its claim: KL(P‖G)."""
+
+    divergence, bias, fades = "KL(P‖G)", "toy", "temperature"
+
+    def __init__(self, world, away, temperature=1.0, least=0.0, sign=1.0):
+        super().__init__()
+        self.held = (world, away)
+        self.temperature, self.least, self.sign = temperature, least, sign
+
+    def __deepcopy__(self, memo):
+        twin = Toy(*self.held, self.temperature, self.least, self.sign)
+        twin.bias, twin.fades = self.bias, self.fades
+        return twin
+
+    def forward(self, game, batch):
+        world, away = self.held
+        weight = game.generator.table.weight
+        loss = self.sign * divergence("KL(P‖G)", world.p, world.logp().sum(1).exp())
+        pull = max(self.temperature, self.least) * away + 0.1 * game.noise.uniform(*weight.shape) - 0.05
+        return Outcome((loss + (pull * weight).sum()).float(), {})
+
+
+@pytest.fixture
+def toy(players):
+    def make(**settings):
+        weight = players.generator.table.weight
+        away = torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)) * 0.05
+        return Toy(players.world, away, **settings)
+
+    return make
+
+
+def test_a_bias_that_fades_as_declared_passes(players, toy):
+    finding = descends(toy(), players)
+    assert finding.passed
+    assert [seen.setting for seen in finding.measured] == ["B = 32", "temperature 0.5", "temperature 0.25"]
+
+
+def test_a_bias_that_stays_fails_where_it_was_to_fade(players, toy):
+    finding = descends(toy(least=1.0), players)
+    assert finding.verdict.startswith("FAILS: at temperature 0.25 it is no nearer")
+
+
+def test_a_bias_that_need_not_fade_must_still_point_along(players, toy):
+    direct, reversed_ = toy(), toy(sign=-1.0)
+    direct.fades = reversed_.fades = ""
+    assert descends(direct, players).verdict == "points along, biased as declared: toy"
+    assert descends(reversed_, players).verdict.startswith("FAILS: it does not point along")
+
+
+def test_noise_that_hides_everything_is_no_pass(players):
+    loud = Claims(lambda score: 50 + reward.Minimax()(score), "JSD(P‖G)")
+    objective = ScoreFunction(loud, Terminal(), Zero())
+    finding = descends(objective, players, batches=20, batch=2)
+    assert not finding.passed
+    assert finding.measured[0].batches == 160  # three times twice as many did not help
+    assert finding.verdict.startswith("UNDECIDED")
+
+
+# --- null controls ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [reward.Constant(), reward.Shuffled(reward.Minimax())], ids=["constant", "shuffled"])
+def test_a_control_that_does_not_teach_passes(players, kind):
+    for baseline in (BatchMean(), LeaveOneOut()):
+        finding = descends(ScoreFunction(kind, Terminal(), baseline), players)
+        assert finding.passed
+        assert finding.verdict.startswith("null control")
+        assert abs(finding.measured[0].agreement.distance2) < 0.1  # from nothing, not from the divergence
+
+
+def test_a_control_that_teaches_fails(players):
+    objective = ScoreFunction(reward.Minimax(), Terminal(), LeaveOneOut())
+    objective.null = True
+    assert descends(objective, players).verdict.startswith("FAILS: a control that teaches")
+
+
+# --- how it measures --------------------------------------------------------------------------------------------------
+
+
+def test_batches_in_groups_have_the_same_mean_and_variance(players, monkeypatch):
+    objective = ScoreFunction(reward.Minimax(), Terminal(), LeaveOneOut())
+    (single,) = descends(objective, players, batches=100).measured
+    monkeypatch.setattr(audits, "ROWS", 40)
+    (grouped,) = descends(objective, players, batches=100).measured
+    assert (single.batches, grouped.batches) == (100, 102)  # 34 groups of 3
+    assert grouped.agreement.along == pytest.approx(single.agreement.along, abs=0.02)
+    assert grouped.variance == pytest.approx(single.variance, rel=0.3)
+
+
+def test_a_batch_twice_as_large_says_the_same_of_a_sentence(players):
+    objective = ScoreFunction(reward.Minimax(), Terminal(), Zero())
+    (small,), (large,) = (descends(objective, players, batch=n).measured for n in (16, 64))
+    assert large.variance == pytest.approx(small.variance, rel=0.3)
+
+
+class Counting(Objective):
+    """Says how it was called."""
+
+    epochs, calls = 3, []
+
+    def __init__(self):
+        super().__init__()
+        self.turn = 0
+
+    def forward(self, game, batch):
+        self.calls.append((self.turn % self.epochs, self.turn))
+        self.turn += 1
+        return Outcome(game.generator.table.weight.square().sum(), {})
+
+
+def test_it_looks_at_the_first_epoch_of_an_objective_that_remembers(players):
+    Counting.calls.clear()
+    descends(Counting(), players, batches=4)
+    assert Counting.calls[6:] == [(0, 6)] * 4  # after two sets of three epochs, always the first of the third
+
+
+def test_a_moving_average_is_audited_with_something_in_memory(players, monkeypatch):
+    seen = []
+    forward = MovingAverage.forward
+    monkeypatch.setattr(
+        MovingAverage, "forward", lambda self, *given: seen.append(self.weight.item()) or forward(self, *given)
+    )
+    assert descends(ScoreFunction(reward.Minimax(), Terminal(), MovingAverage()), players).passed
+    assert seen[2:] == pytest.approx([0.19] * 100)  # 1 − 0.9²
+
+
+def test_the_players_are_left_as_they_were(players):
+    before = copy.deepcopy(players.generator.state_dict())
+    objective = ScoreFunction(reward.Minimax(), Terminal(), MovingAverage())
+    descends(objective, players)
+    assert all(value.equal(before[name]) for name, value in players.generator.state_dict().items())
+    assert objective.baseline.weight == 0
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def textgan(monkeypatch, *words):
+    """``textgan WORDS``; gives the exit code, or the line that a person would read."""
+    monkeypatch.setattr(sys, "argv", ["textgan", *words])
+    with pytest.raises(SystemExit) as stopped:
+        commands.main()
+    return stopped.value.code
+
+
+def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = ("model=minimax", "data.oracle.variable=false")
+    assert textgan(monkeypatch, "audit", *words, "--batches", "50", "--turns", "5", "model.generator.order=1") == 0
+    out = capsys.readouterr().out
+    assert "JSD(P‖G)" in out
+    assert "as given, D = D*: unbiased within 4 SE" in out
+    assert "taught D" in out
+
+
+def test_a_broken_one_exits_with_1(monkeypatch, capsys):
+    monkeypatch.setattr(reward.Minimax, "__call__", lambda self, score: -score)
+    assert textgan(monkeypatch, "audit", "model=minimax", "--batches", "50", "--turns", "0", "--json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["passed"] is False
+    worlds = [(row["world"], row["judge"]) for row in said["findings"] if row["claim"] == "JSD(P‖G)"]
+    assert worlds == [("fixed length", "D = D*"), ("with eos", "D = D*")]
+    assert all(not row["passed"] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
+    first, other = (row["measured"][0] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
+    assert first["variance"] != other["variance"]
+    assert first["agreement"]["along"] < 0
+    assert (first["batches"], first["batch"]) == (50, 32)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["audit", "data=dyck"], r"lists every sentence of its world, which is data=tiny"),
+        (["audit", "model=seqgann"], r"model=seqgann: there is no such option\. Nearest: seqgan"),
+        (["audit", "model/policy=top_k"], r"TopK"),
+        (["audit", "data.oracle.words=1000"], r"makes 1000\^3"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(words, said, monkeypatch):
+    line = str(textgan(monkeypatch, *words))
+    assert line.startswith("textgan_lit: ")
+    assert "\n" not in line
+    assert re.search(said, line), line
+
+
+@pytest.mark.parametrize("words", [[], ["audit"]])
+def test_help_needs_no_torch(words):
+    code = (
+        "import sys; sys.argv = ['textgan', *sys.argv[1:], '--help']\n"
+        "from textgan_lit.commands import main\n"
+        "try: main()\nfinally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.strip().endswith("False")
+    assert "audit" in done.stdout

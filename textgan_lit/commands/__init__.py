@@ -1,0 +1,47 @@
+"""``textgan COMMAND …``: what can be done beside playing a run. One module a command.
+
+A command module has ``parser() -> ArgumentParser``, whose description is the module's first line, and ``run(options) ->
+int``, the exit code. Free of torch until one runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
+from textgan_lit.commands import audit
+
+COMMANDS = {"audit": audit}
+
+
+def main() -> None:
+    """What ``textgan`` calls."""
+    words = sys.argv[1:]
+    if not words or words[0] not in COMMANDS:
+        _usage().parse_args(words)
+    command = COMMANDS[words[0]]
+    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ‖ gets a ? instead of a traceback
+    options = command.parser().parse_intermixed_args(words[1:])  # flags may stand between key=value words
+    try:
+        sys.exit(command.run(options))
+    except EXPECTED as error:
+        if FULL_ERROR:
+            raise
+        sys.exit(f"textgan_lit: {explain(error)}")
+
+
+def _usage() -> argparse.ArgumentParser:
+    lines = [f"  {name:<10} {first_line(module)}" for name, module in COMMANDS.items()]
+    usage = argparse.ArgumentParser(
+        prog="textgan",
+        description="What can be done beside playing a run, which is textgan-train's.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\ntextgan COMMAND --help says more",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    usage.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    return usage
+
+
+def first_line(module: object) -> str:
+    return (module.__doc__ or "").splitlines()[0]

@@ -1,0 +1,138 @@
+"""Compares a model's gradient with what it is said to descend, on worlds small enough to know the answer.
+
+Exit code 0: every claim holds; 1: some do not, or noise hides them. See docs/audit.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from textgan_lit.cli import CONF
+from textgan_lit.errors import UserError
+
+if TYPE_CHECKING:
+    from textgan_lit.audit import Finding
+
+WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
+SMALL = ("data=tiny", "data.train=null", "data.oracle.words=3", "data.oracle.length=3")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="textgan audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for textgan-train: model=seqgan …")
+    parser.add_argument("--batches", type=_at_least(20), default=200, help="gradients to average (%(default)s)")
+    parser.add_argument("--batch", type=_at_least(2), default=32, help="sentences in each (%(default)s)")
+    parser.add_argument("--turns", type=_at_least(0), default=50, help="turns that D is taught (%(default)s)")
+    parser.add_argument("--config-dir", metavar="DIR", help="a folder of your own groups and options")
+    parser.add_argument("--json", action="store_true", help="numbers on standard output instead of a table")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    worlds = WORLDS
+    if any(word.lstrip("+").startswith("data.oracle.variable=") for word in options.overrides):
+        worlds = {"as given": ""}
+    found = {name: audited(options, [word] if word else []) for name, word in worlds.items()}
+    if options.json:
+        print(json.dumps(_plain(found, options), indent=2, ensure_ascii=False))
+    else:
+        _show(found, " ".join(options.overrides) or "model=minimax")
+    return 0 if all(finding.passed for findings in found.values() for finding in findings) else 1
+
+
+def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
+    import torch
+
+    from textgan_lit import build
+    from textgan_lit.audit import audit
+
+    config = composed([*world, *options.overrides], options.config_dir)
+    torch.set_num_threads(config["threads"])
+    torch.manual_seed(config["seed"])
+    data = build.data(config)
+    return audit(build.system(config, data), data.oracle, options.batches, options.batch, d_turns=options.turns)
+
+
+def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:
+    """The configuration of a run on a small world, as plain containers."""
+    from pathlib import Path
+
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    if any(word.startswith("data=") for word in overrides):
+        raise UserError(
+            "The audit lists every sentence of its world, which is data=tiny. Change that one, for example by "
+            "data.oracle.words=4, data.oracle.sharpness=2 or data.oracle.seed=7."
+        )
+    own = [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["logger=none", "name=audit", *SMALL, *overrides, *own])
+    config.callbacks = {}
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def _at_least(least: int) -> Any:
+    def number(word: str) -> int:
+        if (value := int(word)) < least:
+            raise argparse.ArgumentTypeError(f"{word}: wanted at least {least}")
+        return value
+
+    return number
+
+
+def _plain(found: dict[str, list[Finding]], options: argparse.Namespace) -> dict[str, Any]:
+    passed = all(finding.passed for findings in found.values() for finding in findings)
+    rows = [{"world": world} | asdict(finding) for world, findings in found.items() for finding in findings]
+    for row in rows:
+        row["measured"] = [seen | {"agreement": seen["agreement"]._asdict()} for seen in row["measured"]]
+    return {"overrides": options.overrides, "passed": passed, "findings": rows}
+
+
+def _show(found: dict[str, list[Finding]], model: str) -> None:
+    from rich import get_console
+    from rich.text import Text
+
+    console = get_console()
+    console.print(f"Gradient audit of {model}", highlight=False)
+    for world, findings in found.items():
+        console.print()
+        console.print(_table(world, findings))
+    console.print()
+    for world, findings in found.items():
+        for finding in findings:
+            line = f"{world}, {finding.judge}: {finding.verdict} ({finding.seconds:.1f} s)"
+            console.print(Text(line, style="green" if finding.passed else "red"), soft_wrap=True)
+
+
+def _table(world: str, findings: list[Finding]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in (world, "descends", "batches"):
+        table.add_column(name, no_wrap=True)
+    for name in ("cosine (due)", "along", "aside", "variance"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for finding in findings:
+        for place, seen in enumerate(finding.measured):
+            head = (finding.judge, finding.claim) if place == 0 else ("", seen.setting)
+            table.add_row(*head, *_numbers(seen))
+    return table
+
+
+def _numbers(seen: Any) -> tuple[str, ...]:
+    found = seen.agreement
+    return (
+        f"{seen.batches} × {seen.batch}",
+        f"{found.cosine:.3f} ({found.cosine_expected:.3f})",
+        f"{found.along:.3f} ± {found.along_se:.3f}",
+        f"{found.aside:.1f} SE",
+        f"{seen.variance:.3g}",
+    )
