@@ -36,10 +36,11 @@ DIVERGENCES = {
     "KL(P‖G)": lambda p, g: kl(p, g),
     "KL(P‖M)": lambda p, g: kl(p, (p + g) / 2),
     "KL(G‖P) − 2·JSD(P‖G)": lambda p, g: kl(g, p) - 2 * jsd(p, g),
+    "2·KL(P‖M)": lambda p, g: 2 * kl(p, (p + g) / 2),
     "TV(P, G)": lambda p, g: (p - g).abs().sum() / 2,
 }
 KINDS = [kind for _, kind in inspect.getmembers(rewards, inspect.isclass) if kind.__module__ == rewards.__name__]
-TEACHERS = [kind for kind in KINDS if not inspect.isabstract(kind) and not kind.null]
+TEACHERS = [kind for kind in KINDS if kind.divergence]
 
 
 def kl(p, q):

@@ -33,6 +33,7 @@ ROWS = {
     "H(G)": ("truth/entropy_g",),
     "horizon, words": ("truth/horizon",),
     "D says JSD ≥": ("bound/value", "bound/se"),
+    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
 }
 
 BEST = "likelihood_best_temperature"
