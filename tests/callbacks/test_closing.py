@@ -85,9 +85,7 @@ def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tm
     assert closed["likelihood_best_temperature"]["temperature"] == best["temperature"]
     cold, warm = swept["game"][1], swept["game"][0]
     assert cold["truth/entropy_g"] < warm["truth/entropy_g"]
-    assert (
-        abs(warm["truth/nll_test"] - closed["game"]["truth/nll_test"]) < 0.2
-    )  # the game's generator, on other sentences
+    assert abs(warm["truth/nll_test"] - closed["game"]["truth/nll_test"]) < 0.2  # elsewhere judged
     assert abs(warm["truth/nll_test"] - swept["likelihood"][0]["truth/nll_test"]) > 0.5  # and not the warm-up's
 
 
