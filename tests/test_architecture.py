@@ -20,6 +20,7 @@ FLOORS = [  # from the cellar to the roof
     ["sampling"],
     ["data", "game"],
     ["objective", "credit", "reading", "truth"],
+    ["penalty", "regulariser"],
     ["adversary", "estimator", "metrics"],
     ["system"],
     ["callbacks", "logger", "folder", "launch", "memory", "audit"],

@@ -248,7 +248,7 @@ def test_a_bias_that_fades_as_declared_passes(players, toy):
 
 def test_a_bias_that_stays_fails_where_it_was_to_fade(players, toy):
     finding = descends(toy(least=1.0), players)
-    assert finding.verdict.startswith("FAILS: at temperature 0.25 it is no nearer")
+    assert finding.verdict.startswith("FAILS: at temperature 0.25 it is not as near")
 
 
 def test_a_bias_that_need_not_fade_must_still_point_along(players, toy):

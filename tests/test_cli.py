@@ -15,7 +15,7 @@ WRONG = {
     # a misspelt key, group or option: the nearest that exist
     "model.program.kk=3": r"model\.program\.kk: there is no such key\. Nearest: model\.program\.k,",
     "modle=mle": r"modle: there is no such (key|group)\. Nearest: model",
-    "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan\.",
+    "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan,",
     "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
     "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",

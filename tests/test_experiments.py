@@ -1,10 +1,15 @@
 """Every file of conf/ composes with every other that it should fit, found by globbing so that none is forgotten."""
 
-from pathlib import Path
+import copy
+import functools
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
-from tests.playing import CONF, TINY, built
+from tests.playing import CONF, TINY, built, config
+from textgan_lit import build
 from textgan_lit.errors import UserError
 
 
@@ -12,42 +17,117 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-GAMES = [model for model in options("model") if model != "mle"]
-SWAPS = [
-    (group.name, option)
-    for group in sorted(Path(CONF / "model").iterdir())
-    if group.is_dir() and group.name != "optimizer"
-    for option in options(f"model/{group.name}")
-]
-REFUSED = {  # parts that do not fit say which would
-    ("seqgan", "discriminator", "recurrent"): "needs one score per sentence.* Use",
-    **{
-        (game, "policy", policy): "likelihood warm-up would be infinite. Use"
-        for game in GAMES
-        for policy in ("greedy", "nucleus", "top_k")
-    },
-    ("minimax", "credit", "reward_to_go"): "needs one score per word.* Use",
-    ("seqgan", "credit", "reward_to_go"): "needs one score per word.* Use",
-    ("airl", "credit", "reward_to_go"): "needs one score per word.* or model/discriminator@.*critic=recurrent",
+MODELS = options("model")
+GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
+
+# What does not fit, by the classes of the parts: a reason, and when it holds.
+WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator"}  # discriminators that cannot read soft words
+CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
+OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
+REFUSED = {
+    "would be infinite. Use": lambda p: p["policy"] in {"Greedy", "Nucleus", "TopK"} and p["program"]["warm_up"],
+    "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
+    "needs one score per word.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
+    "takes a sentence for one action.* Use": lambda p: (
+        p["credit"] not in {None, "Terminal"} and (p["settings"].get("estimator") or {}).get("ratio") == "sentence"
+    ),
+    "takes rewards for importance weights.* Use": lambda p: (
+        p["baseline"] == "SelfNormalised" and p["of"] not in {"Ratio", "Probability", "Constant"}
+    ),
+    "takes the score for log P/G.* Use": lambda p: p["adversary"] in CRITICS and p["of"] not in OF_SCORES,
+    "grows without end.* Use": lambda p: (
+        p["adversary"] == "Wasserstein" and not p["penalty"] and p["discriminator"] != "Spectral"
+    ),
+    "reads whole words only. Use": lambda p: (
+        p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
+    ),
+    "feeds soft words back.* Use": lambda p: p["estimator"] == "Relaxed" and p["generator"] == "Markov",
+    "taught by likelihood.* Use": lambda p: p["discriminator"] == "Mediator" and p["adversary"] != "Mediation",
+    "teaches a mediator.* Use": lambda p: p["adversary"] == "Mediation" and p["discriminator"] != "Mediator",
+    "takes no penalty. Use": lambda p: p["adversary"] == "Mediation" and p["penalty"],
+    "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
+    "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
+    "also needs (reward|credit|baseline).* Choose one": lambda p: (
+        p["estimator"] in {"ScoreFunction", "Relaxed", "Taylor", "Exact"} and p["reward"] is None
+    ),
+    "also needs (credit|baseline).* Choose one": lambda p: p["estimator"] == "ScoreFunction" and p["credit"] is None,
 }
 
 
-@pytest.mark.parametrize("model", GAMES)
-@pytest.mark.parametrize(("group", "option"), SWAPS)
-def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group, option):
-    words = [*TINY, f"model={model}", f"model/{group}={option}"]
-    if (model, group, option) in REFUSED:
-        with pytest.raises(UserError, match=REFUSED[model, group, option]):
-            built(*words)
-    else:
-        assert built(*words).system.moves
+def small(model: str) -> list[str]:
+    without_a_game = model in ("mle", "scheduled_sampling")
+    return [word for word in TINY if not (without_a_game and word.startswith(("model.moves.d", "model.moves.g")))]
 
 
-@pytest.mark.parametrize("model", options("model"))
+@functools.cache
+def settings(model: str) -> dict:
+    return config(*small(model), f"model={model}")
+
+
+@functools.cache
+def data():
+    return build.data(settings("minimax"))
+
+
+@functools.cache
+def part(group: str, option: str) -> dict:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose(f"model/{group}/{option}")
+    return OmegaConf.to_container(composed, resolve=False)["model"][group]
+
+
+def swapped(model: str, group: str, option: str) -> dict:
+    """The model's settings with another part, as model/GROUP=OPTION makes them."""
+    found = copy.deepcopy(settings(model))
+    new = copy.deepcopy(part(group, option))
+    if option == "shuffled":
+        new["of"] = found["model"]["control"]
+    if group == "program":
+        new["warm_up"] = found["model"]["program"]["warm_up"]
+    found["model"][group] = new
+    return found
+
+
+def classes(model: dict) -> dict:
+    """Which class each part is of: what the rules above look at."""
+
+    def name(node):
+        return node["_target_"].rpartition(".")[2] if node else None
+
+    reward = model.get("reward") or {}
+    found = {group: name(model.get(group)) for group in GROUPS if group not in ("program", "regulariser")}
+    return found | {"program": model["program"], "settings": model, "of": name(reward.get("of") or reward)}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("model", MODELS)
+def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
+    """It plays, or is refused with the reason and with parts that would fit."""
+    optional = {"penalty", "regulariser"} if "adversary" in settings(model)["model"] else set()
+    if group not in settings(model)["model"] and group not in optional:
+        pytest.skip(f"{model} has no {group}")
+    for option in options(f"model/{group}"):
+        new = swapped(model, group, option)
+        reasons = [reason for reason, holds in REFUSED.items() if holds(classes(new["model"]))]
+        if reasons:
+            with pytest.raises(UserError, match="|".join(reasons)):
+                build.system(new, data())
+        else:
+            assert build.system(new, data()).moves
+
+
+@pytest.mark.parametrize(
+    ("model", "group", "option"), [("seqgan", "credit", "terminal"), ("cot", "reward", "shuffled")]
+)
+def test_a_replaced_part_is_what_the_command_line_makes_of_it(model, group, option):
+    assert config(*TINY, f"model={model}", f"model/{group}={option}") == swapped(model, group, option)
+
+
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("data", [name for name in options("data") if name not in ("oracle_seqgan", "oracle_lstm")])
 def test_every_method_plays_on_every_world(model, data, unchecked_shapes):
-    small = [word for word in TINY if model in GAMES or not word.startswith(("model.moves.d", "model.moves.g"))]
-    run = built(*small, f"data={data}", f"model={model}", "model/program=fixed").fit()
+    run = built(*small(model), f"data={data}", f"model={model}", "model/program=fixed").fit()
     assert set(run.system.moves) == {move for move, turns in run.system.clock.turns.items() if turns}
 
 

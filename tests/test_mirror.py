@@ -36,10 +36,13 @@ ROOMS = {"data": "textgan_lit.data", "model/optimizer": "torch.optim"} | {
         "baseline",
         "policy",
         "program",
+        "penalty",
+        "regulariser",
     )
 }
 HOUSE = {group: room for group, room in ROOMS.items() if room.startswith("textgan_lit.")}
 HELPERS = {"textgan_lit.data.loader"}  # what the data module is made of: nobody chooses it
+MADE = {"Regularised", "Tempered"}  # wrapped around parts by the program: nobody chooses them
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
 
 # What the program passes: nobody can write it down beforehand.
@@ -54,6 +57,7 @@ PASSED = {
     "reward",
     "credit",
     "baseline",
+    "penalty",
     "params",
 }
 
@@ -93,7 +97,10 @@ def final_classes(room: str) -> list[type]:
         cls
         for module in [module, *map(importlib.import_module, sorted(names - HELPERS))]
         for name, cls in inspect.getmembers(module, inspect.isclass)
-        if cls.__module__ == module.__name__ and "__final__" in vars(cls) and not name.startswith("_")
+        if cls.__module__ == module.__name__
+        and "__final__" in vars(cls)
+        and not name.startswith("_")
+        and name not in MADE
     ]
 
 

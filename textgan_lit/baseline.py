@@ -1,4 +1,4 @@
-"""What is subtracted from the value of a word before it becomes an advantage.
+"""What the value of a word is measured against, before it becomes an advantage.
 
 Batch statistics are over the global batch, position by position, over the sentences that reach it.
 """
@@ -17,13 +17,13 @@ from textgan_lit.distributed import gather
 
 
 class Baseline(nn.Module, ABC):
-    """value Float[B T], mask Bool[B T] → baseline Float[B T] (or a shape that broadcasts to it)."""
+    """value Float[B T], mask Bool[B T] → advantage Float[B T]; what stands on padding is ignored."""
 
     bias: ClassVar[str] = ""  # in words, why it changes the expected gradient
     fades: ClassVar[str] = ""  # "batch" where that vanishes as the batch grows
 
     @abstractmethod
-    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor: ...
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]: ...
 
 
 def _sums(value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,39 +34,66 @@ def _sums(value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 @final
 class Zero(Baseline):
-    """None: the plain score-function estimator."""
+    """Nothing: the plain score-function estimator."""
 
-    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
-        return torch.zeros_like(value)
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        return value
 
 
 @final
 class BatchMean(Baseline):
-    """The mean over the batch. It contains the sentence itself, which shrinks the gradient by (B − 1)/B, and by
+    """Less the mean over the batch. It contains the sentence itself, which shrinks the gradient by (B − 1)/B, and by
     more at positions that only some of the B sentences reach."""
 
     bias = "the batch's mean contains the sentence itself: shrinks by (B − 1)/B"
     fades = "batch"
 
-    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         total, count = _sums(value, mask)
-        return total / count.clamp_min(1)
+        return value - total / count.clamp_min(1)
 
 
 @final
 class LeaveOneOut(Baseline):
-    """The mean over the other sentences: unbiased (Kool et al. 2019). 0 for a sentence that is alone."""
+    """Less the mean over the other sentences: unbiased (Kool et al. 2019). A sentence that is alone keeps its value."""
 
-    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         total, count = _sums(value, mask)
-        return (total - value * mask) / (count - mask.to(value.dtype)).clamp_min(1)
+        return value - (total - value * mask) / (count - mask.to(value.dtype)).clamp_min(1)
+
+
+@final
+class Standardised(Baseline):
+    """(value − mean) / standard deviation over the batch: GRPO's group advantage (Shao et al. 2024, arXiv:2402.03300,
+    section 4.1.2), the whole batch one group. Steps are then as long whatever the scale of the rewards, so near the end
+    of a game, where rewards hardly differ, they are too long for what there is to learn."""
+
+    bias = "divided by the batch's standard deviation at each position"
+
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        total, count = _sums(value, mask)
+        away = value - total / count.clamp_min(1)
+        square, _ = _sums(away.square(), mask)
+        return away / (square / count.clamp_min(1)).sqrt().clamp_min(1e-6)
+
+
+@final
+class SelfNormalised(Baseline):
+    """value / mean − 1, for rewards that are importance weights: Σ weights = B (MaliGAN: Che et al. 2017,
+    arXiv:1702.07983, eq. 8, with b = 1/B; times B). Biased by O(1/B), as every ratio of means."""
+
+    bias = "divided by the batch's mean weight, which is 1 at D* alone, and there but for O(1/B)"
+
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        total, count = _sums(value, mask)
+        return value * count.clamp_min(1) / total.clamp_min(1e-30) - 1
 
 
 @final
 class MovingAverage(Baseline):
-    """An exponential average of earlier batches' mean word value: unbiased, since it has not seen this batch.
+    """Less an exponential average of earlier batches' mean word value: unbiased, since it has not seen this batch.
 
-    0 before the first batch; ``decay`` is the weight that the past keeps.
+    Nothing before the first batch; ``decay`` is the weight that the past keeps.
     """
 
     def __init__(self, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.9):
@@ -75,10 +102,10 @@ class MovingAverage(Baseline):
         self.register_buffer("average", torch.zeros(()))
         self.register_buffer("weight", torch.zeros(()))
 
-    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
+    def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         before = self.average / self.weight.clamp_min(1e-12)
         total, count = _sums(value, mask)
         now = total.sum() / count.sum().clamp_min(1)
         self.average = self.decay * self.average + (1 - self.decay) * now
         self.weight = self.decay * self.weight + (1 - self.decay)
-        return before.expand_as(value)
+        return value - before

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -27,6 +27,8 @@ from textgan_lit.errors import UserError
 from textgan_lit.launch import JobDDP
 from textgan_lit.policy import Policy
 from textgan_lit.program import Fixed
+from textgan_lit.regulariser import Regularised
+from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
 
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
@@ -45,7 +47,7 @@ def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
         if key not in accepted and not open_ended:
             raise UserError(f"{where}.{key}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
     hints = _hints(cls)
-    values = {key: context[key] for key in accepted if key in context}
+    values = {key: context[key] for key in accepted if context.get(key) is not None}
     for key, value in given.items():
         values[key] = _value(value, hints.get(key, Any), f"{where}.{key}", context)
     missing = [
@@ -58,7 +60,8 @@ def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
     if missing:
         raise UserError(
             f"{where}: {cls.__name__} also needs {', '.join(missing)}. "
-            f"Give {where}.{missing[0]}=…, or choose data that has it."
+            + (f"Choose one: model/{missing[0]}=…" if missing[0] in context else f"Give {where}.{missing[0]}=…")
+            + (", or choose data that has it." if missing[0] not in context else ".")
         )
     return cls(**values)
 
@@ -140,8 +143,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     _check_fit(rules["credit"], discriminator, model)
     objectives = {
         "likelihood": make("objective"),
-        "discriminator": make("adversary") if discriminator is not None else None,
-        "generator": make("estimator", **rules) if discriminator is not None else None,
+        "discriminator": make("adversary", penalty=make("penalty")) if discriminator is not None else None,
+        "generator": _regularised(make("estimator", **rules), model, known),
     }
     players = {"generator": generator, "discriminator": discriminator}
     moves = {
@@ -149,16 +152,30 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         for name, objective in objectives.items()
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
+    for move in moves.values():
+        move.objective.check(generator, discriminator)
+    _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None)
     _check_policy(policy, model)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
     program = part(
         model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves), in_a_row=together
     )
-    if rules["reward"] is not None and rules["reward"].null:
+    if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
     size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
-    return TextGAN(generator, discriminator, moves, program, policy, seed, size, settings=dict(config))
+    ema = _setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, settings=dict(config))
+
+
+def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:
+    """The generator's objective with what ``model.regulariser`` adds to it."""
+    chosen = model.get("regulariser") or {}
+    if objective is None or not chosen:
+        return objective
+    return Regularised(
+        objective, {name: part(entry, f"model.regulariser.{name}", **known) for name, entry in chosen.items()}
+    )
 
 
 def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
@@ -207,6 +224,15 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
         f"Use {fitting[discriminator.scores]}, or {players[credit.needs]}."
+    )
+
+
+def _check_reward(reward: Reward | None, adversary: Any) -> None:
+    if reward is None or adversary is None or adversary.log_odds or not reward.of_log_odds:
+        return
+    raise UserError(
+        f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a critic "
+        "whose score is not. Use model/reward=score or sign, or model/adversary=minimax, least_squares or relativistic."
     )
 
 

@@ -22,6 +22,7 @@ WRITTEN = (
     "hparams.yaml",
     "evaluations.jsonl",
     "closing.json",
+    "frontier.json",
     "train.log",
 )
 

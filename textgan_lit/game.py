@@ -12,8 +12,8 @@ from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
-from textgan_lit.sampling import sample
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.sampling import draw, sample
+from textgan_lit.types import Rollout, TextBatch, Vocab, Words
 
 SCORED = 1024  # continuations scored at once
 
@@ -38,7 +38,17 @@ class Game:
         """n new sentences on this rank."""
         return sample(self.generator, self.noise.uniform(n, self.generator.max_length), self.policy)
 
-    def score(self, words: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
+    def choose(self, n: int, candidates: int) -> TextBatch:
+        """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).
+
+        As the candidates grow in number, what is chosen is distributed as G·e^s/Z.
+        """
+        written = self.sample(n * candidates).batch
+        parts = (self.verdict(TextBatch(*rows)) for rows in zip(*(x.split(SCORED) for x in written), strict=True))
+        chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), self.noise.uniform(n))
+        return TextBatch(*(rows.unflatten(0, (n, candidates))[torch.arange(n), chosen] for rows in written))
+
+    def score(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
         """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""
         assert self.discriminator is not None
         if not self.discriminator.reads_density:

@@ -1,17 +1,22 @@
-"""What a turn makes smaller. Here: losses that need no discriminator."""
+"""What a turn makes smaller. Here: losses of real sentences, which need no discriminator."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Annotated, Literal, final
 
 import torch
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game
+from textgan_lit.generator.base import Generator
+from textgan_lit.sampling import mixed
 from textgan_lit.types import Outcome, TextBatch
 
 
@@ -35,6 +40,10 @@ class Objective(nn.Module, ABC):
         """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
         return None
 
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        """Refuses players that it cannot work with, before anything is played: a UserError names those that fit."""
+        return
+
     @abstractmethod
     def forward(self, game: Game, batch: TextBatch) -> Outcome: ...
 
@@ -53,3 +62,50 @@ class Likelihood(Objective):
         share = words / mean(words)  # so that every word counts alike, whichever rank reads it
         loss = nll(game.generator.logp(batch, game.policy), batch.mask) * share
         return Outcome(loss, {"nll": loss.detach()})
+
+
+@final
+class ScheduledSampling(Objective):
+    """Likelihood of the data's words after prefixes in which some words are the generator's own (Bengio et al. 2015,
+    arXiv:1506.03099).
+
+    Each word of a prefix is the data's with a chance that falls from 1 towards ``least``, and is ½ after ``half``
+    turns: ``linear`` 1 − i/2h, ``exponential`` 2^(−i/h), ``inverse_sigmoid`` 1/(1 + e^(10(i/h − 1))). No gradient flows
+    through the choice. Below 1 it is another question than the data's: its optimum is not P (Huszár 2015,
+    arXiv:1511.05101).
+    """
+
+    divergence = "KL(P‖G)"
+    bias = "some words of the prefixes are the generator's own"
+    per_word = True
+
+    def __init__(
+        self,
+        schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear",
+        half: Annotated[int, Ge(1)] = 1000,
+        least: Annotated[float, Interval(ge=0, le=1)] = 0.0,
+    ):
+        super().__init__()
+        self.schedule, self.half, self.least = schedule, half, least
+        self.register_buffer("played", torch.zeros((), dtype=torch.long))
+
+    def chance(self, turn: int) -> float:
+        """That a word of a prefix is the data's."""
+        share = turn / self.half
+        falling = {
+            "linear": 1 - share / 2,
+            "exponential": 2.0**-share,
+            "inverse_sigmoid": 1 / (1 + math.exp(min(10 * (share - 1), 700.0))),
+        }
+        return max(falling[self.schedule], self.least)
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        chance = self.chance(int(self.played))
+        self.played += 1
+        words = batch.mask.sum(dtype=torch.float)
+        keep = game.noise.uniform(*batch.tokens.shape) < chance
+        noise = game.noise.uniform(*batch.tokens.shape)
+        given = mixed(game.generator, batch.tokens, keep, noise, game.policy)
+        logp = game.generator.logp(batch, game.policy, given)
+        loss = nll(logp, batch.mask) * words / mean(words)
+        return Outcome(loss, {"nll": loss.detach(), "data_share": torch.tensor(chance)})

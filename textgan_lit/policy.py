@@ -41,6 +41,17 @@ class Categorical(Policy):
 
 
 @final
+class Tempered(Policy):
+    """Another policy's logits, at a temperature: what that policy leaves out stays out."""
+
+    def __init__(self, of: Policy, temperature: Annotated[float, Gt(0)]):
+        self.of, self.temperature, self.leaves_out = of, temperature, of.leaves_out
+
+    def __call__(self, logits: Logits) -> Logits:
+        return self.of(logits) if self.temperature == 1.0 else self.of(logits) / self.temperature
+
+
+@final
 class Greedy(Policy):
     """The likeliest word, always; the first of them where several tie."""
 

@@ -22,6 +22,8 @@ class Reward(ABC):
     divergence: ClassVar[str] = ""  # what is descended at D = D*
     null: ClassVar[bool] = False  # a control that must not teach
     shuffles: ClassVar[bool] = False  # whether whole sentences' credit is dealt to other sentences
+    of_log_odds: ClassVar[bool] = True  # whether it takes its score for log P/G
+    positive: ClassVar[bool] = False  # whether it is never below 0
 
     @abstractmethod
     def __call__(self, score: Tensor) -> Tensor: ...
@@ -56,6 +58,7 @@ class Ratio(Reward):
     """u = D/(1−D): MaliGAN's importance weight (Che et al. 2017, arXiv:1702.07983, eq. 7), not normalised."""
 
     divergence = "KL(P‖G)"
+    positive = True
 
     def __call__(self, score: Tensor) -> Tensor:
         return score.exp()
@@ -66,9 +69,20 @@ class Probability(Reward):
     """D: SeqGAN's reward (Yu et al. 2017, arXiv:1609.05473, eq. 4)."""
 
     divergence = "KL(P‖M)"
+    positive = True
 
     def __call__(self, score: Tensor) -> Tensor:
         return score.sigmoid()
+
+
+@final
+class Margin(Reward):
+    """2D − 1: ScratchGAN's reward (d'Autume et al. 2019, arXiv:1905.09922, section 3.1), 0 where D cannot tell."""
+
+    divergence = "2·KL(P‖M)"
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return (score / 2).tanh()
 
 
 @final
@@ -86,9 +100,23 @@ class Sign(Reward):
     """½ sign(D − ½)."""
 
     divergence = "TV(P, G)"
+    of_log_odds = False
 
     def __call__(self, score: Tensor) -> Tensor:
         return 0.5 * score.sign()
+
+
+@final
+class Score(Reward):
+    """The score itself, of a critic that does not estimate log P/G: hinge, Wasserstein, total variation.
+
+    What is descended is what that critic measures. (Of log-odds it is :class:`LogOdds`.)
+    """
+
+    of_log_odds = False
+
+    def __call__(self, score: Tensor) -> Tensor:
+        return score
 
 
 @final
@@ -98,6 +126,8 @@ class Constant(Reward):
     Paid once a word (``reward_to_go``) it is none where sentences can end: it teaches G to write long ones."""
 
     null = True
+    of_log_odds = False
+    positive = True
 
     def __call__(self, score: Tensor) -> Tensor:
         return torch.ones_like(score)
@@ -106,13 +136,14 @@ class Constant(Reward):
 @final
 class Shuffled(Reward):
     """The rewards of ``of``, dealt to the wrong sentences: whole sentences' credit is permuted over the global
-    batch. A control: same numbers, no information."""
+    batch. (Estimators that differentiate D deal its slopes to the wrong words.) A control: same numbers, no
+    information."""
 
     null = True
     shuffles = True
 
     def __init__(self, of: Reward):
-        self.of = of
+        self.of, self.of_log_odds, self.positive = of, of.of_log_odds, of.positive
 
     def __call__(self, score: Tensor) -> Tensor:
         return self.of(score)

@@ -10,10 +10,10 @@ import torch
 from textgan_lit import build
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
+from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
-from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 
@@ -26,10 +26,16 @@ class Run(NamedTuple):
     policy: Policy
     discriminator: Discriminator | None
 
-    def sample(self, n: int, seed: int = 0) -> list[str]:
-        """n sentences as text, the same for the same seed."""
-        noise = Noise(seed, "sample").uniform(n, self.generator.max_length)
-        tokens = sample(self.generator, noise, self.policy).tokens
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0, candidates: int = 1) -> list[str]:
+        """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator."""
+        game = Game(self.generator, self.discriminator, self.policy, Noise(seed, "sample"))
+        if candidates > 1 and self.discriminator is None:
+            raise UserError(
+                f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
+                "loaded. Leave candidates out, or train one, for example model=residual_ebm."
+            )
+        tokens = game.sample(n).tokens if candidates == 1 else game.choose(n, candidates).tokens
         return [self.vocab.text(row) for row in tokens.tolist()]
 
 
@@ -49,7 +55,7 @@ def load(run: str | Path, checkpoint: str = "last") -> Run:
     vocab = Vocab(tuple(kept["vocab"]["words"]), kept["vocab"]["has_eos"])
     model, known = kept["settings"]["model"], {"vocab": vocab, "max_length": kept["max_length"]}
     generator = build.part(model["generator"], "model.generator", **known)
-    generator.load_state_dict(_of(weights, "generator."))
+    generator.load_state_dict(_of(weights, "average.") or _of(weights, "generator."))
     critic = _of(weights, "discriminator.")
     discriminator = None
     if critic:

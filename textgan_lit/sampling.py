@@ -121,6 +121,23 @@ def still_open(generator: Generator, was_open: Bool[Tensor, " B"], word: Int[Ten
 
 
 @torch.no_grad()
+def mixed(
+    generator: Generator,
+    tokens: Int[Tensor, "B T"],
+    keep: Bool[Tensor, "B T"],
+    noise: Float[Tensor, "B T"],
+    policy: Policy,
+) -> Int[Tensor, "B T"]:
+    """Sentences of which ``keep`` is given, and every other word is the generator's own, after the words before it."""
+    pen, words = begin(generator, len(tokens)), []
+    for given, kept, uniform in zip(tokens.unbind(1), keep.unbind(1), noise.unbind(1), strict=True):
+        own, _, after = write(generator, pen, policy, uniform)
+        pen = Pen(given.where(kept, own), after.state, pen.open)  # it goes on after eos: the data say where to end
+        words.append(pen.prev)
+    return torch.stack(words, 1)
+
+
+@torch.no_grad()
 def sample(generator: Generator, noise: Float[Tensor, "B T"], policy: Policy) -> Rollout:
     """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
 

@@ -6,9 +6,10 @@ each discriminator step sees fresh data, and a checkpoint may fall anywhere in a
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, final
 
 import pytorch_lightning as pl
@@ -63,6 +64,7 @@ class TextGAN(pl.LightningModule):
         policy: Policy,
         seed: int = 0,
         reading_size: int = 1000,
+        ema: float | None = None,
         settings: dict[str, Any] | None = None,
     ):
         super().__init__()
@@ -71,6 +73,9 @@ class TextGAN(pl.LightningModule):
         self.objectives = torch.nn.ModuleDict({name: move.objective for name, move in moves.items()})
         self.moves, self.program, self.policy = moves, program, policy
         self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
+        self.ema, self.average = ema, None  # of G's weights over its turns: what is evaluated, where it is kept
+        if ema is not None:
+            self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.clock = Clock()
         self.register_buffer("words_read", torch.zeros((), dtype=torch.long))  # from the data, on this rank
         self.words_written = 0  # uniform numbers drawn by turns, over all ranks
@@ -89,6 +94,11 @@ class TextGAN(pl.LightningModule):
         """The players as they stand, with the noise that belongs to ``purpose``."""
         noise = Noise(self.seed, *purpose, device=self.device)
         return Game(self.generator, self.discriminator, self.policy, noise)
+
+    def evaluated(self, *purpose: int | str) -> Game:
+        """The game as evaluations see it: with the average of the generator's weights, where one is kept."""
+        game = self.game(*purpose)
+        return game if self.average is None else replace(game, generator=self.average)
 
     @property
     def null_control(self) -> bool:
@@ -138,9 +148,19 @@ class TextGAN(pl.LightningModule):
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
             optimizer.step()
+        self._follow(name)
         self._count(name, batch, game)
         self._decide()
         return {"move": name, "logs": outcome.logs}
+
+    @torch.no_grad()
+    def _follow(self, name: str) -> None:
+        """The average takes over a part of the generator's weights at its turns of the duel, and all of them before."""
+        if self.average is None or self.moves[name].player != "generator":
+            return
+        share = 1 - self.ema if name == "generator" else 1.0
+        for old, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
+            old.lerp_(new, share) if old.is_floating_point() else old.copy_(new)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not in training_step: with fp16 the gradients have been unscaled by now.
@@ -205,10 +225,10 @@ class TextGAN(pl.LightningModule):
     # --- evaluation: one shared set of samples, judged by callbacks --------------------------------------------------
 
     def validation_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
-        return Evaluation(batch, self.game("validation", batch_idx).sample(len(batch.tokens)))
+        return Evaluation(batch, self.evaluated("validation", batch_idx).sample(len(batch.tokens)))
 
     def test_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
-        return Evaluation(batch, self.game("test", batch_idx).sample(len(batch.tokens)))
+        return Evaluation(batch, self.evaluated("test", batch_idx).sample(len(batch.tokens)))
 
     # --- checkpoints: plain containers only ---------------------------------------------------------------------------
 

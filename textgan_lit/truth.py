@@ -33,6 +33,7 @@ from textgan_lit.functional.divergence import (
     exposure_error,
     horizon,
     regret,
+    reweighted_jsd,
 )
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.generator.base import Generator
@@ -124,6 +125,7 @@ class Truth(Metric):
             self.add_state(f"{side}_sentence", torch.zeros(len(SENTENCE), 4, dtype=torch.float64), "sum")
             self.add_state(f"{side}_position", torch.zeros(len(POSITION), max_length, dtype=torch.float64), "sum")
             self.add_state(f"{side}_score", [], "cat")
+            self.add_state(f"{side}_ratio", [], "cat")  # log P/G of whole sentences, where D scores them
         self.add_state("valid", [], "cat")  # Bool[B rules] of generated sentences
 
     def update(self, real: Evidence | None, fake: Evidence | None) -> None:
@@ -132,7 +134,8 @@ class Truth(Metric):
                 continue
             sentence, position = _contributions(evidence, is_real=side == "real")
             moments, curves = getattr(self, f"{side}_sentence"), getattr(self, f"{side}_position")
-            for name, x in sentence.items():
+            for name in sentence.keys() & set(SENTENCE):
+                x = sentence[name]
                 terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
                 moments[SENTENCE.index(name)] += terms.sum(1)
             for name, x in position.items():
@@ -141,6 +144,8 @@ class Truth(Metric):
                 curves[POSITION.index(name)] += F.pad(x.unsqueeze(0), more, mode).squeeze(0)
             if evidence.score is not None:
                 getattr(self, f"{side}_score").append(evidence.score.detach().double())
+                if "ratio" in sentence:
+                    getattr(self, f"{side}_ratio").append(sentence["ratio"])
         if fake is not None and fake.valid:
             self.rules = tuple(sorted(fake.valid))
             self.valid.append(torch.stack([fake.valid[rule] for rule in self.rules], 1))
@@ -207,6 +212,9 @@ class Truth(Metric):
             found["regret"], found["regret_se"] = _both(real, fake, "regret")
         if jsd is not None:
             found["gap"] = jsd - bound.value
+            ratios = _joined(self.real_ratio), _joined(self.fake_ratio)
+            left = reweighted_jsd(ratios[0], scores[0], ratios[1], scores[1])
+            found |= dict(zip(("reweighted_jsd", "reweighted_jsd_se", "effective_share"), left, strict=True))
         return {f"bound/{name}": value for name, value in found.items()}
 
 
@@ -229,7 +237,7 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
     direct = direct_jsd(ratio if is_real else -ratio)
     sentence = {"words": words, "entropy": entropy.sum(1), "kl": kl.sum(1), "chain": at.information.sum(1)}
     sentence |= {"nll": sentence["entropy"] + sentence["kl"], "direct": direct[:, -1]}
-    sentence["bayes"] = ratio[:, -1].abs().sigmoid()
+    sentence |= {"bayes": ratio[:, -1].abs().sigmoid(), "ratio": ratio[:, -1]}
     if evidence.score is not None:
         sentence["regret"] = regret(ratio[:, -1], evidence.score)
     reach = mask & ~before(ratio).isneginf()

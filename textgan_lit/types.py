@@ -13,6 +13,8 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
+Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
 MOVES = ("likelihood", "discriminator", "generator")
 
 

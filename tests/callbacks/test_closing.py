@@ -55,7 +55,7 @@ def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(
     monkeypatch.setattr(OracleData, "setup", spy_setup)
     smoke(monkeypatch, tmp_path / "run", "trainer.limit_val_batches=0")
     valid, test = data[0].sentences("valid").tokens, data[0].sentences("test").tokens
-    assert len(swept) == 2  # temperatures of debug=smoke
+    assert len(swept) == 2 * 2  # temperatures of debug=smoke, for the warm-up's generator and the game's
     assert all(tokens.equal(valid) for tokens in swept)
     on_test = [tokens for tokens in judged if tokens.shape == (128, 8)]
     assert on_test
@@ -72,3 +72,23 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     assert rows["game"]["turns"] == 3
     best = rows["likelihood_best_temperature"]["temperature"]
     assert shown == ["likelihood", f"likelihood, T = {best:g} (the last one tried)", "game, 3 G turns"]
+
+
+def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tmp_path):
+    smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "model.moves.generator.optimizer.lr=1")
+    closed = json.loads((tmp_path / "run" / "closing.json").read_text())
+    swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
+    assert swept.keys() == {"likelihood", "game"}
+    assert [[row["temperature"] for row in rows] for rows in swept.values()] == [[1.0, 0.8]] * 2
+    assert {len(row.keys() & {"truth/jsd", "truth/nll_oracle", "truth/nll_test"}) for row in swept["game"]} == {3}
+    best = min(swept["likelihood"], key=lambda row: row["truth/jsd"])
+    assert closed["likelihood_best_temperature"]["temperature"] == best["temperature"]
+    cold, warm = swept["game"][1], swept["game"][0]
+    assert cold["truth/entropy_g"] < warm["truth/entropy_g"]
+    assert abs(warm["truth/nll_test"] - closed["game"]["truth/nll_test"]) < 0.2  # elsewhere judged
+    assert abs(warm["truth/nll_test"] - swept["likelihood"][0]["truth/nll_test"]) > 0.5  # and not the warm-up's
+
+
+def test_likelihood_alone_has_one_frontier(monkeypatch, tmp_path):
+    smoke(monkeypatch, tmp_path / "run", "model=mle")
+    assert json.loads((tmp_path / "run" / "frontier.json").read_text()).keys() == {"likelihood"}

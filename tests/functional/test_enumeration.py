@@ -31,6 +31,7 @@ SCIPY = {
     "KL(G‖P) − 2·JSD(P‖G)": kl(G, P) - 2 * jsd(P, G),
     "½·KL(P‖G)+0.25·TV(P, G)": kl(P, G) / 2 + 0.075,
     "-KL(G‖M)": -kl(G, M),
+    "¼·KL(P‖G)": kl(P, G) / 4,
 }
 
 

@@ -10,8 +10,10 @@ from textgan_lit.credit import continuations
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.discriminator.conv import Conv
 from textgan_lit.discriminator.density_aware import DensityAware
+from textgan_lit.discriminator.mediator import Mediator
 from textgan_lit.discriminator.oracle import LIMIT, Optimal
 from textgan_lit.discriminator.recurrent import Recurrent
+from textgan_lit.discriminator.spectral import Spectral
 from textgan_lit.discriminator.transformer import Transformer
 from textgan_lit.errors import UserError
 from textgan_lit.game import Game
@@ -29,6 +31,8 @@ SMALL = {
     Transformer: {"width": 8, "heads": 2, "dropout": 0.5},
     Optimal: {},
     DensityAware: {},
+    Spectral: {},
+    Mediator: {},
 }
 
 
@@ -49,6 +53,8 @@ def discriminator(request, vocab, unlike, real):
     options = {
         Optimal: {"oracle": real},
         DensityAware: {"generator": real, "critic": critic(vocab, LENGTH, **SMALL[critic])},
+        Spectral: {"critic": critic(vocab, LENGTH, **SMALL[critic])},
+        Mediator: {"model": LSTM(vocab, LENGTH, embedding=3, hidden=5, dropout=0.5)},
     }
     return unlike(kind(vocab, LENGTH, **options.get(kind, SMALL[kind])))
 

@@ -30,7 +30,7 @@ from textgan_lit.types import Rollout, TextBatch
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}  # G and D speak float32
 
 KINDS = [kind for _, kind in inspect.getmembers(rewards, inspect.isclass) if kind.__module__ == rewards.__name__]
-TEACHERS = [kind for kind in KINDS if not inspect.isabstract(kind) and not kind.null]
+TEACHERS = [kind for kind in KINDS if kind.divergence]
 
 
 class Even(Noise):

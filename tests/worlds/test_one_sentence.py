@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from tests.playing import CONF, built, config
+from textgan_lit.data.tiny import every_sentence
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LONGEST = 600  # generator turns
@@ -42,13 +43,14 @@ class Enough(pl.Callback):
     """Stops as soon as the sentence is known."""
 
     def on_train_batch_end(self, trainer, system, outputs, *_):
-        if outputs["move"] == "generator" and probability(system, trainer.datamodule) > 0.9:
+        if outputs["move"] != "discriminator" and probability(system, trainer.datamodule) > 0.9:
             trainer.should_stop = True
 
 
 def played(model, turns, *words):
     small = [f"model.{key}={value}" for key, value in SMALL.items() if has(model, key)]
-    run = built(f"model={model}", *BUDGET, *small, f"model.program.duel={turns}", *words, callbacks=(Enough(),)).fit()
+    budget = [word for word in BUDGET if not word.startswith("model.moves.") or has(model, word[6:].split("=")[0])]
+    run = built(f"model={model}", *budget, *small, f"model.program.duel={turns}", *words, callbacks=(Enough(),)).fit()
     return run.system.clock.turns["generator"], probability(run.system, run.data)
 
 
@@ -58,24 +60,42 @@ def game(model):
     return played(model, LONGEST)
 
 
-@pytest.fixture(params=MODELS)
-def model(request):
-    if not has(request.param, "discriminator"):
-        pytest.skip("no adversary")
-    return request.param
+GAMES = [model for model in MODELS if has(model, "estimator")]
+NULLS = [(model, control) for model in GAMES if has(model, "reward") for control in ("shuffled", "constant")]
+NULLS += [("dgsan", "model.estimator.shuffled=true")]
+WORDS = {"shuffled": ["model/reward=shuffled"], "constant": ["model/reward=constant", "model/baseline=none"]}
 
 
+@pytest.mark.parametrize("model", GAMES)
 def test_the_game_learns_the_only_sentence(model):
     turns, known = game(model)
     assert known > 0.9, f"{known} after {turns} generator turns"
 
 
-@pytest.mark.parametrize("control", [["shuffled"], ["constant", "model/baseline=none"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(("model", "control"), NULLS)
 def test_a_null_control_does_not(model, control):
-    if not has(model, "reward"):
-        pytest.skip("no reward")
-    reward, *others = control
     budget, _ = game(model)
-    turns, known = played(model, budget, f"model/reward={reward}", *others)
+    turns, known = played(model, budget, *WORDS.get(control, [control]))
     assert turns == budget
     assert known < 0.2
+
+
+@pytest.mark.parametrize("model", ["mle", "scheduled_sampling"])
+def test_likelihood_learns_it(model):
+    assert played(model, 0, "model.program.warm_up=200")[1] > 0.9
+
+
+def test_a_discriminator_alone_picks_it_out_of_what_an_untaught_generator_says():
+    run = built("model=residual_ebm", *BUDGET, "model.program.discriminator_warm_up=200").fit()
+    everything, game = every_sentence(run.data.vocab, run.data.max_length), run.system.eval().game("evidence")
+    with torch.no_grad():
+        logp = game.generator.logp(everything, game.policy).sum(1)
+        weighed = (logp + game.verdict(everything)).softmax(0)
+    said = run.data.sentences("valid").tokens[0]
+    only = (everything.tokens == said).all(1)
+    assert logp.exp()[only] < 0.1
+    assert weighed[only] > 0.9
+
+
+def test_no_model_was_forgotten():
+    assert {*GAMES, "mle", "scheduled_sampling", "residual_ebm"} == set(MODELS)

@@ -33,6 +33,7 @@ ROWS = {
     "H(G)": ("truth/entropy_g",),
     "horizon, words": ("truth/horizon",),
     "D says JSD ≥": ("bound/value", "bound/se"),
+    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
 }
 
 BEST = "likelihood_best_temperature"
@@ -40,6 +41,7 @@ SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
 
 Row = dict[str, torch.Tensor | float | int]
+Frontier = dict[float, Row]  # temperature → what was measured there
 
 
 @final
@@ -49,7 +51,8 @@ class Closing(pl.Callback):
     Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary as ``likelihood``,
     ``likelihood_best_temperature`` (with the ``temperature``) and ``game`` (with its ``turns``). The temperature is
     chosen by true JSD on validation sentences (by the horizon where all are saturated) and judged on the test
-    sentences, like the rest.
+    sentences, like the rest. What was seen at every temperature is kept in ``frontier.json``, for the warm-up's
+    generator (``likelihood``) and for the game's (``game``).
     """
 
     def __init__(self, folder: str, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
@@ -57,29 +60,31 @@ class Closing(pl.Callback):
         self.temperatures = tuple(temperatures)
         self.rivals: dict[str, Models] = {}
         self.truths: dict[str, Truth] = {}
+        self.frontier: dict[str, Frontier] = {}
 
     def on_test_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        self.rivals = {}
+        self.rivals, self.frontier = {}, {}
         now = models(trainer, system)
         if now.oracle is not None and system.warm is not None:
             warm = copy.deepcopy(system.generator)
             warm.load_state_dict(system.warm)
             plain = Models(now.oracle, warm, Categorical())
-            best = plain._replace(policy=Categorical(self._best_temperature(trainer, system, plain)))
+            self.frontier["likelihood"] = self._sweep(trainer, system, plain)
+            best = plain._replace(policy=Categorical(best_temperature(self.frontier["likelihood"])))
             self.rivals = {"likelihood": plain, BEST: best}
+        if now.oracle is not None and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
+            self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
 
-    def _best_temperature(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> float:
+    def _sweep(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> Frontier:
+        """Every temperature on the same held-out sentences and the same noise."""
         held_out = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
         real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
         noise = system.game("temperature").noise.uniform(*real.tokens.shape)
         found = {}
         for temperature in self.temperatures:
             found[temperature] = measure(plain._replace(policy=Categorical(temperature)), real, noise).compute()
-        saturated = min(row["truth/jsd"] for row in found.values()) > SATURATED
-        if saturated:
-            return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
-        return min(found, key=lambda temperature: found[temperature]["truth/jsd"])
+        return found
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
@@ -102,12 +107,29 @@ class Closing(pl.Callback):
             rows["game"] = {"turns": system.clock.turns["generator"]} | game
             titles["game"] = f"game, {system.clock.turns['generator']:,} G turns"
         if rank() == 0:
-            plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
+            plain = {name: numbers(row) for name, row in rows.items()}
+            swept = {
+                name: [{"temperature": temperature} | numbers(row) for temperature, row in found.items()]
+                for name, found in self.frontier.items()
+            }
+            if swept:
+                (self.folder / "frontier.json").write_text(json.dumps(swept, indent=2) + "\n")
             (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
                     logger.experiment.summary.update({f"closing/{name}": row for name, row in plain.items()})
             show({titles[name]: row for name, row in rows.items()}, trainer, system)
+
+
+def best_temperature(found: Frontier) -> float:
+    """The lowest true JSD; the farthest horizon where all are saturated."""
+    if min(row["truth/jsd"] for row in found.values()) > SATURATED:
+        return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
+    return min(found, key=lambda temperature: found[temperature]["truth/jsd"])
+
+
+def numbers(row: Row) -> dict[str, float]:
+    return {key: float(value) for key, value in row.items()}
 
 
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:

@@ -33,7 +33,7 @@ class Samples(pl.Callback):
         logp = outputs.fake.logp[: self.count].sum(1).tolist()
         real = [None] * len(logp)
         if system.discriminator is not None:
-            verdict = system.game("evidence").verdict(outputs.fake.batch.first(self.count))
+            verdict = system.evaluated("evidence").verdict(outputs.fake.batch.first(self.count))
             real = verdict.sigmoid().tolist()
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

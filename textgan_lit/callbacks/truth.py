@@ -81,7 +81,7 @@ def _print(row: tuple[str, ...]) -> None:
 
 def models(trainer: pl.Trainer, system: TextGAN) -> Models:
     """Who judges an evaluation: the players as they stand, and the oracle where there is one."""
-    game, oracle = system.game("evaluation"), getattr(trainer.datamodule, "oracle", None)
+    game, oracle = system.evaluated("evaluation"), getattr(trainer.datamodule, "oracle", None)
     score = None if system.discriminator is None else game.verdict
     return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textgan_lit.audit import Finding
 
 WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
-SMALL = ("data=tiny", "data.train=null", "data.oracle.words=3", "data.oracle.length=3")
+SMALL = ("data=tiny", "data.train=20000", "data.oracle.words=3", "data.oracle.length=3")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.generator.base import Generator
-from textgan_lit.types import Vocab
+from textgan_lit.types import Vocab, Words
 
 
 class Discriminator(nn.Module, ABC):
@@ -19,7 +19,7 @@ class Discriminator(nn.Module, ABC):
 
         forward(words, mask, density=None) -> Float[B]      scores = "sentence"
                                            -> Float[B T]    scores = "word": each position judges its prefix
-          words    Int[B T]      sentences
+          words    Int[B T]      sentences; Float[B T V], weights of what can be emitted, where reads_soft
           mask     Bool[B T]     False on padding; what stands there never changes a score
           density  Float[B T]    log G(x_t | x<t) of the generator being judged: given to a discriminator
                                  that declares reads_density, and to no other
@@ -29,6 +29,8 @@ class Discriminator(nn.Module, ABC):
 
     scores: ClassVar[Literal["sentence", "word"]] = "sentence"
     reads_density: ClassVar[bool] = False
+    reads_soft: ClassVar[bool] = False  # whether it can judge soft words, and pass a gradient to them
+    bounded_slope: ClassVar[bool] = False  # whether its verdict cannot change fast between words
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
 
     def __init__(self, vocab: Vocab, max_length: int):
@@ -43,7 +45,7 @@ class Discriminator(nn.Module, ABC):
     @abstractmethod
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        words: Words,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B *T"]: ...

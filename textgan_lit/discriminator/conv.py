@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
-from textgan_lit.types import Vocab
+from textgan_lit.functional.relaxation import embed
+from textgan_lit.types import Vocab, Words
 
 
 @final
@@ -25,6 +26,7 @@ class Conv(Discriminator):
     Windows that touch padding are ignored, so padding never changes a score.
     """
 
+    reads_soft = True
     shares_prefixes = True
 
     def __init__(
@@ -53,11 +55,11 @@ class Conv(Discriminator):
 
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        words: Words,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        embedded = self.embedding(words).transpose(1, 2)
+        embedded = embed(self.embedding, words).transpose(1, 2)
         return self._judge(torch.cat([self._pool(convolution, embedded, mask) for convolution in self.convolutions], 1))
 
     @torch.no_grad()

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, final
 
 from annotated_types import Ge, Interval
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.types import Vocab
+from textgan_lit.functional.relaxation import embed
+from textgan_lit.types import Vocab, Words
 
 
 @final
@@ -26,6 +27,7 @@ class Recurrent(Discriminator):
     """
 
     scores: ClassVar[Literal["sentence", "word"]] = "word"
+    reads_soft: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -44,9 +46,9 @@ class Recurrent(Discriminator):
 
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        words: Words,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
-        hidden, _ = self.core(self.dropout(self.embedding(words)))
+        hidden, _ = self.core(self.dropout(embed(self.embedding, words)))
         return self.output(self.dropout(hidden)).squeeze(2).masked_fill(~mask, 0.0)

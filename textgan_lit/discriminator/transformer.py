@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, final
 
 from annotated_types import Ge, Interval
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
-from textgan_lit.types import Vocab
+from textgan_lit.functional.relaxation import embed
+from textgan_lit.types import Vocab, Words
 
 
 @final
@@ -20,6 +21,8 @@ class Transformer(Discriminator):
     Attention and mean leave padding out, so it never changes a score. Source: Vaswani et al. 2017,
     arXiv:1706.03762.
     """
+
+    reads_soft = True
 
     def __init__(
         self,
@@ -50,11 +53,11 @@ class Transformer(Discriminator):
 
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        words: Words,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        hidden = self.dropout(self.embedding(words) + self.positions.weight[: words.shape[1]])
+        hidden = self.dropout(embed(self.embedding, words) + self.positions.weight[: words.shape[1]])
         for layer in self.layers:
             hidden = layer(hidden, src_key_padding_mask=~mask)
         inside = mask.unsqueeze(2)

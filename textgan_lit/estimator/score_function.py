@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, final
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textgan_lit.baseline import Baseline
+from textgan_lit.baseline import Baseline, SelfNormalised
 from textgan_lit.credit import Credit, Terminal
+from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import gather, mean, own_rows
 from textgan_lit.errors import UserError
 from textgan_lit.functional.policy_gradient import clipped_surrogate, surrogate
 from textgan_lit.game import Game, silence_dropout
+from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
+from textgan_lit.policy import Tempered
 from textgan_lit.reward import Reward
 from textgan_lit.types import Outcome, TextBatch
 
@@ -35,8 +39,10 @@ class ScoreFunction(Objective):
     """Sample, score, reward, credit, baseline; then Σ_t advantage · log G(x_t | x<t) (Williams 1992).
 
     ``epochs`` generator turns in a row share one set of samples; with more than one the step is PPO's, its ratio per
-    word or per sentence and clipped to 1 ± ``clip`` (Schulman et al. 2017, arXiv:1707.06347). The generator samples and
-    re-scores without dropout, so that what wrote is what is improved.
+    word or per sentence and clipped to 1 ± ``clip``, or not at all (Schulman et al. 2017, arXiv:1707.06347).
+    ``proposal`` is the temperature at which the samples are written; where it is not 1, the ratio makes up for it: an
+    importance weight (ColdGAN: Scialom et al. 2020, arXiv:2006.04643, section 4). The generator samples and re-scores
+    without dropout, so that what wrote is what is improved.
     """
 
     def __init__(
@@ -45,8 +51,9 @@ class ScoreFunction(Objective):
         credit: Credit,
         baseline: Baseline,
         epochs: Annotated[int, Ge(1)] = 1,
-        clip: Annotated[float, Interval(gt=0, lt=1)] = 0.2,
+        clip: Annotated[float, Interval(gt=0, lt=1)] | None = 0.2,
         ratio: Literal["word", "sentence"] = "word",
+        proposal: Annotated[float, Gt(0)] = 1.0,
     ):
         super().__init__()
         if ratio == "sentence" and not isinstance(credit, Terminal):
@@ -54,12 +61,26 @@ class ScoreFunction(Objective):
                 f"estimator.ratio=sentence takes a sentence for one action, but {type(credit).__name__} credit pays "
                 "each word its own. Use model/credit=terminal, or model.estimator.ratio=word."
             )
+        if isinstance(baseline, SelfNormalised) and not reward.positive:
+            raise UserError(
+                f"baseline=self_normalised takes rewards for importance weights, but {type(reward).__name__} may be "
+                "negative. Use model/reward=ratio, or model/baseline=batch_mean."
+            )
         self.reward, self.credit, self.baseline = reward, credit, baseline
-        self.epochs, self.clip, self.ratio = epochs, clip, ratio
+        self.epochs, self.clip, self.ratio, self.proposal = epochs, clip, ratio, proposal
         self.null = reward.null
         self.divergence, self.bias, self.fades = reward.divergence, baseline.bias, baseline.fades
+        if proposal != 1.0 and (clip is not None or ratio == "word"):
+            self.bias, self.fades = "importance weights are clipped, or of a word alone", ""
         self.kept: Judged | None = None  # everyone's rows, where epochs share them
         self.used = 0
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        if discriminator is None:
+            raise UserError(
+                "estimator=score_function needs a discriminator to reward the generator. "
+                "Use model/discriminator=conv, for example, or model/estimator=self_play, which needs none."
+            )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
@@ -73,12 +94,12 @@ class ScoreFunction(Objective):
 
     @torch.no_grad()
     def _judge(self, game: Game, n: int) -> Judged:
-        rollout = game.sample(n)
+        rollout = replace(game, policy=Tempered(game.policy, self.proposal)).sample(n)
         value = self.credit(self.reward, game, rollout)
         if self.reward.shuffles:
             everyone = gather(value)
             value = own_rows(everyone[game.noise.permutation(len(everyone))])
-        advantage = (value - self.baseline(value, rollout.mask)) * rollout.mask
+        advantage = self.baseline(value, rollout.mask) * rollout.mask
         return Judged(*rollout, value, advantage)
 
     def _step(self, game: Game, judged: Judged) -> Outcome:
@@ -90,7 +111,7 @@ class ScoreFunction(Objective):
             "advantage_rms": (mean(advantage.square().sum()) / words).sqrt(),
             "entropy": -before.sum() / words,
         }
-        if self.epochs == 1:
+        if self.epochs == 1 and self.proposal == 1.0:
             return Outcome(surrogate(logp, advantage, mask), logs)
         loss, clipped = clipped_surrogate(logp, before, advantage, mask, self.clip, self.ratio)
         return Outcome(loss, logs | {"clipped": clipped.detach()})

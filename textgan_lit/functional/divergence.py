@@ -111,6 +111,39 @@ def direct_jsd(own: Float[Tensor, " *N"]) -> Float[Tensor, " *N"]:
     return LOG2 - softplus(-own)
 
 
+def reweighted_jsd(
+    real: Float[Tensor, " N"],
+    real_score: Float[Tensor, " N"],
+    fake: Float[Tensor, " M"],
+    fake_score: Float[Tensor, " M"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+    r"""JSD between P and :math:`G e^s / Z`, what is left of it, and how many samples' worth the weights leave.
+
+    ``real`` and ``fake`` hold log P/G of sentences that P and that G wrote, the scores D's logits of them. Z = E_G e^s
+    is estimated from the same samples; expectations under G e^s / Z are self-normalised. Gives the JSD in nats a
+    sentence, its standard error by a jackknife over 20 blocks, and the effective share 1/(M Σ w²) of the samples.
+
+    >>> same = torch.zeros(40)
+    >>> [round(x.item(), 3) for x in reweighted_jsd(same, same, same, same)]
+    [0.0, 0.0, 1.0]
+    """
+    rows = [x.double() for x in (real, real_score, fake, fake_score)]
+    value, effective = _reweighted(*rows)
+    blocks = min(20, len(real), len(fake))
+    without = [_reweighted(*(x[torch.arange(len(x)) % blocks != block] for x in rows))[0] for block in range(blocks)]
+    spread = torch.stack(without).var(correction=0) * (blocks - 1)
+    return value, spread.sqrt(), effective
+
+
+def _reweighted(real: Tensor, real_score: Tensor, fake: Tensor, fake_score: Tensor) -> tuple[Tensor, Tensor]:
+    log_z = fake_score.logsumexp(0) - math.log(len(fake))
+    weight = fake_score.softmax(0)
+    never = real.isposinf()  # what G cannot write no weight brings back
+    of_real = direct_jsd((real - real_score + log_z).masked_fill(never, math.inf))
+    of_fake = (weight * direct_jsd(fake_score - log_z - fake)).masked_fill(weight == 0, 0.0)
+    return (of_real.mean() + of_fake.sum()) / 2, 1 / (len(weight) * weight.square().sum())
+
+
 def conditionals(
     p_logp: Float[Tensor, "*N V"], g_logp: Float[Tensor, "*N V"], ratio: Float[Tensor, " *N"]
 ) -> Conditionals:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-TERM = re.compile(r"([+−-])?(?:([\d.]+|½)·?)?(KL|JSD|TV)\(([PGM])(?:‖|,)([PGM])\)")
+TERM = re.compile(r"([+−-])?(?:([\d.]+|½|¼)·?)?(KL|JSD|TV)\(([PGM])(?:‖|,)([PGM])\)")
 
 
 def divergence(name: str, p: Float[Tensor, " N"], g: Float[Tensor, " N"]) -> Float[Tensor, ""]:
@@ -31,7 +31,7 @@ def divergence(name: str, p: Float[Tensor, " N"], g: Float[Tensor, " N"]) -> Flo
         raise ValueError(f"{name!r} is not a sum of KL(a‖b), JSD(a‖b) and TV(a, b) of P, G and M.")
     of, total = {"P": p, "G": g, "M": (p + g) / 2}, torch.zeros_like(p[0])
     for sign, times, kind, left, right in (term.groups() for term in terms):
-        factor = {None: 1.0, "½": 0.5}.get(times) or float(times)
+        factor = {None: 1.0, "½": 0.5, "¼": 0.25}.get(times) or float(times)
         total = total + math.copysign(factor, 1 if sign in (None, "+") else -1) * KINDS[kind](of[left], of[right])
     return total
 

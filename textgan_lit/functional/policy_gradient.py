@@ -47,7 +47,7 @@ def clipped_surrogate(
     before: Float[Tensor, "B T"],
     advantage: Float[Tensor, "B T"],
     mask: Bool[Tensor, "B T"],
-    clip: float,
+    clip: float | None,
     per: Literal["sentence", "word"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     r"""The surrogate for several steps on one set of samples, and the share of ratios that have left the clip.
@@ -56,7 +56,8 @@ def clipped_surrogate(
 
     ρ is G/G_before of the word given the words before it; ``before`` is log G_before of the words when they were
     written. ``per="sentence"`` takes a sentence for one action: one ρ, and the mean of its words' advantages, which
-    should be alike. At ρ = 1 both have the gradient of :func:`surrogate`.
+    should be alike. Without ``clip`` that ρ is an importance weight, and the estimate unbiased however far G has moved.
+    At ρ = 1 both have the gradient of :func:`surrogate`.
     Source: Schulman et al. 2017 (PPO), arXiv:1707.06347, eq. 7.
 
     >>> words = torch.ones(1, 2, dtype=torch.bool), 0.2, "word"
@@ -69,6 +70,6 @@ def clipped_surrogate(
         moved, advantage = moved.sum(1, keepdim=True), (advantage.sum(1) / mask.sum(1)).unsqueeze(1)
         mask = mask.any(1, keepdim=True)
     ratio = moved.exp()
-    inside = ratio.clamp(1 - clip, 1 + clip)
+    inside = ratio if clip is None else ratio.clamp(1 - clip, 1 + clip)
     loss = -torch.minimum(ratio * advantage, inside * advantage).sum(1).mean()
     return loss, ((ratio != inside) & mask).sum() / mask.sum()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.functional.recompute import in_parts
 from textgan_lit.policy import Policy
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.types import TextBatch, Vocab, Word
 
 State = tuple[Tensor, ...]
 
@@ -28,7 +28,8 @@ class Generator(nn.Module, ABC):
 
         start(n)               -> state               n empty sentences; every leaf is batch first, [n …],
                                                       so that a state can be repeated for rollouts
-        advance(prev, state)   -> (features, state)   prev Int[B], the word just written (bos at first);
+        advance(prev, state)   -> (features, state)   prev Int[B], the word just written (bos at first), or a soft
+                                                      one, Float[B V], where reads_soft;
                                                       features [B H] of what stands there now
         features(inputs)       -> [B T H]             teacher forcing; equals advancing
         head(features)         -> Float[… V]          unnormalised logits of the next word, row by row
@@ -38,6 +39,7 @@ class Generator(nn.Module, ABC):
     may reuse the memory of the state it was given, but never what that state stands for.
     """
 
+    reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "exact"
 
     def __init__(self, vocab: Vocab, max_length: int):
@@ -49,7 +51,7 @@ class Generator(nn.Module, ABC):
     def start(self, n: int) -> State: ...
 
     @abstractmethod
-    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]: ...
+    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]: ...
 
     @abstractmethod
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]: ...
@@ -69,13 +71,14 @@ class Generator(nn.Module, ABC):
         """Logits of every word of ``batch`` given the words before it, under ``policy``."""
         return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos)).float())
 
-    def logp(self, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
-        """log G(x_t | x<t) in nats; 0 on padding.
+    def logp(self, batch: TextBatch, policy: Policy, given: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B T"]:
+        """log G(x_t | x<t) in nats; 0 on padding. ``given`` are sentences whose prefixes are read in place of x's own.
 
         Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
         where there would be more, none are, and the logits are computed again.
         """
-        features = self.features(inputs_of(batch.tokens, self.vocab.bos)).flatten(0, 1)
+        read = batch.tokens if given is None else given
+        features = self.features(inputs_of(read, self.vocab.bos)).flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)

@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan_lit.functional.linear import linear
+from textgan_lit.functional.relaxation import embed
 from textgan_lit.generator.base import Generator, State
-from textgan_lit.types import Vocab
+from textgan_lit.types import Vocab, Word, Words
 
 
 @final
@@ -20,6 +21,8 @@ class LSTM(Generator):
     Dropout sits between modules of their own and never inside ``nn.LSTM``, so that putting everything but the
     recurrent cores into eval mode silences it (cuDNN's backward pass needs the cores in train mode).
     """
+
+    reads_soft = True
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class LSTM(Generator):
         zeros = self.output.weight.new_zeros(n, self.output.in_features)
         return (zeros,) * (2 * len(self.cores))
 
-    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
         hidden, state = self._run(prev.unsqueeze(1), state)
         return hidden.squeeze(1), state
 
@@ -53,8 +56,8 @@ class LSTM(Generator):
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
         return linear(features, self.output)
 
-    def _run(self, inputs: Int[Tensor, "B T"], state: State) -> tuple[Float[Tensor, "B T H"], State]:
-        hidden, after = self.dropout(self.embedding(inputs)), []
+    def _run(self, inputs: Words, state: State) -> tuple[Float[Tensor, "B T H"], State]:
+        hidden, after = self.dropout(embed(self.embedding, inputs)), []
         for core, h, c in zip(self.cores, state[::2], state[1::2], strict=True):
             hidden, (h, c) = core(hidden, (h.unsqueeze(0), c.unsqueeze(0)))
             hidden = self.dropout(hidden)

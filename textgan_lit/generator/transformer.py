@@ -12,8 +12,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
+from textgan_lit.functional.relaxation import embed
 from textgan_lit.generator.base import Generator, State
-from textgan_lit.types import Vocab
+from textgan_lit.types import Vocab, Word
 
 
 @final
@@ -31,6 +32,8 @@ class Transformer(Generator):
     those are no longer needed. Two branches that are alive at the same time need memory of their own: rows taken
     with an index tensor, ``repeat``, ``repeat_interleave`` and ``torch.cat`` copy, a slice does not.
     """
+
+    reads_soft = True
 
     def __init__(
         self,
@@ -61,12 +64,12 @@ class Transformer(Generator):
         caches = [self.output.weight.new_zeros(n, *self.cache) for _ in range(2 * len(self.blocks))]
         return *caches, torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
 
-    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
         *caches, position = state
         put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
         at = position[:, None, None, None]
         slot, read = at.expand_as(caches[0][:, :, :1]), torch.arange(self.max_length, device=at.device) <= at
-        hidden = self.dropout(self.embedding(prev) + self.positions(position)).unsqueeze(1)
+        hidden = self.dropout(embed(self.embedding, prev) + self.positions(position)).unsqueeze(1)
         for layer, block in enumerate(self.blocks):
             query, *fresh = block.project(hidden)
             past = slice(2 * layer, 2 * layer + 2)

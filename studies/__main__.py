@@ -1,0 +1,64 @@
+"""``python -m studies [NAME …]``: plays a study's missing runs and writes its page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from studies import ledger, page
+from studies.picture import draw
+from studies.play import missing, play, refused
+from studies.study import Run, Study, StudyError, names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m studies", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which study; none: says where each stands")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="of all studies' runs (runs)")
+    parser.add_argument("--arms", metavar="PATTERN[,…]", help="play these arms only, such as 'H8-*,H4-conv'")
+    parser.add_argument("--limit", type=int, metavar="N", help="play so many runs at most; 0: write the page only")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, one core each (1)")
+    arguments = parser.parse_args()
+    try:
+        if not arguments.names:
+            show(arguments.runs)
+        for name in arguments.names:
+            perform(Study.load(name), arguments)
+    except StudyError as error:
+        sys.exit(f"studies: {error}")
+    except KeyboardInterrupt:
+        sys.exit("studies: interrupted. The same command goes on where it was.")
+
+
+def show(folder: Path) -> None:
+    for name in names():
+        study = Study.load(name)
+        runs = study.runs(folder)
+        print(f"{name:18} {len(runs) - len(missing(runs)):4} of {len(runs):4} runs  {study.config['question']}")
+
+
+def perform(study: Study, arguments: argparse.Namespace) -> None:
+    """Plays, then writes the picture and the page of whatever is finished."""
+    wanted, failed = missing(study.runs(arguments.runs, arguments.arms and arguments.arms.split(","))), []
+    if arguments.limit != 0:
+        wanted, failed = playable(wanted)
+        failed += play(wanted[: arguments.limit], arguments.jobs)
+    runs = study.runs(arguments.runs)
+    draw(study, runs)
+    body = ledger.table(study, runs) if "ledger" in study.config else page.tables(study, runs)
+    page.write(study.page, page.generated(study, runs, body))
+    for line in failed:
+        print(f"not played: {line}", file=sys.stderr)
+    print(f"{study.name}: {len(missing(runs))} of {len(runs)} runs are missing; see {study.page}")
+
+
+def playable(runs: list[Run]) -> tuple[list[Run], list[str]]:
+    """Those that compose, and why the other arms do not: a study may name parts that are still to come."""
+    first = {run.arm: run for run in reversed(runs)}
+    reasons = {arm: reason for arm, run in first.items() if (reason := refused(run.words))}
+    return [run for run in runs if run.arm not in reasons], [f"{arm}: {reason}" for arm, reason in reasons.items()]
+
+
+if __name__ == "__main__":
+    main()

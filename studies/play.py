@@ -1,0 +1,75 @@
+"""Plays what is missing: each run is an ordinary ``python train.py …`` in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from studies.study import ROOT, Run
+from textgan_lit.cli import CONF, EXPECTED, explain
+
+COLUMNS = (
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+    TextColumn("{task.fields[last]}"),
+)
+
+
+def missing(runs: Iterable[Run]) -> list[Run]:
+    return [run for run in runs if not run.finished]
+
+
+@functools.cache
+def refused(words: tuple[str, ...]) -> str | None:
+    """Why these words compose no run: a part that does not exist, or a misspelt setting."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            compose("train", list(words))
+    except EXPECTED as error:
+        return explain(error)
+    return None
+
+
+def play(runs: list[Run], jobs: int = 1) -> list[str]:
+    """Plays ``runs``, so many at a time, and says of each that failed why. Interrupted, it keeps what was finished."""
+    failed = []
+    with Progress(*COLUMNS) as progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task("", total=len(runs), last="")
+        future = {pool.submit(train, run): run for run in runs}
+        try:
+            for done in as_completed(future):
+                run, reason = future[done], done.result()
+                progress.update(task, advance=1, last=f"{run.arm}, seed {run.seed}")
+                if reason:
+                    failed.append(f"{run.arm}, seed {run.seed}: {reason}")
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failed
+
+
+def train(run: Run) -> str | None:
+    """None, or the last line that the run had to say. What an interrupted one left in its folder is played anew."""
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    log = run.folder.with_name(f"{run.seed}.log")
+    words = [*run.words, "logger=csv", "overwrite=true", f"hydra.run.dir={run.folder.resolve()}"]
+    with log.open("w") as file:
+        code = subprocess.run(
+            [sys.executable, "train.py", *words],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        ).returncode
+    said = log.read_text().strip().splitlines()
+    return (said[-1] if said else f"exit code {code}") if code else None

@@ -1,0 +1,137 @@
+"""A study as it is written down (studies/NAME.yaml), and the runs that it asks for."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+SILENT = ("logger=", "overwrite=", "hydra.")  # words that change no number
+
+
+class StudyError(Exception):
+    """What was found, what was wanted, the way out: one line for people."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed: the words of its ``train.py`` command, and its own folder."""
+
+    arm: str
+    seed: int
+    words: tuple[str, ...]
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it stands there complete. A finished run of other words is refused: it is somebody's work."""
+        if not (self.folder / "closing.json").exists():
+            return False
+        written = self.folder / ".hydra" / "overrides.yaml"
+        played = OmegaConf.to_container(OmegaConf.load(written), resolve=False) if written.exists() else []
+        if not same(played, self.words):
+            raise StudyError(
+                f"{self.folder} holds a finished run of other words ({' '.join(played)}); wanted "
+                f"{' '.join(self.words)}. Move it away, or give --runs another folder."
+            )
+        return True
+
+
+def same(some: Any, others: Any) -> bool:
+    """Whether two sets of words play the same run."""
+    return {word for word in some if not word.startswith(SILENT)} == {
+        word for word in others if not word.startswith(SILENT)
+    }
+
+
+@dataclass(frozen=True)
+class Arm:
+    """``words`` may hold {seed}. ``shown`` is the command of ``entry``: this arm and those that differ by a value."""
+
+    name: str
+    entry: str
+    words: tuple[str, ...]
+    seeds: tuple[int, ...]
+    shown: str
+
+
+@dataclass(frozen=True)
+class Study:
+    name: str
+    arms: tuple[Arm, ...]
+    page: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def load(cls, name: str) -> Study:
+        path = HERE / f"{name}.yaml"
+        if not path.exists():
+            raise StudyError(f"{name}: there is no such study; there are {', '.join(names())}.")
+        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        page = ROOT / config.get("page", f"docs/studies/{name}.md")
+        return cls(name, tuple(arms(config)), page, config)
+
+    def runs(self, folder: Path, only: list[str] | None = None) -> list[Run]:
+        """The runs of the arms that match a pattern of ``only``, by seed: the first seed of every arm comes first."""
+        home = folder / self.config.get("folder", self.name)
+        chosen = [arm for arm in self.arms if matches(arm.name, only or ["*"])]
+        found = [
+            Run(arm.name, seed, tuple(fill(word, {"seed": seed}) for word in arm.words), home / arm.name / str(seed))
+            for arm in chosen
+            for seed in arm.seeds
+        ]
+        return sorted(found, key=lambda run: run.seed)
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in HERE.glob("*.yaml"))
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def arms(config: dict[str, Any]) -> list[Arm]:
+    """Every arm by its own name. One with ``each`` stands for all combinations of its axes' values.
+
+    An axis is a list of values for the place {axis} in names and words, or a mapping of such values to further words.
+    """
+    found = []
+    for name, given in config["arms"].items():
+        given = given if isinstance(given, dict) else {"overrides": given}
+        axes, seeds = given.get("each", {}), tuple(given.get("seeds", config["seeds"]))
+        for chosen in itertools.product(*axes.values()):
+            place = dict(zip(axes, chosen, strict=True))
+            named = {axis: value for axis, value in place.items() if isinstance(axes[axis], dict)}
+            more = [word for axis, value in named.items() for word in axes[axis][value]]
+            words = [*config["base"], *given["overrides"], *more]
+            if not any(word.startswith("seed=") for word in words):
+                words.append("seed={seed}")
+            swept = {axis: ",".join(map(str, axes[axis])) for axis in axes.keys() - named.keys()}
+            shown = command([fill(word, named | swept) for word in words], seeds)
+            own = tuple(fill(word, place) for word in words)
+            found.append(Arm(fill(name, place), fill(name, named), own, seeds, shown))
+    return found
+
+
+def fill(text: str, place: dict[str, Any]) -> str:
+    """Puts values into their {places}; unlike str.format it leaves Hydra's ${…} alone."""
+    for name, value in place.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
+
+
+def command(words: list[str], seeds: tuple[int, ...]) -> str:
+    """The ordinary command that plays an arm with all its seeds: a sweep, or a loop where a seed has several places."""
+    looped = any("{seed}" in word for word in words if word != "seed={seed}")
+    place = {"seed": "$seed" if looped else ",".join(map(str, seeds))}
+    told = [shlex.quote(word) if "${" in word or "~" in word else fill(word, place) for word in words]
+    line = " ".join(["python train.py", *["-m"] * any("," in word for word in told), *told])
+    return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if looped else line

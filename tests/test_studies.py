@@ -1,0 +1,237 @@
+"""Studies: every arm composes, nothing is played twice, tables are right, and prose is kept."""
+
+import json
+import statistics
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from studies import ledger, numbers, page, picture, play, study
+from studies.__main__ import main
+
+PLANNED = ("plateau", "staleness", "band", "regret", "scheduled_sampling", "cot", "maligan")  # parts still to come
+LIKELIHOOD = "likelihood_best_temperature"
+
+
+def overrides(run, *more):
+    """As Hydra leaves them in a run's folder."""
+    (run.folder / ".hydra").mkdir(parents=True, exist_ok=True)
+    OmegaConf.save([*run.words, "logger=csv", *more], run.folder / ".hydra" / "overrides.yaml")
+
+
+def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
+    """A finished run by hand: its closing table, its course (turns of each player, seconds, JSD), its frontier."""
+    overrides(run)
+    closing = {"likelihood": {"truth/jsd": best + 0.1}, LIKELIHOOD: {"truth/jsd": best}, "game": {"truth/jsd": jsd}}
+    for column in closing.values():
+        column |= {"truth/nll_oracle": 9.0, "truth/entropy_g": 6.0, "truth/nll_test": 8.0}
+    (run.folder / "closing.json").write_text(json.dumps(closing))
+    lines = [
+        {"turns/likelihood": 7, "turns/discriminator": k, "turns/generator": k, "system/seconds": 3 + s, "truth/jsd": y}
+        for k, s, y in courses
+    ]
+    (run.folder / "evaluations.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    if swept is not None:
+        (run.folder / "frontier.json").write_text(json.dumps(swept))
+
+
+CONFIG = {
+    "question": "Which?",
+    "base": ["debug=smoke", "data=tiny"],
+    "varies": "its own players",
+    "seeds": [1, 2],
+    "arms": {"a": [], "b": ["model/reward=shuffled"]},
+    "picture": {"caption": "JSD", "panels": []},
+}
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A study of two arms and two seeds, its page with some prose, and its runs' folder."""
+    monkeypatch.setattr(study, "HERE", tmp_path)
+    OmegaConf.save(CONFIG | {"page": str(tmp_path / "small.md")}, tmp_path / "small.yaml")
+    (tmp_path / "small.md").write_text(f"# Before\n\n{page.BEGIN}\nold\n{page.END}\n\nAfter.\n")
+    return SimpleNamespace(study=study.Study.load("small"), runs=tmp_path / "runs", page=tmp_path / "small.md")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", study.names())
+def test_every_arm_composes(name):
+    ours = study.Study.load(name)
+    assert len({arm.name for arm in ours.arms}) == len(ours.arms)
+    for entry in {arm.entry: arm.name for arm in ours.arms}.values():
+        run = next(run for run in ours.runs(ours.page, [entry]))
+        reason = play.refused(run.words)
+        absent = reason and "there is no such option" in reason and reason.split("=")[1].split(":")[0] in PLANNED
+        assert reason is None or absent, f"{run.arm}: {reason}"
+
+
+@pytest.mark.parametrize("name", study.names())
+def test_every_page_has_a_place_for_its_table_and_every_row_an_arm(name):
+    ours = study.Study.load(name)
+    text, arms = ours.page.read_text(), [arm.name for arm in ours.arms]
+    assert text.count(page.BEGIN) == text.count(page.END) == 1
+    patterns = [row for part in ours.config.get("tables", []) for row in part["rows"]]
+    patterns += [row for panel in ours.config["picture"]["panels"] for row in panel["rows"]]
+    for pattern in [*patterns, *ours.config.get("ledger", {})]:
+        assert any(study.matches(arm, [pattern]) for arm in arms), pattern
+
+
+def test_an_axis_gives_values_or_words():
+    axes = {"D": {"conv": ["model/discriminator=conv"], "own": []}, "rate": [0.1, 0.2]}
+    entry = {"each": axes, "overrides": ["lr={rate}", "seed={rate}", "data.seed={seed}", "w=${oc.env:W}"]}
+    arms = study.arms({"base": ["x=1"], "seeds": [1, 2], "arms": {"G-{D}-{rate}": entry}})
+    assert [arm.name for arm in arms] == ["G-conv-0.1", "G-conv-0.2", "G-own-0.1", "G-own-0.2"]
+    assert arms[1].words[:3] == ("x=1", "lr=0.2", "seed=0.2")
+    assert arms[1].words[-1] == "model/discriminator=conv"
+    assert arms[0].entry == "G-conv-{rate}"
+    told = "for seed in 1 2; do python train.py -m x=1 lr=0.1,0.2 seed=0.1,0.2 data.seed=$seed 'w=${oc.env:W}'; done"
+    assert arms[2].shown == arms[3].shown == told
+
+
+def test_a_finished_run_is_never_played_again(small, monkeypatch):
+    runs = small.study.runs(small.runs)
+    finish(runs[0], 0.4)
+    overrides(runs[1])  # was interrupted: no closing table
+    trained = []
+    monkeypatch.setattr(play, "train", trained.append)
+    monkeypatch.setattr("sys.argv", ["studies", "small", "--runs", str(small.runs)])
+    main()
+    assert trained == runs[1:]
+    assert [(run.arm, run.seed) for run in runs] == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+
+
+def test_part_of_a_study_can_be_played(small, monkeypatch):
+    trained = []
+    monkeypatch.setattr(play, "train", trained.append)
+    monkeypatch.setattr("sys.argv", ["studies", "small", "--runs", str(small.runs), "--arms", "b", "--limit", "1"])
+    main()
+    assert [(run.arm, run.seed) for run in trained] == [("b", 1)]
+
+
+def test_a_finished_run_of_other_words_is_refused(small):
+    run = small.study.runs(small.runs)[0]
+    finish(run, 0.4)
+    overrides(run, "hydra.run.dir=x", "overwrite=true")  # change no number
+    assert run.finished
+    overrides(run, "model.program.k=9")
+    with pytest.raises(study.StudyError, match=r"model.program.k=9.*Move it away"):
+        _ = run.finished
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_is_played_anew_and_then_counts(small):
+    run = small.study.runs(small.runs)[0]
+    overrides(run)
+    (run.folder / "evaluations.jsonl").write_text("{}\n")
+    assert play.train(run) is None, run.folder.with_name("1.log").read_text()
+    assert run.finished
+    assert numbers.course(run)[-1]["turns/generator"] == 3
+    assert set(numbers.frontier(run)) == {"likelihood", "game"}
+    broken = study.Run("a", 3, (*run.words, "model.program.k=none"), run.folder.with_name("3"))
+    assert "model.program.k" in play.train(broken)
+
+
+def test_parts_that_do_not_exist_are_told_and_the_rest_is_played(small, monkeypatch, capsys):
+    text = (small.page.parent / "small.yaml").read_text()
+    (small.page.parent / "small.yaml").write_text(text.replace("model/reward=shuffled", "model/reward=nonesuch"))
+    trained = []
+    monkeypatch.setattr(play, "train", trained.append)
+    monkeypatch.setattr("sys.argv", ["studies", "small", "--runs", str(small.runs)])
+    main()
+    assert {run.arm for run in trained} == {"a"}
+    assert "b: model/reward=nonesuch: there is no such option" in capsys.readouterr().err
+
+
+def test_the_page_keeps_its_prose_and_says_what_is_missing(small):
+    runs = small.study.runs(small.runs)
+    finish(runs[0], 0.4)
+    for _ in range(2):
+        page.write(small.page, page.generated(small.study, runs, page.tables(small.study, runs)))
+    text = small.page.read_text()
+    assert text.startswith("# Before\n\n<!-- studies: begin")
+    assert text.endswith("<!-- studies: end -->\n\nAfter.\n")
+    assert "old" not in text
+    assert text.count("**Not done.** Seeds 1, 2; 1 of 4 runs were played. Not run (how many): `b` (2), `a` (1).") == 1
+    assert "python train.py -m debug=smoke data=tiny model/reward=shuffled seed=1,2" in text
+    for run in runs[1:]:
+        finish(run, 0.4)
+    assert page.standing(small.study, runs) == "Seeds 1, 2; 4 of 4 runs were played."
+    small.page.write_text("no markers")
+    with pytest.raises(study.StudyError, match="needs the two lines"):
+        page.write(small.page, "x")
+
+
+def test_a_table_has_means_intervals_and_paired_changes(small):
+    runs = small.study.runs(small.runs)
+    for run, jsd, best in zip(runs, (0.40, 0.6, 0.28, 0.6), (0.50, 0.5, 0.40, 0.4), strict=True):
+        finish(run, jsd, best)
+    lines = page.tables(small.study, runs).splitlines()
+    quantile = 12.7062  # of Student's t with one degree of freedom
+    best, game = (quantile * statistics.stdev(pair) / 2**0.5 for pair in ((0.5, 0.4), (0.4, 0.28)))
+    assert lines[2] == (
+        f"| `a` | 2 | 0.550 ± {best:.3f} | 0.450 ± {best:.3f} | 0.340 ± {game:.3f} | -25 ± 64 % (-20 -30) |"
+    )
+    assert "+35 ± 191 % (+20 +50)" in lines[3]
+    assert numbers.spread([0.4, 0.3], "sd") == "0.350 ± 0.071"
+    assert numbers.spread([0.4]) == "0.400"
+    assert numbers.spread([]) == "–"
+
+
+def test_curves_are_compared_at_equal_turns_and_at_equal_seconds(small):
+    slow, quick, ended = small.study.runs(small.runs)[:3]
+    finish(slow, 0.1, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)))
+    finish(quick, 0.3, courses=((0, 0.0, 0.5), (10, 50.0, 0.3)))
+    finish(ended, 0.5, courses=((0, 0.0, 0.5), (1, 5.0, 0.5)))  # by its rule
+    turns = {"at": {"turns": 15}, "key": "truth/jsd"}  # of both players: halfway between 10 and 20
+    assert numbers.number(slow, turns) == pytest.approx(0.5 - 0.75 * 0.4)
+    least = {"at": {"seconds": "least"}, "key": "truth/jsd"}
+    for run, value in ((slow, 0.3), (quick, 0.3), (ended, 0.5)):
+        assert numbers.number(run, least, [slow, quick, ended]) == pytest.approx(value)
+    assert numbers.number(quick, {"at": {"turns": 999}, "key": "truth/jsd"}) == pytest.approx(0.3)
+
+
+def test_tuned_likelihood_is_chosen_on_held_out_sentences_and_judged_on_others(small):
+    game, one, two = small.study.runs(small.runs)[:3]
+    finish(game, 0.2)
+    finish(one, 0.9, best=0.40, swept={"likelihood": [{"truth/jsd": 0.50}, {"truth/jsd": 0.31}]})
+    column = {"row": "game", "over": "tuned", "key": "truth/jsd"}
+    assert numbers.number(game, column, (), [one, two]) is None  # not all of them were played
+    finish(two, 0.9, best=0.25, swept={"likelihood": [{"truth/jsd": 0.50}, {"truth/jsd": 0.32}]})
+    assert numbers.number(game, column, (), [one, two]) == pytest.approx(0.2 / 0.40 - 1)
+
+
+def test_the_ledger_marks_what_is_outside_its_claim_and_what_was_not_run(small):
+    rows = {"a": {"nll_oracle": 9.05, "tolerance": 0.1}, "b": {"nll_oracle": 8.7, "tolerance": 0.1, "reason": "short"}}
+    small.study.config["ledger"] = rows | {"c": {"nll_oracle": 8.19, "tolerance": 0.1, "source": "Lu et al."}}
+    rows = [{"truth/nll_oracle": 9.0, "truth/nll_test": 8.0}, {"truth/nll_oracle": 7.0, "truth/nll_test": 9.0}]
+    for run in small.study.runs(small.runs):
+        finish(run, 0.4, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)), swept={"game": rows})
+    lines = ledger.table(small.study, small.study.runs(small.runs)).splitlines()
+    assert lines[2] == (
+        "| `a` | 9.050 | 9.000 ± 0.000 | 6.000 ± 0.000 | 8.000 ± 0.000 | 16.000 ± 0.000 | 7 / 10 / 10 | 103 | 1 2 |"
+    )
+    assert "| 🔴 9.000" in lines[3]
+    assert lines[4].startswith("| `c` | 8.190 | not run |")
+    assert lines[6:] == ["* `b`: 🔴 Outside 8.60 to 8.80: short.", "* `c`: Published: Lu et al."]
+
+
+@pytest.mark.parametrize("name", study.names())
+def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
+    ours = study.Study.load(name)
+    monkeypatch.setitem(vars(ours), "page", tmp_path / "page.md")
+    rows = [{"temperature": 1.0, "truth/jsd": 0.3, "truth/nll_oracle": 9.0, "truth/nll_test": 8.0}]
+    runs = ours.runs(tmp_path)
+    for run in runs:
+        finish(run, 0.4, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)), swept={"likelihood": rows, "game": rows})
+    for run in runs:
+        closing = json.loads((run.folder / "closing.json").read_text())
+        for column in closing.values():
+            column |= {"truth/kl_pg": 1.0, "truth/kl_gp": 2.0}
+        (run.folder / "closing.json").write_text(json.dumps(closing))
+    picture.draw(ours, runs)
+    assert (tmp_path / "page.png").stat().st_size > 5000
+    body = ledger.table(ours, runs) if "ledger" in ours.config else page.tables(ours, runs)
+    assert "Nothing of this was run yet" not in body
+    assert "**Not done" not in page.generated(ours, runs, body)

@@ -1,0 +1,115 @@
+"""What is added to the generator's loss beside what its game says: `model/regulariser=[likelihood,entropy]`."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Annotated, final
+
+import torch
+from annotated_types import Gt
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.functional.likelihood import nll
+from textgan_lit.game import Game
+from textgan_lit.generator.base import Generator
+from textgan_lit.objective import Objective
+from textgan_lit.policy import Policy
+from textgan_lit.types import Outcome, TextBatch
+
+LEAST = -1e4  # nats, of words that a policy leaves out
+
+
+class Regulariser(nn.Module, ABC):
+    """game, real sentences → a loss, nats a word, a mean over this rank's words; it counts ``weight`` times."""
+
+    def __init__(self, weight: float):
+        super().__init__()
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]: ...
+
+
+@final
+class Likelihood(Regulariser):
+    """NLL of real sentences: demonstrations mixed in."""
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        return nll(game.generator.logp(batch, game.policy), batch.mask)
+
+
+@final
+class Entropy(Regulariser):
+    """−H of the next word, after prefixes that G writes, summed over the vocabulary (Williams & Peng 1991).
+
+    Which prefixes are written is held fixed: a bonus on each choice, not the gradient of the sentence's entropy.
+    """
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.01):
+        super().__init__(weight)
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        written = game.sample(len(batch.tokens)).batch
+        logp = _log_probabilities(game.generator, written, game.policy)
+        return _per_word((logp.exp() * logp), written)
+
+
+@final
+class ReferenceKL(Regulariser):
+    """KL(G‖G₀) of the next word, after prefixes that G writes; G₀ is the generator as it was at its first turn.
+
+    The leash of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2). Which
+    prefixes are written is held fixed.
+    """
+
+    def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+        self.reference = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.register_buffer("met", torch.tensor(False))
+
+    def train(self, mode: bool = True) -> ReferenceKL:
+        return super().train(False)  # the reference never drops anything out
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        if not self.met:
+            self.reference.load_state_dict(game.generator.state_dict())
+            self.met.fill_(True)
+        written = game.sample(len(batch.tokens)).batch
+        logp = _log_probabilities(game.generator, written, game.policy)
+        with torch.no_grad():
+            before = _log_probabilities(self.reference, written, game.policy)
+        return _per_word((logp.exp() * (logp - before)), written)
+
+
+def _log_probabilities(generator: Generator, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T V"]:
+    return generator.predict(batch, policy).log_softmax(-1).clamp_min(LEAST)
+
+
+def _per_word(summand: Float[Tensor, "B T V"], batch: TextBatch) -> Float[Tensor, ""]:
+    return (summand.sum(-1) * batch.mask).sum() / batch.mask.sum()
+
+
+@final
+class Regularised(Objective):
+    """An objective, and what is added to its loss."""
+
+    def __init__(self, objective: Objective, regularisers: dict[str, Regulariser]):
+        super().__init__()
+        self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
+        self.null, self.epochs = objective.null, objective.epochs
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        self.objective.check(generator, discriminator)
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        loss, logs = self.objective(game, batch)
+        for name, regulariser in self.regularisers.items():
+            more = regulariser(game, batch)
+            loss, logs = loss + regulariser.weight * more, logs | {f"regulariser_{name}": more.detach()}
+        return Outcome(loss, logs)
