@@ -99,7 +99,9 @@ class ScoreFunction(Objective):
         if self.reward.shuffles:
             everyone = gather(value)
             value = own_rows(everyone[game.noise.permutation(len(everyone))])
-        advantage = self.baseline(value, rollout.mask) * rollout.mask
+        whole = self.ratio == "sentence"  # one action has one baseline: its length is a part of what was done
+        seen = slice(0, 1) if whole else slice(None)
+        advantage = self.baseline(value[:, seen], rollout.mask[:, seen]) * rollout.mask
         return Judged(*rollout, value, advantage)
 
     def _step(self, game: Game, judged: Judged) -> Outcome:
