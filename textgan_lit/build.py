@@ -132,7 +132,7 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
     """The game on ``module``'s sentences."""
     model = config["model"]
-    known = {"vocab": module.vocab, "max_length": module.max_length}
+    known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
@@ -154,6 +154,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     }
     for move in moves.values():
         move.objective.check(generator, discriminator)
+    _check_taught(discriminator, moves)
     _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None)
     _check_policy(policy, model)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
@@ -225,6 +226,15 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
         f"Use {fitting[discriminator.scores]}, or {players[credit.needs]}."
     )
+
+
+def _check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
+    learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
+    if learns and "discriminator" not in moves:
+        raise UserError(
+            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
+            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
+        )
 
 
 def _check_reward(reward: Reward | None, adversary: Any) -> None:
