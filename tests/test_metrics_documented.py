@@ -23,6 +23,7 @@ RUNS = (
     ("model=cot", *SMALL, "model/regulariser=[entropy]"),
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
     ("model=dgsan", *SMALL),
+    ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
 )
 
 

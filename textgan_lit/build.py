@@ -26,7 +26,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.launch import JobDDP
 from textgan_lit.policy import Policy
-from textgan_lit.program import Fixed
+from textgan_lit.program import Fixed, Rule
 from textgan_lit.regulariser import Regularised
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
@@ -163,6 +163,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     )
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
+    _check_rule(program.rule, known)
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
     size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
     ema = _setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
@@ -202,6 +203,14 @@ def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
         raise UserError(f"{where}.optimizer: {error}. Give it a value that it takes.") from error
     clip = _setting(config["clip"], Annotated[float, Gt(0)] | None, f"{where}.clip")
     return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
+
+
+def _check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
+    if rule.needs_oracle and "oracle" not in known:
+        raise UserError(
+            f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
+            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
+        )
 
 
 def _check_policy(policy: Policy, model: Mapping[str, Any]) -> None:
