@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from textgan_lit.adversary import Minimax
 from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage
 from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.data.tiny import Tiny
 from textgan_lit.discriminator.conv import Conv
 from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.distributed import gather, mean, own_rows, rank, world
@@ -66,8 +67,10 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
     play("moving average", ScoreFunction(Reward(), RewardToGo(), average), generator, recurrent)
     found["average"] = average.average
     play("shuffled", ScoreFunction(Shuffled(Reward()), Terminal(), BatchMean()), generator, conv)
-    reading = take(Game(generator, conv, Categorical(), Noise(0, "reading")), real, ROWS, {"generator": 0})
-    found["reading"] = torch.tensor([reading.bce, reading.bound, reading.bound_se, reading.accuracy])
+    game = Game(generator, conv, Categorical(), Noise(0, "reading"))
+    reading = take(game, real, ROWS, {"generator": 0}, Tiny(words=3, length=LENGTH - 1, variable=True))
+    numbers = reading.bce, reading.bound, reading.bound_se, reading.accuracy, reading.regret
+    found["reading"] = torch.tensor(numbers)
     return found
 
 

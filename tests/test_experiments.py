@@ -21,7 +21,7 @@ MODELS = options("model")
 GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
-WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator"}  # discriminators that cannot read soft words
+WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
 CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
 REFUSED = {
@@ -42,13 +42,21 @@ REFUSED = {
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
     "feeds soft words back.* Use": lambda p: p["estimator"] == "Relaxed" and p["generator"] == "Markov",
-    "taught by likelihood.* Use": lambda p: p["discriminator"] == "Mediator" and p["adversary"] != "Mediation",
+    "taught by likelihood.* Use": lambda p: (
+        p["discriminator"] == "Mediator" and p["adversary"] not in {None, "Mediation"}
+    ),
     "teaches a mediator.* Use": lambda p: p["adversary"] == "Mediation" and p["discriminator"] != "Mediator",
     "takes no penalty. Use": lambda p: p["adversary"] == "Mediation" and p["penalty"],
+    "has to be taught.* Use": lambda p: (
+        p["adversary"] is None and p["discriminator"] not in {None, "Optimal", "Empirical"}
+    ),
     "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
     "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
+    "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability"},
+    "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["reward"] == "Shuffled",
+    "weighs real sentences.* Use": lambda p: p["estimator"] == "DataSide" and p["discriminator"] is None,
     "also needs (reward|credit|baseline).* Choose one": lambda p: (
-        p["estimator"] in {"ScoreFunction", "Relaxed", "Taylor", "Exact"} and p["reward"] is None
+        p["estimator"] in {"ScoreFunction", "Relaxed", "Taylor", "Exact", "DataSide"} and p["reward"] is None
     ),
     "also needs (credit|baseline).* Choose one": lambda p: p["estimator"] == "ScoreFunction" and p["credit"] is None,
 }

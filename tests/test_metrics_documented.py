@@ -20,6 +20,10 @@ RUNS = (
     ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=mle", *SMALL),
     ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),
+    ("model=cot", *SMALL, "model/regulariser=[entropy]"),
+    ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
+    ("model=dgsan", *SMALL),
+    ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
 )
 
 

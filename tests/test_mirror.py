@@ -50,6 +50,7 @@ PASSED = {
     "vocab",
     "max_length",
     "oracle",
+    "sentences",
     "generator",
     "moves",
     "epoch",

@@ -5,11 +5,14 @@ import random
 
 import pytest
 
+from textgan_lit import build
 from textgan_lit.errors import UserError
-from textgan_lit.program import Fixed, Guard, Program
+from textgan_lit.program import Band, Fixed, Guard, Plateau, Program, Regret, Staleness
 from textgan_lit.types import Clock, Reading
 
 CLEAR, UNCLEAR = 0.5, 0.01  # bounds, each ± 0.1
+READ = ("bce", "accuracy", "regret")
+FAR_FROM_IT = {"patience": 99, "least": 0.0, "most": 99}  # bounds on D's turns that no script here reaches
 
 
 def program(rule=None, **settings):
@@ -18,31 +21,37 @@ def program(rule=None, **settings):
     return Program(rule or Fixed(), **quiet | settings)
 
 
-def reading(clock, bound):
-    return Reading(bce=0.6, bound=bound, bound_se=0.1, raw_bound=bound, accuracy=0.5, turns=dict(clock.turns))
+def reading(clock, bound, **numbers):
+    found = {"bce": 0.6, "bound_se": 0.1, "raw_bound": bound, "accuracy": 0.5} | numbers
+    return Reading(bound=bound, turns=dict(clock.turns), **found)
 
 
 class Play:
-    """Plays a program as the system does. ``bound(clock)`` is what a reading says, ``nll(clock)`` a validation."""
+    """Plays a program as the system does. ``bound(clock)`` is what a reading says, ``nll(clock)`` a validation;
+    ``numbers`` are a reading's others, functions of the letters so far."""
 
-    def __init__(self, program, bound=lambda clock: CLEAR, nll=lambda clock: 0.0):
-        self.program, self.bound, self.nll = program, bound, nll
+    def __init__(self, program, bound=lambda clock: CLEAR, nll=lambda clock: 0.0, **numbers):
+        self.program, self.bound, self.nll, self.numbers = program, bound, nll, numbers
         self.clock, self.reading = Clock(), None
         self.moves: list[str] = []
         self.read_at: list[dict[str, int]] = []  # the clock at each reading
         self.judged: list[tuple[int, bool]] = []  # likelihood turns at each validation, and whether it was the best
+        self.told: list[tuple[int, dict[str, int]]] = []  # before each generator turn: k, and the rule's words
 
     def next(self):
         if self.program.wants_validation(self.clock):
             best = self.program.judge(self.clock, self.nll(self.clock))
             self.judged.append((self.clock.turns["likelihood"], best))
         if self.program.wants_reading(self.clock):
-            self.reading = reading(self.clock, self.bound(self.clock))
+            numbers = {name: says(self.letters) for name, says in self.numbers.items()}
+            self.reading = reading(self.clock, self.bound(self.clock), **numbers)
             self.read_at.append(self.reading.turns)
         return self.program.move(self.clock, self.reading)
 
     def run(self, turns=10**4):
         while len(self.moves) < turns and (move := self.next()) is not None:
+            if move == "generator":
+                self.told.append((self.program.lead, self.program.answers))
             self.clock.turns[move] += 1
             self.program.played(self.clock, move)
             self.moves.append(move)
@@ -157,8 +166,7 @@ def test_the_guard_lets_play_while_the_bound_is_clear():
 
 @pytest.mark.parametrize(("bound", "clear"), [(0.2001, True), (0.2, False), (0.0, False), (float("nan"), False)])
 def test_clear_is_two_standard_errors_above_zero(bound, clear):
-    now = reading(Clock(), bound)
-    assert Guard().allows(now, can_wait=True) is clear
+    assert Guard().answer(reading(Clock(), bound), lead=3) == (clear, "clear" if clear else "unclear")
 
 
 def test_refused_the_discriminator_plays_k_more_and_is_read_again():
@@ -208,13 +216,211 @@ def test_a_reading_of_another_turn_is_not_listened_to():
     assert stages.move(clock, old) == "generator"
 
 
+# --- D trained until its loss stops falling ---------------------------------------------------------------------------
+
+
+def says(*script):
+    """One number a look, whatever the letters."""
+    numbers = iter(script)
+    return lambda letters: next(numbers)
+
+
+def ruled(rule, **settings):
+    return program(rule, **{"check_every": 1, "discriminator_warm_up": 1} | settings)
+
+
+def test_d_plays_until_its_loss_stops_falling():
+    # falls, falls too little (twice: 0.449 is 0.001 below the best), enough
+    script = says(0.60, 0.50, 0.45, 0.449, 0.449, 0.9, 0.9, 0.9)
+    play = Play(ruled(Plateau(patience=2, least=0.002), duel=2, k=2), bce=script).run()
+    # … and what G moves away from is forgotten: 0.9 is the best so far, then two looks are no better
+    assert play.letters == "D" + "DD" * 5 + "G" + "DD" * 3 + "G"
+    assert play.told == [(10, {"improving": 4, "plateau": 1}), (6, {"improving": 2, "plateau": 1})]
+
+
+def test_what_falls_a_little_at_each_look_has_fallen():
+    """0.001 a look is less than ``least``, but two looks together are not."""
+    play = Play(ruled(Plateau(patience=2, least=0.0015), duel=1, k=1), bce=says(0.5, 0.499, 0.498, 0.497, 0.497)).run()
+    assert play.letters == "D" + "DDDDD" + "G"
+
+
+@pytest.mark.parametrize("rule", [Plateau, Staleness])
+def test_d_does_not_play_for_ever_however_much_it_learns(rule):
+    """The first full k beyond ``most``."""
+    endless = ruled(rule(patience=1, least=0.0, most=7), duel=2, k=3)
+    endless.rule.before = 0.0  # to Staleness: D will never be as good again
+    play = Play(endless, bce=lambda letters: 99.0 - letters.count("D")).run()
+    looks = {"improving": 2} if rule is Plateau else {"behind": 3}  # the latter looks right after G's turn, too
+    assert play.told[0] == (9, looks | {"most": 1})
+
+
+def test_a_loss_that_is_not_a_number_is_no_progress():
+    play = Play(ruled(Plateau(patience=2), duel=2, k=1), bce=lambda letters: float("nan")).run()
+    assert play.letters == "D" + "DDG" * 2
+
+
+# --- as many turns as the generator's cost ----------------------------------------------------------------------------
+
+
+def loss_of(cost, learning, gain=0.0, least=0.25):
+    """A world: each G turn raises D's BCE by ``cost``, which D's turns win back by ``learning`` each, and the ``least``
+    attainable BCE by ``gain``, which nobody wins back."""
+
+    def bce(letters):
+        regret = 0.0
+        for letter in letters:
+            regret = max(0.0, regret - learning) if letter == "D" else regret + cost
+        return least + gain * letters.count("G") + regret
+
+    return bce
+
+
+@pytest.mark.parametrize(("cost", "turns"), [(0.0, 0), (0.125, 1), (0.25, 2), (0.75, 6)])
+def test_d_gets_as_many_turns_as_the_generators_turn_cost(cost, turns):
+    rule = Staleness(**FAR_FROM_IT)
+    play = Play(ruled(rule, duel=4, k=1), bce=loss_of(cost, learning=0.125)).run()
+    assert play.letters == "D" + ("G" + "D" * turns) * 3 + "G"  # before the first one nothing is lost
+    assert play.told[-1] == (turns, {"recovered": 1} | ({"behind": turns} if turns else {}))
+
+
+def test_what_the_generator_gained_for_good_is_not_waited_for():
+    """The BCE of before is never seen again; D plays as long as it learns, the rest is written off every time."""
+    rule = Staleness(patience=2, least=0.01, most=99)
+    play = Play(ruled(rule, duel=9, k=1), bce=loss_of(0.25, 0.125, gain=0.03125)).run()
+    assert play.letters == "D" + "G" + "DDDDG" * 8  # two to win back what can be, two to see that no more can
+    assert play.told[1:] == [(4, {"behind": 4, "plateau": 1})] * 8
+    assert play.clock.turns["generator"] == 9
+
+
+def test_a_cost_counts_from_where_d_stood_when_the_generator_moved():
+    """Written off is written off; and what D won beyond its loss, it has to keep."""
+    script = says(0.5, *(0.8, 0.7, 0.7), *(0.75, 0.7), *(0.72, 0.6), *(0.65, 0.6))
+    play = Play(ruled(Staleness(patience=1, least=0.0), duel=5, k=1), bce=script).run()
+    assert [told for _, told in play.told] == [
+        {"recovered": 1},
+        {"behind": 2, "plateau": 1},  # 0.8 → 0.7, and no further
+        {"behind": 1, "recovered": 1},  # so 0.7 is enough now
+        {"behind": 1, "recovered": 1},
+        {"behind": 1, "recovered": 1},  # 0.65 is not: D had 0.6
+    ]
+
+
+# --- a band -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "weak", "within", "strong"),
+    [(Band(0.6, 0.8, "accuracy"), 0.5, 0.7, 0.9), (Band(0.3, 0.5, "bce"), 0.6, 0.4, 0.2)],
+)
+def test_a_band_waits_for_the_weak_and_not_for_the_strong(rule, weak, within, strong):
+    script = says(strong, strong, strong, *(weak, weak, within), *(within, within))
+    play = Play(ruled(rule, duel=5, k=2), **{rule.of: script}).run()
+    assert play.letters == "D" + "G" + "G" + "G" + "DDDDG" + "DDG"
+    assert [k for k, _ in play.told] == [0, 0, 0, 4, 2]
+    words = [told for _, told in play.told]
+    assert words == [{"strong": 1}] * 3 + [{"weak": 2, "within": 1}, {"due": 1, "within": 1}]
+
+
+def test_a_band_that_cannot_be_reached_is_not_waited_for_for_ever():
+    play = Play(ruled(Band(most=5), duel=2, k=2), accuracy=lambda letters: 0.5).run()
+    assert play.letters == "D" + "DDDDDDG" * 2
+    assert play.told == [(6, {"weak": 3, "most": 1})] * 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "setting", "wanted"),
+    [
+        ("Plateau", {"patience": 0}, "patience=0: wanted greater than or equal to 1"),
+        ("Plateau", {"least": -0.1}, "least=-0.1: wanted greater than or equal to 0"),
+        ("Staleness", {"most": 0}, "most=0: wanted greater than or equal to 1"),
+        ("Band", {"of": "bound"}, "of=bound: wanted 'accuracy' or 'bce'"),
+        ("Regret", {"limit": 0.0}, "limit=0.0: wanted greater than 0"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_answered_by_its_key(rule, setting, wanted):
+    with pytest.raises(UserError, match=rf"^model.program.rule.{wanted}\.$"):
+        build.part({"_target_": f"textgan_lit.program.{rule}"} | setting, "model.program.rule")
+
+
+def test_an_empty_band_is_refused():
+    with pytest.raises(UserError, match=r"a band from low=0.8 to high=0.6 is empty. Give low < high."):
+        Band(0.8, 0.6)
+
+
+# --- the regret, where it is known ------------------------------------------------------------------------------------
+
+
+def test_the_generator_moves_while_the_regret_is_small():
+    regret = loss_of(0.0625, learning=0.03125, least=0.0)
+    play = Play(ruled(Regret(limit=0.1, most=5), duel=6, k=1), regret=regret).run()
+    assert play.letters == "D" + "GG" + "DG" + "DDG" * 3  # 0, 0.0625; 0.125 → 0.094; 0.156 → 0.094, and so on
+    assert play.told[-1] == (2, {"far": 2, "near": 1})
+
+
+def test_a_regret_that_stays_is_not_waited_for_for_ever():
+    play = Play(ruled(Regret(limit=0.1, most=5), duel=2, k=2), regret=lambda letters: 0.3).run()
+    assert play.letters == "D" + "DDDDDDG" * 2
+    assert play.told == [(6, {"far": 3, "most": 1})] * 2
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_old_rules_say():
+    assert Play(program(duel=2, k=3)).run().told == [(3, {"fixed": 1})] * 2
+    script = iter([UNCLEAR, CLEAR, CLEAR])
+    play = Play(guarded(duel=4, k=2, check_every=2), bound=lambda clock: next(script)).run()
+    assert play.told == [(4, {"unclear": 1, "clear": 1}), (2, {"unread": 1}), (2, {"clear": 1}), (2, {"unread": 1})]
+
+
+SHARP = (Plateau(patience=1), Staleness(), Band(low=0.8, high=0.9), Regret(limit=0.01))  # with the readings below
+
+
+@pytest.mark.parametrize("rule", SHARP, ids=lambda rule: type(rule).__name__)
+def test_between_readings_k_turns_are_enough(rule):
+    play = Play(ruled(rule, duel=6, k=2, check_every=3), regret=lambda letters: 0.5).run()
+    assert [told for told in play.told if told[1] == {"unread": 1}] == [(2, {"unread": 1})] * 4
+
+
+@pytest.mark.parametrize("rule", SHARP, ids=lambda rule: type(rule).__name__)
+def test_nobody_waits_for_a_player_without_moves(rule):
+    rule = copy.deepcopy(rule)
+    rule.before = 0.0  # Staleness: something is lost
+    play = Play(ruled(rule, duel=3, k=2, moves=("generator",)), regret=lambda letters: 0.5).run()
+    assert play.letters == "GGG"
+    assert {word for _, told in play.told for word in told} <= {"alone", "recovered", "plateau"}
+
+
+@pytest.mark.parametrize("rule", SHARP, ids=lambda rule: type(rule).__name__)
+def test_a_discriminator_that_never_played_is_not_asked(rule):
+    """It has not met its generator, and knows nothing."""
+    play = Play(ruled(rule, duel=1, k=2, discriminator_warm_up=0), accuracy=lambda letters: 0.99).run(2)
+    assert play.letters == "DD"
+    assert not play.read_at
+
+
 # --- any script -------------------------------------------------------------------------------------------------------
+
+
+def any_rule(draw):
+    most, patience = draw.randint(1, 9), draw.randint(1, 4)
+    low = draw.uniform(0.3, 0.6)
+    return draw.choice(
+        [
+            Fixed(),
+            Guard(patience),
+            Plateau(patience, draw.choice([0.0, 0.1]), most),
+            Staleness(patience, draw.choice([0.0, 0.1]), most),
+            Band(low, low + draw.uniform(0.01, 0.2), draw.choice(["accuracy", "bce"]), most),
+            Regret(draw.uniform(0.3, 0.6), most),
+        ]
+    )
 
 
 def random_play(seed):
     """Any settings, any readings."""
     draw = random.Random(seed)
-    rule = draw.choice([Fixed(), Guard(patience=draw.randint(1, 4))])
+    rule = any_rule(draw)
     settings = {name: draw.randint(0, 6) for name in ("warm_up", "discriminator_warm_up", "duel", "check_every")}
     settings["check_every"] += rule.reads and not settings["check_every"]
     settings |= {"k": draw.randint(1, 5), "patience": draw.randint(1, 3), "epoch": draw.randint(1, 3)}
@@ -223,11 +429,14 @@ def random_play(seed):
     def number(clock, low, high):  # a function of the clock, as readings are
         return random.Random(f"{seed} {clock.turns}").uniform(low, high)
 
-    stages = Program(rule, moves=moves, **settings)
-    return Play(stages, lambda clock: number(clock, -0.1, 0.7), lambda clock: number(clock, 1, 2)), settings
+    def script(name):  # a function of the letters, likewise
+        return lambda letters: random.Random(f"{seed} {name} {letters}").uniform(0.2, 0.8)
+
+    stages, others = Program(rule, moves=moves, **settings), {name: script(name) for name in READ}
+    return Play(stages, lambda clock: number(clock, -0.1, 0.7), lambda clock: number(clock, 1, 2), **others), settings
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(200))
 def test_in_any_game(seed):
     play, settings = random_play(seed)
     play.run()
@@ -237,8 +446,11 @@ def test_in_any_game(seed):
         assert duel.startswith("D" * settings["discriminator_warm_up"])
         duel = duel[settings["discriminator_warm_up"] :]
         leads = duel.split("G")
-        assert all(lead and len(lead) % k == 0 for lead in leads[:-1])  # k, or k more for each refusal
-        assert len(leads[-1]) % k == 0
+        assert all(len(lead) % k == 0 for lead in leads)  # k, or k more for each refusal
+        assert all(leads[:-1]) or play.program.rule.at_once
+        most = getattr(play.program.rule, "most", float("inf"))
+        assert all(len(lead) < max(most, k) + k for lead in leads)
+        assert [len(lead) for lead in leads[:-1]] == [lead for lead, _ in play.told]
     assert "L" not in duel
     assert play.clock.turns["likelihood"] <= settings["warm_up"]
     assert play.clock.turns["generator"] <= settings["duel"]
@@ -248,7 +460,7 @@ def test_in_any_game(seed):
     assert play.next() is None
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(60))
 def test_a_program_taken_up_again_goes_on_as_if_nothing_had_happened(seed):
     whole = random_play(seed)[0].run()
     for cut in range(0, len(whole.moves), 3):
@@ -257,6 +469,22 @@ def test_a_program_taken_up_again_goes_on_as_if_nothing_had_happened(seed):
         second.clock, second.reading, second.moves = first.clock, first.reading, first.moves
         assert second.run().moves == whole.moves
         assert second.program.ended == whole.program.ended
+
+
+@pytest.mark.parametrize("rule", [Plateau(patience=3), Staleness(patience=3), Band(0.5, 0.55), Regret(limit=0.3)])
+def test_a_rule_taken_up_after_any_turn_goes_on_as_if_nothing_had_happened(rule):
+    def play(turns=40):
+        script = {name: lambda letters, name=name: random.Random(name + letters).uniform(0.2, 0.8) for name in READ}
+        return Play(ruled(copy.deepcopy(rule), duel=40, k=2), **script).run(turns)
+
+    whole = play()
+    for cut in range(1, 40):
+        first, second = play(cut), play(0)
+        second.program.load_state_dict(copy.deepcopy(first.program.state_dict()))
+        second.clock, second.reading, second.moves, second.told = first.clock, first.reading, first.moves, first.told
+        second.run(40)
+        assert (second.moves, second.told) == (whole.moves, whole.told)
+        assert second.program.state_dict() == whole.program.state_dict()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -282,7 +510,8 @@ def test_what_is_saved_is_plain_and_is_no_setting():
         "best_nll": float("inf"),
         "bad": 0,
         "validated_at": 0,
-        "lead": 1,
+        "lead": 3,
+        "answers": {"unclear": 1},
         "rule": {"ended": None, "refused": 1},
     }
     longer = guarded(duel=9, k=2, patience=50)
@@ -300,7 +529,7 @@ def test_a_guard_that_looks_again_and_again_is_not_persuaded_by_chance():
     passed = 0
     for seed in range(200):
         draw, rule = random.Random(seed), Guard(patience=100)
-        looks = (rule.allows(reading(Clock(), draw.gauss(0, 0.1)), True) for _ in range(100))
+        looks = (rule.answer(reading(Clock(), draw.gauss(0, 0.1)), lead=3).allowed for _ in range(100))
         passed += any(looks)
     assert passed < 0.2 * 200  # with two standard errors at every look: nine in ten
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from studies import ledger, numbers, page, picture, play, study
 from studies.__main__ import main
 
-PLANNED = ("plateau", "staleness", "band", "regret", "scheduled_sampling", "cot", "maligan")  # parts still to come
+PLANNED = ()
 LIKELIHOOD = "likelihood_best_temperature"
 
 

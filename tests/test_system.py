@@ -6,12 +6,14 @@ import torch
 from torch.testing import assert_close
 
 import textgan_lit
-from tests.playing import TINY, built
+from tests.playing import TINY, built, config
+from textgan_lit import build
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.callbacks.turns import Turns
 from textgan_lit.discriminator.density_aware import DensityAware
+from textgan_lit.errors import UserError
 from textgan_lit.noise import Noise
 from textgan_lit.program import Fixed
 from textgan_lit.sampling import sample
@@ -212,8 +214,100 @@ def test_the_guard_ends_a_duel_that_teaches_nothing():
     assert run.trainer.should_stop
 
 
-def test_a_null_control_plays_without_the_guard():
-    run = built(*TINY, "model=minimax", "model/reward=shuffled", "model.moves.discriminator.optimizer.lr=1e-12").fit()
+# --- the program, told ------------------------------------------------------------------------------------------------
+
+# Settings that put generator turns off in so small a game.
+RULES = {
+    "plateau": ("model.program.rule.patience=1", "model.program.rule.most=6"),
+    "staleness": ("model.program.rule.patience=2", "model.program.rule.least=0"),
+    "band": ("model.program.rule.low=0.6", "model.program.rule.high=0.62", "model.program.rule.most=6"),
+    "regret": ("model.program.rule.limit=0.001", "model.program.rule.most=4"),
+}
+
+
+def told(run):
+    return [{key: row[key] for key in row if key.startswith("program/")} for row in run.rows if "program/k" in row]
+
+
+def test_k_and_why_stand_beside_every_generator_turn():
+    run = built(*TINY, *FIXED, callbacks=(Turns(every=1),)).fit()
+    assert told(run) == [{"program/k": 2, "program/why/fixed": 1}] * 3
+    rows = [row for row in run.rows if "program/k" in row]
+    assert all("generator/reward" in row for row in rows)
+    assert [row["turns/generator"] for row in rows] == [1, 2, 3]
+
+
+def test_k_is_a_mean_and_words_are_counted():
+    words = ("model.program.check_every=2", "model/program=regret", *RULES["regret"])
+    run = built(*TINY, *words, "model.program.duel=4", callbacks=(Turns(every=3),)).fit()
+    # turn 1 of its own, as every move's first; read at 1 and 3, which wait for 4 turns (looks at 0, 2, 4)
+    assert told(run) == [
+        {"program/k": 4, "program/why/far": 2, "program/why/most": 1},
+        {"program/k": (2 + 4 + 2) / 3, "program/why/unread": 2, "program/why/far": 2, "program/why/most": 1},
+    ]
+
+
+def test_a_duel_that_is_ended_says_what_was_answered_last():
+    words = ("model.moves.discriminator.optimizer.lr=1e-12", "model.program.rule.patience=2")
+    run = built(*TINY, "model=minimax", *words, callbacks=(Turns(every=1),)).fit()
+    assert run.rows[-1]["program/why/unclear"] == 3
+    assert "program/k" not in run.rows[-1]
+
+
+def test_turns_in_a_row_are_told_once():
+    run = built(*TINY, *FIXED, "model.estimator.epochs=2", "model.program.duel=6", callbacks=(Turns(every=1),)).fit()
+    assert [("program/k" in row) for row in run.rows if "generator/reward" in row] == [True, False] * 3
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_that_compares_looks_at_the_same_sentences_and_never_twice(rule, monkeypatch):
+    looks, game = [], TextGAN.game
+
+    def spy(self, *purpose):
+        if purpose[0] == "reading":
+            looks.append((purpose[1:], *self.clock.turns.values()))
+        return game(self, *purpose)
+
+    monkeypatch.setattr(TextGAN, "game", spy)
+    run = built(*TINY, f"model/program={rule}", *RULES[rule]).fit()
+    first = (4, 3, 0) if run.system.program.rule.at_once else (4, 5, 0)
+    assert looks[0] == ((), *first)
+    assert {number for number, *_ in looks} == {()}
+    assert len(set(looks)) == len(looks) > 3
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("after", [8, 11])
+def test_a_run_under_any_rule_is_taken_up_in_mid_cycle(rule, after, tmp_path):
+    words = (*TINY, f"model/program={rule}", *RULES[rule], "model.discriminator.dropout=0")
+    whole = built(*words, callbacks=(Turns(every=1), Cut(after, tmp_path / "cut.ckpt"))).fit()
+    resumed = built(*words, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    assert whole.system.clock.total > 12
+    assert trained(resumed) == trained(whole, after)
+    assert resumed.system.program.state_dict() == whole.system.program.state_dict()
+    assert not differ(weights(resumed.system), weights(whole.system))
+
+
+def test_the_regret_is_told_where_a_rule_needs_it():
+    run = built(*TINY, "model/program=regret", *RULES["regret"], callbacks=(Turns(every=1),)).fit()
+    read = [row for row in run.rows if "game/bound" in row]
+    assert all(row["game/regret"] > 0 for row in read)
+    run = built(*TINY, *FIXED, callbacks=(Turns(every=1),)).fit()
+    assert not any("game/regret" in row for row in run.rows)
+
+
+def test_a_regret_needs_a_distribution_that_is_known():
+    settings = config(*TINY, "model/program=regret")
+    data = build.data(settings)
+    data.oracle = None
+    with pytest.raises(UserError, match=r"Regret compares D with the best possible D.*Use data=mixture.*or a rule"):
+        build.system(settings, data)
+
+
+@pytest.mark.parametrize("rule", ["guard", *RULES])
+def test_a_null_control_plays_without_a_rule(rule):
+    words = ("model/reward=shuffled", "model.moves.discriminator.optimizer.lr=1e-12", f"model/program={rule}")
+    run = built(*TINY, "model=minimax", *words).fit()
     assert isinstance(run.system.program.rule, Fixed)
     assert run.system.null_control
     assert run.system.clock.turns["generator"] == 3

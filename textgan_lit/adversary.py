@@ -1,7 +1,7 @@
 """The discriminator's losses: how the log-odds of real against generated are estimated.
 
 A score s is compared on real and on generated sentences. All losses but those of critics are smallest at
-s = log P/G (docs/theory.md, section 5), so any reward may be read off the score that they leave behind.
+s = log P/G (docs/theory.md, "The discriminator estimates"), so any reward may be read off the score they leave behind.
 """
 
 from __future__ import annotations

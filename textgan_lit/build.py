@@ -26,7 +26,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.launch import JobDDP
 from textgan_lit.policy import Policy
-from textgan_lit.program import Fixed
+from textgan_lit.program import Fixed, Rule
 from textgan_lit.regulariser import Regularised
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
@@ -132,7 +132,7 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
     """The game on ``module``'s sentences."""
     model = config["model"]
-    known = {"vocab": module.vocab, "max_length": module.max_length}
+    known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
@@ -154,6 +154,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     }
     for move in moves.values():
         move.objective.check(generator, discriminator)
+    _check_taught(discriminator, moves)
     _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None)
     _check_policy(policy, model)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
@@ -162,6 +163,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     )
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
+    _check_rule(program.rule, known)
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
     size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
     ema = _setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
@@ -203,6 +205,14 @@ def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
     return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
 
 
+def _check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
+    if rule.needs_oracle and "oracle" not in known:
+        raise UserError(
+            f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
+            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
+        )
+
+
 def _check_policy(policy: Policy, model: Mapping[str, Any]) -> None:
     if policy.leaves_out and model["program"].get("warm_up", 0) > 0:
         raise UserError(
@@ -225,6 +235,15 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
         f"Use {fitting[discriminator.scores]}, or {players[credit.needs]}."
     )
+
+
+def _check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
+    learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
+    if learns and "discriminator" not in moves:
+        raise UserError(
+            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
+            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
+        )
 
 
 def _check_reward(reward: Reward | None, adversary: Any) -> None:

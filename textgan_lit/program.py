@@ -10,24 +10,38 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from typing import Annotated, Any, ClassVar, NamedTuple, final
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, final
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from textgan_lit.errors import UserError
 from textgan_lit.types import MOVES, Clock, Reading
 
 
+class Answer(NamedTuple):
+    """Whether G moves now (else D does), and the word for it that the log counts."""
+
+    allowed: bool
+    why: str
+
+
 class Rule(ABC):
-    """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel."""
+    """Whether D is far enough ahead for a generator turn: asked after every k discriminator turns of the duel.
+
+    A rule that ``reads`` is asked only where there is a reading; between readings k turns are enough.
+    """
 
     memory: ClassVar[tuple[str, ...]] = ("ended",)  # the attributes that are saved; settings are not
     reads: ClassVar[bool] = False  # whether it acts on readings
+    at_once: ClassVar[bool] = False  # whether it is asked right after a generator turn, too: D may get no turn at all
+    compares: ClassVar[bool] = False  # whether it compares readings: then all have the same sentences and noise
+    needs_oracle: ClassVar[bool] = False  # whether it acts on Reading.regret
     ended: str | None = None  # why the duel should end before its time
 
     @abstractmethod
-    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
-        """May G move? ``reading`` was taken at this very turn, or is None; ``can_wait``: D has moves to make."""
+    def answer(self, reading: Reading | None, lead: int) -> Answer:
+        """May G move? ``reading`` is of this very turn, and None only for a rule that does not read; D has had
+        ``lead`` turns since G's last one: 0 where it has none to make."""
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.memory}
@@ -40,8 +54,8 @@ class Rule(ABC):
 class Fixed(Rule):
     """Always: k discriminator turns, one generator turn, whatever the readings say."""
 
-    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
-        return True
+    def answer(self, reading: Reading | None, lead: int) -> Answer:
+        return Answer(True, "fixed")
 
 
 @final
@@ -58,18 +72,137 @@ class Guard(Rule):
         self.patience = patience
         self.refused = 0
 
-    def allows(self, reading: Reading | None, can_wait: bool) -> bool:
+    def answer(self, reading: Reading, lead: int) -> Answer:
         clear = 2 * math.sqrt(1 + math.log1p(self.refused))  # whoever looks again and again must see more
-        if reading is None or reading.bound > clear * reading.bound_se:
+        if reading.bound > clear * reading.bound_se:
             self.refused = 0
-            return True
+            return Answer(True, "clear")
         self.refused += 1
-        if self.refused > self.patience or not can_wait:
+        if self.refused > self.patience or not lead:  # or nobody whose turns could be waited for
             self.ended = (
                 f"D cannot tell real from generated (bound {reading.bound:.4f} ± {reading.bound_se:.4f} nats), "
                 f"so the duel ended after {reading.turns['generator']} generator turns."
             )
-        return False
+        return Answer(False, "unclear")
+
+
+class Patient(Rule, ABC):
+    """D plays while it learns: until ``patience`` looks in a row were no ``least`` nats below its best held-out BCE
+    since the last generator turn, or it has had ``most`` turns (rounded up to full ks)."""
+
+    memory = ("ended", "best", "bad")
+    reads = compares = True
+
+    def __init__(
+        self,
+        patience: Annotated[int, Ge(1)] = 2,
+        least: Annotated[float, Ge(0)] = 0.002,
+        most: Annotated[int, Ge(1)] = 60,
+    ):
+        self.patience, self.least, self.most = patience, least, most
+        self.best = math.inf  # BCE since the last generator turn
+        self.bad = 0  # looks since it was reached
+
+    def enough(self, bce: float, lead: int) -> str | None:
+        """Why D need not play on, this look counted; None while it should."""
+        better = bce < self.best - self.least
+        self.best, self.bad = (bce, 0) if better else (self.best, self.bad + 1)
+        if self.bad >= self.patience:
+            return "plateau"
+        return "most" if lead >= self.most else None
+
+    def forget(self) -> None:
+        """G moves: what D can attain is another."""
+        self.best, self.bad = math.inf, 0
+
+
+@final
+class Plateau(Patient):
+    """Once D's held-out BCE has stopped falling: the critic trained until optimality.
+
+    Source: Arjovsky et al. 2017, arXiv:1701.07875, section 3; the stopping rule is that of early stopping.
+    """
+
+    def answer(self, reading: Reading, lead: int) -> Answer:
+        why = self.enough(reading.bce, lead)
+        if why is None:
+            return Answer(False, "improving")
+        self.forget()
+        return Answer(True, why)
+
+
+@final
+class Staleness(Patient):
+    """Once D has won back what the generator's last turn cost: its held-out BCE is where it was before that turn.
+
+    What G gained for good D cannot win back (docs/theory.md): where D no longer improves, or has had ``most`` turns,
+    the rest is written off, and the next turn's cost counts from where D then stands. A turn that cost nothing is
+    followed by the next one at once; before the first one D has lost nothing.
+    """
+
+    memory = (*Patient.memory, "before")
+    at_once = True
+    before: float = math.inf  # BCE when G was last let move
+
+    def answer(self, reading: Reading, lead: int) -> Answer:
+        why = "recovered" if reading.bce <= self.before else self.enough(reading.bce, lead)
+        if why is None:
+            return Answer(False, "behind")
+        self.before = reading.bce
+        self.forget()
+        return Answer(True, why)
+
+
+@final
+class Band(Rule):
+    """While D's held-out accuracy (or BCE) lies between ``low`` and ``high``, k turns to one.
+
+    Where D is too weak it plays on, k turns at a time and up to ``most`` (the best possible D may be no better); where
+    it is too strong G does not wait for D's k turns. A *low* BCE is a strong D.
+    """
+
+    reads = at_once = compares = True
+
+    def __init__(
+        self,
+        low: Annotated[float, Ge(0)] = 0.7,
+        high: Annotated[float, Ge(0)] = 0.85,
+        of: Literal["accuracy", "bce"] = "accuracy",
+        most: Annotated[int, Ge(1)] = 60,
+    ):
+        if low >= high:
+            raise UserError(f"model.program.rule: a band from low={low} to high={high} is empty. Give low < high.")
+        self.low, self.high, self.of, self.most = low, high, of, most
+
+    def answer(self, reading: Reading, lead: int) -> Answer:
+        value = getattr(reading, self.of)
+        below, above = value < self.low, value > self.high
+        weak, strong = (below, above) if self.of == "accuracy" else (above, below)
+        if strong:
+            return Answer(True, "strong")
+        if lead and not weak:
+            return Answer(True, "within")
+        if lead >= self.most:
+            return Answer(True, "most")
+        return Answer(False, "weak" if weak else "due")
+
+
+@final
+class Regret(Rule):
+    """While D's regret, the mean of KL(D*‖D) over both halves of held-out sentences, is at most ``limit`` nats.
+
+    The reference for rules that cannot know D*: it needs data whose P is known. D plays ``most`` turns at most.
+    """
+
+    reads = at_once = compares = needs_oracle = True
+
+    def __init__(self, limit: Annotated[float, Gt(0)] = 0.05, most: Annotated[int, Ge(1)] = 60):
+        self.limit, self.most = limit, most
+
+    def answer(self, reading: Reading, lead: int) -> Answer:
+        if reading.regret <= self.limit:
+            return Answer(True, "near")
+        return Answer(True, "most") if lead >= self.most else Answer(False, "far")
 
 
 class Phase(NamedTuple):
@@ -87,9 +220,9 @@ class Program:
 
     ``warm_up`` likelihood turns at most, fewer once ``patience`` validations (one every ``epoch`` turns) were no
     better than the best before them; ``discriminator_warm_up`` turns; ``duel`` generator turns, ``in_a_row`` of them at
-    a time (those that share their samples), with at least ``k`` discriminator turns before and the ``rule``'s consent;
-    a reading before every ``check_every``-th generator turn (0: none, and a guard is blind). ``moves`` are those that
-    somebody can make: a player without parameters gets none.
+    a time (those that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator
+    turns; a reading before every ``check_every``-th generator turn (0: none, and a guard is blind). ``moves`` are those
+    that somebody can make: a player without parameters gets none, and nobody waits for it.
     """
 
     def __init__(
@@ -121,6 +254,7 @@ class Program:
         self.bad = 0  # validations since the best one
         self.validated_at = 0  # likelihood turns at the last validation
         self.lead = 0  # discriminator turns since the last generator turn of the duel
+        self.answers: dict[str, int] = {}  # the rule's words since then, and how often it gave each
 
     @property
     def ended(self) -> str | None:
@@ -145,25 +279,38 @@ class Program:
             return phase and phase.move
         if clock.turns["generator"] % self.in_a_row:
             return "generator"
-        if self.lead < self.k:
-            return "discriminator"
         current = reading if reading and reading.turns == clock.turns else None
-        if self.rule.allows(current, can_wait=self.k > 0):
+        if not self._looks(clock) or (current is None and self.lead < self.k):
+            return "discriminator"
+        allowed, why = self._answer(current)
+        self.answers = {**self.answers, why: self.answers.get(why, 0) + 1}
+        if allowed:
             return "generator"
-        self.lead = 0
         return None if self.ended else "discriminator"
+
+    def _looks(self, clock: Clock) -> bool:
+        """Whether D has just had its k turns, or k more; or G its own, under a rule that is asked then, too."""
+        if self.k and not self.lead:
+            return self.rule.at_once and clock.turns["discriminator"] > 0
+        return not self.k or self.lead % self.k == 0
+
+    def _answer(self, reading: Reading | None) -> Answer:
+        if self.rule.reads and reading is None:
+            return Answer(True, "unread")
+        answer = self.rule.answer(reading, self.lead)
+        return answer if answer.allowed or self.k or self.ended else Answer(True, "alone")  # D would never move
 
     def played(self, clock: Clock, move: str) -> None:
         """``move`` was made; ``clock`` already counts it."""
         if move == "generator":
-            self.lead = 0
+            self.lead, self.answers = 0, {}
         elif move == "discriminator" and clock.turns["discriminator"] > self.discriminator_warm_up:
             self.lead += 1
 
     def wants_reading(self, clock: Clock) -> bool:
         """Whether to read the discriminator before the next move. A generator turn put off is read for again."""
         phase = self.phase(clock)
-        if phase is None or phase.name != "duel" or self.lead < self.k:
+        if phase is None or phase.name != "duel" or not self._looks(clock):
             return False
         done = clock.turns["generator"]
         return self.check_every > 0 and done % self.in_a_row == 0 and done % self.check_every < self.in_a_row
@@ -183,7 +330,7 @@ class Program:
         return better
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("best_nll", "bad", "validated_at", "lead")
+        names = ("best_nll", "bad", "validated_at", "lead", "answers")
         return {name: getattr(self, name) for name in names} | {"rule": self.rule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

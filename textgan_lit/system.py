@@ -181,7 +181,10 @@ class TextGAN(pl.LightningModule):
             self.words_read += batch.mask.sum()
         self.staleness = None
         if name == "generator" and just_read:
-            self.staleness = self._read(self.reading.turns).bce - self.reading.bce
+            after = self._read(self.reading.turns)
+            self.staleness = after.bce - self.reading.bce
+            if self.program.rule.compares and self.program.wants_reading(self.clock):
+                self.reading = replace(after, turns=dict(self.clock.turns))  # which _decide would take once more
 
     # --- between turns --------------------------------------------------------------------------------------------
 
@@ -190,7 +193,8 @@ class TextGAN(pl.LightningModule):
         """Measures what the program wants to know, asks for the next move, and stops where there is none."""
         if self.program.wants_validation(self.clock):
             self._judge_warm_up()
-        if self.discriminator is not None and self.program.wants_reading(self.clock):
+        fresh = self.reading is not None and self.reading.turns == self.clock.turns
+        if self.discriminator is not None and not fresh and self.program.wants_reading(self.clock):
             self.reading = self._read(self.clock.turns)
         self.upcoming = self.program.move(self.clock, self.reading)
         self.trainer.should_stop = self.upcoming is None
@@ -198,10 +202,12 @@ class TextGAN(pl.LightningModule):
             self.discriminator.meet(self.generator)
 
     def _read(self, turns: dict[str, int]) -> Reading:
-        """A reading of the players as they are, on the sentences and noise that belong to ``turns``."""
+        """A reading of the players as they are, on the sentences and noise that belong to ``turns``, or to all."""
         self.eval()
-        game = self.game("reading", sum(turns.values()))
-        return readings.take(game, self.held_out, self.reading_size, turns)
+        rule = self.program.rule
+        game = self.game("reading", *(() if rule.compares else (sum(turns.values()),)))
+        oracle = self.trainer.datamodule.oracle.to(self.device) if rule.needs_oracle else None
+        return readings.take(game, self.held_out, self.reading_size, turns, oracle)
 
     def _judge_warm_up(self) -> None:
         """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""

@@ -102,7 +102,7 @@ class Reading:
 
     ``bound`` and ``bound_se`` are in nats a sentence and belong to the calibrated discriminator
     (:func:`textgan_lit.functional.calibration.bound`); ``raw_bound`` to the discriminator as it is.
-    ``turns`` is the clock at which it was taken.
+    ``regret`` is the mean KL(D*‖D), None where nobody needs it; ``turns`` is the clock at which it was taken.
     """
 
     bce: float
@@ -111,3 +111,4 @@ class Reading:
     raw_bound: float
     accuracy: float
     turns: dict[str, int]
+    regret: float | None = None

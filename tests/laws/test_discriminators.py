@@ -10,8 +10,10 @@ from textgan_lit.credit import continuations
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.discriminator.conv import Conv
 from textgan_lit.discriminator.density_aware import DensityAware
+from textgan_lit.discriminator.empirical import Empirical
 from textgan_lit.discriminator.mediator import Mediator
 from textgan_lit.discriminator.oracle import LIMIT, Optimal
+from textgan_lit.discriminator.ranker import Ranker
 from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.discriminator.spectral import Spectral
 from textgan_lit.discriminator.transformer import Transformer
@@ -33,6 +35,8 @@ SMALL = {
     DensityAware: {},
     Spectral: {},
     Mediator: {},
+    Empirical: {},
+    Ranker: {},
 }
 
 
@@ -48,12 +52,14 @@ def fake(vocab, unlike):
 
 
 @pytest.fixture(params=[*SMALL, (DensityAware, Recurrent)], ids=str)
-def discriminator(request, vocab, unlike, real):
+def discriminator(request, vocab, unlike, real, sentences):
     kind, critic = request.param if isinstance(request.param, tuple) else (request.param, Conv)
     options = {
         Optimal: {"oracle": real},
         DensityAware: {"generator": real, "critic": critic(vocab, LENGTH, **SMALL[critic])},
         Spectral: {"critic": critic(vocab, LENGTH, **SMALL[critic])},
+        Empirical: {"sentences": lambda split: sentences},
+        Ranker: {"critic": critic(vocab, LENGTH, **SMALL[critic]), "sentences": lambda split: sentences},
         Mediator: {"model": LSTM(vocab, LENGTH, embedding=3, hidden=5, dropout=0.5)},
     }
     return unlike(kind(vocab, LENGTH, **options.get(kind, SMALL[kind])))

@@ -61,7 +61,13 @@ def game(model):
 
 
 GAMES = [model for model in MODELS if has(model, "estimator")]
-NULLS = [(model, control) for model in GAMES if has(model, "reward") for control in ("shuffled", "constant")]
+CONTROLS = {"jsdgan": ("constant",)}  # real sentences teach, however their weights are dealt
+NULLS = [
+    (model, control)
+    for model in GAMES
+    if has(model, "reward")
+    for control in CONTROLS.get(model, ("shuffled", "constant"))
+]
 NULLS += [("dgsan", "model.estimator.shuffled=true")]
 WORDS = {"shuffled": ["model/reward=shuffled"], "constant": ["model/reward=constant", "model/baseline=none"]}
 

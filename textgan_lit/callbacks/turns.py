@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
@@ -17,13 +18,21 @@ from textgan_lit.system import TextGAN
 class Turns(pl.Callback):
     """Writes the mean of each move's numbers every ``every`` turns *of that move*: none hides behind another.
 
-    Readings and the staleness after them are written when they are taken, as ``game/…``.
+    With the generator's go the program's: discriminator turns before it, and the rule's words. Readings and the
+    staleness after them are written when they are taken, as ``game/…``.
     """
 
     def __init__(self, every: Annotated[int, Ge(1)] = 10):
         self.every = every
         self.kept: dict[str, list[dict[str, Tensor]]] = {}
+        self.leads: list[int] = []  # before each generator turn that the rule was asked for
+        self.answers: Counter[str] = Counter()
         self.read_at: int | None = None
+
+    def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
+        if system.upcoming == "generator" and system.program.answers:  # not so for the later ones of turns in a row
+            self.leads.append(system.program.lead)
+            self.answers.update(system.program.answers)
 
     def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Any, *_: Any) -> None:
         move = outputs["move"]
@@ -39,12 +48,23 @@ class Turns(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         for move in list(self.kept):
             self._write(system, move)
+        if system.upcoming is None and system.program.answers:  # the refusals that ended the duel
+            self.answers.update(system.program.answers)
+            system.record(self._program())
 
     def _write(self, system: TextGAN, move: str) -> None:
         kept = self.kept.pop(move)
         names = list(kept[0])
         values = mean(torch.stack([torch.stack([logs[name].float() for name in names]) for logs in kept]).mean(0))
-        system.record({f"{move}/{name}": value for name, value in zip(names, values.tolist(), strict=True)})
+        row = {f"{move}/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        system.record(row | (self._program() if move == "generator" else {}))
+
+    def _program(self) -> dict[str, float]:
+        """What the program did since the last row: the mean k, and how often the rule gave each of its words."""
+        row = {"program/k": sum(self.leads) / len(self.leads)} if self.leads else {}
+        row |= {f"program/why/{word}": float(times) for word, times in self.answers.items()}
+        self.leads, self.answers = [], Counter()
+        return row
 
     def _write_reading(self, system: TextGAN) -> None:
         reading = system.reading
@@ -58,4 +78,6 @@ class Turns(pl.Callback):
             "game/accuracy": reading.accuracy,
             "game/allowed": system.upcoming == "generator",
         }
+        if reading.regret is not None:
+            row["game/regret"] = reading.regret
         system.record(row)

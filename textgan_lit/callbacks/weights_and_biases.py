@@ -14,6 +14,7 @@ AXES = {
     "truth/*": "turns/all",
     "bound/*": "turns/all",
     "game/*": "turns/generator",
+    "program/*": "turns/generator",
     "likelihood/*": "turns/likelihood",
     "discriminator/*": "turns/discriminator",
     "generator/*": "turns/generator",

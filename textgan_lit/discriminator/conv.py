@@ -59,20 +59,27 @@ class Conv(Discriminator):
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
+        return self.output(self.features(words, mask)).squeeze(1)
+
+    def features(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
+        """What the verdict is read off."""
         embedded = embed(self.embedding, words).transpose(1, 2)
-        return self._judge(torch.cat([self._pool(convolution, embedded, mask) for convolution in self.convolutions], 1))
+        pooled = [self._pool(convolution, embedded, mask) for convolution in self.convolutions]
+        return self._pass(torch.cat(pooled, 1))
 
     @torch.no_grad()
     def continuations(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
         """Scores of rollouts. A convolution becomes a sum of looked-up rows, one for each word of a window, and the
         windows that lie inside a prefix are looked at once for all of its continuations."""
         pooled = torch.cat([self._pool_continuations(convolution, written) for convolution in self.convolutions], -1)
-        return torch.cat([self._judge(part) for part in pooled.flatten(0, 2).split(1024)]).view(written.shape[:-1])
+        verdicts = [self.output(self._pass(part)) for part in pooled.flatten(0, 2).split(1024)]
+        return torch.cat(verdicts).view(written.shape[:-1])
 
-    def _judge(self, features: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
+    def _pass(self, features: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
+        """The highway layer, and dropout."""
         gate = linear(features, self.gate).sigmoid()
         features = gate * linear(features, self.highway).relu() + (1 - gate) * features
-        return self.output(self.dropout(features)).squeeze(1)
+        return self.dropout(features)
 
     def _pool(self, convolution: nn.Conv1d, embedded: Tensor, mask: Tensor) -> Tensor:
         """Max over the windows that lie inside the sentence; 0 where none does."""

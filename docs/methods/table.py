@@ -1,0 +1,65 @@
+"""README's table of models, from conf/model/*.yaml: python docs/methods/table.py"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from textgan_lit import build
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
+HEAD = ("model", "generator", "discriminator", "gradient", "descends", "likelihood", "lines of YAML")
+
+
+def row(name: str) -> tuple[str, ...]:
+    """One model's parts, as the command line names them, and what its objective declares on a small world."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("train", [f"model={name}", "data=tiny", "name=table"], return_hydra_config=True)
+    chosen = composed.hydra.runtime.choices
+    del composed.hydra, composed.callbacks, composed.logger  # they need a run's folder
+    settings = OmegaConf.to_container(composed, resolve=True)
+    system = build.system(settings, build.data(settings))
+    move = "generator" if "generator" in system.moves else "likelihood"
+    objective = system.moves[move].objective
+    gradient = _option(chosen, "estimator" if move == "generator" else "objective")
+    text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
+    return (
+        f"[`{name}`](docs/methods/{name}.md)",
+        _option(chosen, "generator"),
+        _option(chosen, "discriminator"),
+        gradient,
+        (objective.divergence or "–") + " \\*" * bool(objective.bias),
+        system.generator.likelihood,
+        str(sum(bool(line.strip()) and not line.startswith("#") for line in text)),
+    )
+
+
+def _option(chosen: Mapping[str, str], group: str) -> str:
+    """What was chosen for a group, and inside it for a critic or a model of its own."""
+    place = f"model.{group}"
+    said = chosen.get(f"model/{group}@{place}") or chosen.get(f"model/{group}") or "–"
+    inside = [option for key, option in chosen.items() if key.partition("@")[2].startswith(f"{place}.")]
+    return f"{said}({inside[0]})" if inside else said
+
+
+def table() -> str:
+    GlobalHydra.instance().clear()
+    names = sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml"))
+    rows = [HEAD, ("---",) * len(HEAD), *map(row, names)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows).replace("| --- |", "|---|").replace(" --- |", "---|")
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The score-function gradient on real sentences, by importance weights."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.errors import UserError
+from textgan_lit.functional.policy_gradient import surrogate
+from textgan_lit.game import Game, silence_dropout
+from textgan_lit.generator.base import Generator
+from textgan_lit.objective import Objective
+from textgan_lit.reward import LogOdds, LogProbability, Reward
+from textgan_lit.types import Outcome, TextBatch
+
+NEVER = -1e4  # log-odds of what P cannot write
+
+
+@final
+class DataSide(Objective):
+    r"""E_P [G/P · (r(x) − r₋)] in place of E_G r, with G/P = e^−s read off D and r₋ the reward of what P never writes.
+
+    .. math:: \nabla E_G r = E_P\big[e^{-s(x)} (r(x) - r_-)\, \nabla \log G(x)\big]
+
+    exactly, where s = log P/G: with ``discriminator=empirical`` it is the gradient of JSD(P_n‖G), P_n the training
+    sentences' frequencies (JSDGAN: Li et al. 2019, arXiv:1909.09268). Weights are tiny where G is far from P.
+    """
+
+    def __init__(self, reward: Reward):
+        super().__init__()
+        if isinstance(reward, LogOdds | LogProbability):
+            raise UserError(
+                f"estimator=data_side subtracts what a sentence earns that P never writes, and {type(reward).__name__} "
+                "has no bottom. Use model/reward=minimax, probability, margin or ratio."
+            )
+        if reward.shuffles:
+            raise UserError(
+                "estimator=data_side learns from real sentences alone: weights dealt to other real sentences still "
+                "teach, as likelihood does. Use model/reward=constant for its control, and compare with model=mle."
+            )
+        self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        if discriminator is None:
+            raise UserError(
+                "estimator=data_side weighs real sentences by a discriminator. "
+                "Use model/discriminator=empirical, for example."
+            )
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        silence_dropout(game.generator)
+        with torch.no_grad():
+            score = game.verdict(batch)
+            reward = self.reward(score) - self.reward(torch.full_like(score, NEVER))
+            weight = (-score).exp() * reward
+        logp = game.generator.logp(batch, game.policy)
+        logs = {"reward": reward.mean(), "advantage_rms": weight.square().mean().sqrt()}
+        return Outcome(surrogate(logp, weight.unsqueeze(1).expand_as(logp), batch.mask), logs)
