@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import runpy
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -142,3 +143,15 @@ def test_every_method_plays_on_every_world(model, data, unchecked_shapes):
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_plays(experiment, unchecked_shapes):
     assert built(f"experiment={experiment}", "debug=smoke").fit().system.clock.total > 0
+
+
+def test_the_readmes_table_of_models_is_made_from_their_files():
+    page = runpy.run_path(str(CONF.parent / "docs" / "methods" / "table.py"))
+    readme = (CONF.parent / "README.md").read_text()
+    assert page["table"]() in readme, "run: python docs/methods/table.py"
+
+
+def test_every_model_has_its_page_and_a_line_in_the_index():
+    pages = CONF.parent / "docs" / "methods"
+    assert {path.stem for path in pages.glob("*.md")} == {*MODELS, "README"}
+    assert all(f"({model}.md)" in (pages / "README.md").read_text() for model in MODELS)

@@ -26,6 +26,9 @@ def row(name: str) -> tuple[str, ...]:
     system = build.system(settings, build.data(settings))
     move = "generator" if "generator" in system.moves else "likelihood"
     objective = system.moves[move].objective
+    added = getattr(objective, "regularisers", {})
+    objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
+    descends = " + ".join([objective.divergence or "what its critic measures", *added])
     gradient = _option(chosen, "estimator" if move == "generator" else "objective")
     text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (
@@ -33,7 +36,7 @@ def row(name: str) -> tuple[str, ...]:
         _option(chosen, "generator"),
         _option(chosen, "discriminator"),
         gradient,
-        (objective.divergence or "–") + " \\*" * bool(objective.bias),
+        descends + " \\*" * bool(objective.bias),
         system.generator.likelihood,
         str(sum(bool(line.strip()) and not line.startswith("#") for line in text)),
     )
