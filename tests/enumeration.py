@@ -126,6 +126,15 @@ class Dealt(Noise):
         return self.order
 
 
+def lively(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """The module in eval mode with random weights, so that no two words or positions look alike."""
+    stream = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(0.0, 0.5, generator=stream)
+    return module.eval()
+
+
 def quarters(vocab: Vocab, length: int, seed: int = 1) -> Markov:
     """A bigram table at each position: of two symbols ¼ and ¾, of three ¼, ¼ and ½, in any order."""
     generator = Markov(vocab, length, positional=True)
