@@ -119,7 +119,9 @@ def test_what_it_was_is_saved(oracle, generator, vocab):
 def test_dropout_is_silent_in_both():
     vocab = Vocab(("a", "b"))
     generator = LSTM(vocab, LENGTH, dropout=0.9).train()
-    objective = SelfPlay(generator).train()
+    objective = SelfPlay(generator)
+    assert not objective.old.dropout.training
+    objective.train()
     batch = every_sentence(vocab, LENGTH)
     outcome = objective(game(generator, Noise(0, "play")), batch)
     assert_close(outcome.loss.item(), 0.693147, rtol=0, atol=1e-5)  # both are the same network
