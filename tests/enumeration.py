@@ -13,8 +13,12 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
 from textgan_lit.data.tiny import Tiny, every_sentence
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.functional.relaxation import one_hot
+from textgan_lit.generator.markov import Markov
+from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical
-from textgan_lit.types import TextBatch
+from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3
 PARTS = 5  # next-word probabilities of a `fractions` world are multiples of 1/5
@@ -95,6 +99,80 @@ def population(model: Tiny, policy=None) -> TextBatch:
     times = probability(model.predict(sentences, policy or Categorical()).double(), sentences) * PARTS**LENGTH
     assert (times - times.round()).abs().max() < 1e-3
     return TextBatch(*(rows.repeat_interleave(times.round().long(), 0) for rows in sentences))
+
+
+class Even(Noise):
+    """Takes every combination of so many parts once: each sentence comes as often as it is probable."""
+
+    def __init__(self, parts: int):
+        super().__init__("even")
+        self.parts = parts
+
+    def uniform(self, rows, *shape):
+        points = torch.cartesian_prod(*[torch.arange(self.parts)] * shape[0]).view(-1, shape[0])
+        assert len(points) == rows
+        return (points + 0.5) / self.parts
+
+
+class Dealt(Noise):
+    """Noise whose permutation is given."""
+
+    def __init__(self, order):
+        super().__init__("dealt")
+        self.order = torch.tensor(order)
+
+    def permutation(self, n):
+        assert n == len(self.order)
+        return self.order
+
+
+def lively(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """The module in eval mode with random weights, so that no two words or positions look alike."""
+    stream = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(0.0, 0.5, generator=stream)
+    return module.eval()
+
+
+def quarters(vocab: Vocab, length: int, seed: int = 1) -> Markov:
+    """A bigram table at each position: of two symbols ¼ and ¾, of three ¼, ¼ and ½, in any order."""
+    generator = Markov(vocab, length, positional=True)
+    parts = torch.tensor([1.0, 3.0] if vocab.size == 2 else [1.0, 1.0, 2.0])
+    stream = torch.Generator().manual_seed(seed)
+    rows = [parts[torch.randperm(vocab.size, generator=stream)] for _ in generator.table.weight]
+    generator.table.weight.data = (torch.stack(rows) / 4).log()
+    return generator
+
+
+def mixture(p: torch.Tensor, g: torch.Tensor, sentences: TextBatch, vocab: Vocab) -> Markov:
+    """(P + G)/2 as a generator: a table of the next word after every prefix of at most two words."""
+    length = sentences.tokens.shape[1]
+    model = Markov(vocab, length, order=2, positional=True)
+    weight = torch.full(model.table.weight.shape, 1e-30, dtype=torch.float64)
+    read = torch.nn.functional.pad(sentences.tokens, (2, 0), value=vocab.bos)
+    for t in range(length):
+        here = sentences.mask[:, t]
+        row = model._row(read[here, t : t + 2], torch.full((int(here.sum()),), t))
+        weight.index_put_((row, sentences.tokens[here, t]), (p + g)[here] / 2, accumulate=True)
+    model.table.weight.data = weight.log().log_softmax(-1).float()
+    return model
+
+
+class Additive(Discriminator):
+    """A score that is linear in the words: each position pays its own weight for the word that stands there."""
+
+    reads_soft = True
+
+    def __init__(self, vocab, max_length, seed=0):
+        super().__init__(vocab, max_length)
+        stream = torch.Generator().manual_seed(seed)
+        self.weight = torch.nn.Parameter(torch.randn(max_length, vocab.size, generator=stream))
+
+    def forward(self, words, mask, density=None):
+        if not words.is_floating_point():
+            words = one_hot(words, mask, self.vocab.size)
+        return (words * self.weight[: words.shape[1]] * mask.unsqueeze(2)).sum((1, 2))
 
 
 def nothing_is_nan(found) -> bool:

@@ -1,9 +1,14 @@
 """Baselines by hand. That they change no expectation: laws/test_gradients.py; over ranks: test_distributed.py."""
 
+import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
+from textgan_lit.credit import Terminal
+from textgan_lit.errors import UserError
+from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.reward import LogOdds, Minimax, Probability, Ratio, Shuffled
 
 # Three sentences of 3, 2 and 1 words. What stands on padding must not count.
 MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
@@ -31,6 +36,37 @@ def test_leave_one_out_is_the_mean_of_the_others_that_reach_a_position():
 
 def test_leave_one_out_of_a_single_sentence_is_none():
     assert LeaveOneOut()(VALUE[:1], MASK[:1]).equal(VALUE[:1])
+
+
+def test_standardised_counts_in_standard_deviations_of_a_position():
+    # first words 1, 4, 7: mean 4, variance (9 + 0 + 9)/3 = 6; second 2, 6: mean 4, deviation 2; third 3 alone: 0
+    root = 6**0.5
+    wanted = torch.tensor([[-3 / root, -1, 0], [0, 1, 0], [3 / root, 0, 0]])
+    assert_close(Standardised()(VALUE, MASK) * MASK, wanted)
+
+
+def test_standardised_does_not_see_the_scale_of_rewards_nor_their_level():
+    wanted = Standardised()(VALUE, MASK) * MASK
+    assert_close(Standardised()(100 * VALUE - 7, MASK) * MASK, wanted)
+    assert (Standardised()(torch.ones_like(VALUE), MASK) * MASK == 0).all()  # a constant is no gradient at all
+
+
+def test_self_normalised_weights_add_up_to_their_number():
+    # means 4, 4 and 3: value / mean − 1
+    wanted = torch.tensor([[1 / 4 - 1, 2 / 4 - 1, 0], [0, 6 / 4 - 1, 0], [7 / 4 - 1, 0, 0]])
+    found = SelfNormalised()(VALUE, MASK) * MASK
+    assert_close(found, wanted)
+    assert_close(found.sum(0), torch.zeros(3), rtol=0, atol=1e-6)
+    assert_close(SelfNormalised()(100 * VALUE, MASK) * MASK, wanted)  # weights up to a factor
+    assert ((SelfNormalised()(torch.zeros_like(VALUE), MASK)) * MASK).isfinite().all()
+
+
+@pytest.mark.parametrize("reward", [LogOdds(), Minimax(), Shuffled(LogOdds())], ids=lambda r: type(r).__name__)
+def test_weights_cannot_be_negative(reward):
+    with pytest.raises(UserError, match=rf"{type(reward).__name__} may be negative. Use model/reward=ratio"):
+        ScoreFunction(reward, Terminal(), SelfNormalised())
+    for positive in (Ratio(), Probability(), Shuffled(Ratio())):
+        ScoreFunction(positive, Terminal(), SelfNormalised())
 
 
 def test_the_moving_average_knows_earlier_batches_only():

@@ -5,22 +5,28 @@ import torch
 from torch import distributed as dist
 from torch.testing import assert_close
 
-from textgan_lit.adversary import Minimax
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage
+from textgan_lit.adversary import Mediation, Minimax, Relativistic
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised
 from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.discriminator.conv import Conv
+from textgan_lit.discriminator.mediator import Mediator
 from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.estimator.exact import Exact
+from textgan_lit.estimator.relaxed import Relaxed
 from textgan_lit.estimator.score_function import ScoreFunction
+from textgan_lit.estimator.self_play import SelfPlay
+from textgan_lit.estimator.taylor import Taylor
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Likelihood
+from textgan_lit.objective import Likelihood, ScheduledSampling
+from textgan_lit.penalty import R1, GradientPenalty
 from textgan_lit.policy import Categorical
 from textgan_lit.reading import take
+from textgan_lit.reward import LogOdds, Ratio, Shuffled
 from textgan_lit.reward import Minimax as Reward
-from textgan_lit.reward import Shuffled
 from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
@@ -67,6 +73,23 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
     play("moving average", ScoreFunction(Reward(), RewardToGo(), average), generator, recurrent)
     found["average"] = average.average
     play("shuffled", ScoreFunction(Shuffled(Reward()), Terminal(), BatchMean()), generator, conv)
+    play("standardised", ScoreFunction(Reward(), Terminal(), Standardised()), generator, conv)
+    play("self-normalised", ScoreFunction(Ratio(), Terminal(), SelfNormalised()), generator, conv)
+    weighed = {"clip": None, "ratio": "sentence", "proposal": 0.5}
+    play("importance weights", ScoreFunction(Reward(), Terminal(), LeaveOneOut(), **weighed), generator, conv)
+    play("pairs of sentences", Relativistic(R1()), conv, conv)
+    play("pairs of words", Relativistic(), recurrent, recurrent)
+    play("between sentences", Minimax(GradientPenalty(weight=0.01)), conv, conv)
+    mediator = lively(Mediator(VOCAB, LENGTH, LSTM(VOCAB, LENGTH, embedding=3, hidden=5)))
+    play("mediation", Mediation(), mediator, mediator)
+    play("exact", Exact(LogOdds(), future=0.5), generator, mediator)
+    play("exact, shuffled", Exact(Shuffled(LogOdds()), future=0.5), generator, mediator)
+    play("taylor", Taylor(Reward()), generator, conv)
+    play("relaxed", Relaxed(Shuffled(Reward())), generator, recurrent)
+    play("self-play", SelfPlay(generator), generator, None)
+    scheduled = ScheduledSampling("exponential", half=1)
+    scheduled.played += 1
+    play("scheduled sampling", scheduled, generator, None)
     game = Game(generator, conv, Categorical(), Noise(0, "reading"))
     reading = take(game, real, ROWS, {"generator": 0}, Tiny(words=3, length=LENGTH - 1, variable=True))
     numbers = reading.bce, reading.bound, reading.bound_se, reading.accuracy, reading.regret

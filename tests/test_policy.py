@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 from textgan_lit.functional.likelihood import token_logp
-from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
+from textgan_lit.policy import Categorical, Greedy, Nucleus, Tempered, TopK
 from textgan_lit.sampling import draw
 
 POLICIES = [
@@ -18,6 +18,7 @@ POLICIES = [
     TopK(3, 0.5),
     Nucleus(0.8),
     Nucleus(0.8, 2.0),
+    Tempered(TopK(3, 2.0), 0.5),
 ]
 LOGITS = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
 NEVER = float("-inf")
@@ -115,3 +116,17 @@ def test_a_nucleus_is_the_smallest_that_reaches_p(p, stream):
     assert (mass >= p - 1e-6).all()
     assert (mass - least < p + 1e-6).all()
     assert (probability.where(~inside, torch.zeros(())).amax(-1) <= least).all()
+
+
+def test_a_tempered_policy_leaves_out_what_its_policy_does():
+    # 4 : 2 : 1 : 1 without the last two, at temperature ½: squares, 16 : 4
+    tempered = Tempered(TopK(2), 0.5)
+    assert_close(tempered(LOGITS).softmax(-1), torch.tensor([0.8, 0.2, 0.0, 0.0]))
+    assert tempered.leaves_out
+    assert not Tempered(Categorical(), 0.5).leaves_out
+
+
+def test_temperatures_multiply():
+    assert_close(Tempered(Categorical(2.0), 0.5)(LOGITS), LOGITS)
+    assert_close(Tempered(Categorical(0.5), 0.5)(LOGITS), Categorical(0.25)(LOGITS))
+    assert Tempered(Categorical(), 1.0)(LOGITS).equal(LOGITS)

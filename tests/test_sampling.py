@@ -5,10 +5,12 @@ import torch
 from scipy.stats import chisquare
 from torch.testing import assert_close
 
+from tests.enumeration import lively
 from textgan_lit.generator.base import Generator
+from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
 from textgan_lit.policy import Categorical, Nucleus
-from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, draw, sample, write
+from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, draw, mixed, sample, write
 from textgan_lit.types import Vocab
 
 SIZES = [1, 2, 7, BLOCKED_FROM - 1, BLOCKED_FROM, BLOCKED_FROM + 1, 1000, 5000]  # the larger ones go by blocks
@@ -209,3 +211,25 @@ def test_what_was_written_in_half_precision_can_be_rescored(stream):
     torch.nn.init.normal_(generator.inner.table.weight, generator=stream)
     rollout, policy = sample(generator, torch.rand(200, 3, generator=stream), Nucleus(0.5)), Nucleus(0.5)
     assert_close(generator.logp(rollout.batch, policy).detach(), rollout.logp)
+
+
+# --- sentences of two authors -----------------------------------------------------------------------------------------
+
+
+def test_a_sentence_of_which_nothing_is_given_is_the_generators_own(stream):
+    generator = lively(LSTM(Vocab(("a", "b", "c")), 4, embedding=3, hidden=4))
+    noise, given = torch.rand(50, 4, generator=stream), torch.zeros(50, 4, dtype=torch.long)
+    own = mixed(generator, given, torch.zeros(50, 4, dtype=torch.bool), noise, Categorical())
+    assert own.equal(sample(generator, noise, Categorical()).tokens)
+    assert mixed(generator, given, torch.ones(50, 4, dtype=torch.bool), noise, Categorical()).equal(given)
+
+
+def test_every_other_word_follows_the_words_before_it_whoever_wrote_them(stream):
+    """A generator that says b after a, c after b, then eos, and begins anew: the data say where to end."""
+    generator = Markov(Vocab(("a", "b", "c"), has_eos=True), 4)
+    for word, after in ((0, 1), (1, 2), (2, 3), (3, 0), (generator.vocab.bos, 0)):
+        generator.table.weight.data[word, after] = 1e4
+    given = torch.tensor([[2, 2, 2, 2], [1, 3, 5, 5]])  # the second ends, and its padding is not given on
+    keep = torch.tensor([[False, True, False, False], [True, True, False, True]])
+    found = mixed(generator, given, keep, torch.rand(2, 4, generator=stream), Categorical())
+    assert found.tolist() == [[0, 2, 3, 0], [1, 3, 0, 5]]

@@ -413,3 +413,106 @@ def test_a_move_is_clipped_by_its_own_bound_and_no_other(monkeypatch):
     run = built(*TINY, *FIXED, "model.moves.generator.clip=0.5").fit()
     assert clipped == [("generator", {"gradient_clip_val": 0.5, "gradient_clip_algorithm": "norm"})] * 3
     assert run.system.clock.turns["generator"] == 3
+
+
+# --- the average of the generator's weights ---------------------------------------------------------------------------
+
+AVERAGED = (*FIXED, "model.ema=0.75", "model.discriminator.dropout=0")
+
+
+class Averages(pl.Callback):
+    """Both generators after every turn."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+        self.seen.append((outputs["move"], weights(system.generator), weights(system.average)))
+
+
+def test_the_average_follows_in_the_duel_and_is_the_generator_before():
+    watch = Averages()
+    run = built(*TINY, *AVERAGED, callbacks=(watch,)).fit()
+    assert {move for move, _, _ in watch.seen} == MOVES
+    for (_, _, before), (move, now, average) in zip(watch.seen, watch.seen[1:], strict=False):
+        for name, value in average.items():
+            if move == "generator":  # ¾ of what it was, ¼ of what G has become
+                assert_close(value, 0.75 * before[name] + 0.25 * now[name])
+            else:
+                assert value.equal(now[name] if move == "likelihood" else before[name])
+    assert differ(weights(run.system.generator), weights(run.system.average))
+    assert not any(weight.requires_grad for weight in run.system.average.parameters())
+
+
+def test_the_average_goes_back_with_the_warm_up(monkeypatch):
+    """A worse validation restores the best weights: the duel's average starts from those, too."""
+    script = iter([2.0, 1.0, 9.0, 9.0])
+    monkeypatch.setattr("textgan_lit.system.TextGAN._held_out_nll", lambda self: next(script))
+    watch = Averages()
+    run = built(*TINY, *AVERAGED, "model.program.warm_up=4", "model.program.patience=9", callbacks=(watch,))
+    run.system.program.epoch = 1
+    run.fit()
+    restored = watch.seen[3]
+    assert restored[0] == "likelihood"
+    assert not differ(restored[1], run.system.warm)
+    assert not differ(restored[2], run.system.warm)
+    assert differ(watch.seen[1][1], watch.seen[0][1])
+
+
+def test_the_average_disturbs_nothing():
+    plain, averaged = (built(*TINY, *words, callbacks=(Turns(every=1),)).fit() for words in (FIXED, AVERAGED[:-1]))
+    assert trained(plain) == trained(averaged)
+    assert not differ(weights(plain.system.generator), weights(averaged.system.generator))
+    assert plain.system.average is None
+
+
+def test_evaluations_see_the_average_and_the_game_does_not():
+    run = built(*TINY, *AVERAGED).fit()
+    system, noise = run.system, ("validation", 0)
+    assert system.evaluated(*noise).generator is system.average
+    assert system.game(*noise).generator is system.generator
+    real = run.data.sentences("valid").first(50)
+    system.average.table.weight.data.zero_()
+    system.average.table.weight.data[:, 1] = 1e4
+    assert (system.validation_step(real, 0).fake.tokens == 1).all()
+    assert (system.test_step(real, 0).fake.tokens == 1).all()
+    assert not (system.game(*noise).sample(50).tokens == 1).all()
+
+
+def test_what_is_opened_is_the_average(tmp_path):
+    run = built(*TINY, *AVERAGED, callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
+    opened = textgan_lit.load(tmp_path)
+    assert not differ(weights(opened.generator), weights(run.system.average))
+    assert differ(weights(opened.generator), weights(run.system.generator))
+
+
+@pytest.mark.parametrize("after", [2, 9, 12])
+def test_an_average_is_taken_up_where_it_was(after, tmp_path):
+    words = (*TINY, *AVERAGED)
+    whole = built(*words, callbacks=(Turns(every=1), Cut(after, tmp_path / "cut.ckpt"))).fit()
+    resumed = built(*words, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    assert trained(resumed) == trained(whole, after)
+    assert not differ(weights(resumed.system), weights(whole.system))
+
+
+# --- parts that remember, taken up in mid cycle -----------------------------------------------------------------------
+
+REMEMBERING = {
+    "self_play": ("model=dgsan", "model.estimator.refresh=2"),
+    "scheduled": ("model=scheduled_sampling", "model.objective.half=3"),
+    "relaxed": ("model=gsgan", "model.estimator.turns=4", "model.discriminator.dropout=0"),
+    "spectral": ("model=minimax", "model/discriminator=spectral", "model.discriminator.critic.dropout=0"),
+    "mediator": ("model=cot",),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_parts_that_remember_are_taken_up_where_they_were(name, tmp_path):
+    alone = name == "scheduled"  # without a game there are no such moves
+    words = [word for word in TINY if not (alone and word.startswith(("model.moves.d", "model.moves.g")))]
+    words = (*words, *REMEMBERING[name], "model/program=fixed")
+    whole = built(*words, callbacks=(Turns(every=1), Cut(3, tmp_path / "cut.ckpt"))).fit()
+    resumed = built(*words, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    assert whole.system.clock.total > 3
+    assert trained(resumed) == trained(whole, 3)
+    assert not differ(weights(resumed.system), weights(whole.system))

@@ -37,6 +37,7 @@ class Adversary(Objective, ABC):
     """
 
     log_odds: ClassVar[bool] = True
+    pairs: ClassVar[bool] = False  # whether a loss is of a real score and a generated one, both of which must exist
 
     def __init__(self, penalty: Penalty | None = None):
         super().__init__()
@@ -63,7 +64,8 @@ class Adversary(Objective, ABC):
         score = game.score(words, mask)
         judged = mask.float() if score.dim() == 2 else torch.ones_like(score)
         (real, fake), (of_real, of_fake) = score.chunk(2), judged.chunk(2)
-        loss = half_and_half(*self.losses(real, fake), of_real, of_fake)
+        counted = (of_real * of_fake,) * 2 if self.pairs else (of_real, of_fake)
+        loss = half_and_half(*self.losses(real, fake), *counted)
         logs = {
             "bce": half_and_half(F.softplus(-real), F.softplus(fake), of_real, of_fake).detach(),
             "accuracy": half_and_half((real > 0).float(), (fake <= 0).float(), of_real, of_fake),
@@ -114,8 +116,11 @@ class Relativistic(Adversary):
     """softplus(s_fake − s_real) of pairs: which of two sentences is the real one?
 
     Bradley & Terry 1952; Jolicoeur-Martineau 2019, arXiv:1807.00734. The best score is log P/G up to a constant, which
-    rewards under a baseline do not see.
+    rewards under a baseline do not see. Of words only those are compared that stand where both sentences have one: the
+    constant is another one at each position.
     """
+
+    pairs = True
 
     def losses(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         loss = F.softplus(fake - real)
@@ -191,7 +196,8 @@ def _exp(score: Tensor) -> Tensor:
 
 @final
 class Mediation(Objective):
-    """−½ E_P log M − ½ E_G log M per word: likelihood of the even mixture (Lu et al. 2018, arXiv:1804.03782)."""
+    """−E log M of real and of generated sentences, as many of each, in nats a word: likelihood of the even mixture
+    (Lu et al. 2018, arXiv:1804.03782)."""
 
     log_odds: ClassVar[bool] = True
 
@@ -213,6 +219,6 @@ class Mediation(Objective):
         written = game.sample(len(batch.tokens)).batch
         words, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
         logp = game.discriminator.model.logp(TextBatch(words, mask), Categorical())
-        (real, fake), (of_real, of_fake) = (-logp).chunk(2), mask.float().chunk(2)
-        loss = half_and_half(real, fake, of_real, of_fake)
+        # one divisor for both: over its own words, the side of shorter sentences would count more than half
+        loss = -logp.sum() / mean(mask.sum(dtype=torch.float))
         return Outcome(loss, {"nll": loss.detach()})

@@ -215,6 +215,7 @@ class TextGAN(pl.LightningModule):
             self.warm = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
             return
         self.generator.load_state_dict(self.warm)
+        self._follow("likelihood")
         for group in self._optimizer("likelihood").param_groups:
             group["lr"] *= 0.5
 

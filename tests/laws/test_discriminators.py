@@ -18,6 +18,7 @@ from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.discriminator.spectral import Spectral
 from textgan_lit.discriminator.transformer import Transformer
 from textgan_lit.errors import UserError
+from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
@@ -144,6 +145,141 @@ def test_one_that_scores_words_judges_each_by_the_words_so_far(discriminator, sc
         before, after = score(tokens, mask), score(changed, mask)
         assert_close(after[:, :t], before[:, :t])
         assert (after[:, t:] - before[:, t:]).abs().mean() > 0.01
+
+
+# --- soft words -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def soft(discriminator, sentences):
+    """Every sentence as one-hot words."""
+    if not discriminator.reads_soft:
+        pytest.skip("reads whole words only")
+    return one_hot(*sentences, discriminator.vocab.size).requires_grad_()
+
+
+def test_who_reads_soft_words():
+    vocab, real = Vocab(("a", "b")), Markov(Vocab(("a", "b")), LENGTH)
+    assert all(kind(vocab, LENGTH).reads_soft for kind in (Conv, Recurrent, Transformer))
+    assert Spectral(vocab, LENGTH, Conv(vocab, LENGTH)).reads_soft
+    assert not any(kind.reads_soft for kind in (Optimal, DensityAware, Mediator))
+    assert not DensityAware(vocab, LENGTH, real, Conv(vocab, LENGTH)).reads_soft
+
+
+def test_one_hot_words_score_as_the_words_themselves(discriminator, score, sentences, soft):
+    assert_close(score(soft, sentences.mask), score(*sentences))
+
+
+def test_every_word_has_a_slope_and_padding_has_none(discriminator, score, sentences, soft):
+    verdict = last_score(score(soft, sentences.mask), sentences.mask)
+    (slope,) = torch.autograd.grad(verdict.sum(), soft)
+    assert (slope[~sentences.mask] == 0).all()
+    for t in range(LENGTH):
+        assert slope[:, t].abs().sum() > 1e-3
+    if isinstance(discriminator, Transformer):  # (a maximum over time has a slope where it is reached only)
+        assert (slope[sentences.mask].abs().sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("vocab", ["eos"], indirect=True)
+def test_soft_padding_never_changes_a_score(discriminator, score, sentences, soft):
+    anything = torch.rand(soft.shape, generator=torch.Generator().manual_seed(3))
+    other = soft.where(sentences.mask.unsqueeze(2), anything)
+    assert_close(score(other, sentences.mask), score(soft, sentences.mask))
+
+
+def test_a_word_between_two_is_read_as_the_mixture_of_their_embeddings(discriminator, score, sentences, soft):
+    """Against the same network with one more word, whose embedding is the mixture."""
+    inner = getattr(discriminator, "critic", discriminator)
+    if inner is not discriminator:
+        pytest.skip("as its critic")
+    share, size = torch.tensor([0.2, 0.5, 0.3, 0.0][: discriminator.vocab.size]), discriminator.vocab.size
+    words = soft.detach().clone()
+    words[:, 0] = share
+    with torch.no_grad():
+        mixed = score(words, sentences.mask)
+        discriminator.embedding.weight[discriminator.vocab.bos] = share @ discriminator.embedding.weight[:size]
+        tokens = sentences.tokens.clone()
+        tokens[:, 0] = discriminator.vocab.bos
+        assert_close(mixed, score(tokens, sentences.mask))
+
+
+# --- spectral ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("critic", [Conv, Transformer])
+@pytest.mark.parametrize("vocab", ["eos"], indirect=True)
+def test_spectral_divides_every_matrix_by_its_largest_singular_value(vocab, critic, sentences, unlike):
+    """torch.linalg's, once the power iteration has had some turns; a convolution counts as one matrix."""
+    judge = unlike(Spectral(vocab, LENGTH, critic(vocab, LENGTH, **SMALL[critic])))
+    raw = {name: weight for name, weight in judge.named_parameters() if name.endswith(".original")}
+    expected = sum(weight.dim() > 1 for weight in critic(vocab, LENGTH, **SMALL[critic]).parameters())
+    assert len(raw) == expected
+    judge.train()
+    for _ in range(100):
+        judge(*sentences)
+    judge.eval()
+    for name, weight in raw.items():
+        module = judge.get_submodule(name.split(".parametrizations.")[0])
+        bounded = getattr(module, name.split(".")[-2]).flatten(1)
+        assert_close(torch.linalg.matrix_norm(bounded, 2), torch.tensor(1.0), rtol=1e-2, atol=0)
+        assert_close(bounded * torch.linalg.matrix_norm(weight.flatten(1), 2), weight.flatten(1), rtol=1e-2, atol=1e-4)
+
+
+def test_spectral_scales_do_not_matter(vocab, sentences, unlike):
+    """What is learnt is a direction: weights ten times as large give the same score."""
+    judge = unlike(Spectral(vocab, LENGTH, Conv(vocab, LENGTH, **SMALL[Conv]))).train()
+    for _ in range(10):
+        judge(*sentences)
+    before = judge.eval()(*sentences)
+    with torch.no_grad():
+        for name, weight in judge.named_parameters():
+            if name.endswith(".original"):
+                weight *= 10
+    assert_close(judge(*sentences), before)
+
+
+def test_spectral_follows_the_value_in_train_mode_only(vocab, sentences):
+    judge = Spectral(vocab, LENGTH, Conv(vocab, LENGTH, **SMALL[Conv])).eval()
+    with torch.no_grad():
+        for weight in judge.parameters():
+            weight.normal_()
+    vectors = [value.clone() for value in judge.buffers()]
+    judge(*sentences)
+    assert all(one.equal(other) for one, other in zip(vectors, judge.buffers(), strict=True))
+    judge.train()(*sentences)
+    assert not any(one.equal(other) for one, other in zip(vectors, judge.buffers(), strict=True) if len(one) > 1)
+
+
+def test_spectral_refuses_what_it_does_not_cover(vocab, real, fake):
+    for critic in (Recurrent(vocab, LENGTH), Optimal(vocab, LENGTH, real)):
+        with pytest.raises(UserError, match=rf"{type(critic).__name__} is not made of. Use .*critic=conv or transf"):
+            Spectral(vocab, LENGTH, critic)
+
+
+# --- the mediator -----------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_the_mediator_says_log_p_over_g(vocab, real, fake, sentences):
+    """Of a model that is the mixture of the two: whatever P is."""
+    p, g = (player.logp(sentences, Categorical()).sum(1).double().exp() for player in (real, fake))
+    judge = Mediator(vocab, LENGTH, fake)
+    log_m = ((p + g) / 2).log().float()
+    judge.model.logp = lambda *_: log_m.unsqueeze(1)
+    score = judge(*sentences, g.log().float().unsqueeze(1) * torch.eye(LENGTH)[0])
+    assert_close(score.double(), (p / g).log().clamp_min(-10.0), rtol=1e-3, atol=2e-3)
+
+
+def test_the_mediator_stays_finite_and_asks_for_the_density(vocab, real, fake, sentences):
+    judge = Mediator(vocab, LENGTH, real)
+    density = judge.model.logp(sentences, Categorical()).detach()
+    assert (judge(*sentences, density + 1.0 * sentences.mask) == -10).all()  # M below G/2: no mixture of G
+    assert judge(*sentences, fake.logp(sentences, TopK(2))).isfinite().all()
+    with pytest.raises(ValueError, match="pass density"):
+        judge(*sentences)
+    fake.likelihood = "none"
+    with pytest.raises(UserError, match=r"only as a none. Use .*model=lstm"):
+        Mediator(vocab, LENGTH, fake)
 
 
 def test_the_last_score_is_the_verdict_on_the_sentence():

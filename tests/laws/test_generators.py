@@ -8,6 +8,7 @@ from torch.testing import assert_close
 import textgan_lit.generator
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.generator.base import Generator
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
@@ -147,6 +148,29 @@ def test_the_same_noise_writes_the_same_sentences(generator, noise):
 def test_states_have_the_batch_first(generator):
     _, after = generator.advance(torch.zeros(7, dtype=torch.long), generator.start(7))
     assert {len(leaf) for leaf in (*generator.start(7), *after)} == {7}
+
+
+def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
+    """And a gradient passes through them: every word moves what is said after it."""
+    if not generator.reads_soft:
+        pytest.skip("reads whole words only")
+    # (after eos nothing is said)
+    full = sentences.tokens[sentences.mask.all(1)]
+    inputs = inputs_of(full, generator.vocab.bos)
+    soft = one_hot(full, torch.ones_like(full, dtype=torch.bool), generator.vocab.size).requires_grad_()
+    features, state = generator.advance(inputs[:, 0], generator.start(len(inputs)))
+    logits = [generator.head(features)]
+    for word in soft.unbind(1)[:-1]:
+        features, state = generator.advance(word, state)
+        logits.append(generator.head(features))
+    logits = torch.stack(logits, 1)
+    assert_close(logits, generator.logits(inputs))
+    (slope,) = torch.autograd.grad(logits[:, -1, 0].sum(), soft)
+    assert (slope[:, :-1].abs().sum(2) > 1e-8).all()
+
+
+def test_who_reads_soft_words():
+    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, Transformer}
 
 
 @pytest.fixture

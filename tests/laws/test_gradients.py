@@ -24,7 +24,7 @@ from textgan_lit.functional.enumeration import divergence
 from textgan_lit.game import Game
 from textgan_lit.generator.markov import Markov
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
+from textgan_lit.policy import Categorical, Tempered
 from textgan_lit.types import Rollout, TextBatch
 
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}  # G and D speak float32
@@ -108,9 +108,9 @@ class World:
     def exact(self, name):
         return self.gradient(divergence(name, *self.probabilities()))
 
-    def expected(self, objective, batch_size, noises=(None,)):
+    def expected(self, objective, batch_size, noises=(None,), policy=None):
         """The expected gradient, from every batch of so many sentences, each weighed by its probability."""
-        logp = self.generator.logp(self.sentences, self.policy).detach()
+        logp = self.generator.logp(self.sentences, policy or self.policy).detach()
         everyone, loss = Rollout(*self.sentences, logp), torch.zeros(())
         for rows in product(range(len(logp)), repeat=batch_size):
             said = Rollout(*(part[list(rows)] for part in everyone))
@@ -188,6 +188,47 @@ def test_what_is_improved_is_the_network_under_its_policy(variable):
     world = World(3, variable, Categorical(temperature=0.5))
     estimate = world.estimate(rewards.Minimax(), Terminal())
     assert_close(estimate, world.exact("JSD(P‖G)"), **TOLERANCE)
+
+
+# --- samples of another distribution ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tempered(variable):
+    """G of which the samples at temperature ½ come in quarters, not those at 1."""
+    world = World(3, variable)
+    world.table.data *= 0.5
+    return world
+
+
+def of_proposals(world, **settings):
+    size = 4**world.length
+    batch = TextBatch(world.sentences.tokens[:1].expand(size, -1), world.sentences.mask[:1].expand(size, -1))
+    objective = ScoreFunction(rewards.Minimax(), Terminal(), Zero(), **settings)
+    return world.gradient(objective(world.game(), batch).loss)
+
+
+def test_importance_weights_make_up_for_the_proposal(tempered):
+    """Sentences of q, weighed by G/q: the gradient of G's own divergence, exactly."""
+    exact = tempered.exact(jsd)
+    assert exact.abs().max() > 0.01
+    assert_close(of_proposals(tempered, clip=None, ratio="sentence", proposal=0.5), exact, **TOLERANCE)
+
+
+def test_without_the_weights_of_whole_sentences_it_is_another_gradient(tempered):
+    exact = tempered.exact(jsd)
+    for settings in ({"ratio": "word", "clip": None}, {"ratio": "sentence", "clip": 0.2}):
+        assert (of_proposals(tempered, proposal=0.5, **settings) - exact).abs().max() > 1e-3
+    # not weighed at all: the quarters that q writes, taken for G's
+    assert (of_proposals(tempered) - exact).abs().max() > 1e-3
+
+
+def test_importance_weights_change_no_expectation_of_a_baseline(variable):
+    """A constant times E_q w ∇ log G is 0: every sentence that q can write, against what earlier batches were worth."""
+    world = World(2, variable)
+    world.table.data *= 0.5
+    objective = ScoreFunction(rewards.Minimax(), Terminal(), remembering(), clip=None, ratio="sentence", proposal=0.5)
+    assert_close(world.expected(objective, 1, policy=Tempered(world.policy, 0.5)), world.exact(jsd), **TOLERANCE)
 
 
 # --- baselines: every batch there is ----------------------------------------------------------------------------------

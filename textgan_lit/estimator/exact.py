@@ -12,6 +12,7 @@ from torch import Tensor
 from textgan_lit.baseline import LeaveOneOut
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.discriminator.mediator import Mediator
+from textgan_lit.distributed import gather, mean, own_rows
 from textgan_lit.errors import UserError
 from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.game import Game, silence_dropout
@@ -34,7 +35,7 @@ class Exact(Objective):
     At M = (P + G)/2 the gradient of ½ KL(G‖M) with M held fixed is that of JSD(P‖G). Holding the prefixes fixed too, as
     the paper does, leaves out what a word does to the words after it. ``future`` = 1 brings that back as a
     score-function term and makes the gradient unbiased; between 0 and 1 it is discounted word by word. A reward that
-    shuffles deals the mediator's opinions to other words.
+    shuffles deals the mediator's opinions to other words, and what is to come to other sentences.
     """
 
     divergence = "JSD(P‖G)"
@@ -42,7 +43,7 @@ class Exact(Objective):
     def __init__(self, reward: Reward, future: Annotated[float, Interval(ge=0, le=1)] = 0.0):
         super().__init__()
         kind = reward.of if isinstance(reward, Shuffled) else reward
-        if not (isinstance(kind, LogOdds) or reward.null):
+        if not (isinstance(kind, LogOdds) or kind.null):
             raise UserError(
                 f"estimator=exact ascends the mediator's log M/G itself, and {type(kind).__name__} would be another "
                 "game. Use model/reward=log_odds, or a null control: constant, or shuffled of log_odds."
@@ -76,9 +77,13 @@ class Exact(Objective):
                 earned = earned[..., game.noise.permutation(game.vocab.size)]
             here = (chances.exp() * earned).sum(-1)
             later = reward_to_go(here, written.mask, self.future) - here if self.future else torch.zeros_like(here)
+            if self.reward.shuffles and self.future:  # opinions on other words still say how prefixes differ
+                everyone = gather(later)
+                later = own_rows(everyone[game.noise.permutation(len(everyone))])
         gained = (chances.exp() * earned).sum(-1)
         if self.future:
             logp = game.generator.logp(written.batch, game.policy)
             gained = gained + logp * LeaveOneOut()(later, written.mask)
-        logs = {"reward": here.sum() / written.mask.sum(), "entropy": -written.logp.sum() / written.mask.sum()}
+        words = mean(written.mask.sum(dtype=torch.float))
+        logs = {"reward": here.sum() / words, "entropy": -written.logp.sum() / words}
         return Outcome(-0.5 * (gained * written.mask).sum() / len(gained), logs)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.distributed import mean
 from textgan_lit.errors import UserError
 from textgan_lit.estimator.slope import check_soft, slope
 from textgan_lit.functional.relaxation import gumbel_softmax
@@ -84,4 +85,4 @@ class Relaxed(Objective):
             nats.append(Categorical(logits=logits.detach()).entropy() * is_open)
             is_open = still_open(generator, is_open, prev.detach().argmax(1))
         mask = torch.stack(masks, 1)
-        return torch.stack(words, 1), mask, torch.stack(nats).sum() / mask.sum()
+        return torch.stack(words, 1), mask, torch.stack(nats).sum() / mean(mask.sum(dtype=torch.float))

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
+
 from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.distributed import mean
 from textgan_lit.estimator.slope import check_soft, slope
 from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.game import Game, silence_dropout
@@ -46,4 +49,5 @@ class Taylor(Objective):
         chance = game.generator.predict(written.batch, game.policy).softmax(-1)
         # the terms without v add up to a constant, whose gradient is 0
         loss = -(chance * direction).sum() / len(chance)
-        return Outcome(loss, {"reward": reward, "entropy": -written.logp.sum() / written.mask.sum()})
+        words = mean(written.mask.sum(dtype=torch.float))
+        return Outcome(loss, {"reward": reward, "entropy": -written.logp.sum() / words})
