@@ -30,6 +30,8 @@ class Run(NamedTuple):
     def sample(self, n: int, seed: int = 0, candidates: int = 1) -> list[str]:
         """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator."""
         game = Game(self.generator, self.discriminator, self.policy, Noise(seed, "sample"))
+        if candidates < 1:
+            raise UserError(f"sample(candidates={candidates}): wanted a whole number from 1 on.")
         if candidates > 1 and self.discriminator is None:
             raise UserError(
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "

@@ -196,9 +196,9 @@ class TextGAN(pl.LightningModule):
         fresh = self.reading is not None and self.reading.turns == self.clock.turns
         if self.discriminator is not None and not fresh and self.program.wants_reading(self.clock):
             self.reading = self._read(self.clock.turns)
-        self.upcoming = self.program.move(self.clock, self.reading)
+        last, self.upcoming = self.upcoming, self.program.move(self.clock, self.reading)
         self.trainer.should_stop = self.upcoming is None
-        if self.upcoming == "discriminator" and not self.clock.turns["discriminator"]:
+        if self.upcoming == "discriminator" and last != "discriminator":
             self.discriminator.meet(self.generator)
 
     def _read(self, turns: dict[str, int]) -> Reading:

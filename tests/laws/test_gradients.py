@@ -210,13 +210,13 @@ def of_proposals(world, **settings):
 
 def test_importance_weights_make_up_for_the_proposal(tempered):
     """Sentences of q, weighed by G/q: the gradient of G's own divergence, exactly."""
-    exact = tempered.exact(jsd)
+    exact = tempered.exact("JSD(P‖G)")
     assert exact.abs().max() > 0.01
     assert_close(of_proposals(tempered, clip=None, ratio="sentence", proposal=0.5), exact, **TOLERANCE)
 
 
 def test_without_the_weights_of_whole_sentences_it_is_another_gradient(tempered):
-    exact = tempered.exact(jsd)
+    exact = tempered.exact("JSD(P‖G)")
     for settings in ({"ratio": "word", "clip": None}, {"ratio": "sentence", "clip": 0.2}):
         assert (of_proposals(tempered, proposal=0.5, **settings) - exact).abs().max() > 1e-3
     # not weighed at all: the quarters that q writes, taken for G's
@@ -228,7 +228,7 @@ def test_importance_weights_change_no_expectation_of_a_baseline(variable):
     world = World(2, variable)
     world.table.data *= 0.5
     objective = ScoreFunction(rewards.Minimax(), Terminal(), remembering(), clip=None, ratio="sentence", proposal=0.5)
-    assert_close(world.expected(objective, 1, policy=Tempered(world.policy, 0.5)), world.exact(jsd), **TOLERANCE)
+    assert_close(world.expected(objective, 1, policy=Tempered(world.policy, 0.5)), world.exact("JSD(P‖G)"), **TOLERANCE)
 
 
 # --- baselines: every batch there is ----------------------------------------------------------------------------------

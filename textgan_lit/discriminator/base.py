@@ -39,7 +39,7 @@ class Discriminator(nn.Module, ABC):
         self.max_length = max_length
 
     def meet(self, generator: Generator) -> None:
-        """Called before its first turn, with the generator as it stands then."""
+        """Called before its first turn, and before its first turn after each of the generator's, with the generator."""
         return
 
     @abstractmethod

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -29,11 +30,21 @@ class DensityAware(Discriminator):
     prefix. No gradient flows through either density. It is the discriminator of Finn et al. 2016 (arXiv:1611.03852)
     and AIRL (Fu et al. 2018, arXiv:1710.11248), for whole sentences; exp(c) · G₀ is an energy model of the data,
     which the game distils into G.
+
+    ``refresh`` takes G₀ anew every so many cycles: log P/G₀ becomes smaller, but c has to learn it anew and lags for as
+    long.
     """
 
     reads_density: ClassVar[bool] = True
 
-    def __init__(self, vocab: Vocab, max_length: int, generator: Generator, critic: Discriminator):
+    def __init__(
+        self,
+        vocab: Vocab,
+        max_length: int,
+        generator: Generator,
+        critic: Discriminator,
+        refresh: Annotated[int, Ge(1)] | None = None,
+    ):
         super().__init__(vocab, max_length)
         if generator.likelihood != "exact":
             raise UserError(
@@ -47,9 +58,13 @@ class DensityAware(Discriminator):
             )
         self.critic, self.scores = critic, critic.scores
         self.reference = copy.deepcopy(generator).requires_grad_(False)
+        self.refresh = refresh
+        self.register_buffer("met", torch.zeros((), dtype=torch.long))
 
     def meet(self, generator: Generator) -> None:
-        self.reference.load_state_dict(generator.state_dict())
+        if int(self.met) == 0 or (self.refresh and int(self.met) % self.refresh == 0):
+            self.reference.load_state_dict(generator.state_dict())
+        self.met += 1
 
     def train(self, mode: bool = True) -> DensityAware:
         super().train(mode)

@@ -18,7 +18,8 @@ class Spectral(Discriminator):
     """Any critic, each of its weight matrices divided by its largest singular value (Miyato et al. 2018,
     arXiv:1802.05957).
 
-    The value is followed by one step of power iteration a turn. Recurrent cores are not covered and are refused.
+    The value is followed by a step of power iteration each time a weight is used in training. Attention has no bounded
+    slope even so (Kim et al. 2021, arXiv:2006.04710). Recurrent cores are not covered and are refused.
     """
 
     bounded_slope: ClassVar[bool] = True
