@@ -1,25 +1,32 @@
-"""A world that says 0 1 … 19 and nothing else, which two of Texygen's GANs could not learn (its issue 31)."""
+"""A world that says 0 1 … 19 and nothing else, which two of Texygen's GANs could not learn (its issue 31).
+
+Likelihood learns it. Then there is nothing left to teach, and a game without a guard goes on all the same: six of these
+methods forget the sentence within 30 turns of ``program=fixed``. Under the guard all of them keep it.
+"""
 
 import pytest
 
 from tests.playing import built
 from tests.worlds.test_one_sentence import BUDGET, MODELS, SMALL, has, probability
 
-WORLD = (
-    "data.oracle.sentence='" + " ".join(map(str, range(20))) + "'",
-    "data.oracle.words=''",
-    "data.oracle.variable=false",
-)
+SENTENCE = " ".join(map(str, range(20)))
+WORLD = (f"data.oracle.sentence='{SENTENCE}'", "data.oracle.words=''", "data.oracle.variable=false")
+GUARDED = ("model.program.warm_up=600", "model.program.duel=30", "model.program.check_every=1")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_likelihood_learns_it_and_the_game_keeps_it(model):
+def played(model, *words):
     budget = [word for word in BUDGET if not word.startswith("model.moves.") or has(model, word[6:].split("=")[0])]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if has(model, key)]
-    played = built(
-        f"model={model}", *budget, *small, *WORLD, "model.program.warm_up=300", "model.program.duel=30"
-    ).fit()
-    assert played.system.clock.turns["generator"] == (30 if has(model, "estimator") else 0)
-    assert probability(played.system, played.data) > 0.9
+    run = built(f"model={model}", *budget, *small, *WORLD, *GUARDED, *words).fit()
+    return probability(run.system, run.data)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_likelihood_learns_it_and_a_guarded_game_keeps_it(model):
+    assert played(model, "model/program=guard") > 0.9
+
+
+def test_an_unguarded_game_may_forget_it():
+    assert played("gsgan", "model/program=fixed") < 0.1
