@@ -102,7 +102,7 @@ class Closing(pl.Callback):
             edge = len(self.temperatures) > 1 and temperature in (min(self.temperatures), max(self.temperatures))
             rows[BEST] = {"temperature": temperature} | rows[BEST]
             titles[BEST] = f"likelihood, T = {temperature:g}" + " (the last one tried)" * edge
-        if system.clock.turns["generator"] or not rows:
+        if system.clock.turns["generator"] or system.clock.turns["discriminator"] or not rows:
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
             rows["game"] = {"turns": system.clock.turns["generator"]} | game
             titles["game"] = f"game, {system.clock.turns['generator']:,} G turns"
