@@ -2,6 +2,8 @@
 
 A score s is compared on real and on generated sentences. All losses but those of critics are smallest at
 s = log P/G (docs/theory.md, "The discriminator estimates"), so any reward may be read off the score they leave behind.
+Scores of words are averaged over each side's own words: where sentences vary in length, the best one is off by the
+logarithm of the ratio of mean lengths.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _say_what(data: Any, system: TextGAN) -> None:
         name = f"{type(oracle).__name__} {oracle.fingerprint()}"
         console.print(f"Oracle {name}: {data.vocab.size:,} words, {data.max_length} positions.", highlight=False)
     if system.null_control:
-        console.print("A null control: its reward must not teach. The guard is off.", highlight=False)
+        console.print("A null control: its reward must not teach. No rule withholds its turns.", highlight=False)
 
 
 def _say_where(folder: Path, trainer: pl.Trainer) -> None:
