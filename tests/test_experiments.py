@@ -35,10 +35,14 @@ REFUSED = {
     "takes rewards for importance weights.* Use": lambda p: (
         p["baseline"] == "SelfNormalised" and p["of"] not in {"Ratio", "Probability", "Constant"}
     ),
-    "takes the score for log P/G.* Use": lambda p: p["adversary"] in CRITICS and p["of"] not in OF_SCORES,
-    "grows without end.* Use": lambda p: (
-        p["adversary"] == "Wasserstein" and not p["penalty"] and p["discriminator"] != "Spectral"
+    "takes the score for log P/G.* Use": lambda p: (
+        p["adversary"] in CRITICS and (p["of"] not in OF_SCORES or (p["estimator"] == "DataSide" and p["of"]))
     ),
+    "grows without end.* Use": lambda p: p["adversary"] == "Wasserstein" and not p["penalty"],
+    "leaves a constant.* Use": lambda p: (
+        p["adversary"] == "Relativistic" and p["of"] not in {None, "LogOdds", "Score", "Constant"}
+    ),
+    "would be ignored.* Use": lambda p: p["estimator"] == "SelfPlay" and p["reward"],
     "reads whole words only. Use": lambda p: (
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
@@ -53,7 +57,7 @@ REFUSED = {
     ),
     "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
     "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
-    "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability"},
+    "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability", "Score"},
     "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["reward"] == "Shuffled",
     "weighs real sentences.* Use": lambda p: p["estimator"] == "DataSide" and p["discriminator"] is None,
     "also needs (reward|credit|baseline).* Choose one": lambda p: (

@@ -2,8 +2,6 @@
 
 A score s is compared on real and on generated sentences. All losses but those of critics are smallest at
 s = log P/G (docs/theory.md, "The discriminator estimates"), so any reward may be read off the score they leave behind.
-Scores of words are averaged over each side's own words: where sentences vary in length, the best one is off by the
-logarithm of the ratio of mean lengths.
 """
 
 from __future__ import annotations
@@ -79,10 +77,11 @@ class Adversary(Objective, ABC):
 
 
 def half_and_half(real: Tensor, fake: Tensor, of_real: Tensor, of_fake: Tensor) -> Float[Tensor, ""]:
-    """½ + ½ of this rank's parts of the means over all ranks' scores; the mean of the parts is that mean."""
-    return 0.5 * sum(
-        (value * judged).sum() / mean(judged.sum()) for value, judged in ((real, of_real), (fake, of_fake))
-    )
+    """½ + ½ of this rank's parts of the means over all ranks' scores; the mean of the parts is that mean.
+
+    One divisor for both sides: over its own words, the side of shorter sentences would count more than half.
+    """
+    return ((real * of_real).sum() + (fake * of_fake).sum()) / mean(of_real.sum() + of_fake.sum())
 
 
 @final
@@ -117,9 +116,9 @@ class LeastSquares(Adversary):
 class Relativistic(Adversary):
     """softplus(s_fake − s_real) of pairs: which of two sentences is the real one?
 
-    Bradley & Terry 1952; Jolicoeur-Martineau 2019, arXiv:1807.00734. The best score is log P/G up to a constant, which
-    rewards under a baseline do not see. Of words only those are compared that stand where both sentences have one: the
-    constant is another one at each position.
+    Bradley & Terry 1952; Jolicoeur-Martineau 2019, arXiv:1807.00734. The best score is log P/G up to a constant: only
+    rewards that are linear in it fit, under a baseline. Of words only those are compared that stand where both
+    sentences have one: the constant is another one at each position.
     """
 
     pairs = True
@@ -146,8 +145,7 @@ class Hinge(Adversary):
 class Wasserstein(Adversary):
     """−s on real, s on generated (Arjovsky et al. 2017, arXiv:1701.07875, eq. 2).
 
-    It measures a distance only among critics of bounded slope: with ``model/penalty=gradient_penalty``, or under
-    ``model/discriminator=spectral``. Without either it is refused.
+    It measures a distance only among critics of bounded slope: refused without ``model/penalty=gradient_penalty``.
     """
 
     log_odds = False
@@ -157,10 +155,10 @@ class Wasserstein(Adversary):
 
     def check(self, generator: Generator, discriminator: Discriminator) -> None:
         super().check(generator, discriminator)
-        if self.penalty is None and not discriminator.bounded_slope:
+        if self.penalty is None:
             raise UserError(
                 "adversary=wasserstein grows without end unless something bounds the critic's slope. "
-                "Use model/penalty=gradient_penalty or model/discriminator=spectral with it."
+                "Use model/penalty=gradient_penalty with it."
             )
 
 

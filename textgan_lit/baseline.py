@@ -21,6 +21,7 @@ class Baseline(nn.Module, ABC):
 
     bias: ClassVar[str] = ""  # in words, why it changes the expected gradient
     fades: ClassVar[str] = ""  # "batch" where that vanishes as the batch grows
+    of_sentences: ClassVar[bool] = False  # whether one number a sentence is measured, where a sentence earns one
 
     @abstractmethod
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]: ...
@@ -68,7 +69,8 @@ class Standardised(Baseline):
     section 4.1.2), the whole batch one group. Steps are then as long whatever the scale of the rewards, so near the end
     of a game, where rewards hardly differ, they are too long for what there is to learn."""
 
-    bias = "divided by the batch's standard deviation at each position"
+    bias = "divided by the batch's standard deviation"
+    of_sentences = True
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         total, count = _sums(value, mask)
@@ -83,6 +85,7 @@ class SelfNormalised(Baseline):
     arXiv:1702.07983, eq. 8, with b = 1/B; times B). Biased by O(1/B), as every ratio of means."""
 
     bias = "divided by the batch's mean weight, which is 1 at D* alone, and there but for O(1/B)"
+    of_sentences = True
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         total, count = _sums(value, mask)

@@ -24,6 +24,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from textgan_lit.credit import Credit
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
+from textgan_lit.estimator.data_side import DataSide
+from textgan_lit.estimator.self_play import SelfPlay
 from textgan_lit.launch import JobDDP
 from textgan_lit.policy import Policy
 from textgan_lit.program import Fixed, Rule
@@ -141,10 +143,11 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     discriminator = make("discriminator")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
     _check_fit(rules["credit"], discriminator, model)
+    estimator = make("estimator", **rules)
     objectives = {
         "likelihood": make("objective"),
         "discriminator": make("adversary", penalty=make("penalty")) if discriminator is not None else None,
-        "generator": _regularised(make("estimator", **rules), model, known),
+        "generator": _regularised(estimator, model, known),
     }
     players = {"generator": generator, "discriminator": discriminator}
     moves = {
@@ -155,7 +158,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     for move in moves.values():
         move.objective.check(generator, discriminator)
     _check_taught(discriminator, moves)
-    _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None)
+    _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None, estimator)
     _check_policy(policy, model)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
     program = part(
@@ -246,13 +249,26 @@ def _check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -
         )
 
 
-def _check_reward(reward: Reward | None, adversary: Any) -> None:
-    if reward is None or adversary is None or adversary.log_odds or not reward.of_log_odds:
+def _check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
+    """Whether the score that the adversary trains is what the reward takes it for."""
+    if isinstance(estimator, SelfPlay) and reward is not None:
+        raise UserError(
+            "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
+            "Use model/reward=null; its control is model.estimator.shuffled=true."
+        )
+    if reward is None or adversary is None:
         return
-    raise UserError(
-        f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a critic "
-        "whose score is not. Use model/reward=score or sign, or model/adversary=minimax, least_squares or relativistic."
-    )
+    of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)
+    if of_log_odds and not adversary.log_odds:
+        raise UserError(
+            f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
+            "critic whose score is not. Use model/reward=score or sign, or model/adversary=minimax or least_squares."
+        )
+    if getattr(adversary, "pairs", False) and not reward.linear:
+        raise UserError(
+            f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
+            "would see. Use model/reward=log_odds, or model/adversary=minimax."
+        )
 
 
 def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:

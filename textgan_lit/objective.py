@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
 from textgan_lit.functional.likelihood import nll
-from textgan_lit.game import Game
+from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
 from textgan_lit.sampling import mixed
 from textgan_lit.types import Outcome, TextBatch
@@ -29,6 +29,8 @@ class Objective(nn.Module, ABC):
 
     null: bool = False  # whether it is a control that must not teach
     epochs: int = 1  # turns in a row that share one set of samples
+
+    reads_real: bool = False  # whether a generator's turn learns from real sentences, too
 
     # What the gradient is said to be, if the objective moves the generator. The audit holds it to that.
     divergence: str = ""  # what is descended with D at its best, as functional.enumeration reads it; "": not claimed
@@ -105,7 +107,10 @@ class ScheduledSampling(Objective):
         words = batch.mask.sum(dtype=torch.float)
         keep = game.noise.uniform(*batch.tokens.shape) < chance
         noise = game.noise.uniform(*batch.tokens.shape)
+        training = game.generator.training
+        silence_dropout(game.generator)  # of what it writes; what it learns from it sees as likelihood does
         given = mixed(game.generator, batch.tokens, keep, noise, game.policy)
+        game.generator.train(training)
         logp = game.generator.logp(batch, game.policy, given)
         loss = nll(logp, batch.mask) * words / mean(words)
-        return Outcome(loss, {"nll": loss.detach(), "data_share": torch.tensor(chance)})
+        return Outcome(loss, {"nll": loss.detach(), "data_share": loss.new_tensor(chance)})

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.functional.likelihood import nll
+from textgan_lit.distributed import mean
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
@@ -23,7 +23,7 @@ LEAST = -1e4  # nats, of words that a policy leaves out
 
 
 class Regulariser(nn.Module, ABC):
-    """game, real sentences → a loss, nats a word, a mean over this rank's words; it counts ``weight`` times."""
+    """game, real sentences → a loss, nats a word, a mean over all ranks' words; it counts ``weight`` times."""
 
     def __init__(self, weight: float):
         super().__init__()
@@ -41,7 +41,8 @@ class Likelihood(Regulariser):
         super().__init__(weight)
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
-        return nll(game.generator.logp(batch, game.policy), batch.mask)
+        logp = game.generator.logp(batch, game.policy)
+        return -logp.sum() / mean(batch.mask.sum(dtype=torch.float))
 
 
 @final
@@ -92,7 +93,7 @@ def _log_probabilities(generator: Generator, batch: TextBatch, policy: Policy) -
 
 
 def _per_word(summand: Float[Tensor, "B T V"], batch: TextBatch) -> Float[Tensor, ""]:
-    return (summand.sum(-1) * batch.mask).sum() / batch.mask.sum()
+    return (summand.sum(-1) * batch.mask).sum() / mean(batch.mask.sum(dtype=torch.float))
 
 
 @final
@@ -103,6 +104,7 @@ class Regularised(Objective):
         super().__init__()
         self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
         self.null, self.epochs = objective.null, objective.epochs
+        self.reads_real = objective.reads_real or any(isinstance(some, Likelihood) for some in regularisers.values())
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         self.objective.check(generator, discriminator)

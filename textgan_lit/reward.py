@@ -23,6 +23,7 @@ class Reward(ABC):
     null: ClassVar[bool] = False  # a control that must not teach
     shuffles: ClassVar[bool] = False  # whether whole sentences' credit is dealt to other sentences
     of_log_odds: ClassVar[bool] = True  # whether it takes its score for log P/G
+    linear: ClassVar[bool] = False  # whether a constant added to all scores adds one to all rewards
     positive: ClassVar[bool] = False  # whether it is never below 0
 
     @abstractmethod
@@ -48,6 +49,7 @@ class LogOdds(Reward):
     """log u = logit D, with u = D/(1−D)."""
 
     divergence = "KL(G‖P)"
+    linear = True
 
     def __call__(self, score: Tensor) -> Tensor:
         return score
@@ -114,6 +116,7 @@ class Score(Reward):
     """
 
     of_log_odds = False
+    linear = True
 
     def __call__(self, score: Tensor) -> Tensor:
         return score
@@ -127,6 +130,7 @@ class Constant(Reward):
 
     null = True
     of_log_odds = False
+    linear = True
     positive = True
 
     def __call__(self, score: Tensor) -> Tensor:
@@ -143,7 +147,7 @@ class Shuffled(Reward):
     shuffles = True
 
     def __init__(self, of: Reward):
-        self.of, self.of_log_odds, self.positive = of, of.of_log_odds, of.positive
+        self.of, self.of_log_odds, self.linear, self.positive = of, of.of_log_odds, of.linear, of.positive
 
     def __call__(self, score: Tensor) -> Tensor:
         return self.of(score)

@@ -177,7 +177,7 @@ class TextGAN(pl.LightningModule):
         self.clock.turns[name] += 1
         self.program.played(self.clock, name)
         self.words_written += game.noise.drawn
-        if name != "generator":  # a generator turn only takes the batch's size
+        if name != "generator" or self.moves[name].objective.reads_real:  # others only take the batch's size
             self.words_read += batch.mask.sum()
         self.staleness = None
         if name == "generator" and just_read:

@@ -28,7 +28,9 @@ def row(name: str) -> tuple[str, ...]:
     objective = system.moves[move].objective
     added = getattr(objective, "regularisers", {})
     objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
-    descends = " + ".join([objective.divergence or "what its critic measures", *added])
+    gamma = getattr(getattr(objective, "credit", None), "gamma", None)
+    descends = "no one divergence (discounted)" if gamma not in (None, 1.0) else objective.divergence
+    descends = " + ".join([descends or "what its critic measures", *added])
     gradient = _option(chosen, "estimator" if move == "generator" else "objective")
     text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (

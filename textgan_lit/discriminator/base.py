@@ -30,7 +30,6 @@ class Discriminator(nn.Module, ABC):
     scores: ClassVar[Literal["sentence", "word"]] = "sentence"
     reads_density: ClassVar[bool] = False
     reads_soft: ClassVar[bool] = False  # whether it can judge soft words, and pass a gradient to them
-    bounded_slope: ClassVar[bool] = False  # whether its verdict cannot change fast between words
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
 
     def __init__(self, vocab: Vocab, max_length: int):

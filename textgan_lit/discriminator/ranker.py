@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.discriminator.conv import Conv
+from textgan_lit.errors import UserError
 from textgan_lit.types import TextBatch, Vocab, Words
 
 
@@ -43,6 +44,11 @@ class Ranker(Discriminator):
         gamma: Annotated[float, Gt(0)] = 10.0,
     ):
         super().__init__(vocab, max_length)
+        if not isinstance(critic, Conv):
+            raise UserError(
+                f"discriminator=ranker compares a TextCNN's features, and {type(critic).__name__} has none to give. "
+                "Use model/discriminator@model.discriminator.critic=conv or conv_seqgan."
+            )
         size = references, max_length
         self.register_buffer("tokens", torch.zeros(size, dtype=torch.long))
         self.register_buffer("mask", torch.ones(size, dtype=torch.bool))

@@ -1,8 +1,8 @@
-"""A critic whose layers cannot stretch what they read by more than a given factor."""
+"""A critic whose weight matrices cannot stretch what they read."""
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -18,11 +18,10 @@ class Spectral(Discriminator):
     """Any critic, each of its weight matrices divided by its largest singular value (Miyato et al. 2018,
     arXiv:1802.05957).
 
-    The value is followed by a step of power iteration each time a weight is used in training. Attention has no bounded
-    slope even so (Kim et al. 2021, arXiv:2006.04710). Recurrent cores are not covered and are refused.
+    The value is followed by a step of power iteration each time a weight is used in training. Recurrent cores are not
+    covered and are refused. It smooths; it is no bound on the slope of the whole: gates, norms' gains and attention
+    (Kim et al. 2021, arXiv:2006.04710) stay free.
     """
-
-    bounded_slope: ClassVar[bool] = True
 
     def __init__(self, vocab: Vocab, max_length: int, critic: Discriminator):
         super().__init__(vocab, max_length)

@@ -12,10 +12,11 @@ from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
-from textgan_lit.reward import LogOdds, LogProbability, Reward
+from textgan_lit.reward import LogOdds, LogProbability, Reward, Score
 from textgan_lit.types import Outcome, TextBatch
 
 NEVER = -1e4  # log-odds of what P cannot write
+MOST = 700.0  # … and from where on exp overflows
 
 
 @final
@@ -25,12 +26,15 @@ class DataSide(Objective):
     .. math:: \nabla E_G r = E_P\big[e^{-s(x)} (r(x) - r_-)\, \nabla \log G(x)\big]
 
     exactly, where s = log P/G: with ``discriminator=empirical`` it is the gradient of JSD(P_n‖G), P_n the training
-    sentences' frequencies (JSDGAN: Li et al. 2019, arXiv:1909.09268). Weights are tiny where G is far from P.
+    sentences' frequencies (JSDGAN: Li et al. 2019, arXiv:1909.09268). Weights are tiny where G is far from P,
+    and 0 in float32 from s = 104 on: on long sentences of a large vocabulary nothing is taught.
     """
+
+    reads_real = True
 
     def __init__(self, reward: Reward):
         super().__init__()
-        if isinstance(reward, LogOdds | LogProbability):
+        if isinstance(reward, LogOdds | LogProbability | Score):
             raise UserError(
                 f"estimator=data_side subtracts what a sentence earns that P never writes, and {type(reward).__name__} "
                 "has no bottom. Use model/reward=minimax, probability, margin or ratio."
@@ -52,9 +56,9 @@ class DataSide(Objective):
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
         with torch.no_grad():
-            score = game.verdict(batch)
+            score = game.verdict(batch).double().clamp_max(MOST)
             reward = self.reward(score) - self.reward(torch.full_like(score, NEVER))
-            weight = (-score).exp() * reward
+            weight = ((-score).exp() * reward).float()
         logp = game.generator.logp(batch, game.policy)
-        logs = {"reward": reward.mean(), "advantage_rms": weight.square().mean().sqrt()}
+        logs = {"reward": reward.float().mean(), "advantage_rms": weight.square().mean().sqrt()}
         return Outcome(surrogate(logp, weight.unsqueeze(1).expand_as(logp), batch.mask), logs)

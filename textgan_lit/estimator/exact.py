@@ -19,7 +19,7 @@ from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Categorical
-from textgan_lit.reward import LogOdds, Reward, Shuffled
+from textgan_lit.reward import Constant, LogOdds, Reward, Shuffled
 from textgan_lit.types import Outcome, TextBatch
 
 LEAST = -1e4  # nats, of words that a policy leaves out
@@ -47,6 +47,11 @@ class Exact(Objective):
             raise UserError(
                 f"estimator=exact ascends the mediator's log M/G itself, and {type(kind).__name__} would be another "
                 "game. Use model/reward=log_odds, or a null control: constant, or shuffled of log_odds."
+            )
+        if isinstance(reward, Constant) and future:
+            raise UserError(
+                "estimator.future with reward=constant pays every word still to come, so it teaches length and is no "
+                "null control. Use model/reward=shuffled, or model.estimator.future=0."
             )
         self.reward, self.null, self.future = reward, reward.null, future
         if future < 1:

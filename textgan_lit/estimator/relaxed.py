@@ -46,6 +46,7 @@ class Relaxed(Objective):
     ):
         super().__init__()
         self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+        self.fades = "" if hard else "temperature"
         self.temperature, self.coldest, self.turns, self.hard = temperature, coldest, turns, hard
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
@@ -63,7 +64,7 @@ class Relaxed(Objective):
         words, mask, entropy = self._write(game, len(batch.tokens), temperature)
         reward, direction = slope(self.reward, game, words.detach(), mask)
         self.played += 1
-        logs = {"reward": reward, "entropy": entropy, "temperature": torch.tensor(temperature)}
+        logs = {"reward": reward, "entropy": entropy, "temperature": reward.new_tensor(temperature)}
         return Outcome(-(words * direction).sum() / len(words), logs)
 
     def _now(self) -> float:

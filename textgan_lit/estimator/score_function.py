@@ -81,6 +81,11 @@ class ScoreFunction(Objective):
                 "estimator=score_function needs a discriminator to reward the generator. "
                 "Use model/discriminator=conv, for example, or model/estimator=self_play, which needs none."
             )
+        if generator.likelihood != "exact":
+            raise UserError(
+                f"estimator=score_function needs log G(x), which {type(generator).__name__} knows only as a "
+                f"{generator.likelihood}. Use model/generator=lstm, markov or transformer."
+            )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
@@ -88,7 +93,7 @@ class ScoreFunction(Objective):
             judged = self._judge(game, len(batch.tokens))
             self.kept, self.used = Judged(*map(gather, judged)) if self.epochs > 1 else None, 0
         else:
-            judged = Judged(*map(own_rows, self.kept))
+            judged = Judged(*(own_rows(rows).to(game.noise.device) for rows in self.kept))
         self.used += 1
         return self._step(game, judged)
 
@@ -99,7 +104,8 @@ class ScoreFunction(Objective):
         if self.reward.shuffles:
             everyone = gather(value)
             value = own_rows(everyone[game.noise.permutation(len(everyone))])
-        whole = self.ratio == "sentence"  # one action has one baseline: its length is a part of what was done
+        # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
+        whole = self.ratio == "sentence" or (self.baseline.of_sentences and isinstance(self.credit, Terminal))
         seen = slice(0, 1) if whole else slice(None)
         advantage = self.baseline(value[:, seen], rollout.mask[:, seen]) * rollout.mask
         return Judged(*rollout, value, advantage)

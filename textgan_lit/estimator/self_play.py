@@ -33,6 +33,8 @@ class SelfPlay(Objective):
 
     divergence = "¼·KL(P‖G)"  # at G = G_old, where D = ½
 
+    reads_real = True
+
     def __init__(self, generator: Generator, refresh: Annotated[int, Ge(1)] = 50, shuffled: bool = False):
         super().__init__()
         self.refresh, self.null = refresh, shuffled
