@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 from textgan_lit.functional.likelihood import token_logp
-from textgan_lit.policy import Categorical, Greedy, Nucleus, Tempered, TopK
+from textgan_lit.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK
 from textgan_lit.sampling import draw
 
 POLICIES = [
@@ -25,7 +25,8 @@ NEVER = float("-inf")
 
 
 def name(policy):
-    return "-".join([type(policy).__name__, *map(str, vars(policy).values())])
+    settings = (name(value) if isinstance(value, Policy) else str(value) for value in vars(policy).values())
+    return "-".join([type(policy).__name__, *settings])
 
 
 @pytest.fixture
