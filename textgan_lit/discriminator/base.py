@@ -50,6 +50,17 @@ class Discriminator(nn.Module, ABC):
     ) -> Float[Tensor, "B *T"]: ...
 
 
+def sentence_density(
+    judge: Discriminator, density: Float[Tensor, "B T"] | None, mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, " B"]:
+    """log G(x) of whole sentences, from the density that ``judge`` was given; one that was given none says so."""
+    if density is None:
+        raise ValueError(
+            f"{type(judge).__name__} compares with the generator's own density: pass density, log G(x_t | x<t)."
+        )
+    return density.masked_fill(~mask, 0.0).sum(1)
+
+
 def last_score(scores: Float[Tensor, "B *T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
     """One score a sentence: a word-scoring discriminator's verdict on the whole sentence is its last."""
     if scores.dim() == 1:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.discriminator.base import Discriminator, sentence_density
 from textgan_lit.types import TextBatch, Vocab
 
 LIMIT = 1e4  # nats; finite scores stay far below it
@@ -40,10 +40,8 @@ class Empirical(Discriminator):
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        if density is None:
-            raise ValueError("Empirical compares with the generator's own density: pass density, log G(x_t | x<t).")
         seen = torch.tensor([self._counts[key] for key in _keys(words, mask)], device=words.device)
-        odds = seen.log() - self._log_n - density.masked_fill(~mask, 0.0).sum(1)
+        odds = seen.log() - self._log_n - sentence_density(self, density, mask)
         return odds.nan_to_num(nan=-LIMIT).clamp(-LIMIT, LIMIT)
 
 

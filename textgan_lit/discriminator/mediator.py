@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.discriminator.base import Discriminator, sentence_density
 from textgan_lit.errors import UserError
 from textgan_lit.generator.base import Generator
 from textgan_lit.policy import Categorical
@@ -45,10 +45,9 @@ class Mediator(Discriminator):
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        if density is None:
-            raise ValueError("Mediator compares M with the generator's own density: pass density, log G(x_t | x<t).")
+        generated = sentence_density(self, density, mask)
         mixture = self.model.logp(TextBatch(words, mask), Categorical()).sum(1)
-        above = (mixture - density.masked_fill(~mask, 0.0).sum(1) + math.log(2)).clamp(-LIMIT, LIMIT)
+        above = (mixture - generated + math.log(2)).clamp(-LIMIT, LIMIT)
         # log(e^above − 1), in the form that neither overflows nor loses digits
         odds = above + torch.log1p(-(-above).exp().clamp_max(1 - 1e-7))
         return odds.nan_to_num(nan=LEAST).clamp_min(LEAST)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.discriminator.base import Discriminator, sentence_density
 from textgan_lit.generator.base import Generator
 from textgan_lit.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
@@ -39,9 +39,7 @@ class Optimal(Discriminator):
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        if density is None:
-            raise ValueError("Optimal compares P with the generator's own density: pass density, log G(x_t | x<t).")
+        generated = sentence_density(self, density, mask)
         oracle = self._held[0].to(words.device)
         real = oracle.logp(TextBatch(words, mask), Categorical()).sum(1)
-        generated = density.masked_fill(~mask, 0.0).sum(1)
         return (real - generated).nan_to_num(nan=0.0).clamp(-LIMIT, LIMIT)

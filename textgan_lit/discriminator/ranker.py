@@ -63,7 +63,8 @@ class Ranker(Discriminator):
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        references = F.normalize(self.critic.features(self.tokens, self.mask), dim=1)
-        alike = self.gamma * F.normalize(self.critic.features(words, mask), dim=1) @ references.mean(0)
-        among = self.gamma * references @ references.mean(0)
+        references, judged = (
+            F.normalize(self.critic.features(*batch), dim=1) for batch in ((self.tokens, self.mask), (words, mask))
+        )
+        alike, among = (self.gamma * some @ references.mean(0) for some in (judged, references))
         return alike - among.logsumexp(0) + math.log(len(among))

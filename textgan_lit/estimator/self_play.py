@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Annotated, final
 
 import torch
@@ -15,7 +16,6 @@ from textgan_lit.errors import UserError
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
-from textgan_lit.sampling import sample
 from textgan_lit.types import Outcome, TextBatch
 
 
@@ -56,9 +56,7 @@ class SelfPlay(Objective):
         if int(self.played) % self.refresh == 0:
             self.old.load_state_dict(game.generator.state_dict())
         self.played += 1
-        noise = game.noise.uniform(len(batch.tokens), game.generator.max_length)
-        with torch.no_grad():
-            written = sample(self.old, noise, game.policy).batch
+        written = replace(game, generator=self.old).sample(len(batch.tokens)).batch
         odds = self._odds(game, TextBatch(*(torch.cat(pair) for pair in zip(batch, written, strict=True))))
         if self.null:
             odds = odds[game.noise.permutation(len(odds))]
