@@ -47,10 +47,14 @@ class Enough(pl.Callback):
             trainer.should_stop = True
 
 
-def played(model, turns, *words):
-    small = [f"model.{key}={value}" for key, value in SMALL.items() if has(model, key)]
+def small(model):
+    """The budget's words, but for parts that the model does not have."""
     budget = [word for word in BUDGET if not word.startswith("model.moves.") or has(model, word[6:].split("=")[0])]
-    run = built(f"model={model}", *budget, *small, f"model.program.duel={turns}", *words, callbacks=(Enough(),)).fit()
+    return [f"model={model}", *budget, *(f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))]
+
+
+def played(model, turns, *words):
+    run = built(*small(model), f"model.program.duel={turns}", *words, callbacks=(Enough(),)).fit()
     return run.system.clock.turns["generator"], probability(run.system, run.data)
 
 
