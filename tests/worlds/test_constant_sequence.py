@@ -1,7 +1,7 @@
 """A world that says 0 1 … 19 and nothing else, which two of Texygen's GANs could not learn (its issue 31).
 
-Likelihood learns it. Then there is nothing left to teach, and a game without a guard goes on all the same: four of these
-methods forget the sentence within 30 turns of ``program=fixed``. Under the guard all of them keep it.
+Likelihood learns it. Then there is nothing left to teach, and a game without a guard goes on all the same: four of
+these methods forget the sentence within 30 turns of ``program=fixed``. Under the guard all of them keep it.
 """
 
 import pytest
