@@ -17,7 +17,7 @@ HEAD = (
     "NLL_test",
     "frontier sum",
     "turns L / D / G",
-    "seconds",
+    "CPU seconds",
     "seeds",
 )
 NUMBERS = ("truth/nll_oracle", "truth/entropy_g", "truth/nll_test")
@@ -45,7 +45,7 @@ def cells(mine: Sequence[Run], claim: dict[str, Any]) -> list[str]:
     last = [(course(run) or [{}])[-1] for run in mine]
     moves = ("likelihood", "discriminator", "generator")
     turns = " / ".join(f"{statistics.mean(row.get(f'turns/{move}', 0) for row in last):,.0f}" for move in moves)
-    seconds = f"{statistics.mean(row.get('system/seconds', 0) for row in last):,.0f}"
+    seconds = f"{statistics.mean(row.get('system/cpu_seconds', 0) for row in last):,.0f}"
     seeds = " ".join(str(run.seed) for run in mine)
     mark = "" if within(mine, claim) else "🔴 "
     return [mark + first, *others, spread(sums(mine)), turns, seconds, seeds]

@@ -15,7 +15,7 @@ from studies.study import Run
 
 BEST = "likelihood_best_temperature"
 PLAYERS = "turns/players"  # turns of D and G, D's first ones among them
-SECONDS = "seconds"  # since the likelihood warm-up, evaluations included
+SECONDS = "seconds"  # CPU seconds since the likelihood warm-up, evaluations included: neighbours hardly count
 Column = Mapping[str, Any]  # as in a study's YAML: studies/README.md
 
 
@@ -45,7 +45,7 @@ def course(run: Run) -> list[dict[str, float]]:
     rows = [row for row in rows if row.get("turns/likelihood", 0) == rows[-1].get("turns/likelihood", 0)]
     for row in rows:
         row[PLAYERS] = row.get("turns/discriminator", 0) + row.get("turns/generator", 0)
-        row[SECONDS] = row["system/seconds"] - rows[0]["system/seconds"]
+        row[SECONDS] = row["system/cpu_seconds"] - rows[0]["system/cpu_seconds"]
     return rows
 
 

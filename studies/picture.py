@@ -16,7 +16,7 @@ from studies.study import Run, Study, matches
 AXES = {
     "turns/generator": "generator turns",
     PLAYERS: "turns of D and G",
-    SECONDS: "seconds after the likelihood warm-up",
+    SECONDS: "CPU seconds after the likelihood warm-up",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors", "types", "distributed"],
+    ["errors", "types", "distributed", "stopwatch"],
     ["noise", "functional"],
     ["policy", "schedule"],
     ["generator"],

@@ -28,7 +28,13 @@ def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
         column |= {"truth/nll_oracle": 9.0, "truth/entropy_g": 6.0, "truth/nll_test": 8.0}
     (run.folder / "closing.json").write_text(json.dumps(closing))
     lines = [
-        {"turns/likelihood": 7, "turns/discriminator": k, "turns/generator": k, "system/seconds": 3 + s, "truth/jsd": y}
+        {
+            "turns/likelihood": 7,
+            "turns/discriminator": k,
+            "turns/generator": k,
+            "system/cpu_seconds": 3 + s,
+            "truth/jsd": y,
+        }
         for k, s, y in courses
     ]
     (run.folder / "evaluations.jsonl").write_text("\n".join(json.dumps(line) for line in lines))

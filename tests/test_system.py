@@ -43,7 +43,7 @@ def differ(before, after):
 def trained(run, after=0):
     """The rows of the log that say what the moves did, without seconds."""
     rows = [row for row in run.rows if row["turns/all"] > after and {key.split("/")[0] for key in row} & MOVES]
-    return [{key: row[key] for key in row if key != "system/seconds"} for row in rows]
+    return [{key: row[key] for key in row if not key.startswith("system/")} for row in rows]
 
 
 class Watch(pl.Callback):

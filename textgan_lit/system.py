@@ -7,7 +7,6 @@ each discriminator step sees fresh data, and a checkpoint may fall anywhere in a
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, final
@@ -27,6 +26,7 @@ from textgan_lit.noise import Noise
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
 from textgan_lit.program import Program
+from textgan_lit.stopwatch import Stopwatch
 from textgan_lit.types import Clock, Reading, Rollout, TextBatch
 
 CHUNK = 1000  # held-out sentences scored at once
@@ -79,7 +79,7 @@ class TextGAN(pl.LightningModule):
         self.clock = Clock()
         self.register_buffer("words_read", torch.zeros((), dtype=torch.long))  # from the data, on this rank
         self.words_written = 0  # uniform numbers drawn by turns, over all ranks
-        self.seconds, self._since = 0.0, None
+        self.stopwatch = Stopwatch()
         self.reading: Reading | None = None
         self.staleness: float | None = None  # how much BCE the generator step just made cost D, where it was measured
         self.upcoming: str | None = None  # the move that the next batch plays
@@ -110,12 +110,12 @@ class TextGAN(pl.LightningModule):
 
         Ranks add up what they read, so all of them must ask.
         """
-        running = time.monotonic() - self._since if self._since is not None else 0.0
-        return {f"turns/{name}": self.clock.turns[name] for name in self.moves} | {
+        return {
+            **{f"turns/{name}": self.clock.turns[name] for name in self.moves},
             "turns/all": self.clock.total,
             "tokens/real": round(float(mean(self.words_read.double())) * world()),
             "tokens/sampled": self.words_written,
-            "system/seconds": self.seconds + running,
+            **{f"system/{name}": value for name, value in self.stopwatch.read().items()},
         }
 
     def record(self, row: Mapping[str, float | Tensor]) -> None:
@@ -131,7 +131,7 @@ class TextGAN(pl.LightningModule):
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
     def on_train_start(self) -> None:
-        self._since = time.monotonic()
+        self.stopwatch.start()
         if self.upcoming is None:
             self._decide()
 
@@ -246,7 +246,7 @@ class TextGAN(pl.LightningModule):
             "max_length": self.generator.max_length,
             "turns": dict(self.clock.turns),
             "words_written": self.words_written,
-            "seconds": self.axes()["system/seconds"],
+            "spent": self.stopwatch.read(),
             "reading": asdict(self.reading) if self.reading else None,
             "staleness": self.staleness,
             "upcoming": self.upcoming,
@@ -257,7 +257,7 @@ class TextGAN(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["textgan_lit"]
         self.clock.turns.update(kept["turns"])
-        self.words_written, self.seconds = kept["words_written"], kept["seconds"]
+        self.words_written, self.stopwatch.before = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
         self.program.load_state_dict(kept["program"])
