@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "types", "distributed", "stopwatch"],
-    ["noise", "functional"],
+    ["noise", "functional", "checkpoint"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],
@@ -35,7 +35,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
 COMMAND_LINE = {"folder", "launch", "build", "run", "play", "cli", "commands"}
 EDGES = {
-    "pytorch_lightning": {"data", "system", "callbacks", "logger"} | COMMAND_LINE,
+    "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},
     "wandb": {"callbacks", "logger"},
     "hydra": COMMAND_LINE,

@@ -12,6 +12,7 @@ import yaml
 
 from tests.command import rows, run
 from textgan_lit import build
+from textgan_lit.checkpoint import kept, read
 from textgan_lit.errors import UserError
 from textgan_lit.types import Vocab
 
@@ -55,7 +56,7 @@ def check(command: str, folder: Path, said: str) -> None:
     if "my_lab.reward.Tempered" in found:  # near D = ½ it is near ½, where the model's own reward is near 0
         assert len(rewards) == 3
         assert all(0.4 < reward < 0.6 for reward in rewards)
-    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    saved = read(kept(folder / "checkpoints")[0])
     assert ("discriminator.hidden.weight" in saved["state_dict"]) == ("my_lab.discriminator.Bag" in found)
     words = ["a", "away", "cat", "dog", "down", "here", "ran", "sat", "the"]
     of_the_file = saved["textgan_lit"]["vocab"] == {"words": words, "has_eos": True}

@@ -21,6 +21,7 @@ from annotated_types import Ge, Gt, Interval
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from textgan_lit.checkpoint import CheckpointFiles
 from textgan_lit.credit import Credit
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
@@ -293,7 +294,7 @@ def trainer(config: Mapping[str, Any]) -> pl.Trainer:
     if (settings["devices"], settings["num_nodes"]) != (1, 1):
         settings.setdefault("strategy", JobDDP())
     try:
-        return pl.Trainer(**settings, callbacks=callbacks, logger=loggers or False)
+        return pl.Trainer(**settings, plugins=[CheckpointFiles()], callbacks=callbacks, logger=loggers or False)
     except (MisconfigurationException, ValueError, TypeError) as error:
         line = " ".join(str(error).split())
         raise UserError(

@@ -38,6 +38,15 @@ def dealt(rows: Tensor) -> Tensor:
     return rows.unflatten(0, (world(), -1)).transpose(0, 1).flatten(0, 1)
 
 
+def most(value: Tensor) -> Tensor:
+    """The greatest over ranks."""
+    if world() == 1:
+        return value
+    value = value.clone()
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return value
+
+
 def mean(values: Tensor) -> Tensor:
     """The mean over ranks."""
     if world() == 1:

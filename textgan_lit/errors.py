@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for people."""
+"""The one kind of error that is meant for people, and the end of a run that was told to stop."""
 
 
 class UserError(Exception):
@@ -6,3 +6,11 @@ class UserError(Exception):
 
     The command line prints it without a traceback. Raise it before any work starts.
     """
+
+
+class Interrupted(Exception):
+    """A run was told to stop by the signal ``number``, and has saved its state."""
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by signal {number}")
+        self.number = number

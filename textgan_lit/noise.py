@@ -19,8 +19,17 @@ from textgan_lit.distributed import own_rows, world
 
 def stream(*name: int | str) -> torch.Generator:
     """A CPU random stream that depends on its name alone."""
+    return torch.Generator().manual_seed(_seed(*name))
+
+
+def reseed(*name: int | str) -> None:
+    """Starts torch's own streams, from which dropout draws, anew from a name."""
+    torch.manual_seed(_seed(*name))
+
+
+def _seed(*name: int | str) -> int:
     digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return int.from_bytes(digest, "little") >> 1
 
 
 class Noise:

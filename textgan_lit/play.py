@@ -70,6 +70,7 @@ def _prepare(folder: Path) -> None:
         ".*does not have many workers.*",
         ".*`isinstance.treespec, LeafSpec.`.*",
         ".*exists and is not empty.*",
+        ".*your dataloader is not resumable.*",  # ours begins at the clock's turn
         ".*in eval mode at the start of training.*",  # frozen copies of the generator
     ):
         warnings.filterwarnings("ignore", message)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from textgan_lit import build
+from textgan_lit.checkpoint import newest, read
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.game import Game
@@ -46,13 +48,7 @@ def load(run: str | Path, checkpoint: str = "last") -> Run:
 
     ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known).
     """
-    path = Path(run)
-    path = path if path.suffix == ".ckpt" else path / "checkpoints" / f"{checkpoint}.ckpt"
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such checkpoint. Give a run's folder, which holds checkpoints/last.ckpt, or a .ckpt file."
-        )
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = read(_file(Path(run), checkpoint))
     kept, weights = saved["textgan_lit"], saved["state_dict"]
     vocab = Vocab(tuple(kept["vocab"]["words"]), kept["vocab"]["has_eos"])
     model, known = kept["settings"]["model"], {"vocab": vocab, "max_length": kept["max_length"]}
@@ -65,6 +61,18 @@ def load(run: str | Path, checkpoint: str = "last") -> Run:
         discriminator = build.part(model["discriminator"], "model.discriminator", **known).eval()
         discriminator.load_state_dict(critic)
     return Run(generator.eval(), vocab, kept["settings"], build.part(model["policy"], "model.policy"), discriminator)
+
+
+def _file(run: Path, checkpoint: str) -> Path:
+    if run.suffix == ".ckpt":
+        return run
+    folder = run / "checkpoints"
+    found = newest(folder, warnings.warn) if checkpoint == "last" else folder / f"{checkpoint}.ckpt"
+    if found is None or not found.is_file():
+        raise UserError(
+            f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
+        )
+    return found
 
 
 def _of(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -22,7 +22,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean, own_rows, rank, world
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
-from textgan_lit.noise import Noise
+from textgan_lit.noise import Noise, reseed
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
 from textgan_lit.program import Program
@@ -127,7 +127,7 @@ class TextGAN(pl.LightningModule):
     # --- one turn -------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        torch.manual_seed(self.seed * world() + rank())  # dropout differs between ranks; nothing else draws from it
+        self.trainer.datamodule.position = self.clock.total  # a batch is a turn
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
     def on_train_start(self) -> None:
@@ -136,6 +136,7 @@ class TextGAN(pl.LightningModule):
             self._decide()
 
     def training_step(self, batch: TextBatch, batch_idx: int) -> dict[str, Any]:
+        reseed(self.seed, "dropout", self.clock.total, rank())  # nothing else draws from torch's own stream
         name = self.upcoming
         move, optimizer = self.moves[name], self._optimizer(name)
         game = self.game("turn", self.clock.total)

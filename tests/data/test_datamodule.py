@@ -134,8 +134,9 @@ def test_endless_sentences_never_come_again():
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning")  # of other folders, and of its own doings
 def test_a_resumed_run_reads_what_an_uninterrupted_one_would_have(tmp_path, train, workers):
-    def read(folder, **options):
+    def read(folder, position=0, **options):
         reader, data = Reader(), module(train=train, workers=workers)
+        data.position = position
         saves = ModelCheckpoint(tmp_path / folder, filename="{step}", every_n_train_steps=3, save_top_k=-1)
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
         trainer = pl.Trainer(accelerator="cpu", max_steps=7, max_epochs=-1, callbacks=[saves], **quiet)
@@ -143,7 +144,7 @@ def test_a_resumed_run_reads_what_an_uninterrupted_one_would_have(tmp_path, trai
         return reader.seen
 
     uninterrupted = read("first")
-    assert [tokens.tolist() for tokens in read("second", ckpt_path=tmp_path / "first" / "step=3.ckpt")] == [
+    assert [tokens.tolist() for tokens in read("second", 3, ckpt_path=tmp_path / "first" / "step=3.ckpt")] == [
         tokens.tolist() for tokens in uninterrupted[3:]
     ]
 

@@ -58,25 +58,21 @@ def test_ranks_share_the_batch_that_one_process_would_have(ranks):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_loader_goes_on_with_the_next_batch(sentences, workers):
     uninterrupted = take(Endless(Sentences(sentences), plan()), 11)
-    first = Endless(Sentences(sentences), plan(), workers)
+    first = Endless(Sentences(sentences), plan(), workers=workers)
     before = take(first, 6)  # in mid-epoch; workers have prefetched more
-    saved = first.state_dict()
-    assert saved == {"position": 6}
-    second = Endless(Sentences(sentences), plan(), workers)
-    second.load_state_dict(saved)
+    assert first.position == 6
+    second = Endless(Sentences(sentences), plan(), first.position, workers)
     for got, wanted in zip(before + take(second, 5), uninterrupted, strict=True):
         assert got.equal(wanted)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_fresh_sentences_resume_too(workers):
-    def loader(workers):
-        return Endless(Fresh(Tiny(), BATCH, EVERYONE, "data", 0), lambda number: [number], workers)
+    def loader(position, workers):
+        return Endless(Fresh(Tiny(), BATCH, EVERYONE, "data", 0), lambda number: [number], position, workers)
 
-    uninterrupted = take(loader(0), 6)
-    resumed = loader(workers)
-    resumed.load_state_dict({"position": 2})
-    for got, wanted in zip(take(resumed, 4), uninterrupted[2:], strict=True):
+    uninterrupted = take(loader(0, 0), 6)
+    for got, wanted in zip(take(loader(2, workers), 4), uninterrupted[2:], strict=True):
         assert got.equal(wanted)
     assert not uninterrupted[0].equal(uninterrupted[1])
 
@@ -102,7 +98,7 @@ def test_batches_are_sentences_with_their_masks(sentences):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loading_leaves_torchs_global_stream_alone(sentences, workers):
     before = torch.get_rng_state()
-    take(Endless(Sentences(sentences), plan(), workers), 3)
+    take(Endless(Sentences(sentences), plan(), workers=workers), 3)
     take(InOrder(sentences, 5, EVERYONE), 3)
     assert torch.get_rng_state().equal(before)
 

@@ -1,27 +1,41 @@
-"""Checkpoints: the last state of a run, and the best generator where the truth is known."""
+"""Checkpoints: the last few states of a run, and the best generator where the truth is known."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
+import torch
+from annotated_types import Ge, Gt
 from pytorch_lightning.trainer.states import TrainerFn
 
+from textgan_lit.checkpoint import kept, named
+from textgan_lit.distributed import mean, rank
 from textgan_lit.system import TextGAN
 
 
 @final
 class Checkpoints(pl.Callback):
-    """``last.ckpt`` after every evaluation and at the end; ``best.ckpt`` at the lowest true JSD of an evaluation.
+    """``turn-….ckpt`` after every evaluation, every ``minutes`` and at the end, the last ``keep`` of them;
+    ``best.ckpt`` at the lowest true JSD of an evaluation.
 
-    Without a known truth there is no best: a run's own bound never selects a checkpoint, since a low bound may
-    only mean a bad discriminator.
+    A state is saved between two turns, when all that belongs to the first is written and nothing of the second has
+    happened: so this callback stands before those that look at turns. Without a known truth there is no best: a run's
+    own bound never selects a checkpoint, since a low bound may only mean a bad discriminator.
     """
 
-    def __init__(self, folder: str):
-        self.folder = Path(folder)
+    def __init__(self, folder: str, keep: Annotated[int, Ge(1)] = 3, minutes: Annotated[float, Gt(0)] = 10.0):
+        self.folder, self.keep, self.minutes = Path(folder), keep, minutes
         self.best = float("inf")
+        self.due = False
+        self.saved_at = 0.0  # by the clock of this life of the run
+
+    def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        if rank() == 0:
+            self.folder.mkdir(exist_ok=True)
+        self.saved_at = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if trainer.state.fn is not TrainerFn.FITTING:
@@ -30,10 +44,25 @@ class Checkpoints(pl.Callback):
         if jsd is not None and float(jsd) < self.best:
             self.best = float(jsd)
             trainer.save_checkpoint(self.folder / "best.ckpt")
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self.due = True
 
-    def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+    def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
+        late = torch.tensor(float(time.monotonic() - self.saved_at > 60 * self.minutes), device=system.device)
+        if self.due or mean(late) > 0:  # clocks differ between ranks, and all of them must save together
+            self.save(trainer, system)
+
+    def on_fit_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        self.save(trainer, system)
+
+    def save(self, trainer: pl.Trainer, system: TextGAN) -> Path:
+        """Saves the state as it is, and lets go of the oldest."""
+        path = named(self.folder, system.clock.total)
+        self.due, self.saved_at = False, time.monotonic()
+        trainer.save_checkpoint(path)
+        if rank() == 0:
+            for old in kept(self.folder)[self.keep :]:
+                old.unlink()
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

@@ -39,6 +39,12 @@ class Samples(pl.Callback):
             if isinstance(logger, WandbLogger):
                 self._log(logger, system.clock.total, logp, real)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"latest": self.latest}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.latest = state["latest"]
+
     def _log(self, logger: WandbLogger, turn: int, logp: list[float], real: list[float | None]) -> None:
         import wandb
 

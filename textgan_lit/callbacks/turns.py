@@ -52,6 +52,13 @@ class Turns(pl.Callback):
             self.answers.update(system.program.answers)
             system.record(self._program())
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"kept": self.kept, "leads": self.leads, "answers": dict(self.answers), "read_at": self.read_at}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.kept, self.leads, self.read_at = state["kept"], state["leads"], state["read_at"]
+        self.answers = Counter(state["answers"])
+
     def _write(self, system: TextGAN, move: str) -> None:
         kept = self.kept.pop(move)
         names = list(kept[0])

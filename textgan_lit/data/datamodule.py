@@ -31,7 +31,8 @@ class OracleData(pl.LightningDataModule):
         oracle, vocab, max_length          the world
         batch                              global batch of the training loader, set by with_batch before fitting
         sentences("train"|"valid"|"test")  a whole split, in order, on the CPU
-        train_dataloader()                 endless; resumes exactly
+        position                           turns already played, set by the system before fitting
+        train_dataloader()                 endless, from batch number ``position`` on
         val_dataloader(), test_dataloader()  the split in order, each rank its share
 
     ``train: null`` means that no sentence is seen twice: the n-th batch is written when it is asked for. Splits are
@@ -53,6 +54,7 @@ class OracleData(pl.LightningDataModule):
         self.sizes: dict[Split, int | None] = {"train": train, "valid": valid, "test": test}
         self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers
         self.batch: int | None = None
+        self.position = 0
         self._writer = copy.deepcopy(oracle).cpu()
         self._written: dict[Split, TextBatch] = {}
 
@@ -92,10 +94,10 @@ class OracleData(pl.LightningDataModule):
         share = self.with_batch(self.batch)._share(batch=self.batch)
         name = ("data", self.seed, "train")
         if self.sizes["train"] is None:
-            return Endless(Fresh(self._writer, self.batch, share, *name), _one, self.workers)
+            return Endless(Fresh(self._writer, self.batch, share, *name), _one, self.position, self.workers)
         train = self.sentences("train")
         order = Shuffled(len(train.tokens), self.batch, share, *name, "order")
-        return Endless(Sentences(train), order, self.workers)
+        return Endless(Sentences(train), order, self.position, self.workers)
 
     def val_dataloader(self) -> InOrder:
         return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())

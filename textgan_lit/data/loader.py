@@ -1,7 +1,7 @@
 """Batch number → sentences.
 
-The training loader never ends, and its n-th batch is a pure function of (seed, n, rank, world): a resumed run
-goes on with the very next batch, whatever was prefetched when it stopped. Rank r of W takes rows r, r + W, … of
+The training loader never ends, and its n-th batch is a pure function of (seed, n, rank, world): a resumed run,
+which knows how many turns it has played, goes on with the very next batch. Rank r of W takes rows r, r + W, … of
 each global batch.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, final
+from typing import final
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -70,13 +70,12 @@ class Shuffled:
 class Endless:
     """The training loader: batch after batch from ``position`` on.
 
-    Not a DataLoader itself, so that Lightning leaves it as it is; ``state_dict`` is what Lightning saves and gives
-    back on a resume in mid-epoch. ``position`` counts the batches handed out, not those that workers have prefetched.
+    Not a DataLoader itself, so that Lightning leaves it as it is. ``position`` counts the batches handed out, not those
+    that workers have prefetched.
     """
 
-    def __init__(self, dataset: Dataset, plan: Callable[[int], list[int]], workers: int = 0):
-        self.dataset, self.plan, self.workers = dataset, plan, workers
-        self.position = 0
+    def __init__(self, dataset: Dataset, plan: Callable[[int], list[int]], position: int = 0, workers: int = 0):
+        self.dataset, self.plan, self.position, self.workers = dataset, plan, position, workers
 
     def __len__(self) -> int:
         return ENDLESS
@@ -92,12 +91,6 @@ class Endless:
         for batch in loader:
             self.position += 1
             yield batch
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.position = state["position"]
 
 
 @final
