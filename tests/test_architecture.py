@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint"],
+    ["noise", "functional", "checkpoint", "folder"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],
@@ -23,17 +23,18 @@ FLOORS = [  # from the cellar to the roof
     ["penalty", "regulariser"],
     ["adversary", "estimator", "metrics"],
     ["system"],
-    ["callbacks", "logger", "folder", "launch", "memory", "audit"],
+    ["callbacks", "logger", "launch", "memory", "audit"],
     ["build"],
     ["run"],
     ["play"],
+    ["resume"],
     ["cli"],
     ["commands"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"folder", "launch", "build", "run", "play", "cli", "commands"}
+COMMAND_LINE = {"resume", "launch", "build", "run", "play", "cli", "commands"}
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},

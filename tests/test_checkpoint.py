@@ -28,11 +28,10 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_disk_that_fills_up_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch):
     write(STATE, named(tmp_path, 3))
 
-    def full(state, file):
-        file.write(b"half of it")
+    def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.torch, "save", full)
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write({**STATE, "textgan_lit": {}}, named(tmp_path, 3))
     assert read(named(tmp_path, 3))["textgan_lit"] == STATE["textgan_lit"]

@@ -42,7 +42,6 @@ WRONG = {
     "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer: .*devices.*",
     "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
-    "resume=true": r"resume=true is not available yet",
 }
 
 
@@ -97,7 +96,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeyp
     folder = tmp_path / "run"
     first = smoke(monkeypatch, folder, "model.program.duel=1", "model/program=fixed")
     kept = (folder / ".hydra" / "config.yaml").read_text()
-    with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, or overwrite=true"):
+    with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, resume=true to go on"):
         smoke(monkeypatch, folder, "seed=7")
     assert (folder / ".hydra" / "config.yaml").read_text() == kept
     second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "model/program=fixed", "overwrite=true")

@@ -6,6 +6,7 @@ code is refused when it is read.
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Callable
@@ -49,10 +50,12 @@ def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
 
 def write(state: dict[str, Any], path: Path) -> None:
     """Writes beside ``path``, waits for the disk, and renames: ``path`` is the old file or the whole new one."""
+    content = io.BytesIO()
+    torch.save(state, content)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            torch.save(state, file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

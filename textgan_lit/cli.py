@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,8 +19,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit.errors import UserError
-from textgan_lit.folder import release
+from textgan_lit import folder as folders
+from textgan_lit import resume
+from textgan_lit.errors import Interrupted, UserError
 
 PACKAGED = Path(__file__).parent / "conf"  # in an installed wheel
 CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"  # in a checkout
@@ -30,17 +32,36 @@ FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tr
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def job(config: DictConfig) -> float | None:
     """One run; under --multirun, one of many."""
-    from textgan_lit.play import play
-
+    folder, sweep = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return play(plain, HydraConfig.get().runtime.output_dir, sweep=HydraConfig.get().mode is RunMode.MULTIRUN)
+        return _play(plain, folder, sweep)
     except EXPECTED as error:
-        if HydraConfig.get().mode is RunMode.MULTIRUN or FULL_ERROR:
+        if sweep or FULL_ERROR:
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            release(Path(HydraConfig.get().runtime.output_dir))
+        if folders.first():
+            folders.release(folder)
         sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
+
+
+def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
+    """Plays the job; one of a resumed sweep that had finished is not played again."""
+    if sweep and folders.first():
+        configuration = folders.identity(config, str(folder))
+        done = folders.record(folder)
+        if config["resume"] and done.get("configuration", configuration) != configuration:
+            raise UserError(f"{folder} holds a run of another configuration. Give the words that the sweep began with.")
+        if config["resume"] and done.get("finished"):
+            return done["objective"]
+        if not config["resume"]:
+            folders.clear(folder, but=(".hydra", "train.log"))  # of a sweep that is played anew
+        folders.start(folder, configuration)
+    from textgan_lit.play import play
+
+    objective = play(config, folder, sweep)
+    if folders.first():
+        folders.finish(folder, objective)
+    return objective
 
 
 def main() -> None:
@@ -48,11 +69,16 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its errors to us instead of printing its own
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
     try:
+        sys.argv[1:] = resume.expand(sys.argv[1:])
         job()
     except EXPECTED as error:
         if FULL_ERROR:
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
+    except Interrupted as stopped:
+        sys.exit(128 + stopped.number)
+    finally:
+        folders.unlock()
 
 
 def explain(error: Exception) -> str:

@@ -15,7 +15,9 @@ import torch
 from rich import get_console
 
 from textgan_lit import build
+from textgan_lit.checkpoint import kept, newest, read
 from textgan_lit.errors import UserError
+from textgan_lit.folder import first, rewind
 from textgan_lit.launch import dismiss
 from textgan_lit.memory import keep_freed_memory
 from textgan_lit.system import TextGAN
@@ -28,7 +30,6 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     """
     folder = Path(folder).resolve()
     _prepare(folder)
-    first = os.environ.get("LOCAL_RANK", "0") == "0"  # the process that speaks, before processes know their ranks
     for name, least in (("threads", 1), ("seed", 0)):
         if not isinstance(config[name], int) or config[name] < least:
             raise UserError(f"{name}={config[name]}: wanted a whole number from {least} on.")
@@ -42,21 +43,54 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
             "discriminator is bad. Play the runs one by one, or sweep on an oracle (data=mixture, …)."
         )
     system = build.system(config, data)
+    state = _take_up(config["resume"], folder)
     trainer = build.trainer(config)
     build.check_shares(system, data, trainer.world_size)
-    if first:
+    if first():
         _say_what(data, system)
     try:
-        trainer.fit(system, datamodule=data)
-        trainer.test(system, datamodule=data, verbose=False)
-        objective = trainer.callback_metrics.get("test/truth/jsd")
-        if trainer.is_global_zero:
-            _say_where(folder, trainer)
+        return _fit_and_test(trainer, system, data, state, folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder}: {error.strerror or error}, so the run in {folder} had to stop. "
+            f"Its checkpoints are as they were: see to the disk, then go on with resume={folder}."
+        ) from error
     finally:
         dismiss(trainer.strategy)
         if "wandb" in sys.modules:  # the next job of a multirun is a run of its own
             sys.modules["wandb"].finish()
+
+
+def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path | None, folder: Path) -> float | None:
+    if state is None or not _played_out(state):
+        trainer.fit(system, datamodule=data, ckpt_path=state)
+        state = None
+    trainer.test(system, datamodule=data, ckpt_path=state, verbose=False)
+    objective = trainer.callback_metrics.get("test/truth/jsd")
+    if trainer.is_global_zero:
+        _say_where(folder, trainer)
     return None if objective is None else float(objective)
+
+
+def _take_up(resume: bool | str, folder: Path) -> Path | None:
+    """The checkpoint that the run goes on from; what was written after it is taken away."""
+    if not resume:
+        return None
+    chosen = isinstance(resume, str) and resume.endswith(".ckpt")
+    path = Path(resume).resolve() if chosen else newest(folder / "checkpoints", warnings.warn)
+    turn = sum(read(path)["textgan_lit"]["turns"].values()) if path else -1
+    if first():
+        said = f"after turn {turn:,}." if path else "from the beginning: there is no checkpoint yet."
+        get_console().print(f"Going on {said}", highlight=False)
+        rewind(folder, turn)
+        for later in kept(folder / "checkpoints"):
+            if path and later > path:
+                later.unlink()
+    return path
+
+
+def _played_out(path: Path) -> bool:
+    return read(path)["textgan_lit"]["upcoming"] is None
 
 
 def _prepare(folder: Path) -> None:

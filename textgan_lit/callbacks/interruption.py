@@ -48,8 +48,9 @@ class Interruption(pl.Callback):
             return
         saved = [one.save(trainer, system) for one in trainer.callbacks if isinstance(one, Checkpoints)]
         if rank() == 0:
-            name, kept = signal.Signals(number).name, f" The state is in {saved[0]}." if saved else " Nothing is kept."
-            get_console().print(f"{name}: stopped after turn {system.clock.total:,}.{kept}", highlight=False)
+            way = f"Go on with resume={saved[0].parents[1]}" if saved else "Nothing keeps its state."
+            said = f"{signal.Signals(number).name}: stopped after turn {system.clock.total:,}. {way}"
+            get_console().print(said, highlight=False, markup=False, soft_wrap=True)
             if number == signal.SIGUSR1:
                 requeue()
         raise Interrupted(number)

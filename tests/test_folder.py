@@ -1,0 +1,99 @@
+"""Whose a folder is, and what is taken away from it."""
+
+import csv
+import json
+
+import pytest
+
+from textgan_lit import folder as folders
+from textgan_lit.errors import UserError
+from textgan_lit.folder import busy, claim, identity, note, record, rewind, start, unfinished, unlock
+
+
+@pytest.fixture(autouse=True)
+def given_back():
+    yield
+    unlock()
+
+
+def test_of_two_that_want_one_folder_the_second_is_refused_until_the_first_has_ended(tmp_path):
+    folder = tmp_path / "run"
+    claim(folder, "hydra.run.dir")
+    assert busy(folder)
+    with pytest.raises(UserError, match=r"hydra\.run\.dir=.*run is being played by another process"):
+        claim(folder, "hydra.run.dir")
+    unlock()
+    assert not busy(folder)
+    claim(folder, "hydra.run.dir")
+
+
+def test_a_run_is_refused_or_replaced_or_gone_on_with(tmp_path):
+    start(tmp_path, "configuration")
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"holds a run.*resume=true.*overwrite=true"):
+        claim(tmp_path, "hydra.run.dir")
+    claim(tmp_path, "hydra.run.dir", again=True)
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+    unlock()
+    (tmp_path / "thesis.tex").write_text("mine, too")
+    claim(tmp_path, "hydra.run.dir", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"hydra\.run\.dir=.*cannot be written \(Not a directory\)"):
+        claim(tmp_path / "file" / "run", "hydra.run.dir")
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", "run.json"])
+def test_a_link_that_leads_out_of_a_folder_is_not_followed(name, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "precious")
+    for way in ({"again": True}, {"overwrite": True}):
+        with pytest.raises(UserError, match=f"{name} is a link"):
+            claim(tmp_path / "run", "hydra.run.dir", **way)
+    assert (tmp_path / "precious").exists()
+
+
+def test_rows_after_the_turn_and_half_rows_are_taken_away(tmp_path):
+    rows = [["loss", "turns/all"], ["1.5", "3"], ["1.25", "4"], ["1.0", "5"], ["7"]]
+    (tmp_path / "metrics.csv").write_text("\n".join(map(",".join, rows)))
+    lines = [json.dumps({"turns/all": turn}) for turn in (3, 4, 5)]
+    (tmp_path / "evaluations.jsonl").write_text("\n".join([*lines, '{"turns/al']))
+    rewind(tmp_path, 4)
+    with (tmp_path / "metrics.csv").open() as file:
+        assert list(csv.reader(file)) == rows[:3]
+    assert (tmp_path / "evaluations.jsonl").read_text().splitlines() == lines[:2]
+    rewind(tmp_path, -1)
+    assert (tmp_path / "metrics.csv").read_text() == "loss,turns/all\n"
+    assert (tmp_path / "evaluations.jsonl").read_text() == ""
+
+
+def test_the_identity_of_a_configuration_is_that_of_the_run_not_of_its_folder():
+    here = {"seed": 1, "resume": False, "folder": "/a/b", "nested": {"path": "/a/b/c"}}
+    there = {"seed": 1, "resume": True, "folder": "/x", "nested": {"path": "/x/c"}}
+    assert identity(here, "/a/b") == identity(there, "/x")
+    assert identity(here, "/a/b") != identity({**here, "seed": 2}, "/a/b")
+
+
+def test_unfinished_runs_of_a_configuration_are_found_the_newest_first(tmp_path):
+    for number, name in enumerate(("old", "new", "other", "done")):
+        (tmp_path / "day" / name).mkdir(parents=True)
+        start(tmp_path / "day" / name, "other" if name == "other" else "mine")
+        note(tmp_path / "day" / name, record(tmp_path / "day" / name) | {"started": number})
+    folders.finish(tmp_path / "day" / "done", 0.5)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("[")
+    assert [path.name for path in unfinished(tmp_path, "mine")] == ["new", "old"]
+    start(tmp_path / "day" / "old", "mine")  # taken up: it began when it began
+    assert record(tmp_path / "day" / "old")["started"] == 0
+
+
+def test_what_is_replaced_is_never_half_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("old")
+    monkeypatch.setattr(folders.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space"):
+        folders.replace(tmp_path / "file", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]

@@ -1,0 +1,227 @@
+"""A run that is cut off and taken up again is the run that nobody cut off."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.command import evaluations, rows, run
+from textgan_lit.checkpoint import kept, read
+from textgan_lit.errors import UserError
+from textgan_lit.folder import note, record
+from textgan_lit.resume import expand, flat
+
+CHECKOUT = Path(__file__).parents[1]
+RUN = (
+    *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
+    *("data.workers=0", "model.program.duel=6", "callbacks.schedule.generator=2", "callbacks.turns.every=3"),
+    *("model/generator=lstm", "model.generator.embedding=4", "model.generator.hidden=8", "model.generator.dropout=0.2"),
+    *("model.discriminator.dropout=0.3", "model/baseline=moving_average"),
+    *("model.ema=0.9", "model/program=guard", "model.program.rule.patience=1000"),
+    *(f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")),
+    "+callbacks.death._target_=tests.dying.Death",
+)
+
+
+def play(folder: Path, *words: str, death: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)} | ({"DEATH": death} if death else {})
+    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    return subprocess.run(
+        command, cwd=cwd or folder.parent, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def lasting(row: dict) -> dict:
+    return {key: value for key, value in row.items() if not key.startswith(("system/", "test/system/"))}
+
+
+def left(folder: Path) -> dict:
+    """All that a run leaves behind but for the time it took."""
+    state = read(kept(folder / "checkpoints")[0])
+    state["textgan_lit"].pop("spent")
+    state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
+    return {
+        "state": {
+            key: state[key] for key in ("state_dict", "optimizer_states", "global_step", "textgan_lit", "callbacks")
+        },
+        "rows": [lasting(row) for row in rows(folder)],
+        "evaluations": [lasting(row) for row in evaluations(folder)],
+        "closing": {name: lasting(row) for name, row in json.loads((folder / "closing.json").read_text()).items()},
+    }
+
+
+def same(one, other, where="") -> None:
+    """Bit for bit, NaN equal to itself."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            same(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for place, (a, b) in enumerate(zip(one, other, strict=True)):
+            same(a, b, f"{where}/{place}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one.nan_to_num(), other.nan_to_num()), where
+    else:
+        assert one == other or one != one, (where, one, other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    done = play(folder, *RUN, f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return left(folder)
+
+
+def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp_path):
+    """One run of seven lives, some of them ended kindly; between two of them its newest checkpoint is truncated."""
+    folder = tmp_path / "run"
+    words = (*RUN, f"hydra.run.dir={folder}", "resume=true")
+    for death, said in {
+        "SIGKILL at 0 start": "holds no run. Starting anew.",
+        "SIGKILL at 7 evaluation": "from the beginning: there is no checkpoint yet",
+        "SIGTERM at 9 end": "Going on after turn 4.",
+        "SIGKILL at 35 evaluation": "Going on after turn 9.",
+    }.items():
+        done = play(folder, *words, death=death)
+        number = signal.Signals[death.split()[0]]
+        assert done.returncode == (128 + number if number == signal.SIGTERM else -number), done.stderr
+        assert said in done.stdout
+        assert (f"SIGTERM: stopped after turn 9. Go on with resume={folder}" in done.stdout) == ("TERM" in death)
+    newest = kept(folder / "checkpoints")[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = play(folder, "resume=../run", death="SIGINT at 40 end", cwd=elsewhere)  # its own words are in the folder
+    assert done.returncode == 128 + signal.SIGINT, done.stderr
+    assert f"{newest.name}: not a whole checkpoint" in done.stderr
+    assert "Going on after turn 9." in done.stdout
+    assert play(folder, *words, death="SIGKILL at 185 test").returncode == -signal.SIGKILL
+    done = play(folder, *words)
+    assert done.returncode == 0, done.stderr
+    same(left(folder), whole)
+
+
+# --- the world fails --------------------------------------------------------------------------------------------------
+
+FULL = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+from textgan_lit.cli import main
+main()
+"""
+
+
+def test_a_disk_that_is_full_ends_the_run_in_one_line_and_the_run_goes_on_later(whole, tmp_path):
+    """A limit on the size of files stands for the disk: the first checkpoint does not fit."""
+    folder = tmp_path / "run"
+    words = (*RUN, f"hydra.run.dir={folder}")
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-c", FULL, *words]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert re.fullmatch(r"textgan_lit: .*File too large.*see to the disk, then go on with resume=.*\n", done.stderr)
+    assert not [path for path in folder.rglob("*") if path.suffix == ".part"]
+    assert play(folder, *words, "resume=true").returncode == 0
+    same(left(folder), whole)
+
+
+def test_a_folder_that_vanishes_is_named_and_not_made_again(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(SystemExit, match=r"No such file or directory, so the run in .* had to stop"):
+        run(monkeypatch, *RUN[:-1], f"hydra.run.dir={folder}", "+callbacks.thief._target_=tests.dying.Thief")
+    assert not folder.exists()
+
+
+# --- which run, and with which words ----------------------------------------------------------------------------------
+
+SMOKE = ("debug=smoke", "logger=csv", "model=mle", "data=tiny", "data.train=256", "data.valid=64", "data.test=64")
+SMOKE += ("model.moves.likelihood.batch=16",)
+
+
+def test_the_newest_unfinished_run_of_the_same_configuration_is_found(monkeypatch, tmp_path, capsys):
+    words = (*SMOKE, f"outputs={tmp_path}")
+    run(monkeypatch, *words, "resume=true")
+    assert "no unfinished run of this configuration below" in capsys.readouterr().out
+    (folder,) = (path.parent for path in tmp_path.rglob("run.json"))
+    assert record(folder)["finished"]
+    note(folder, record(folder) | {"finished": False})
+    run(monkeypatch, *words, "resume=true")
+    assert f"Going on with the run in {folder}." in capsys.readouterr().out
+    assert record(folder)["finished"]
+    note(folder, record(folder) | {"finished": False})
+    run(monkeypatch, *words, "resume=true", f"hydra.run.dir={tmp_path}/other", "seed=2")  # its own folder, its own run
+    assert "holds no run. Starting anew." in capsys.readouterr().out
+    assert not record(folder)["finished"]
+
+
+def test_a_finished_run_taken_up_with_more_turns_goes_on_and_says_what_is_new(monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "run"
+    run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=4")
+    said = capsys.readouterr().out
+    assert "trainer.max_steps: was 2, now 4" in said
+    assert "Going on after turn 2." in said
+    run(monkeypatch, *SMOKE, "trainer.max_steps=4", f"hydra.run.dir={tmp_path / 'whole'}")
+    states = [read(kept(where / "checkpoints")[0])["state_dict"] for where in (folder, tmp_path / "whole")]
+    same(*states)
+    assert rows(folder)[-1]["turns/all"] == 4
+
+
+def test_a_run_is_taken_up_at_a_checkpoint_and_what_came_after_it_is_gone(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    run(monkeypatch, *SMOKE, "callbacks.schedule.likelihood=1", f"hydra.run.dir={folder}")
+    wanted, (_, older, _) = left(folder), kept(folder / "checkpoints")
+    assert older.name == "turn-00000003.ckpt"
+    (folder / "checkpoints" / "turn-00000099.ckpt").write_bytes(b"")
+    run(monkeypatch, f"resume={older}")
+    same(left(folder), wanted)
+
+
+def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
+    words = ("-m", *SMOKE, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    run(monkeypatch, *words)
+    first, second = (tmp_path / "sweep" / name for name in "01")
+    wanted, before = left(second), (first / "closing.json").stat().st_mtime_ns
+    note(second, record(second) | {"finished": False})
+    (second / "closing.json").unlink()
+    capsys.readouterr()
+    run(monkeypatch, *words, "resume=true")
+    assert capsys.readouterr().out.count("Going on after turn 4.") == 1
+    assert (first / "closing.json").stat().st_mtime_ns == before
+    same(left(second), wanted)
+    with pytest.raises(SystemExit, match=r"hydra\.sweep\.dir=multirun"):
+        run(monkeypatch, "-m", *SMOKE, "seed=1,2", "resume=true")
+
+
+@pytest.mark.parametrize("word", ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt"])
+def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"resume=.*(wanted true|no run was started there)"):
+        run(monkeypatch, word)
+    with pytest.raises(SystemExit, match=r"Give one of them"):
+        run(monkeypatch, "resume=true", "overwrite=true")
+
+
+def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    stored = ["model=mle", "seed=4", "resume=true", "--config-dir=evil", "hydra.searchpath=[evil]", "+callbacks.x=1"]
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in stored))
+    words = [f"resume={tmp_path}", "seed=5"]
+    assert expand(words) == ["model=mle", "+callbacks.x=1", *words, f"hydra.run.dir='{tmp_path}'"]
+    assert expand(["resume=true", "seed=5"]) == ["resume=true", "seed=5"]
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("[")
+    with pytest.raises(UserError, match="cannot be read"):
+        expand(words)
+
+
+def test_settings_are_compared_by_their_full_names():
+    assert flat({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}

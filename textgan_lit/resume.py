@@ -1,0 +1,171 @@
+"""Which folder a command plays in: a new one, or that of a run that was cut off.
+
+``resume=true`` goes on with the newest unfinished run of the same configuration, or with the one in ``hydra.run.dir``
+where that is given; ``resume=FOLDER`` with that run as it was started, further words on top.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from textgan_lit import folder as folders
+from textgan_lit.errors import UserError
+
+
+class Claim(Callback):
+    """Before Hydra writes anything: which folder, is it free, and can it be written?"""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            _check(config)
+            given = any(word.startswith("hydra.run.dir=") for word in config.hydra.overrides.hydra)
+            if _many() and not given:
+                raise UserError(
+                    "Several processes were started from outside (torchrun, srun), and each would make a folder of its "
+                    "own. Give them one: hydra.run.dir=outputs/mine."
+                )
+            if not folders.first():
+                with read_write(config), open_dict(config):
+                    config.hydra.output_subdir = None  # one process writes
+                return
+            place(config, given)
+        except UserError as error:
+            _refuse(str(error))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            _check(config)
+            if config.resume and not any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+                raise UserError("resume=true of a sweep needs its folder: hydra.sweep.dir=multirun/….")
+            folder = Path(config.hydra.sweep.dir)
+            folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again=bool(config.resume))
+        except UserError as error:
+            _refuse(str(error))
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.exit(f"textgan_lit: {reason}")  # Hydra turns a callback's exceptions into warnings, but not this one
+
+
+def _check(config: DictConfig) -> None:
+    if not isinstance(config.get("overwrite"), bool):
+        raise UserError(f"overwrite={config.get('overwrite')}: wanted true or false.")
+    if not isinstance(config.get("resume"), bool | str):
+        raise UserError(f"resume={config.get('resume')}: wanted true, false, a run's folder or a checkpoint in it.")
+    if config.resume and config.overwrite:
+        raise UserError("resume goes on with a run, overwrite=true replaces it. Give one of them.")
+
+
+def _many() -> bool:
+    """Whether something else than this program started several of it."""
+    started = any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_PROCID"))
+    return started and max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS")) > 1
+
+
+def place(config: DictConfig, given: bool) -> None:
+    """Settles where ``config`` is played (``hydra.run.dir``) and whether that goes on (``resume``), and claims it."""
+    folder, configuration = Path(config.hydra.run.dir), fingerprint(config)
+    if config.resume is True and not given:
+        root = Path(config.outputs)
+        free = [found for found in folders.unfinished(root, configuration) if not folders.busy(found)]
+        if not free:
+            print(f"resume=true: no unfinished run of this configuration below {root}. Starting anew.")
+        folder = free[0] if free else folder
+        _settle(config, folder, bool(free))
+    elif config.resume is True and not folders.holds_a_run(folder):
+        print(f"resume=true: {folder} holds no run. Starting anew.")
+        _settle(config, folder, False)
+    folders.claim(folder, "hydra.run.dir", overwrite=config.overwrite, again=bool(config.resume))
+    if config.resume:
+        print(f"Going on with the run in {folder}.")
+        for line in changed(folder, config):
+            print(f"  {line}")
+    folders.start(folder, configuration)
+
+
+def _settle(config: DictConfig, folder: Path, resume: bool) -> None:
+    with read_write(config), open_dict(config):
+        config.hydra.run.dir, config.resume = str(folder), resume
+
+
+def fingerprint(config: DictConfig) -> str:
+    """Of the composed configuration; empty where it cannot be resolved, which is said later, and better."""
+    config = copy.deepcopy(config)
+    with read_write(config), open_dict(config):
+        config.hydra.runtime.output_dir = "…"
+    HydraConfig.instance().set_config(config)
+    try:
+        return folders.identity(_task(config, resolve=True), "…")
+    except OmegaConfBaseException:
+        return ""
+
+
+def _task(config: DictConfig, resolve: bool) -> dict[str, Any]:
+    plain = copy.deepcopy(config)
+    with read_write(plain), open_dict(plain):
+        plain.pop("hydra", None)
+    plain._set_parent(None)
+    return OmegaConf.to_container(plain, resolve=resolve)
+
+
+def changed(folder: Path, config: DictConfig) -> list[str]:
+    """The settings in which a command differs from the run that it goes on with."""
+    try:
+        before = flat(OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"), resolve=False))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return []
+    now = flat(_task(config, resolve=False))
+    keys = [key for key in sorted(before.keys() | now.keys()) if key.split(".")[0] not in folders.OWN]
+    return [
+        f"{key}: was {before.get(key, 'not there')}, now {now.get(key, 'not there')}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    ]
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their full names."""
+    if not isinstance(config, dict) or not config:
+        return {prefix.rstrip("."): config}
+    return {key: leaf for name, value in config.items() for key, leaf in flat(value, f"{prefix}{name}.").items()}
+
+
+def expand(words: list[str]) -> list[str]:
+    """A command line with ``resume=FOLDER``: the words that the run was started with, then these.
+
+    Raises:
+        UserError: there is no run in the folder.
+    """
+    path = next((word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")), "")
+    if path.lower() in ("", "true", "false"):
+        return words
+    folder = Path(path).parents[1] if path.endswith(".ckpt") else Path(path)
+    stored = folder / ".hydra" / "overrides.yaml"
+    if not stored.is_file() or stored.is_symlink():
+        raise UserError(f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it.")
+    try:
+        before = [str(word) for word in OmegaConf.load(stored)]
+    except (ValueError, TypeError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{stored} cannot be read. Repeat the run's own words with resume=true instead.") from error
+    given = {_key(word) for word in words}
+    kept = [word for word in before if _key(word) not in given | set(folders.OWN) and _plain(word)]
+    return [*kept, *words, f"hydra.run.dir='{folder.absolute()}'"]
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _plain(word: str) -> bool:
+    """Whether a stored word sets the run and nothing else: no flag of Hydra's, no setting of its own."""
+    return not word.startswith("-") and _key(word).split(".")[0] != "hydra"
