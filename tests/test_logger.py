@@ -63,3 +63,19 @@ def test_every_group_of_keys_has_its_clock_and_the_configuration_is_there(played
             config |= named(record.config.update)
     assert config["model"]["reward"]["_target_"] == "textgan_lit.reward.LogOdds"
     assert config["seed"] == 1
+
+
+def test_a_run_that_is_taken_up_is_the_same_run_to_wandb(monkeypatch, tmp_path):
+    words = ("debug=smoke", "model=mle", f"hydra.run.dir={tmp_path / 'run'}")
+    run(monkeypatch, *words, "trainer.max_steps=2")
+    run(monkeypatch, *words, "resume=true")
+    files = sorted(tmp_path.glob("run/wandb/offline-run-*/*.wandb"))
+    told = [
+        [named(one.history.item) for one in records(file) if one.WhichOneof("record_type") == "history"]
+        for file in files
+    ]
+    assert len({file.name for file in files}) == 1  # run-ID.wandb
+    assert len(files) == 2
+    turns = [[row["turns/all"] for row in rows_of_a_life if "turns/all" in row] for rows_of_a_life in told]
+    assert max(turns[0]) == 2 < min(turns[1])
+    assert [row["turns/all"] for row in rows(tmp_path / "run")] == [*turns[0], *turns[1]]

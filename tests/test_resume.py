@@ -6,18 +6,16 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import torch
 
-from tests.command import evaluations, rows, run
+from tests.command import rows, run
+from tests.lives import CHECKOUT, left, play, same
 from textgan_lit.checkpoint import kept, read
 from textgan_lit.errors import UserError
 from textgan_lit.folder import note, record
 from textgan_lit.resume import expand, flat
 
-CHECKOUT = Path(__file__).parents[1]
 RUN = (
     *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
     *("data.workers=0", "model.program.duel=6", "callbacks.schedule.generator=2", "callbacks.turns.every=3"),
@@ -27,50 +25,6 @@ RUN = (
     *(f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")),
     "+callbacks.death._target_=tests.dying.Death",
 )
-
-
-def play(folder: Path, *words: str, death: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)} | ({"DEATH": death} if death else {})
-    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
-    return subprocess.run(
-        command, cwd=cwd or folder.parent, env=environment, capture_output=True, text=True, timeout=300
-    )
-
-
-def lasting(row: dict) -> dict:
-    return {key: value for key, value in row.items() if not key.startswith(("system/", "test/system/"))}
-
-
-def left(folder: Path) -> dict:
-    """All that a run leaves behind but for the time it took."""
-    state = read(kept(folder / "checkpoints")[0])
-    state["textgan_lit"].pop("spent")
-    state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
-    return {
-        "state": {
-            key: state[key] for key in ("state_dict", "optimizer_states", "global_step", "textgan_lit", "callbacks")
-        },
-        "rows": [lasting(row) for row in rows(folder)],
-        "evaluations": [lasting(row) for row in evaluations(folder)],
-        "closing": {name: lasting(row) for name, row in json.loads((folder / "closing.json").read_text()).items()},
-    }
-
-
-def same(one, other, where="") -> None:
-    """Bit for bit, NaN equal to itself."""
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for place, (a, b) in enumerate(zip(one, other, strict=True)):
-            same(a, b, f"{where}/{place}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one.nan_to_num(), other.nan_to_num()), where
-    else:
-        assert one == other or one != one, (where, one, other)
 
 
 @pytest.fixture(scope="module")

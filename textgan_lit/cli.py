@@ -42,6 +42,8 @@ def job(config: DictConfig) -> float | None:
         if folders.first():
             folders.release(folder)
         sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
+    except Interrupted as stopped:
+        sys.exit(128 + stopped.number)
 
 
 def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
@@ -75,8 +77,6 @@ def main() -> None:
         if FULL_ERROR:
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
-    except Interrupted as stopped:
-        sys.exit(128 + stopped.number)
     finally:
         folders.unlock()
 
