@@ -77,7 +77,7 @@ def _take_up(resume: bool | str, folder: Path) -> Path | None:
     if not resume:
         return None
     chosen = isinstance(resume, str) and resume.endswith(".ckpt")
-    path = Path(resume).resolve() if chosen else newest(folder / "checkpoints", warnings.warn)
+    path = Path(resume).resolve() if chosen else newest(folder / "checkpoints", _warn)
     turn = sum(read(path)["textgan_lit"]["turns"].values()) if path else -1
     if first():
         said = f"after turn {turn:,}." if path else "from the beginning: there is no checkpoint yet."
@@ -87,6 +87,11 @@ def _take_up(resume: bool | str, folder: Path) -> Path | None:
             if path and later > path:
                 later.unlink()
     return path
+
+
+def _warn(line: str) -> None:
+    if first():
+        print(f"textgan_lit: {line}", file=sys.stderr)
 
 
 def _played_out(path: Path) -> bool:
