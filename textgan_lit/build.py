@@ -58,8 +58,8 @@ NEEDED = ("generator", "policy")
 SETTINGS = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
-def part(config: Mapping[str, Any], where: str, kind: type = object, /, **context: Any) -> Any:
-    """The object that ``config`` names by ``_target_``: of a class that is a ``kind``.
+def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any:
+    """The object that ``config``, a mapping, names by ``_target_``: of a class that is a ``kind``.
 
     ``context`` offers what only the program knows (vocab, oracle, …): a constructor takes what it has a name for.
     Nested parts are built first. Errors name the key, its value and what was wanted.
@@ -67,13 +67,14 @@ def part(config: Mapping[str, Any], where: str, kind: type = object, /, **contex
     cls = _class(config, where)
     _check_kind(cls, kind, where)
     given = {key: value for key, value in config.items() if key != "_target_"}
-    accepted = inspect.signature(cls).parameters
+    # nn.Module's own constructor takes whatever it is given, and then refuses it
+    accepted = {} if cls.__init__ is torch.nn.Module.__init__ else inspect.signature(cls).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
     for key in given:
         if key in context:
             raise UserError(f"{where}.{key}: the program itself gives {cls.__name__} its {key}. Leave it out.")
         if key not in accepted and not open_ended:
-            raise UserError(f"{where}.{key}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
+            raise UserError(f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
     hints = _hints(cls)
     values = {key: context[key] for key in accepted if context.get(key) is not None}
     for key, value in given.items():

@@ -114,7 +114,7 @@ def _weights(state: Any) -> tuple[Weights, Weights]:
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise UserError("Its state_dict has no names. Give the file as it was saved.")
     generator, discriminator = _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
-    for name, weight in (generator | discriminator).items():
+    for name, weight in (*generator.items(), *discriminator.items()):
         plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided and weight.device.type == "cpu"
         if not plain or weight.is_quantized:
             raise UserError(f"Its weight {shown(name)} is no plain array. Give the file as it was saved.")
@@ -153,5 +153,5 @@ def _file(run: Path, checkpoint: str) -> Path:
     return found
 
 
-def _of(weights: Mapping[str, Any], prefix: str) -> Weights:
+def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

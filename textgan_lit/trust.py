@@ -34,6 +34,7 @@ PLACES = {
 
 # Bounds that no configuration of a run comes near, so that one which refers to itself is refused and not followed.
 MOST, DEEPEST, LONGEST_KEY = 100_000, 20, 100
+WANTED = "Name one, as the files under conf/ do."
 
 
 class Node(NamedTuple):
@@ -65,7 +66,7 @@ def check(config: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
             inside = _is_within(target, packages)
             if inside:
                 own.append((target, node.where))
-            elif target not in _allowed(node):
+            elif not isinstance(target, str) or target not in _allowed(node):
                 raise UserError(_refusal(node, target))
         children = [Node(value, where, node.depth + 1, inside) for value, where in _children(node)]
         left -= len(children)
@@ -92,11 +93,13 @@ def find(target: str, where: str) -> type:
     """Imports the class that ``target`` names."""
     module, _, name = target.rpartition(".")
     try:
+        if not all(part.isidentifier() for part in target.split(".")):
+            raise ValueError("a name is words with dots between them")
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{where}._target_={shown(target)}: no such class ({shown(str(error))}).") from error
+        raise UserError(f"{where}._target_={shown(target)}: no such class ({shown(str(error))}). {WANTED}") from error
     if not isinstance(found, type):
-        raise UserError(f"{where}._target_={shown(target)} is not a class. Name one, as the files under conf/ do.")
+        raise UserError(f"{where}._target_={shown(target)} is not a class. {WANTED}")
     return found
 
 
@@ -141,7 +144,7 @@ def _children(node: Node) -> Iterator[tuple[Any, str]]:
     value, prefix = node.value, f"{node.where}." if node.where else ""
     if isinstance(value, Mapping):
         for key in value:
-            if not isinstance(key, str) or len(key) > LONGEST_KEY:
+            if not isinstance(key, str) or not key.isprintable() or len(key) > LONGEST_KEY:
                 raise UserError(f"{prefix}{shown(key)}: wanted a short word for a key. Give it the name of a setting.")
         return ((inner, f"{prefix}{key}") for key, inner in value.items())
     if isinstance(value, (list, tuple)):
