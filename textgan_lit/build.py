@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, Gt, Interval
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from textgan_lit.baseline import Baseline
@@ -174,7 +174,7 @@ def setting(value: Any, hint: Any, where: str) -> Any:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Input should be ")
         raise UserError(f"{where}={shown(value)}: wanted {problem}.") from None
-    except PydanticSchemaGenerationError:
+    except PydanticUserError:  # a hint that it has no check for, or one that brings its own configuration
         return value
 
 
