@@ -3,7 +3,7 @@
 Never another exception, a hang, much memory, or a line of somebody's code run. A short slice is part of the suite, the
 same every time; the long one, of new examples each time, is N of each kind:
 
-    TEXTGAN_FUZZ=2500 python -m pytest -n 2 -o faulthandler_timeout=0 tests/test_fuzz.py
+    TEXTGAN_FUZZ=2100 python -m pytest -n 2 -o faulthandler_timeout=0 tests/test_fuzz.py
 
 Text and vocabulary files come here once there is a data module that reads them.
 """
