@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder"],
+    ["noise", "functional", "checkpoint", "folder", "trust"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

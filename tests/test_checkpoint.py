@@ -1,5 +1,6 @@
 """Files that are whole, or not there, or refused."""
 
+import copy
 import os
 import pickle
 import zipfile
@@ -83,6 +84,31 @@ def test_a_file_that_would_run_code_runs_none(tmp_path, monkeypatch):
         with pytest.raises(Damaged):
             read(tmp_path / name)
     assert not (tmp_path / "harm").exists()
+
+
+def test_entries_that_share_their_bytes_are_refused(tmp_path):
+    """A small file may claim a large one: many entries of one directory, all of them at the same place."""
+    write(STATE, tmp_path / "turn-1.ckpt")
+    with zipfile.ZipFile(tmp_path / "turn-1.ckpt", "a") as archive:
+        (large,) = (entry for entry in archive.infolist() if entry.file_size == 4000)
+        for number in range(50):
+            twin = copy.copy(large)
+            twin.filename = f"{large.filename}{number}"
+            archive.filelist.append(twin)
+        archive._didModify = True
+    with pytest.raises(Damaged, match="claims more bytes than it has"):
+        read(tmp_path / "turn-1.ckpt")
+
+
+def test_folders_and_links_among_the_checkpoints_are_passed_over_with_a_warning(tmp_path):
+    write(STATE, named(tmp_path, 3))
+    named(tmp_path, 30).mkdir()
+    named(tmp_path, 20).symlink_to(named(tmp_path, 3))
+    named(tmp_path, 10).symlink_to(tmp_path / "nowhere")
+    said = []
+    assert newest(tmp_path, said.append) == named(tmp_path, 3)
+    assert [line.split(":")[0][-13:] for line in said] == ["00000030.ckpt", "00000020.ckpt", "00000010.ckpt"]
+    assert kept(tmp_path) == [named(tmp_path, 3)]  # nothing else is a run's own to delete
 
 
 def test_a_bomb_a_link_and_a_stranger_are_refused(tmp_path):

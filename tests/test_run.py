@@ -1,9 +1,15 @@
 """What a run that was played can be asked for. That it is the same run: test_system.py."""
 
+import copy
+
 import pytest
 import torch
 
+import textgan_lit
 from tests.enumeration import Additive, lively
+from tests.playing import CONF, TINY, config
+from textgan_lit import build
+from textgan_lit.checkpoint import write
 from textgan_lit.errors import UserError
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
@@ -39,3 +45,146 @@ def test_of_several_candidates_the_discriminator_chooses():
 def test_without_a_discriminator_there_is_nobody_to_choose():
     with pytest.raises(UserError, match=r"candidates=2\).*this run has none.*Leave candidates out"):
         run().sample(3, candidates=2)
+
+
+# --- a run of somebody's ------------------------------------------------------------------------------------------
+
+SMALL = ("model.generator.hidden=3", "model.generator.embedding=2")
+
+
+def saved(*overrides):
+    """What a run saves, without its having been played."""
+    settings, state = config(*TINY, *overrides), {}
+    game = build.system(settings, build.data(settings))
+    game.on_save_checkpoint(state)
+    return copy.deepcopy({**state, "state_dict": game.state_dict()})
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Writes a state into a run's folder and opens that."""
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+
+    def run(state, **options):
+        write(state, tmp_path / "run" / "checkpoints" / "turn-00000001.ckpt")
+        return textgan_lit.load(tmp_path / "run", **options)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "discriminator", sorted(path.stem for path in (CONF / "model" / "discriminator").glob("*.yaml"))
+)
+def test_players_are_opened_with_the_weights_that_were_saved(discriminator, opened):
+    """Each of them can be described without memory first."""
+    words = ["model.program.warm_up=0", f"model/discriminator={discriminator}"]
+    if discriminator == "mediator":
+        words = ["model=cot"]
+    run, state = opened(kept := saved(*words)), kept["state_dict"]
+    for name, player in {"generator": run.generator, "discriminator": run.discriminator}.items():
+        for key, weight in (player.state_dict() if player else {}).items():
+            assert weight.equal(state[f"{name}.{key}"])
+            assert weight.device.type == "cpu"
+    assert (run.discriminator is None) == (discriminator in ("oracle", "empirical"))
+    assert len(run.sample(3)) == 3
+
+
+def without(tree, *path):
+    for key in path[:-1]:
+        tree = tree[key]
+    del tree[path[-1]]
+
+
+def put(tree, value, *path):
+    for key in path[:-1]:
+        tree = tree[key]
+    tree[path[-1]] = value
+
+
+TABLE = ("state_dict", "generator.table.weight")
+MODEL = ("textgan_lit", "settings", "model")
+ALTERED = {
+    "no settings": (lambda s: without(s, "textgan_lit", "settings"), r"settings=None: wanted settings"),
+    "no model": (lambda s: without(s, *MODEL), r"model=None: wanted settings"),
+    "no generator": (lambda s: without(s, *MODEL, "generator"), r"generator=None: wanted a part"),
+    "no vocabulary": (lambda s: put(s, [], "textgan_lit", "vocab"), "vocab=.*: wanted settings"),
+    "words that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "words"), "vocab.words=.*: wanted"),
+    "no words": (lambda s: put(s, [], "textgan_lit", "vocab", "words"), "vocab.words=.*: wanted"),
+    "no length": (lambda s: without(s, "textgan_lit", "max_length"), "max_length=None: wanted"),
+    "a huge length": (lambda s: put(s, 2**40, "textgan_lit", "max_length"), "max_length=.*: wanted less than"),
+    "other words": (lambda s: put(s, ["a"], "textgan_lit", "vocab", "words"), r"table.weight is Float\[.*wanted Float"),
+    "another generator": (
+        lambda s: put(s, "textgan_lit.generator.lstm.LSTM", *MODEL, "generator", "_target_"),
+        "no such setting",
+    ),
+    "a missing weight": (lambda s: without(s, *TABLE), "It lacks the weight table.weight, unlike its Markov"),
+    "one weight more": (lambda s: put(s, torch.ones(1), "state_dict", "generator.x"), "has the weight x, unlike"),
+    "whole numbers": (lambda s: put(s, torch.ones(6, 4, dtype=torch.long), *TABLE), r"is int64\[6, 4\], wanted Float"),
+    "a number": (lambda s: put(s, 5, *TABLE), "weight table.weight is no plain array"),
+    "a sparse one": (lambda s: put(s, torch.ones(6, 4).to_sparse(), *TABLE), "is no plain array"),
+    "one without numbers": (lambda s: put(s, torch.ones(6, 4, device="meta"), *TABLE), "is no plain array"),
+    "nameless weights": (lambda s: put(s, {1: torch.ones(1)}, "state_dict"), "state_dict has no names"),
+    "no policy": (lambda s: put(s, None, *MODEL, "policy"), "policy=None: wanted a part"),
+    "code": (lambda s: put(s, {"_target_": "os.system"}, *MODEL, "policy"), r"_target_=os\.system.*trust"),
+    "code elsewhere": (lambda s: put(s, [{"_target_": "os.system"}], *MODEL, "x"), r"x\[0\]\._target_=os\.system"),
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_a_checkpoint_that_is_not_as_it_was_saved_is_refused_by_name(how, opened):
+    change, said = ALTERED[how]
+    change(state := saved())
+    with pytest.raises(UserError, match=rf"(?s)turn-00000001\.ckpt.*{said}"):
+        opened(state)
+
+
+def test_nothing_is_allocated_for_a_description_that_the_file_does_not_fill(opened, monkeypatch):
+    state = saved("model/generator=lstm", *SMALL)
+    put(state, 2**15, *MODEL, "generator", "hidden")  # 17 GB of weights
+    with pytest.raises(UserError, match=r"is Float\[.*, wanted Float\[131072, "):
+        opened(state)
+    wide = {"cores.0.weight_ih_l0": (2**17, 2), "cores.0.weight_hh_l0": (2**17, 2**15), "output.weight": (4, 2**15)}
+    wide |= {"cores.0.bias_ih_l0": (2**17,), "cores.0.bias_hh_l0": (2**17,)}
+    for name, shape in wide.items():  # of the right shapes, made of one number each
+        put(state, torch.zeros(1).expand(shape), "state_dict", f"generator.{name}")
+    with pytest.raises(UserError, match=r"claims 17,\d+,\d+,\d+ bytes of weights and has"):
+        opened(state)
+
+
+def test_weights_of_another_precision_are_taken(opened):
+    state = saved()
+    put(state, state["state_dict"][TABLE[1]].to(torch.bfloat16), *TABLE)
+    assert opened(state).generator.table.weight.dtype == torch.float32
+
+
+def test_a_run_of_ones_own_parts_opens_where_they_are_trusted(opened, tmp_path, monkeypatch):
+    (tmp_path / "my_lab.py").write_text(
+        "from textgan_lit.policy import Policy\n"
+        "class Plain(Policy):\n    def __call__(self, logits): return logits\n"
+        "class Kept:\n    ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    put(state := saved(), {"_target_": "my_lab.Plain"}, *MODEL, "policy")
+    with pytest.raises(UserError, match="trust="):
+        opened(state)
+    assert type(opened(state, trust="my_lab").policy).__name__ == "Plain"
+    assert opened(state, trust=["my_lab"]).sample(2)
+    put(state, {"_target_": "my_lab.Kept"}, *MODEL, "policy")
+    with pytest.raises(UserError, match="wanted a Policy"):
+        opened(state, trust="my_lab")
+
+
+def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened, tmp_path):
+    opened(saved())
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert textgan_lit.load(tmp_path / "link").sample(2)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "checkpoints").symlink_to(tmp_path / "run" / "checkpoints")
+    with pytest.raises(UserError, match=r"checkpoints is a link.* Give the folder it leads to"):
+        textgan_lit.load(tmp_path / "other")
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    best.symlink_to(tmp_path / "run" / "checkpoints" / "turn-00000001.ckpt")
+    with pytest.raises(UserError, match=r"best\.ckpt: not a file of its own\. Give another checkpoint"):
+        textgan_lit.load(tmp_path / "run", "best")
+    with pytest.raises(UserError, match=r"checkpoint=\.\./\.\./x: wanted last or best"):
+        textgan_lit.load(tmp_path / "run", "../../x")

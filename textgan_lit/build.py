@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import inspect
 import os
+import types
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,37 +18,63 @@ from typing import Annotated, Any
 import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, Gt, Interval
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from textgan_lit.baseline import Baseline
 from textgan_lit.checkpoint import CheckpointFiles
 from textgan_lit.credit import Credit
+from textgan_lit.data.oracle import Oracle
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
 from textgan_lit.estimator.data_side import DataSide
 from textgan_lit.estimator.self_play import SelfPlay
+from textgan_lit.generator.base import Generator
 from textgan_lit.launch import JobDDP
+from textgan_lit.objective import Objective
+from textgan_lit.penalty import Penalty
 from textgan_lit.policy import Policy
-from textgan_lit.program import Fixed, Rule
-from textgan_lit.regulariser import Regularised
+from textgan_lit.program import Fixed, Program, Rule
+from textgan_lit.regulariser import Regularised, Regulariser
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
+from textgan_lit.trust import find
+from textgan_lit.types import MANY
 
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
+KINDS = {
+    "generator": Generator,
+    "discriminator": Discriminator,
+    "policy": Policy,
+    "reward": Reward,
+    "credit": Credit,
+    "baseline": Baseline,
+    "objective": Objective,
+    "estimator": Objective,
+    "adversary": Objective,
+    "penalty": Penalty,
+}
+NEEDED = ("generator", "policy")
+SETTINGS = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
-def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
-    """The object that ``config`` names by ``_target_``.
+def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any:
+    """The object that ``config``, a mapping, names by ``_target_``: of a class that is a ``kind``.
 
     ``context`` offers what only the program knows (vocab, oracle, …): a constructor takes what it has a name for.
     Nested parts are built first. Errors name the key, its value and what was wanted.
     """
-    cls, given = _class(config, where), {key: value for key, value in config.items() if key != "_target_"}
-    accepted = inspect.signature(cls).parameters
+    cls = _class(config, where)
+    _check_kind(cls, kind, where)
+    given = {key: value for key, value in config.items() if key != "_target_"}
+    # nn.Module's own constructor takes whatever it is given, and then refuses it
+    accepted = {} if cls.__init__ is torch.nn.Module.__init__ else inspect.signature(cls).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
     for key in given:
+        if key in context:
+            raise UserError(f"{where}.{key}: the program itself gives {cls.__name__} its {key}. Leave it out.")
         if key not in accepted and not open_ended:
-            raise UserError(f"{where}.{key}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
+            raise UserError(f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
     hints = _hints(cls)
     values = {key: context[key] for key in accepted if context.get(key) is not None}
     for key, value in given.items():
@@ -66,21 +92,65 @@ def part(config: Mapping[str, Any], where: str, **context: Any) -> Any:
             + (f"Choose one: model/{missing[0]}=…" if missing[0] in context else f"Give {where}.{missing[0]}=…")
             + (", or choose data that has it." if missing[0] not in context else ".")
         )
+    _check_memory(cls, values, where)
     return cls(**values)
 
 
-def _class(config: Mapping[str, Any], where: str) -> type:
+def _class(config: Any, where: str) -> type:
+    if not isinstance(config, Mapping):
+        raise UserError(f"{where}={shown(config)}: wanted a part, settings with a _target_, as the files in conf/ are.")
     if "_target_" not in config:
         raise UserError(f"{where} names no class. Give it a _target_, for example one from conf/.")
-    target = str(config["_target_"])
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{where}._target_={target}: no such class ({' '.join(str(error).split())}).") from error
-    if not isinstance(found, type):
-        raise UserError(f"{where}._target_={target} is not a class. Name one, as the files under conf/ do.")
-    return found
+    return find(str(config["_target_"]), where)
+
+
+def _check_kind(cls: type, hint: Any, where: str) -> None:
+    """Whether what ``cls`` makes may stand where ``hint`` is asked for."""
+    kinds = _kinds(hint)
+    if not issubclass(cls, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
+        raise UserError(f"{where}._target_={shown(_path(cls))}: wanted a {names}. Choose one as conf/ does there.")
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """The classes that a hint asks for; ``object`` where it does not say."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _kinds(options[0])
+    if origin is typing.Literal:
+        return tuple(type(option) for option in options)
+    if origin in (typing.Union, types.UnionType):
+        return tuple(kind for option in options for kind in _kinds(option))
+    kind = origin or hint
+    vague = kind is Any or not inspect.isclass(kind) or getattr(kind, "_is_protocol", False)
+    return (object,) if vague else (kind,)
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _check_memory(cls: type, values: Mapping[str, Any], where: str) -> None:
+    """Whether a player of ours fits into this machine's memory, before any of that is taken.
+
+    On torch's meta device modules have shapes and no numbers. A part that is made of others adds little to them.
+    """
+    ours = issubclass(cls, (Generator, Discriminator)) and cls.__module__.startswith("textgan_lit.")
+    if not ours or issubclass(cls, Oracle) or any(callable(value) for value in values.values()):
+        return
+    with torch.device("meta"):
+        needed = size_of(cls(**values).state_dict())
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > has:
+        raise UserError(
+            f"{where}: {cls.__name__} of these sizes takes {needed / 1e9:,.0f} GB, and this machine has "
+            f"{has / 1e9:,.0f} GB of memory. Give smaller ones."
+        )
+
+
+def size_of(weights: Mapping[str, torch.Tensor]) -> int:
+    """Bytes of all the numbers that these shapes have room for."""
+    return sum(weight.numel() * weight.element_size() for weight in weights.values())
 
 
 def _hints(cls: type) -> dict[str, Any]:
@@ -92,19 +162,29 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _value(value: Any, hint: Any, where: str, context: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping) and "_target_" in value:
+        _check_kind(_class(value, where), hint, where)
         return part(value, where, **context)
-    return _setting(value, hint, where)
+    return setting(value, hint, where)
 
 
-def _setting(value: Any, hint: Any, where: str) -> Any:
+def setting(value: Any, hint: Any, where: str) -> Any:
     """``value`` as ``hint`` wants it, or an error that names both."""
     try:
-        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+        return TypeAdapter(hint, config=SETTINGS).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Input should be ")
-        raise UserError(f"{where}={value}: wanted {problem}.") from None
-    except PydanticSchemaGenerationError:
+        raise UserError(f"{where}={shown(value)}: wanted {problem}.") from None
+    except PydanticUserError:  # a hint that it has no check for, or one that brings its own configuration
         return value
+
+
+def group(config: Any, where: str) -> Mapping[str, Any]:
+    """The settings under a dotted path."""
+    for name in where.split("."):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    if not isinstance(config, Mapping):
+        raise UserError(f"{where}={shown(config)}: wanted settings. `--cfg job` prints what stands there by default.")
+    return config
 
 
 def _nearest(key: str, names: typing.Iterable[str]) -> str:
@@ -114,10 +194,10 @@ def _nearest(key: str, names: typing.Iterable[str]) -> str:
 
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     """The data module, told how many sentences the widest move takes a turn."""
-    settings = dict(config["data"])
+    settings = dict(group(config, "data"))
     if "weights" not in inspect.signature(_class(settings, "data")).parameters:
         settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
-    module = part(settings, "data")
+    module = part(settings, "data", pl.LightningDataModule)
     missing = [
         name for name in ("vocab", "max_length", "sizes", "with_batch", "sentences") if not hasattr(module, name)
     ]
@@ -126,15 +206,15 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
             f"data: {type(module).__name__} has no {' and no '.join(missing)}. "
             "docs/extending.md lists what a data module offers."
         )
-    moves = config["model"]["moves"]
-    widest = max(_setting(moves[name]["batch"], Annotated[int, Ge(1)], f"model.moves.{name}.batch") for name in moves)
-    module.with_batch(widest)
+    batches = [_batch(config["model"], name) for name in group(config, "model.moves")]
+    module.with_batch(max(batches, default=1))
     return module
 
 
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
     """The game on ``module``'s sentences."""
-    model = config["model"]
+    model = group(config, "model")
+    group(model, "moves")
     known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
@@ -160,28 +240,26 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         move.objective.check(generator, discriminator)
     _check_taught(discriminator, moves)
     _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None, estimator)
-    _check_policy(policy, model)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
-    program = part(
-        model["program"], "model.program", moves=tuple(moves), epoch=_epoch(module, moves), in_a_row=together
-    )
+    turns = {"moves": tuple(moves), "epoch": _epoch(module, moves), "in_a_row": together}
+    program = part(model.get("program"), "model.program", Program, **turns)
+    _check_policy(policy, program)
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
     _check_rule(program.rule, known)
-    seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
-    size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
-    ema = _setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
+    seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
+    size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
+    ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, settings=dict(config))
 
 
 def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:
     """The generator's objective with what ``model.regulariser`` adds to it."""
-    chosen = model.get("regulariser") or {}
-    if objective is None or not chosen:
+    if objective is None or not model.get("regulariser"):
         return objective
-    return Regularised(
-        objective, {name: part(entry, f"model.regulariser.{name}", **known) for name, entry in chosen.items()}
-    )
+    chosen = group({"model": model}, "model.regulariser")
+    more = {name: part(entry, f"model.regulariser.{name}", Regulariser, **known) for name, entry in chosen.items()}
+    return Regularised(objective, more)
 
 
 def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
@@ -192,21 +270,32 @@ def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
 
 def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more: Any) -> Any:
     config = model.get(name)
-    return None if config is None else part(config, f"model.{name}", **known, **more)
+    if config is None and name in NEEDED:
+        raise UserError(f"model.{name}=null: a game cannot do without. Choose one: model/{name}=…")
+    return None if config is None else part(config, f"model.{name}", KINDS[name], **known, **more)
 
 
 def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
-    config, where = model["moves"][name], f"model.moves.{name}"
+    where = f"model.moves.{name}"
+    config = group({"model": model}, where)
 
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
-        return part(config["optimizer"], f"{where}.optimizer", params=parameters)
+        return part(config.get("optimizer"), f"{where}.optimizer", torch.optim.Optimizer, params=parameters)
 
     try:
         optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
     except ValueError as error:
         raise UserError(f"{where}.optimizer: {error}. Give it a value that it takes.") from error
-    clip = _setting(config["clip"], Annotated[float, Gt(0)] | None, f"{where}.clip")
-    return Move(PLAYER_OF[name], objective, optimizer, config["batch"], clip)
+    clip = setting(config.get("clip"), Annotated[float, Gt(0)] | None, f"{where}.clip")
+    return Move(PLAYER_OF[name], objective, optimizer, _batch(model, name), clip)
+
+
+def _batch(model: Mapping[str, Any], name: str) -> int:
+    """Sentences a turn of a move."""
+    where = f"model.moves.{name}"
+    return setting(
+        group({"model": model}, where).get("batch"), Annotated[int, Interval(ge=1, le=MANY)], f"{where}.batch"
+    )
 
 
 def _check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
@@ -217,8 +306,8 @@ def _check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
         )
 
 
-def _check_policy(policy: Policy, model: Mapping[str, Any]) -> None:
-    if policy.leaves_out and model["program"].get("warm_up", 0) > 0:
+def _check_policy(policy: Policy, program: Program) -> None:
+    if policy.leaves_out and program.warm_up > 0:
         raise UserError(
             f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
             "Use model/policy=categorical while training, or model.program.warm_up=0."
@@ -232,8 +321,8 @@ def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model
         "word": "model/credit=terminal or model/credit=reward_to_go",
         "sentence": "model/credit=terminal or model/credit=monte_carlo",
     }
-    group = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
-    players = {"word": f"{group}=recurrent", "sentence": f"{group}=conv or transformer"}
+    place = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
+    players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
     raise UserError(
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "

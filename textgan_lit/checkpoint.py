@@ -16,7 +16,7 @@ from typing import Any, final
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
 
 PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 
@@ -32,13 +32,17 @@ def named(folder: Path, turn: int) -> Path:
 
 
 def kept(folder: Path) -> list[Path]:
-    """The checkpoints a run can go on from, the newest first, unread."""
+    """The checkpoints a run can go on from, the newest first, unread; folders and links are none of its own."""
+    return [path for path in _named(folder) if path.is_file() and not path.is_symlink()]
+
+
+def _named(folder: Path) -> list[Path]:
     return sorted(folder.glob(PATTERN), reverse=True)
 
 
 def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
     """The newest whole checkpoint; of each newer one that is damaged ``warn`` is told. None where there is none."""
-    for path in kept(folder):
+    for path in _named(folder):
         try:
             read(path)
         except Damaged as error:
@@ -83,10 +87,13 @@ def read(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path}: not a file of its own.")
     try:
         with zipfile.ZipFile(path) as archive:
-            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+            entries = archive.infolist()
+            packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+            if sum(entry.file_size for entry in entries) > path.stat().st_size:
+                raise Damaged(f"{path}: damaged (it claims more bytes than it has).")
             broken = packed[0] if packed else archive.testzip()
         if broken is not None:
-            raise Damaged(f"{path}: damaged (at {broken}).")
+            raise Damaged(f"{path}: damaged (at {shown(broken)}).")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Damaged:
         raise

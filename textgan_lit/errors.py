@@ -1,5 +1,12 @@
 """The one kind of error that is meant for people, and the end of a run that was told to stop."""
 
+import reprlib
+from typing import Any
+
+LONGEST = 80  # characters of a value that an error shows
+_SHORT = reprlib.Repr()  # which does not follow what refers to itself
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST
+
 
 class UserError(Exception):
     """What was given, what was wanted and the way out, in one line.
@@ -14,3 +21,17 @@ class Interrupted(Exception):
     def __init__(self, number: int):
         super().__init__(f"stopped by signal {number}")
         self.number = number
+
+
+def shown(value: Any) -> str:
+    """A value as an error may show it: one line, not long, and nothing in it that a terminal would obey.
+
+    >>> print(shown("plain"), shown("a\\nb"), shown([1, {"a": 2}]))
+    plain 'a\\nb' [1, {'a': 2}]
+    """
+    try:
+        text = value[: LONGEST + 1] if isinstance(value, str) else _SHORT.repr(value)
+    except ValueError:  # Python does not write out numbers of more than some thousand digits
+        return "a number too long to be shown"
+    text = text if text.isprintable() and text else repr(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from rich import get_console
 
-from textgan_lit import build
+from textgan_lit import build, trust
 from textgan_lit.checkpoint import kept, newest, read
 from textgan_lit.errors import UserError
 from textgan_lit.folder import first, rewind
@@ -29,6 +29,8 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     None where P is unknown; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain containers.
     """
     folder = Path(folder).resolve()
+    if isinstance(config["resume"], str):  # the words came with the folder, whoever wrote them
+        trust.check({key: value for key, value in config.items() if key != "trust"}, config["trust"])
     _prepare(folder)
     for name, least in (("threads", 1), ("seed", 0)):
         if not isinstance(config[name], int) or config[name] < least:

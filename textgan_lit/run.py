@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from annotated_types import MinLen
 
 from textgan_lit import build
-from textgan_lit.checkpoint import newest, read
+from textgan_lit.checkpoint import Damaged, newest, read
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
-from textgan_lit.types import Vocab
+from textgan_lit.trust import check, vouched
+from textgan_lit.types import Length, Vocab
+
+Weights = dict[str, torch.Tensor]
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # any of them is taken for another
 
 
 class Run(NamedTuple):
@@ -43,30 +50,101 @@ class Run(NamedTuple):
         return [self.vocab.text(row) for row in tokens.tolist()]
 
 
-def load(run: str | Path, checkpoint: str = "last") -> Run:
+def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:
     """Reads a run's folder (or one .ckpt file): the players in eval mode, on the CPU.
 
-    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known).
+    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known). Somebody else's
+    run is safe to open: it can name textgan_lit's own parts alone. ``trust`` adds packages of your own, such as
+    "my_lab", which must be importable.
+
+    Raises:
+        UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
     """
-    saved = read(_file(Path(run), checkpoint))
-    kept, weights = saved["textgan_lit"], saved["state_dict"]
-    vocab = Vocab(tuple(kept["vocab"]["words"]), kept["vocab"]["has_eos"])
-    model, known = kept["settings"]["model"], {"vocab": vocab, "max_length": kept["max_length"]}
-    generator = build.part(model["generator"], "model.generator", **known)
-    generator.load_state_dict(_of(weights, "average.") or _of(weights, "generator."))
-    critic = _of(weights, "discriminator.")
-    discriminator = None
-    if critic:
-        known["generator"] = generator
-        discriminator = build.part(model["discriminator"], "model.discriminator", **known).eval()
-        discriminator.load_state_dict(critic)
-    return Run(generator.eval(), vocab, kept["settings"], build.part(model["policy"], "model.policy"), discriminator)
+    path, packages = _file(Path(run), checkpoint), vouched(trust)
+    try:
+        return _rebuilt(read(path), path.stat().st_size, packages)
+    except Damaged as error:
+        raise UserError(f"{error} Give another checkpoint of the run: {path.parent} may hold older ones.") from error
+    except UserError as error:
+        raise UserError(f"{path} cannot be opened. {error}") from error
+
+
+def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run:
+    """The run that a checkpoint of ``size`` bytes describes."""
+    settings = build.group(saved, "textgan_lit.settings")
+    check(settings, packages)
+    kept, model = saved["textgan_lit"], build.group(settings, "model")
+    words = build.setting(build.group(kept, "vocab").get("words"), Annotated[list[str], MinLen(1)], "vocab.words")
+    vocab = Vocab(tuple(words), build.setting(kept["vocab"].get("has_eos"), bool, "vocab.has_eos"))
+    known = {"vocab": vocab, "max_length": build.setting(kept.get("max_length"), Length, "max_length")}
+    weights = _weights(saved["state_dict"])
+    # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
+    # may need numbers to be built.
+    with contextlib.nullcontext() if packages else torch.device("meta"):
+        described = _players(model, known, weights)
+    for player, its in zip(described, weights, strict=True):
+        if player is not None:
+            _check_fit(player, its)
+    needed = sum(build.size_of(its) for its in weights)
+    if needed > size:
+        raise UserError(
+            f"It claims {needed:,} bytes of weights and has {size:,} in all. Give the file as it was saved."
+        )
+    generator, discriminator = players = _players(model, known, weights)
+    for player, its in zip(players, weights, strict=True):
+        if player is not None:
+            player.eval().load_state_dict(its)
+    policy = build.part(model.get("policy"), "model.policy", Policy)
+    return Run(generator, vocab, dict(settings), policy, discriminator)
+
+
+def _players(
+    model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
+) -> tuple[Generator, Discriminator | None]:
+    """Both players with weights of their own; no discriminator where none were saved."""
+    generator = build.part(model.get("generator"), "model.generator", Generator, **known)
+    if not weights[1]:
+        return generator, None
+    described = model.get("discriminator")
+    return generator, build.part(described, "model.discriminator", Discriminator, **known, generator=generator)
+
+
+def _weights(state: Any) -> tuple[Weights, Weights]:
+    """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise UserError("Its state_dict has no names. Give the file as it was saved.")
+    generator, discriminator = _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
+    for name, weight in (*generator.items(), *discriminator.items()):
+        plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided and weight.device.type == "cpu"
+        if not plain or weight.is_quantized:
+            raise UserError(f"Its weight {shown(name)} is no plain array. Give the file as it was saved.")
+    return generator, discriminator
+
+
+def _check_fit(player: torch.nn.Module, weights: Weights) -> None:
+    """Whether the weights are those of a player that was built as the checkpoint describes it."""
+    wanted, name = player.state_dict(), type(player).__name__
+    for one, other, said in ((wanted, weights, "lacks"), (weights, wanted, "has")):
+        if odd := sorted(one.keys() - other.keys()):
+            raise UserError(f"It {said} the weight {shown(odd[0])}, unlike its {name}. Give the file as it was saved.")
+    for key, weight in weights.items():
+        given, asked = (f"{_kind(some)}{list(some.shape)}" for some in (weight, wanted[key]))
+        if given != asked:
+            raise UserError(f"{name}'s {key} is {shown(given)}, wanted {asked}. Give the file as it was saved.")
+
+
+def _kind(weight: torch.Tensor) -> str:
+    return "Float" if weight.dtype in FLOATS else str(weight.dtype).removeprefix("torch.")
 
 
 def _file(run: Path, checkpoint: str) -> Path:
     if run.suffix == ".ckpt":
         return run
+    if checkpoint not in ("last", "best"):
+        raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
     folder = run / "checkpoints"
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
     found = newest(folder, warnings.warn) if checkpoint == "last" else folder / f"{checkpoint}.ckpt"
     if found is None or not found.is_file():
         raise UserError(
@@ -75,5 +153,5 @@ def _file(run: Path, checkpoint: str) -> Path:
     return found
 
 
-def _of(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -8,14 +8,21 @@ pass through a phase's turns (k discriminator turns, then one generator turn).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
 MOVES = ("likelihood", "discriminator", "generator")
+
+# What settings may ask for: far beyond any use, but what follows from it can still be computed and refused.
+MANY = 2**24  # sentences, of a batch or a split
+Size = Annotated[int, Interval(ge=1, le=2**20)]  # of an embedding or a layer
+Layers = Annotated[int, Interval(ge=1, le=1000)]
+Length = Annotated[int, Interval(ge=1, le=2**16)]  # positions of a sentence
 
 
 @dataclass(frozen=True)

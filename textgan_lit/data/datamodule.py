@@ -7,7 +7,7 @@ from typing import Annotated, Literal, final
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge
+from annotated_types import Interval
 
 from textgan_lit import distributed
 from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled
@@ -16,9 +16,11 @@ from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
-from textgan_lit.types import TextBatch
+from textgan_lit.types import MANY, TextBatch
 
 Split = Literal["train", "valid", "test"]
+Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
+LARGEST = 2**30  # positions in a split
 CHUNK = 5_000_000  # logits held at once while a split is written
 
 
@@ -42,14 +44,20 @@ class OracleData(pl.LightningDataModule):
     def __init__(
         self,
         oracle: Oracle,
-        train: Annotated[int, Ge(1)] | None = 27_000,
-        valid: Annotated[int, Ge(1)] = 3_000,
-        test: Annotated[int, Ge(1)] = 20_000,
+        train: Number | None = 27_000,
+        valid: Number = 3_000,
+        test: Number = 20_000,
         seed: int = 0,
-        evaluation_batch: Annotated[int, Ge(1)] = 1_000,
-        workers: Annotated[int, Ge(0)] = 0,
+        evaluation_batch: Number = 1_000,
+        workers: Annotated[int, Interval(ge=0, le=1000)] = 0,
     ):
         super().__init__()
+        for name, size in (("train", train), ("valid", valid), ("test", test)):
+            if (size or 0) * oracle.max_length > LARGEST:
+                raise UserError(
+                    f"data.{name}={size} sentences of {oracle.max_length:,} positions are more than memory is likely "
+                    f"to hold; at most {LARGEST:,} positions are allowed. Give fewer, or data.train=null."
+                )
         self.oracle, self.vocab, self.max_length = oracle, oracle.vocab, oracle.max_length
         self.sizes: dict[Split, int | None] = {"train": train, "valid": valid, "test": test}
         self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, final
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -31,8 +31,8 @@ class Dyck(Oracle):
 
     def __init__(
         self,
-        types: Annotated[int, Ge(1)] = 3,
-        length: Annotated[int, Ge(2)] = 8,
+        types: Annotated[int, Interval(ge=1, le=10_000)] = 3,
+        length: Annotated[int, Interval(ge=2, le=2**16)] = 8,
         opening: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.01,
         seed: int = 1,

@@ -18,7 +18,7 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.generator.base import State
 from textgan_lit.noise import stream
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.types import Length, TextBatch, Vocab
 
 LARGEST_TABLE = 10**8
 
@@ -38,7 +38,7 @@ class Mixture(Oracle):
     def __init__(
         self,
         words: Annotated[int, Ge(2)] = 20,
-        length: Annotated[int, Ge(1)] = 8,
+        length: Length = 8,
         languages: Annotated[int, Ge(1)] = 2,
         successors: Annotated[int, Ge(1)] = 4,
         difference: Annotated[float, Interval(ge=0, le=1)] = 1.0,

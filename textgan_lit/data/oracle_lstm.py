@@ -10,10 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textgan_lit.data.oracle import Oracle
+from textgan_lit.errors import UserError
 from textgan_lit.generator.base import State
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.noise import stream
-from textgan_lit.types import Vocab
+from textgan_lit.types import Length, Size, Vocab
+
+LARGEST = 10**9  # weights
 
 
 @final
@@ -27,12 +30,18 @@ class OracleLSTM(Oracle):
     def __init__(
         self,
         words: Annotated[int, Ge(2)] = 5000,
-        length: Annotated[int, Ge(1)] = 20,
-        embedding: Annotated[int, Ge(1)] = 32,
-        hidden: Annotated[int, Ge(1)] = 32,
+        length: Length = 20,
+        embedding: Size = 32,
+        hidden: Size = 32,
         std: Annotated[float, Gt(0)] = 1.0,
         seed: int = 1,
     ):
+        weights = words * (embedding + hidden) + 4 * hidden * (embedding + hidden)
+        if weights > LARGEST:
+            raise UserError(
+                f"data=oracle_lstm with words={words}, embedding={embedding} and hidden={hidden} has {weights:,} "
+                f"weights; at most {LARGEST:,} are allowed. Use fewer words or a smaller network."
+            )
         super().__init__(Vocab(tuple(str(word) for word in range(words))), length)
         with torch.random.fork_rng(devices=[]):  # a module's own initialisation draws from torch's global stream
             self.network = LSTM(self.vocab, length, embedding, hidden)

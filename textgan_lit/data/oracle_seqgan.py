@@ -12,11 +12,10 @@ import pickletools
 import zipfile
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, final
+from typing import final
 
 import numpy as np
 import torch
-from annotated_types import Ge
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.generator.base import State
 from textgan_lit.generator.lstm import LSTM
-from textgan_lit.types import Vocab
+from textgan_lit.types import Length, Vocab
 
 # In the published order. Gates: i input, f forget, o output, c candidate; rows of W and U are inputs.
 NAMES = ("emb", "Wi", "Ui", "bi", "Wf", "Uf", "bf", "Wo", "Uo", "bo", "Wc", "Uc", "bc", "Wout", "bout")
@@ -46,7 +45,7 @@ class OracleSeqGAN(Oracle):
     nats per word. Words are named by their number. Sentences start from word 0, so bos has its embedding.
     """
 
-    def __init__(self, weights: str, length: Annotated[int, Ge(1)] = 20):
+    def __init__(self, weights: str, length: Length = 20):
         arrays = read_weights(weights)
         words = len(arrays["emb"])
         super().__init__(Vocab(tuple(str(word) for word in range(words))), length)

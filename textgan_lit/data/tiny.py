@@ -14,7 +14,7 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.generator.base import State
 from textgan_lit.noise import stream
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.types import Length, TextBatch, Vocab
 
 MOST_SENTENCES = 10**5
 
@@ -30,7 +30,7 @@ class Tiny(Oracle):
     def __init__(
         self,
         words: Annotated[int, Ge(2)] = 4,
-        length: Annotated[int, Ge(1)] = 3,
+        length: Length = 3,
         variable: bool = False,
         sharpness: Annotated[float, Ge(0)] = 1.0,
         seed: int = 1,
@@ -75,7 +75,7 @@ class OneSentence(Oracle):
         sentence: str = "a b c",
         words: str = "d",
         variable: bool = True,
-        max_length: Annotated[int, Ge(1)] | None = None,
+        max_length: Length | None = None,
     ):
         said = sentence.split()
         needed = len(said) + variable

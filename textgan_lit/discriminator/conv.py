@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, final
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval, MaxLen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
-from textgan_lit.types import Vocab, Words
+from textgan_lit.types import Size, Vocab, Words
 
 
 @final
@@ -33,8 +33,8 @@ class Conv(Discriminator):
         self,
         vocab: Vocab,
         max_length: int,
-        filters: Sequence[tuple[int, int]] = ((1, 32), (2, 64), (3, 64)),
-        embedding: Annotated[int, Ge(1)] = 32,
+        filters: Annotated[Sequence[tuple[Size, Size]], MaxLen(1000)] = ((1, 32), (2, 64), (3, 64)),
+        embedding: Size = 32,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     ):
         super().__init__(vocab, max_length)

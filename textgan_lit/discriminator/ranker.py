@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, final
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Gt, Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -38,9 +38,9 @@ class Ranker(Discriminator):
         self,
         vocab: Vocab,
         max_length: int,
-        critic: Conv,
+        critic: Discriminator,
         sentences: Callable[[str], TextBatch] | None = None,
-        references: Annotated[int, Ge(2)] = 16,
+        references: Annotated[int, Interval(ge=2, le=10_000)] = 16,
         gamma: Annotated[float, Gt(0)] = 10.0,
     ):
         super().__init__(vocab, max_length)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, final
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.functional.relaxation import embed
-from textgan_lit.types import Vocab, Words
+from textgan_lit.types import Size, Vocab, Words
 
 
 @final
@@ -33,8 +33,8 @@ class Recurrent(Discriminator):
         self,
         vocab: Vocab,
         max_length: int,
-        embedding: Annotated[int, Ge(1)] = 32,
-        hidden: Annotated[int, Ge(1)] = 64,
+        embedding: Size = 32,
+        hidden: Size = 64,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     ):
         super().__init__(vocab, max_length)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, final
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.functional.relaxation import embed
-from textgan_lit.types import Vocab, Words
+from textgan_lit.types import Layers, Size, Vocab, Words
 
 
 @final
@@ -28,9 +28,9 @@ class Transformer(Discriminator):
         self,
         vocab: Vocab,
         max_length: int,
-        width: Annotated[int, Ge(1)] = 64,
-        layers: Annotated[int, Ge(1)] = 2,
-        heads: Annotated[int, Ge(1)] = 4,
+        width: Size = 64,
+        layers: Layers = 2,
+        heads: Size = 4,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     ):
         super().__init__(vocab, max_length)

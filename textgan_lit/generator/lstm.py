@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, final
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.generator.base import Generator, State
-from textgan_lit.types import Vocab, Word, Words
+from textgan_lit.types import Layers, Size, Vocab, Word, Words
 
 
 @final
@@ -28,9 +28,9 @@ class LSTM(Generator):
         self,
         vocab: Vocab,
         max_length: int,
-        embedding: Annotated[int, Ge(1)] = 32,
-        hidden: Annotated[int, Ge(1)] = 32,
-        layers: Annotated[int, Ge(1)] = 1,
+        embedding: Size = 32,
+        hidden: Size = 32,
+        layers: Layers = 1,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ):
         super().__init__(vocab, max_length)

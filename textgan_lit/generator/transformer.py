@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, final
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -14,7 +14,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.generator.base import Generator, State
-from textgan_lit.types import Vocab, Word
+from textgan_lit.types import Layers, Size, Vocab, Word
 
 
 @final
@@ -39,9 +39,9 @@ class Transformer(Generator):
         self,
         vocab: Vocab,
         max_length: int,
-        width: Annotated[int, Ge(1)] = 64,
-        layers: Annotated[int, Ge(1)] = 2,
-        heads: Annotated[int, Ge(1)] = 4,
+        width: Size = 64,
+        layers: Layers = 2,
+        heads: Size = 4,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ):
         super().__init__(vocab, max_length)
