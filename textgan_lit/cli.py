@@ -41,7 +41,8 @@ def job(config: DictConfig) -> float | None:
             raise
         if folders.first():
             folders.release(folder)
-        sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
+        heard = folders.first() or isinstance(error.__cause__, OSError)  # others would repeat what the first one says
+        sys.exit(f"textgan_lit: {explain(error)}" if heard else 1)  # Hydra would put a line of its own above it
 
 
 def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
