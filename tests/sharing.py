@@ -13,8 +13,7 @@ from textgan_lit import build
 
 SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
 WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
-WORDS += ("reading_size=32", "model.program.warm_up=2", "model.program.duel=2")
-MORE = {"mle": ("model.program.warm_up=4",)}
+WORDS += ("reading_size=32", "model.program.warm_up=2", "model.program.duel=2", "trainer.max_steps=14")
 
 
 def shrunk(value: Any) -> Any:
@@ -45,5 +44,6 @@ def share(folder: Path, model: str, processes: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    processes = int(os.environ["WORLD_SIZE"])  # which Lightning takes away
     for name in sys.argv[2:]:
-        share(Path(sys.argv[1], name), name, int(os.environ["WORLD_SIZE"]))
+        share(Path(sys.argv[1], name), name, processes)
