@@ -141,15 +141,14 @@ def slurm(folder: Path, rank: int) -> dict[str, object]:
 
 
 def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
-    """One run in seven lives: its processes killed, failing, interrupted, put back by SLURM, and on two nodes."""
+    """One run in six lives: its processes killed, failing, interrupted, put back by SLURM, and on two nodes."""
     folder = tmp_path / "run"
     words = ("train.py", *GAME, "resume=true", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
     for death, rank, wanted, said in (
         ("SIGKILL at 5 end", 1, 1, OTHER_FAILED),
         ("SIGKILL at 6 end", 0, -signal.SIGKILL, ""),
-        ("ERROR at 8 start", 1, 1, OTHER_FAILED),
         ("ERROR at 9 end", 0, 1, "ArithmeticError: one process failed"),
-        ("CTRL+C at 9 start", 0, 128 + signal.SIGINT, ""),
+        ("CTRL+C at 9 end", 0, 128 + signal.SIGINT, ""),
     ):
         begun = time.monotonic()
         ((code, shown, errors),) = ended(start(*words, "logger=csv", DEATH=death, DEATH_RANK=rank))
@@ -173,6 +172,16 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
     assert shown.count("On the test sentences") == shown.count("Going on after turn 10.") == 1
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
     same(left(folder), left(together[0]))
+
+
+def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
+    words = ("-m", "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
+    ((code, shown, errors),) = ended(start("train.py", *GAME, *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
+    assert (code, errors.count("textgan_lit:")) == (1, 1), errors
+    assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
+    assert shown.count("On the test sentences") == 1
+    assert rows(tmp_path / "1")[-1]["turns/all"] == 3
+    assert not alive(tmp_path)
 
 
 def test_a_signal_that_comes_again_ends_a_run_that_hangs(tmp_path):
