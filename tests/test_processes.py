@@ -175,8 +175,8 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
 
 
 def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
-    words = ("-m", "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
-    ((code, shown, errors),) = ended(start("train.py", *GAME, *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
+    words = (*GAME, "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
+    ((code, shown, errors),) = ended(start("train.py", "-m", *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
     assert (code, errors.count("textgan_lit:")) == (1, 1), errors
     assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
     assert shown.count("On the test sentences") == 1
