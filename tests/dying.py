@@ -8,15 +8,25 @@ import pytorch_lightning as pl
 
 
 class Death(pl.Callback):
-    """Sends the signal named by the environment's DEATH ("SIGKILL at 7 start"), at that turn, by way of that hook."""
+    """Does what the environment's DEATH says ("SIGKILL at 7 start"), at that turn, by way of that hook, in the first
+    process, in that of DEATH_RANK or in all (-1): sends itself the signal, raises an ERROR, hangs where Python handles
+    no signal (HANG), or presses CTRL+C."""
 
     def __init__(self):
-        name, _, turn, self.hook = os.environ.get("DEATH", "SIGKILL at -1 start").split()
-        self.signal, self.turn = signal.Signals[name], int(turn)
+        self.what, _, turn, self.hook = os.environ.get("DEATH", "SIGKILL at -1 start").split()
+        self.turn, self.rank = int(turn), int(os.environ.get("DEATH_RANK", 0))
 
     def _die(self, system, hook):
-        if (system.clock.total, hook) == (self.turn, self.hook):
-            os.kill(os.getpid(), self.signal)
+        if (system.clock.total, hook) != (self.turn, self.hook) or self.rank not in (system.global_rank, -1):
+            return
+        if self.what == "ERROR":
+            raise ArithmeticError("one process failed")
+        if self.what == "HANG":
+            signal.sigwait([signal.SIGUSR2])
+        elif self.what == "CTRL+C":
+            os.killpg(0, signal.SIGINT)
+        else:
+            os.kill(os.getpid(), signal.Signals[self.what])
 
     def on_train_batch_start(self, trainer, system, *_):
         self._die(system, "start")

@@ -1,47 +1,93 @@
-"""Two processes play the game that one plays."""
+"""Several processes play the game that one plays, and end together, whatever happens to one of them."""
 
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 import textgan_lit
-from tests.command import evaluations, rows, smoke
+from tests.command import evaluations, rows, run, smoke
+from tests.sharing import share
+from tests.test_resume import left, same
 
 CHECKOUT = Path(__file__).parents[1]
 GAME = (
-    "model.discriminator.dropout=0",
-    "model/credit=monte_carlo",
-    "model.credit.rollouts=2",
-    "data=tiny",
-    "data.train=512",
+    *("debug=smoke", "data=tiny", "data.train=512", "data.oracle.variable=true", "data.valid=64", "data.test=64"),
+    *("model.discriminator.dropout=0", "model/credit=monte_carlo", "model.credit.rollouts=2", "model/program=fixed"),
+    *(f"model.moves.{move}.batch=32" for move in ("likelihood", "discriminator", "generator")),
+    *("reading_size=32", "+callbacks.death._target_=tests.dying.Death"),
 )
-GAME += ("model/program=fixed", "data.oracle.variable=true", "data.valid=64", "data.test=64", "reading_size=32")
-GAME += tuple(f"model.moves.{move}.batch=32" for move in ("likelihood", "discriminator", "generator"))
 TIMES = ("system/seconds", "system/cpu_seconds")
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=1", "--nnodes=2", "--master-addr=127.0.0.1")
+
+
+def start(*command: str, **environment: object) -> subprocess.Popen:
+    """A command in the checkout, in a session of its own: what Ctrl+C reaches there is not this process."""
+    more = {name: str(value) for name, value in environment.items()}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(*processes: subprocess.Popen) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of each."""
+    said = [process.communicate(timeout=240) for process in processes]
+    return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
+
+
+def alive(folder: Path) -> list[str]:
+    """The processes that play in a folder, after a moment in which the last of them may go."""
+    for _ in range(40):
+        shown = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        found = [line for line in shown.splitlines() if str(folder) in line]
+        if not found:
+            break
+        time.sleep(0.25)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def close(alone: list[dict[str, float]], shared: list[dict[str, float]]) -> None:
+    """The same moves at the same turns, with the same numbers to float tolerance."""
+    assert [row.keys() for row in shared] == [row.keys() for row in alone]
+    for one, many in zip(alone, shared, strict=True):
+        for key in one.keys() - set(TIMES):
+            assert many[key] == pytest.approx(one[key], rel=2e-4, abs=2e-5, nan_ok=True), (key, one["turns/all"])
+
+
+# --- the same numbers -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     """A run on two processes, started from the command line as a person would."""
     folder = tmp_path_factory.mktemp("two") / "run"
-    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={folder}", "trainer=ddp_cpu", *GAME]
-    done = subprocess.run(
-        [sys.executable, "train.py", *words], cwd=CHECKOUT, capture_output=True, text=True, timeout=300
+    ((code, shown, errors),) = ended(
+        start("train.py", *GAME, "logger=csv", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
     )
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    assert code == 0, errors
+    return folder, shown
 
 
 def test_two_processes_give_the_numbers_of_one(together, monkeypatch, tmp_path):
-    alone = smoke(monkeypatch, tmp_path / "run", *GAME)
-    shared = rows(together[0])
-    assert [row.keys() for row in shared] == [row.keys() for row in alone]  # the same moves at the same turns
-    for one, two in zip(alone, shared, strict=True):
-        for key in one.keys() - set(TIMES):
-            assert two[key] == pytest.approx(one[key], rel=2e-4, abs=2e-5), (key, one["turns/all"])
+    close(smoke(monkeypatch, tmp_path / "run", *GAME), rows(together[0]))
     curves = [[row["curve/prefix_jsd"] for row in evaluations(folder)] for folder in (tmp_path / "run", together[0])]
     torch.testing.assert_close(*map(torch.tensor, curves), rtol=1e-3, atol=1e-4)
 
@@ -51,3 +97,116 @@ def test_two_processes_leave_one_folder_and_one_voice(together):
     assert shown.count("On the test sentences") == 1
     assert {path.name for path in folder.iterdir()} >= {".hydra", "checkpoints", "metrics.csv", "evaluations.jsonl"}
     assert len(textgan_lit.load(folder).sample(3)) == 3
+
+
+SHARED = {  # models that differ in what passes between processes and between the players
+    2: ["seqgan", "gsgan", "cot", "airl", "wgan_gp", "scheduled_sampling"],
+    4: ["seqgan", "wgan_gp"],
+}
+
+
+@pytest.mark.parametrize("processes", SHARED)
+def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": processes}
+    playing = [
+        start("-m", "tests.sharing", str(tmp_path / "many"), *SHARED[processes], LOCAL_RANK=rank, **meeting)
+        for rank in range(processes)
+    ]
+    for model in SHARED[processes]:
+        share(tmp_path / "one" / model, model, 1)
+    for code, _, errors in ended(*playing):
+        assert code == 0, errors
+    for model in SHARED[processes]:
+        alone, shared = (rows(tmp_path / many / model) for many in ("one", "many"))
+        close(alone, shared)
+        assert sum("truth/jsd" in row for row in alone) >= 1
+
+
+# --- one of them fails ------------------------------------------------------------------------------------------------
+
+REQUEUE = '#!/bin/sh\necho "$@" >> "$(dirname "$0")/asked"\n'
+OTHER_FAILED = "textgan_lit: Another process of this run failed"
+
+
+def slurm(folder: Path, rank: int) -> dict[str, object]:
+    """The environment that srun gives to one of two tasks of an array's job."""
+    command = folder / "bin" / "scontrol"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(REQUEUE)
+    command.chmod(0o755)
+    job = {"JOB_ID": 17, "ARRAY_JOB_ID": 12, "ARRAY_TASK_ID": 3, "JOB_NAME": "gan", "NODELIST": "127.0.0.1"}
+    tasks = {"NTASKS": 2, "NTASKS_PER_NODE": 2, "NNODES": 1, "NODEID": 0, "PROCID": rank, "LOCALID": rank}
+    path = f"{command.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "MASTER_PORT": 29400} | {f"SLURM_{name}": value for name, value in {**job, **tasks}.items()}
+
+
+def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
+    """One run in six lives: its processes killed, failing, interrupted, put back by SLURM, and on two nodes."""
+    folder = tmp_path / "run"
+    words = ("train.py", *GAME, "resume=true", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
+    for death, rank, wanted, said in (
+        ("SIGKILL at 5 end", 1, 1, OTHER_FAILED),
+        ("SIGKILL at 6 end", 0, -signal.SIGKILL, ""),
+        ("ERROR at 9 end", 0, 1, "ArithmeticError: one process failed"),
+        ("CTRL+C at 9 end", 0, 128 + signal.SIGINT, ""),
+    ):
+        begun = time.monotonic()
+        ((code, shown, errors),) = ended(start(*words, "logger=csv", DEATH=death, DEATH_RANK=rank))
+        assert code == wanted, (death, errors)
+        assert said in errors, death
+        assert errors.count("textgan_lit:") <= 1, death
+        assert ("SIGINT: stopped after turn 9." in shown) == ("CTRL" in death)
+        assert not alive(folder)
+        assert time.monotonic() - begun < 120, death  # of which a busy machine takes most to begin
+    tasks = [slurm(tmp_path, rank) for rank in range(2)]
+    for code, shown, errors in ended(
+        *(start(*words, "logger=csv", DEATH="SIGUSR1 at 10 end", DEATH_RANK=-1, **task) for task in tasks)
+    ):
+        assert code == 128 + signal.SIGUSR1, errors
+        assert "no resume=true" not in shown
+    assert (tmp_path / "bin" / "asked").read_text() == "requeue 12_3\n"
+    nodes = [*TORCHRUN, f"--master-port={free_port()}"]
+    words = (*words, "trainer.devices=1", "trainer.num_nodes=2", "logger=offline")
+    (code, shown, errors), other = ended(*(start(*nodes, f"--node-rank={rank}", *words) for rank in range(2)))
+    assert (code, other[:2]) == (0, (0, "")), errors
+    assert shown.count("On the test sentences") == shown.count("Going on after turn 10.") == 1
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 1
+    same(left(folder), left(together[0]))
+
+
+def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
+    words = (*GAME, "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
+    ((code, shown, errors),) = ended(start("train.py", "-m", *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
+    assert (code, errors.count("textgan_lit:")) == (1, 1), errors
+    assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
+    assert shown.count("On the test sentences") == 1
+    assert rows(tmp_path / "1")[-1]["turns/all"] == 3
+    assert not alive(tmp_path)
+
+
+def test_a_signal_that_comes_again_ends_a_run_that_hangs(tmp_path):
+    folder = tmp_path / "run"
+    hanging = start("train.py", *GAME, "logger=csv", f"hydra.run.dir={folder}", DEATH="HANG at 5 start")
+    while hanging.poll() is None and not (folder / "metrics.csv").exists():
+        time.sleep(0.2)
+    time.sleep(3)
+    for pause in (0.5, 3, 0):  # what comes at once is the same signal by another way
+        assert hanging.poll() is None
+        hanging.send_signal(signal.SIGTERM)
+        time.sleep(pause)
+    ((code, _, errors),) = ended(hanging)
+    assert code == 128 + signal.SIGTERM, errors
+
+
+# --- what is refused or said ------------------------------------------------------------------------------------------
+
+
+def test_processes_from_outside_need_one_folder_and_have_to_be_as_many_as_the_trainer_takes(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match=r"Give them one: hydra\.run\.dir="):
+        run(monkeypatch, *GAME, "trainer.num_nodes=2")
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=r"Give them one: hydra\.run\.dir="):
+        run(monkeypatch, *GAME)
+    with pytest.raises(SystemExit, match=r"2 processes were started from outside .* make 1\. Give the processes"):
+        run(monkeypatch, *GAME, f"hydra.run.dir={tmp_path / 'run'}")

@@ -30,7 +30,7 @@ from textgan_lit.errors import UserError, shown
 from textgan_lit.estimator.data_side import DataSide
 from textgan_lit.estimator.self_play import SelfPlay
 from textgan_lit.generator.base import Generator
-from textgan_lit.launch import JobDDP
+from textgan_lit.launch import JobDDP, started_outside, surroundings
 from textgan_lit.objective import Objective
 from textgan_lit.penalty import Penalty
 from textgan_lit.policy import Policy
@@ -41,6 +41,7 @@ from textgan_lit.system import Move, TextGAN
 from textgan_lit.trust import find
 from textgan_lit.types import MANY
 
+SHARED = 4  # processes a CPU: to try what several do; far more are a slip of the finger
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
 KINDS = {
     "generator": Generator,
@@ -377,15 +378,29 @@ def trainer(config: Mapping[str, Any]) -> pl.Trainer:
     callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
     settings = dict(config["trainer"])
+    minutes = _setting(settings.pop("timeout", 10.0), Annotated[float, Gt(0)], "trainer.timeout")
     devices, cpus = settings["devices"], os.cpu_count() or 1
-    if settings["accelerator"] == "cpu" and isinstance(devices, int) and devices > cpus:
-        raise UserError(f"trainer.devices={devices}, but this machine has {cpus} CPUs. Give at most {cpus}.")
+    if settings["accelerator"] == "cpu" and isinstance(devices, int) and devices > SHARED * cpus:
+        raise UserError(
+            f"trainer.devices={devices}, but this machine has {cpus} CPUs. Give at most {SHARED * cpus}; more "
+            "processes than CPUs gain nothing."
+        )
     if (settings["devices"], settings["num_nodes"]) != (1, 1):
-        settings.setdefault("strategy", JobDDP())
+        settings.setdefault("strategy", JobDDP(timeout=minutes))
+    plugins = [CheckpointFiles()]
     try:
-        return pl.Trainer(**settings, plugins=[CheckpointFiles()], callbacks=callbacks, logger=loggers or False)
-    except (MisconfigurationException, ValueError, TypeError) as error:
+        plugins += surroundings()
+        made = pl.Trainer(**settings, plugins=plugins, callbacks=callbacks, logger=loggers or False)
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         line = " ".join(str(error).split())
         raise UserError(
             f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys."
         ) from error
+    started = started_outside()
+    if started not in (None, made.world_size):
+        raise UserError(
+            f"{started} processes were started from outside (torchrun, srun), but trainer.devices={devices} and "
+            f"trainer.num_nodes={settings['num_nodes']} make {made.world_size}. Give the processes of a node, and the "
+            "nodes."
+        )
+    return made

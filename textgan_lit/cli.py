@@ -22,9 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from textgan_lit import folder as folders
 from textgan_lit import resume
 from textgan_lit.errors import Interrupted, UserError
+from textgan_lit.trust import CONF
 
-PACKAGED = Path(__file__).parent / "conf"  # in an installed wheel
-CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"  # in a checkout
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
 
@@ -41,7 +40,8 @@ def job(config: DictConfig) -> float | None:
             raise
         if folders.first():
             folders.release(folder)
-        sys.exit(f"textgan_lit: {explain(error)}")  # Hydra would put a line of its own above it
+        heard = folders.first() or isinstance(error.__cause__, OSError)  # others would repeat what the first one says
+        sys.exit(f"textgan_lit: {explain(error)}" if heard else 1)  # Hydra would put a line of its own above it
     except Interrupted as stopped:
         sys.exit(128 + stopped.number)
 

@@ -54,3 +54,8 @@ def mean(values: Tensor) -> Tensor:
     values = values.clone()
     dist.all_reduce(values)
     return values / world()
+
+
+def lost(error: RuntimeError) -> bool:
+    """Whether ``error`` only says that another process is gone, or cannot be reached."""
+    return isinstance(error, dist.DistError) or (world() > 1 and "gloo" in str(error))

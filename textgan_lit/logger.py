@@ -71,12 +71,12 @@ class WandB(WandbLogger):
     ):
         Path(folder, "wandb").mkdir(parents=True, exist_ok=True)
         known = Path(folder, "wandb", "run-id")  # one run in all its lives
-        if not known.exists():
-            known.write_text(secrets.token_hex(4))
+        if folders.first() and not known.exists():
+            folders.replace(known, secrets.token_hex(4))
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5)
         super().__init__(
             name=name,
-            id=known.read_text(),
+            id=known.read_text() if known.exists() else None,  # other processes need none
             resume="allow",
             save_dir=folder,
             project=project,

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.accelerators import CPUAccelerator
 from rich import get_console
 
 from textgan_lit import build, trust
 from textgan_lit.checkpoint import kept, newest, read
+from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
 from textgan_lit.folder import first, rewind
 from textgan_lit.launch import dismiss
@@ -49,16 +51,26 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     trainer = build.trainer(config)
     build.check_shares(system, data, trainer.world_size)
     if first():
-        _say_what(data, system)
+        _say_what(data, system, trainer)
+    failed = True
     try:
-        return _fit_and_test(trainer, system, data, state, folder)
+        objective = _fit_and_test(trainer, system, data, state, folder)
+        failed = False
+        return objective
     except OSError as error:
         raise UserError(
             f"{error.filename or folder}: {error.strerror or error}, so the run in {folder} had to stop. "
             f"Its checkpoints are as they were: see to the disk, then go on with resume={folder}."
         ) from error
+    except RuntimeError as error:
+        if not lost(error):
+            raise
+        raise UserError(
+            f"Another process of this run failed, so the run in {folder} had to stop. What that one said is the "
+            f"reason; if nothing, it was killed. Then go on with resume={folder}."
+        ) from None
     finally:
-        dismiss(trainer.strategy)
+        dismiss(trainer.strategy, failed)
         if "wandb" in sys.modules:  # the next job of a multirun is a run of its own
             sys.modules["wandb"].finish()
 
@@ -117,8 +129,10 @@ def _prepare(folder: Path) -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _say_what(data: Any, system: TextGAN) -> None:
-    console = get_console()
+def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
+    console, here, cpus = get_console(), trainer.num_devices, os.cpu_count() or 1
+    if isinstance(trainer.accelerator, CPUAccelerator) and here > cpus:
+        console.print(f"{here} processes share {cpus} CPUs: the same game, no faster.", highlight=False)
     oracle = getattr(data, "oracle", None)
     if oracle is not None:
         name = f"{type(oracle).__name__} {oracle.fingerprint()}"

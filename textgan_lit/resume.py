@@ -29,10 +29,10 @@ class Claim(Callback):
         try:
             _check(config)
             given = any(word.startswith("hydra.run.dir=") for word in config.hydra.overrides.hydra)
-            if _many() and not given:
+            if _many(config) and not given:
                 raise UserError(
-                    "Several processes were started from outside (torchrun, srun), and each would make a folder of its "
-                    "own. Give them one: hydra.run.dir=outputs/mine."
+                    "Several processes are started from outside (torchrun, srun, one a node), and each would make a "
+                    "folder of its own. Give them one: hydra.run.dir=outputs/mine."
                 )
             if not folders.first():
                 with read_write(config), open_dict(config):
@@ -54,7 +54,8 @@ class Claim(Callback):
 
 
 def _refuse(reason: str) -> NoReturn:
-    sys.exit(f"textgan_lit: {reason}")  # Hydra turns a callback's exceptions into warnings, but not this one
+    # Hydra turns a callback's exceptions into warnings, but not this one
+    sys.exit(f"textgan_lit: {reason}" if folders.first() else 1)
 
 
 def _check(config: DictConfig) -> None:
@@ -66,10 +67,11 @@ def _check(config: DictConfig) -> None:
         raise UserError("resume goes on with a run, overwrite=true replaces it. Give one of them.")
 
 
-def _many() -> bool:
-    """Whether something else than this program started several of it."""
+def _many(config: DictConfig) -> bool:
+    """Whether something else than this program starts several of it."""
     started = any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_PROCID"))
-    return started and max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS")) > 1
+    by_hand = OmegaConf.select(config, "trainer.num_nodes") not in (None, 1)
+    return by_hand or (started and max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS")) > 1)
 
 
 def place(config: DictConfig, given: bool) -> None:

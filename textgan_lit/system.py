@@ -77,7 +77,7 @@ class TextGAN(pl.LightningModule):
         if ema is not None:
             self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.clock = Clock()
-        self.register_buffer("words_read", torch.zeros((), dtype=torch.long))  # from the data, on this rank
+        self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
         self.words_written = 0  # uniform numbers drawn by turns, over all ranks
         self.stopwatch = Stopwatch()
         self.reading: Reading | None = None
@@ -113,10 +113,14 @@ class TextGAN(pl.LightningModule):
         return {
             **{f"turns/{name}": self.clock.turns[name] for name in self.moves},
             "turns/all": self.clock.total,
-            "tokens/real": round(float(mean(self.words_read.double())) * world()),
+            "tokens/real": self._read_by_all(),
             "tokens/sampled": self.words_written,
             **{f"system/{name}": value for name, value in self.stopwatch.read().items()},
         }
+
+    def _read_by_all(self) -> int:
+        read = torch.as_tensor(self.words_read, dtype=torch.double, device=self.device)
+        return round(float(mean(read)) * world())
 
     def record(self, row: Mapping[str, float | Tensor]) -> None:
         """One row to every logger, with the axes beside it."""
@@ -179,7 +183,7 @@ class TextGAN(pl.LightningModule):
         self.program.played(self.clock, name)
         self.words_written += game.noise.drawn
         if name != "generator" or self.moves[name].objective.reads_real:  # others only take the batch's size
-            self.words_read += batch.mask.sum()
+            self.words_read = self.words_read + batch.mask.sum()
         self.staleness = None
         if name == "generator" and just_read:
             after = self._read(self.reading.turns)
@@ -246,6 +250,7 @@ class TextGAN(pl.LightningModule):
             "vocab": {"words": list(self.generator.vocab.words), "has_eos": self.generator.vocab.has_eos},
             "max_length": self.generator.max_length,
             "turns": dict(self.clock.turns),
+            "words_read": self._read_by_all(),
             "words_written": self.words_written,
             "spent": self.stopwatch.read(),
             "reading": asdict(self.reading) if self.reading else None,
@@ -258,6 +263,7 @@ class TextGAN(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["textgan_lit"]
         self.clock.turns.update(kept["turns"])
+        self.words_read = kept["words_read"] if rank() == 0 else 0
         self.words_written, self.stopwatch.before = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]

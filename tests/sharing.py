@@ -1,0 +1,49 @@
+"""Plays games as one process of several: ``python -m tests.sharing FOLDER MODEL…``, its rank in the environment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from tests.playing import config
+from textgan_lit import build
+
+SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
+WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
+WORDS += ("reading_size=32", "model.program.warm_up=2", "model.program.duel=2", "trainer.max_steps=14")
+
+
+def shrunk(value: Any) -> Any:
+    """The same configuration with small networks, and without dropout, which is drawn by rank."""
+    if not isinstance(value, dict):
+        return value
+    return {key: SMALL[key] if key in SMALL else shrunk(inner) for key, inner in value.items()}
+
+
+def share(folder: Path, model: str, processes: int) -> None:
+    """Plays a few turns of ``model``; the first process leaves their numbers in FOLDER/metrics.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = shrunk(config(*WORDS, f"model={model}", f"trainer.devices={processes}"))
+    for move in settings["model"]["moves"].values():
+        move["batch"] = 16
+    target = "textgan_lit.callbacks"
+    settings["callbacks"] = {
+        "schedule": {"_target_": f"{target}.schedule.Schedule", "generator": 1},
+        "truth": {"_target_": f"{target}.truth.TruthPanel", "folder": str(folder)},
+        "turns": {"_target_": f"{target}.turns.Turns", "every": 1},
+    }
+    settings["logger"] = {"csv": {"_target_": "textgan_lit.logger.CSV", "folder": str(folder)}}
+    pl.seed_everything(settings["seed"], verbose=False)
+    data = build.data(settings)
+    system = build.system(settings, data)
+    build.trainer(settings).fit(system, datamodule=data)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    processes = int(os.environ["WORLD_SIZE"])  # which Lightning takes away
+    for name in sys.argv[2:]:
+        share(Path(sys.argv[1], name), name, processes)
