@@ -27,6 +27,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.estimator.data_side import DataSide
 from textgan_lit.estimator.self_play import SelfPlay
+from textgan_lit.faults import Faults
 from textgan_lit.launch import JobDDP
 from textgan_lit.policy import Policy
 from textgan_lit.program import Fixed, Rule
@@ -171,7 +172,19 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     seed = _setting(config["seed"], Annotated[int, Ge(0)], "seed")
     size = _setting(config["reading_size"], Annotated[int, Ge(2)], "reading_size")
     ema = _setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
-    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, settings=dict(config))
+    faults = _faults(config)
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults)
+
+
+def _faults(config: Mapping[str, Any]) -> Faults:
+    faults = part(config["faults"], "faults") if config.get("faults") else Faults()
+    precision = (config.get("trainer") or {}).get("precision")
+    if faults.policy != "stop" and precision in ("16-mixed", "16", 16):
+        raise UserError(
+            f"faults.policy={faults.policy} leaves steps out, which the scaler of trainer.precision={precision} does by "
+            "rules of its own. Use trainer.precision=bf16-mixed, or faults.policy=stop."
+        )
+    return faults
 
 
 def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:

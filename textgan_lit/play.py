@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich import get_console
 from textgan_lit import build
 from textgan_lit.errors import UserError
 from textgan_lit.launch import dismiss
+from textgan_lit.logger import finish
 from textgan_lit.memory import keep_freed_memory
 from textgan_lit.system import TextGAN
 
@@ -54,8 +54,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
             _say_where(folder, trainer)
     finally:
         dismiss(trainer.strategy)
-        if "wandb" in sys.modules:  # the next job of a multirun is a run of its own
-            sys.modules["wandb"].finish()
+        finish()  # W&B's run: the next job of a multirun is a run of its own
     return None if objective is None else float(objective)
 
 
