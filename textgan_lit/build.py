@@ -181,8 +181,8 @@ def _faults(config: Mapping[str, Any]) -> Faults:
     precision = (config.get("trainer") or {}).get("precision")
     if faults.policy != "stop" and precision in ("16-mixed", "16", 16):
         raise UserError(
-            f"faults.policy={faults.policy} leaves steps out, which the scaler of trainer.precision={precision} does by "
-            "rules of its own. Use trainer.precision=bf16-mixed, or faults.policy=stop."
+            f"faults.policy={faults.policy} leaves steps out, but trainer.precision={precision} has its own rules for "
+            "that. Use trainer.precision=bf16-mixed, or faults.policy=stop."
         )
     return faults
 

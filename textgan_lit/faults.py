@@ -45,7 +45,7 @@ class Fault(NamedTuple):
             ),
             "gradient": (
                 f"the loss is {self.loss:.3g}, but its gradient is not finite",
-                "a softmax or a penalty at a point where its slope has no end: logits too large or a temperature too low",
+                "a softmax or a penalty where its slope has no end: logits too large, or a temperature too low",
                 rate,
             ),
         }[self.kind]

@@ -1,4 +1,4 @@
-"""What a run does about a turn that is at fault: the step is left out in any case; then it stops, goes on or goes back."""
+"""What a run does about a turn that is at fault: without its step it stops, goes on or goes back."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
 from textgan_lit.system import TextGAN
 
+KEPT = ("left_out", "rollbacks", "streak", "target")  # what a resumed run must know
+
 
 @final
 class Recovery(pl.Callback):
-    """Does what ``faults.policy`` says, keeps the checkpoint before a fault as ``before-fault-turn-….ckpt``, and says so.
+    """Does what ``faults.policy`` says, and keeps the checkpoint before a fault as ``before-fault-turn-….ckpt``.
 
     All ranks see the same faults and do the same.
     """
@@ -36,7 +38,7 @@ class Recovery(pl.Callback):
         """Before the step, which then does nothing: what follows in the turn sees players that are whole again."""
         fault, faults = system.fault, system.faults
         if fault is None:
-            self.streak = self.streak if faults.policy == "rollback" else 0
+            self.streak = self.streak if self.target else 0  # what went back once may have to do so again
             return
         files = next((one for one in trainer.callbacks if isinstance(one, Checkpoints)), None)
         last = newest(files.folder, warnings.warn) if files else None
@@ -61,10 +63,10 @@ class Recovery(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
         if system.fault is not None:
-            system.record({"faults/left_out": self.left_out, "faults/rollbacks": self.rollbacks})
+            system.record({"faults/left_out": float(self.left_out), "faults/rollbacks": float(self.rollbacks)})
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {name: getattr(self, name) for name in KEPT}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
