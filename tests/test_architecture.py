@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder", "trust"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],
@@ -22,8 +22,8 @@ FLOORS = [  # from the cellar to the roof
     ["objective", "credit", "reading", "truth"],
     ["penalty", "regulariser"],
     ["adversary", "estimator", "metrics"],
-    ["system"],
-    ["callbacks", "logger", "launch", "memory", "audit"],
+    ["system", "logger"],
+    ["callbacks", "launch", "memory", "audit"],
     ["build"],
     ["run"],
     ["play"],

@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
 SMALL = ("data=oracle_lstm", "data.oracle.words=12", "data.oracle.length=4", "data.oracle.hidden=4")
 RUNS = (
-    ("model=minimax",),
+    ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator turn is at fault
     ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=mle", *SMALL),
     ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),

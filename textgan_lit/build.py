@@ -29,6 +29,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
 from textgan_lit.estimator.data_side import DataSide
 from textgan_lit.estimator.self_play import SelfPlay
+from textgan_lit.faults import Faults
 from textgan_lit.generator.base import Generator
 from textgan_lit.launch import JobDDP, started_outside, surroundings
 from textgan_lit.objective import Objective
@@ -251,7 +252,19 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
-    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, settings=dict(config))
+    faults = _faults(config)
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults)
+
+
+def _faults(config: Mapping[str, Any]) -> Faults:
+    faults = part(config["faults"], "faults", Faults) if config.get("faults") else Faults()
+    precision = (config.get("trainer") or {}).get("precision")
+    if faults.policy != "stop" and precision in ("16-mixed", "16", 16):
+        raise UserError(
+            f"faults.policy={faults.policy} leaves steps out, but trainer.precision={precision} has its own rules for "
+            "that. Use trainer.precision=bf16-mixed, or faults.policy=stop."
+        )
+    return faults
 
 
 def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:

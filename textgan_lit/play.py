@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
 from textgan_lit.folder import first, rewind
 from textgan_lit.launch import dismiss
+from textgan_lit.logger import finish
 from textgan_lit.memory import keep_freed_memory
 from textgan_lit.system import TextGAN
 
@@ -71,8 +71,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         ) from None
     finally:
         dismiss(trainer.strategy, failed)
-        if "wandb" in sys.modules:  # the next job of a multirun is a run of its own
-            sys.modules["wandb"].finish()
+        finish()  # W&B's run: the next job of a multirun is a run of its own
 
 
 def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path | None, folder: Path) -> float | None:

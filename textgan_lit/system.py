@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from textgan_lit import reading as readings
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean, own_rows, rank, world
+from textgan_lit.faults import Fault, Faults
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise, reseed
@@ -27,7 +28,7 @@ from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
 from textgan_lit.program import Program
 from textgan_lit.stopwatch import Stopwatch
-from textgan_lit.types import Clock, Reading, Rollout, TextBatch
+from textgan_lit.types import Clock, Outcome, Reading, Rollout, TextBatch
 
 CHUNK = 1000  # held-out sentences scored at once
 
@@ -66,6 +67,7 @@ class TextGAN(pl.LightningModule):
         reading_size: int = 1000,
         ema: float | None = None,
         settings: dict[str, Any] | None = None,
+        faults: Faults | None = None,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -83,6 +85,8 @@ class TextGAN(pl.LightningModule):
         self.reading: Reading | None = None
         self.staleness: float | None = None  # how much BCE the generator step just made cost D, where it was measured
         self.upcoming: str | None = None  # the move that the next batch plays
+        self.faults = faults or Faults()
+        self.fault: Fault | None = None  # of the turn that is being played, or was just played
         self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -148,15 +152,32 @@ class TextGAN(pl.LightningModule):
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if player is not None:
                 player.train(name_of == move.player)
+        memory = [value.clone() for value in move.objective.buffers()]
         with optimizer.toggle_model():
             outcome = move.objective(game, batch)
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
+            self._look(name, outcome, memory)
             optimizer.step()
         self._follow(name)
         self._count(name, batch, game)
         self._decide()
         return {"move": name, "logs": outcome.logs}
+
+    @torch.no_grad()
+    def _look(self, name: str, outcome: Outcome, memory: list[Tensor]) -> None:
+        """Whether the step that is due may be made. Else the turn counts, but nobody learns from it: torch's optimizers
+        leave weights without a gradient alone, and the objective remembers what it remembered before (``memory``).
+        """
+        move, optimizer = self.moves[name], self._optimizer(name)
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None  # fp16 sees to overflows by itself
+        weights = () if scaled else (weight for group in optimizer.param_groups for weight in group["params"])
+        seen = self.faults.look(outcome.loss, outcome.logs, weights)
+        self.fault = None if seen is None else Fault(name, self.clock.total + 1, *seen)
+        if self.fault is not None:
+            optimizer.zero_grad()
+            for now, before in zip(move.objective.buffers(), memory, strict=True):
+                now.copy_(before)
 
     @torch.no_grad()
     def _follow(self, name: str) -> None:
@@ -178,7 +199,7 @@ class TextGAN(pl.LightningModule):
         return optimizers[list(self.moves).index(name)] if isinstance(optimizers, list) else optimizers
 
     def _count(self, name: str, batch: TextBatch, game: Game) -> None:
-        just_read = self.reading is not None and self.reading.turns == self.clock.turns
+        just_read = self.fault is None and self.reading is not None and self.reading.turns == self.clock.turns
         self.clock.turns[name] += 1
         self.program.played(self.clock, name)
         self.words_written += game.noise.drawn

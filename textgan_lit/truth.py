@@ -207,6 +207,7 @@ class Truth(Metric):
             return {}
         bound = calibration.bound(*scores)
         found = {"value": bound.value, "se": bound.se, "raw": bound.raw, "accuracy": bound.accuracy}
+        found["raw_se"] = bound.raw_se
         found["calibration_error"] = calibration.reliability(*scores).error
         if "regret" in real and "regret" in fake:
             found["regret"], found["regret_se"] = _both(real, fake, "regret")

@@ -11,13 +11,13 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import WandbLogger
 from rich import get_console
 from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
 from textgan_lit.distributed import own_rows, rank, world
+from textgan_lit.logger import WandB
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
@@ -116,8 +116,9 @@ class Closing(pl.Callback):
                 (self.folder / "frontier.json").write_text(json.dumps(swept, indent=2) + "\n")
             (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
             for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.experiment.summary.update({f"closing/{name}": row for name, row in plain.items()})
+                if isinstance(logger, WandB):
+                    told = {f"closing/{name}": row for name, row in plain.items()}
+                    logger.tell(lambda run, told=told: run.summary.update(told))
             show({titles[name]: row for name, row in rows.items()}, trainer, system)
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
 from annotated_types import Ge
-from pytorch_lightning.loggers import WandbLogger
 
 from textgan_lit.distributed import rank
+from textgan_lit.logger import WandB
 from textgan_lit.system import Evaluation, TextGAN
 
 COLUMNS = ["turn", "sentence", "text", "log G", "D says real"]
@@ -36,7 +36,7 @@ class Samples(pl.Callback):
             verdict = system.evaluated("evidence").verdict(outputs.fake.batch.first(self.count))
             real = verdict.sigmoid().tolist()
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
+            if isinstance(logger, WandB):
                 self._log(logger, system.clock.total, logp, real)
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,11 +45,11 @@ class Samples(pl.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.latest = state["latest"]
 
-    def _log(self, logger: WandbLogger, turn: int, logp: list[float], real: list[float | None]) -> None:
+    def _log(self, logger: WandB, turn: int, logp: list[float], real: list[float | None]) -> None:
         import wandb
 
         if self.table is None:
             self.table = wandb.Table(columns=COLUMNS, log_mode="INCREMENTAL")
         for number, row in enumerate(zip(self.latest, logp, real, strict=True)):
             self.table.add_data(turn, number, *row)
-        logger.experiment.log({"samples/table": self.table})
+        logger.tell(lambda run: run.log({"samples/table": self.table}))

@@ -36,10 +36,12 @@ class Turns(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Any, *_: Any) -> None:
         move = outputs["move"]
-        kept = self.kept.setdefault(move, [])
-        kept.append(outputs["logs"])
+        kept = self.kept.get(move, [])
+        if system.fault is None:  # numbers that nobody learnt from would spoil the mean
+            kept = self.kept.setdefault(move, kept)
+            kept.append(outputs["logs"])
         first_or_due = system.clock.turns[move] == 1 or len(kept) >= self.every
-        if first_or_due or system.upcoming is None:
+        if kept and (first_or_due or system.upcoming is None):
             self._write(system, move)
         if system.staleness is not None:
             system.record({"game/staleness": system.staleness})

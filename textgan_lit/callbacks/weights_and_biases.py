@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.utilities import rank_zero_only
 
+from textgan_lit.logger import WandB
 from textgan_lit.system import TextGAN
 
 AXES = {
     "truth/*": "turns/all",
     "bound/*": "turns/all",
+    "faults/*": "turns/all",
+    "health/*": "turns/all",
     "game/*": "turns/generator",
     "program/*": "turns/generator",
     "likelihood/*": "turns/likelihood",
@@ -25,14 +26,16 @@ AXES = {
 class Axes(pl.Callback):
     """Declares the x-axes and saves the resolved configuration. Does nothing without a W&B logger."""
 
-    @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        oracle = getattr(trainer.datamodule, "oracle", None)
+        known = {} if oracle is None else {"oracle_fingerprint": oracle.fingerprint()}
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                for keys, axis in AXES.items():
-                    logger.experiment.define_metric(keys, step_metric=axis)
-                logger.experiment.define_metric("truth/jsd", step_metric="turns/all", summary="min,last")
-                logger.experiment.config.update(system.settings, allow_val_change=True)
-                oracle = getattr(trainer.datamodule, "oracle", None)
-                if oracle is not None:
-                    logger.experiment.config.update({"oracle_fingerprint": oracle.fingerprint()}, allow_val_change=True)
+            if isinstance(logger, WandB):
+                logger.tell(lambda run: declare(run, system.settings | known))
+
+
+def declare(run: Any, settings: dict[str, Any]) -> None:
+    for keys, axis in AXES.items():
+        run.define_metric(keys, step_metric=axis)
+    run.define_metric("truth/jsd", step_metric="turns/all", summary="min,last")
+    run.config.update(settings, allow_val_change=True)

@@ -7,7 +7,12 @@ each global batch.
 
 from __future__ import annotations
 
+import re
+import signal
+import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import final
 
@@ -15,12 +20,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from textgan_lit.data.oracle import Oracle
+from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
 ENDLESS = 10**9  # batches; a loader with a length is not prefetched by Lightning, and this epoch never ends
+DEAD = r"DataLoader worker \(pid"  # how torch begins to say so
+DEATHS = 3  # of workers in a row, without a batch between them, that are taken for bad luck
 
 
 @final
@@ -71,7 +79,7 @@ class Endless:
     """The training loader: batch after batch from ``position`` on.
 
     Not a DataLoader itself, so that Lightning leaves it as it is. ``position`` counts the batches handed out, not those
-    that workers have prefetched.
+    that workers have prefetched. Where a worker dies, others begin at ``position``: the batches are the same.
     """
 
     def __init__(self, dataset: Dataset, plan: Callable[[int], list[int]], position: int = 0, workers: int = 0):
@@ -81,6 +89,21 @@ class Endless:
         return ENDLESS
 
     def __iter__(self) -> Iterator[TextBatch]:
+        batches, deaths = self._begin(), 0  # deaths since the last batch
+        while True:
+            try:
+                batch = next(batches)
+            except RuntimeError as error:
+                if not re.match(DEAD, str(error)):
+                    raise
+                deaths += 1
+                self._mourn(deaths, str(error))
+                batches = self._begin()
+                continue
+            self.position, deaths = self.position + 1, 0
+            yield batch
+
+    def _begin(self) -> Iterator[TextBatch]:
         loader = DataLoader(
             self.dataset,
             batch_sampler=map(self.plan, count(self.position)),
@@ -88,9 +111,27 @@ class Endless:
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # else seeding the workers would draw from torch's global stream
         )
-        for batch in loader:
-            self.position += 1
-            yield batch
+        with _no_alarm():
+            return iter(loader)
+
+    def _mourn(self, deaths: int, said: str) -> None:
+        if deaths > DEATHS:
+            raise UserError(
+                f"data.workers={self.workers}: the processes that write batches died {deaths} times before batch "
+                f"{self.position:,} was there ({said.split('. ')[0]}). Memory may be short: use data.workers=0, or "
+                "fewer of them."
+            )
+        warnings.warn(f"{said.split('. ')[0]}; others go on with batch {self.position:,}.", stacklevel=3)
+
+
+@contextmanager
+def _no_alarm() -> Iterator[None]:
+    """torch would raise a worker's death wherever the main thread happens to be, in mid-step, too: without its signal
+    handler the death is found when the next batch is asked for, after at most five seconds."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 @final

@@ -1,0 +1,97 @@
+"""Symptoms of a game that has gone wrong though all its numbers are finite: what evaluations see, in words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, final
+
+import pytorch_lightning as pl
+from annotated_types import Ge, Interval
+from pytorch_lightning.trainer.states import TrainerFn
+from rich import get_console
+
+from textgan_lit.distributed import gather, rank
+from textgan_lit.errors import UserError
+from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.types import TextBatch
+
+WORDS = {
+    "dead": "D is worse than silence on held-out sentences (bound/raw + 2 SE < 0). Likely cause: it has memorised its "
+    "training sentences, or lags behind G. Way out: a larger model.program.k, a lower "
+    "model.moves.generator.optimizer.lr, more data.train, or model.discriminator.dropout.",
+    "collapsed": "G repeats itself: of as many sentences, real ones hold {real:,} different ones and samples {fake:,}. "
+    "Likely cause: the reward pays for a few sentences more than it costs to repeat them. Way out: a lower "
+    "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
+}
+
+
+@final
+class Health(pl.Callback):
+    """A dead D: the raw bound lies more than 2 SE below 0. A collapsed G: fewer than ``repeats`` times as many
+    different sentences as real text has. Each is said once, after ``patience`` evaluations in a row, until an
+    evaluation is without it; with ``stop`` that ends the run.
+
+    Controls and tiny worlds may have both and be as they should. Only where the score is log-odds can D be called dead.
+    """
+
+    def __init__(
+        self,
+        patience: Annotated[int, Ge(1)] = 3,
+        repeats: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
+        stop: bool = False,
+    ):
+        self.patience, self.repeats, self.stop = patience, repeats, stop
+        self.streaks = dict.fromkeys(WORDS, 0)
+        self.seen: dict[str, list[bytes]] = {"real": [], "fake": []}
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        self.seen = {"real": [], "fake": []}
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, *_: Any) -> None:
+        for side, batch in (("real", outputs.real), ("fake", outputs.fake.batch)):
+            self.seen[side] += rows(batch)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        shares = {side: len(set(seen)) / len(seen) for side, seen in self.seen.items()}
+        system.record({"health/distinct": shares["fake"], "health/distinct_real": shares["real"]})
+
+    def on_validation_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        """Here, where the truth panel has measured the same evaluation."""
+        if trainer.state.fn is not TrainerFn.FITTING:
+            return
+        different = {side: len(set(seen)) for side, seen in self.seen.items()}
+        found = {
+            "dead": scores_log_odds(system) and dead(trainer.callback_metrics),
+            "collapsed": different["fake"] < self.repeats * different["real"],
+        }
+        for name, bad in found.items():
+            self.streaks[name] = self.streaks[name] + 1 if bad else 0
+            if self.streaks[name] == self.patience:
+                self._say(f"Turn {system.clock.total:,}: {WORDS[name].format(**different)}")
+
+    def _say(self, line: str) -> None:
+        if self.stop:
+            raise UserError(f"{line} (callbacks.health.stop=false only says so.)")
+        if rank() == 0:
+            get_console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"streaks": self.streaks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.streaks = state["streaks"]
+
+
+def rows(batch: TextBatch) -> list[bytes]:
+    """Everyone's sentences of this batch, comparable; padding is all alike."""
+    tokens = gather(batch.tokens.masked_fill(~batch.mask, -1)).cpu().numpy()
+    return [row.tobytes() for row in tokens]
+
+
+def scores_log_odds(system: TextGAN) -> bool:
+    """Whether D has learnt, and learns log-odds: a critic's score proves nothing until it is calibrated."""
+    move = system.moves.get("discriminator")
+    return move is not None and system.clock.turns["discriminator"] > 0 and move.objective.log_odds
+
+
+def dead(metrics: Any) -> bool:
+    return "bound/raw" in metrics and bool(metrics["bound/raw"] + 2 * metrics["bound/raw_se"] < 0)

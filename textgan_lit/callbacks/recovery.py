@@ -1,0 +1,112 @@
+"""What a run does about a turn that is at fault: without its step it stops, goes on or goes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from rich import get_console
+
+from textgan_lit.callbacks.checkpoints import Checkpoints
+from textgan_lit.checkpoint import newest, read
+from textgan_lit.distributed import rank
+from textgan_lit.errors import UserError
+from textgan_lit.system import TextGAN
+
+KEPT = ("left_out", "rollbacks", "streak", "target")  # what a resumed run must know
+
+
+@final
+class Recovery(pl.Callback):
+    """Does what ``faults.policy`` says, and keeps the checkpoint before a fault as ``before-fault-turn-….ckpt``.
+
+    All ranks see the same faults and do the same.
+    """
+
+    def __init__(self) -> None:
+        self.left_out = self.rollbacks = 0  # turns, since the run began
+        self.streak = 0  # faults in a row; under rollback those that went back to ``target``
+        self.target: str | None = None
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, system: TextGAN, optimizer: torch.optim.Optimizer) -> None:
+        """Before the step, which then does nothing: what follows in the turn sees players that are whole again."""
+        fault, faults = system.fault, system.faults
+        if fault is None:
+            self.streak = self.streak if self.target else 0  # what went back once may have to do so again
+            return
+        files = next((one for one in trainer.callbacks if isinstance(one, Checkpoints)), None)
+        last = newest(files.folder, warnings.warn) if files else None
+        if faults.policy == "rollback" and last is not None and last.name != self.target:
+            self.streak, self.target = 0, last.name
+        saved = keep(last, fault.turn, files.keep) if last is not None and self.streak == 0 else last
+        said = fault.said(system.moves[fault.move].clip)
+        if faults.policy == "stop":
+            raise UserError(f"{said} Or faults.policy=skip or rollback. {_way_back(saved)}")
+        self.streak += 1
+        if self.streak > faults.patience:
+            again = f"{faults.policy} has not helped {faults.patience} times in a row (faults.patience)."
+            raise UserError(f"{said} {again} {_way_back(saved)}")
+        self.left_out += 1
+        back = faults.policy == "rollback" and last is not None
+        if back:
+            go_back(trainer, system, read(last))
+            self.rollbacks += 1
+        if back or self.streak == 1:
+            done = f"Both players are as in {last.name} again." if back else "Its step is left out."
+            _say(f"{said} {done}")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
+        if system.fault is not None:
+            system.record({"faults/left_out": float(self.left_out), "faults/rollbacks": float(self.rollbacks)})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in KEPT}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def keep(last: Path, turn: int, most: int) -> Path:
+    """A second name for ``last``, so that it outlives the next ones; the last ``most`` such names are kept."""
+    path = last.with_name(f"before-fault-turn-{turn:08d}.ckpt")
+    if rank() == 0:
+        try:
+            path.unlink(missing_ok=True)
+            os.link(last, path)
+        except OSError:  # a file system without links
+            with suppress(OSError):
+                shutil.copyfile(last, path)
+        for old in sorted(path.parent.glob("before-fault-turn-*.ckpt"))[:-most]:
+            old.unlink()
+    return path
+
+
+def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None:
+    """Weights, optimizers and the objectives' memory as in ``state``.
+
+    The clock and all that counts by it go on: the program, its rule and its learning rates, readings, what was
+    consumed. Noise and batches belong to the turn, so what follows is another attempt and not the same one again.
+    """
+    words_read = system.words_read.clone()
+    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in trainer.optimizers]
+    system.load_state_dict(state["state_dict"])
+    system.words_read.copy_(words_read)
+    trainer.strategy.load_optimizer_state_dict(state)
+    for optimizer, kept in zip(trainer.optimizers, rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, kept, strict=True):
+            group["lr"] = rate
+
+
+def _way_back(saved: Path | None) -> str:
+    return f"The state before it: resume={saved}" if saved else "No state was saved before it."
+
+
+def _say(line: str) -> None:
+    if rank() == 0:
+        get_console().print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,90 @@
+"""Faults of a turn: numbers that its player must not learn from, what is likely behind them, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, NamedTuple, final
+
+import torch
+from annotated_types import Ge, Gt
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import Parameter
+
+from textgan_lit.distributed import most
+
+LARGEST = torch.finfo(torch.float32).max
+KINDS = ("reward", "loss", "gradient")  # where several are at fault, the first is what the others follow from
+
+
+class Fault(NamedTuple):
+    """What was wrong with a turn; equal on every rank but for its numbers, which are this rank's."""
+
+    move: str
+    turn: int  # of all moves, this one counted
+    kind: str
+    loss: float
+    reward: float
+
+    def said(self, clip: float | None) -> str:
+        """In words: which turn, what was seen, the likely cause, and the way out. ``clip`` is the move's."""
+        rate = f"a lower model.moves.{self.move}.optimizer.lr"
+        if clip is None:
+            rate += f" or model.moves.{self.move}.clip=5"
+        seen, cause, out = {
+            "reward": (
+                f"the reward is {self.reward:.3g}",
+                "a reward without a bound, and a D that is very sure",
+                "model/reward=probability or margin, a lower model.moves.discriminator.optimizer.lr, "
+                "or a higher faults.reward",
+            ),
+            "loss": (
+                f"the loss is {self.loss:.3g}",
+                "weights that have grown too large in the turns before",
+                rate,
+            ),
+            "gradient": (
+                f"the loss is {self.loss:.3g}, but its gradient is not finite",
+                "a softmax or a penalty where its slope has no end: logits too large, or a temperature too low",
+                rate,
+            ),
+        }[self.kind]
+        return f"Turn {self.turn:,} ({self.move}): {seen}. Likely cause: {cause}. Way out: {out}."
+
+
+@final
+class Faults:
+    """Looks at every turn before its step, and holds what is to be done about a fault.
+
+    ``policy``: ``stop`` ends the run; ``skip`` leaves the turn's step out; ``rollback`` also goes back to the newest
+    checkpoint. After ``patience`` of either without success the run ends. ``reward`` is the largest size of a turn's
+    mean reward, and of the root mean square of its advantages, in the reward's own unit.
+    """
+
+    def __init__(
+        self,
+        policy: Literal["stop", "skip", "rollback"] = "stop",
+        patience: Annotated[int, Ge(1)] = 10,
+        reward: Annotated[float, Gt(0)] = 1e6,
+    ):
+        self.policy, self.patience, self.reward = policy, patience, reward
+        self.limits = torch.tensor([reward, LARGEST, LARGEST])
+
+    @torch.no_grad()
+    def look(
+        self, loss: Float[Tensor, ""], logs: Mapping[str, Tensor], weights: Iterable[Parameter]
+    ) -> tuple[str, float, float] | None:
+        """(kind, loss, reward) of a turn that is at fault on any rank; None for all others.
+
+        A sum is finite only if all its parts are. One synchronisation with the device, and one between ranks.
+        """
+        rewards = [logs[name].detach().abs() for name in ("reward", "advantage_rms") if name in logs]
+        reward = torch.stack(rewards).max() if rewards else loss.new_zeros(())
+        slopes = [weight.grad.sum() for weight in weights if weight.grad is not None]
+        slope = torch.stack(slopes).sum().abs() if slopes else loss.new_zeros(())
+        numbers = torch.stack([reward.float(), loss.abs().float(), slope.float()])
+        self.limits = self.limits.to(loss.device)
+        at_fault = most((~(numbers <= self.limits)).float()).tolist()  # NaN is no more than anything
+        if not any(at_fault):
+            return None
+        return KINDS[at_fault.index(1.0)], float(loss), float(reward)
