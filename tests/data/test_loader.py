@@ -1,5 +1,9 @@
 """The training loader: a pure function of the batch number, wherever it starts and however many share it."""
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 import torch
 
@@ -117,3 +121,13 @@ def test_evaluation_is_shared_batch_by_batch(sentences):
     assert parts[0][0] == [0, 2, 4, 6, 8]
     assert parts[1][1] == [11, 13, 15, 17, 19]
     assert sorted(row for part in parts for batch in part for row in batch) == list(range(N))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_all_processes_leaves_the_workers_at_work(number, sentences):
+    batches = iter(Endless(Sentences(sentences), plan(), workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, number)
+    for _ in range(6):  # more than are fetched ahead
+        next(batches)

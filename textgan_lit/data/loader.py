@@ -7,6 +7,7 @@ each global batch.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import final
@@ -86,6 +87,7 @@ class Endless:
             batch_sampler=map(self.plan, count(self.position)),
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=_undisturbed,
             generator=torch.Generator(),  # else seeding the workers would draw from torch's global stream
         )
         for batch in loader:
@@ -111,3 +113,9 @@ class InOrder:
 
 def _as_it_is(batch: TextBatch) -> TextBatch:
     return batch
+
+
+def _undisturbed(worker: int) -> None:
+    """Ctrl+C and a batch system's signals reach workers, too; the run, which they serve, still has a turn to end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
