@@ -43,7 +43,11 @@ def start(*command: str, **environment: object) -> subprocess.Popen:
 
 def ended(*processes: subprocess.Popen) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each."""
-    said = [process.communicate(timeout=240) for process in processes]
+    try:
+        said = [process.communicate(timeout=240) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # nothing, where it has ended
     return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
 
 

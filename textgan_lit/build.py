@@ -391,7 +391,7 @@ def trainer(config: Mapping[str, Any]) -> pl.Trainer:
     callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
     settings = dict(config["trainer"])
-    minutes = _setting(settings.pop("timeout", 10.0), Annotated[float, Gt(0)], "trainer.timeout")
+    minutes = setting(settings.pop("timeout", 10.0), Annotated[float, Gt(0)], "trainer.timeout")
     devices, cpus = settings["devices"], os.cpu_count() or 1
     if settings["accelerator"] == "cpu" and isinstance(devices, int) and devices > SHARED * cpus:
         raise UserError(

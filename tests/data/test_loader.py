@@ -176,3 +176,13 @@ def test_an_error_in_a_worker_is_no_death():
 
     with pytest.raises(RuntimeError, match="a bug of its own"):
         next(iter(Endless(Broken(), plan(), workers=1)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_all_processes_leaves_the_workers_at_work(number, sentences):
+    batches = iter(Endless(Sentences(sentences), plan(), workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, number)
+    for _ in range(6):  # more than are fetched ahead
+        next(batches)

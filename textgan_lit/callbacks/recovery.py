@@ -93,10 +93,8 @@ def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None
     The clock and all that counts by it go on: the program, its rule and its learning rates, readings, what was
     consumed. Noise and batches belong to the turn, so what follows is another attempt and not the same one again.
     """
-    words_read = system.words_read.clone()
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in trainer.optimizers]
     system.load_state_dict(state["state_dict"])
-    system.words_read.copy_(words_read)
     trainer.strategy.load_optimizer_state_dict(state)
     for optimizer, kept in zip(trainer.optimizers, rates, strict=True):
         for group, rate in zip(optimizer.param_groups, kept, strict=True):

@@ -109,6 +109,7 @@ class Endless:
             batch_sampler=map(self.plan, count(self.position)),
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=_undisturbed,
             generator=torch.Generator(),  # else seeding the workers would draw from torch's global stream
         )
         with _no_alarm():
@@ -152,3 +153,9 @@ class InOrder:
 
 def _as_it_is(batch: TextBatch) -> TextBatch:
     return batch
+
+
+def _undisturbed(worker: int) -> None:
+    """Ctrl+C and a batch system's signals reach workers, too; the run, which they serve, still has a turn to end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
