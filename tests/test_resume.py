@@ -177,5 +177,25 @@ def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
         expand(words)
 
 
+def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    stored = folder / ".hydra" / "overrides.yaml"
+    theirs = stored.read_text()
+    for word, said in {
+        "model.generator._target_=subprocess.Popen": "names code",
+        f"+callbacks.more={{_target_: os.mkdir, path: {tmp_path / 'harm'}}}": "names code",
+        f"callbacks.truth.folder={tmp_path / 'harm'}": "leads out of",
+        "logger.csv.folder=../harm": "leads out of",
+    }.items():
+        stored.write_text(theirs + f"- {json.dumps(word)}\n")
+        with pytest.raises(SystemExit, match=said):
+            run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
+    assert not (tmp_path / "harm").exists()
+    stored.write_text(theirs)
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
+    assert rows(folder)[-1]["turns/all"] == 3
+
+
 def test_settings_are_compared_by_their_full_names():
     assert flat({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}

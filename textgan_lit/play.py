@@ -32,7 +32,8 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     """
     folder = Path(folder).resolve()
     if isinstance(config["resume"], str):  # the words came with the folder, whoever wrote them
-        trust.check({key: value for key, value in config.items() if key != "trust"}, config["trust"])
+        trust.check(config, config["trust"])
+        trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
     _prepare(folder)
     for name, least in (("threads", 1), ("seed", 0)):
         if not isinstance(config[name], int) or config[name] < least:

@@ -81,6 +81,25 @@ def check(config: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
         _check_own(target, where, packages)
 
 
+def check_paths(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuses settings of what writes files that lead out of a run's ``folder``.
+
+    Raises:
+        UserError: with the key and the path.
+    """
+    todo = [Node(config, "")]
+    while todo:
+        node = todo.pop()
+        if isinstance(node.value, str) and ("/" in node.value or node.value.startswith("..")):
+            if not Path(node.value).resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{node.where}={shown(node.value)} leads out of {folder}. A run that is taken up by its folder "
+                    "writes there alone: repeat its own words with resume=true to let it write elsewhere."
+                )
+        else:
+            todo += [Node(value, where) for value, where in _children(node)]
+
+
 def vouched(packages: str | Sequence[str]) -> tuple[str, ...]:
     """The packages that a user trusts: one name, or several."""
     names = (packages,) if isinstance(packages, str) else tuple(packages)
