@@ -13,6 +13,7 @@ from textgan_lit import cli
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     """``python train.py WORDS``; a refusal is a SystemExit whose code is the line that a person would read."""
     monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # main sets it; put back, or the next test's processes inherit it
     cli.main()
 
 

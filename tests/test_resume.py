@@ -156,6 +156,15 @@ def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
         run(monkeypatch, "-m", *SMOKE, "seed=1,2", "resume=true")
 
 
+def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
+    words = (*SMOKE, "+callbacks.death._target_=tests.dying.Death", "seed=1,2", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    done = play(tmp_path / "sweep", "-m", *words, death="SIGTERM at 2 end")
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stdout.count("SIGTERM: stopped after turn 2.") == 1
+    assert not (tmp_path / "sweep" / "1").exists()
+    assert "Error" not in done.stderr
+
+
 @pytest.mark.parametrize("word", ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt"])
 def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

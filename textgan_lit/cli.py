@@ -35,6 +35,8 @@ def job(config: DictConfig) -> float | None:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return _play(plain, folder, sweep)
+    except Interrupted as stopped:
+        sys.exit(128 + stopped.number)  # which ends a sweep, too: Hydra goes on with the next job after any Exception
     except EXPECTED as error:
         if sweep or FULL_ERROR:
             raise
