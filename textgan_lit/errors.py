@@ -4,7 +4,7 @@
 class UserError(Exception):
     """What was given, what was wanted and the way out, in one line.
 
-    The command line prints it without a traceback. Raise it before any work starts.
+    The command line prints it without a traceback. Raise it before any work starts, or where a run cannot go on.
     """
 
 
