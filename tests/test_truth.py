@@ -218,7 +218,7 @@ def test_where_p_is_unknown_only_likelihood_and_bounds_remain(models):
     truth = Truth(LENGTH)
     truth.update(*(Models(None, generator, Categorical(), log_odds(models)).examine(batch) for batch in (real, fake)))
     found = truth.compute()
-    bounds = {f"bound/{name}" for name in ("value", "se", "raw", "accuracy", "calibration_error")}
+    bounds = {f"bound/{name}" for name in ("value", "se", "raw", "raw_se", "accuracy", "calibration_error")}
     assert found.keys() == {"truth/nll_test", "truth/nll_test_se"} | bounds
     assert truth.curves() == {}
     nll = -generator.logp(real, Categorical()).sum() / real.mask.sum()

@@ -11,7 +11,7 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST
 class UserError(Exception):
     """What was given, what was wanted and the way out, in one line.
 
-    The command line prints it without a traceback. Raise it before any work starts.
+    The command line prints it without a traceback. Raise it before any work starts, or where a run cannot go on.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, NamedTuple, final
 
@@ -11,9 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 
-from textgan_lit.distributed import most
+from textgan_lit.distributed import most, world
 
-LARGEST = torch.finfo(torch.float32).max
 KINDS = ("reward", "loss", "gradient")  # where several are at fault, the first is what the others follow from
 
 
@@ -68,7 +68,6 @@ class Faults:
         reward: Annotated[float, Gt(0)] = 1e6,
     ):
         self.policy, self.patience, self.reward = policy, patience, reward
-        self.limits = torch.tensor([reward, LARGEST, LARGEST])
 
     @torch.no_grad()
     def look(
@@ -78,13 +77,15 @@ class Faults:
 
         A sum is finite only if all its parts are. One synchronisation with the device, and one between ranks.
         """
-        rewards = [logs[name].detach().abs() for name in ("reward", "advantage_rms") if name in logs]
-        reward = torch.stack(rewards).max() if rewards else loss.new_zeros(())
+        rewards = [logs[name] for name in ("reward", "advantage_rms") if name in logs]
         slopes = [weight.grad.sum() for weight in weights if weight.grad is not None]
-        slope = torch.stack(slopes).sum().abs() if slopes else loss.new_zeros(())
-        numbers = torch.stack([reward.float(), loss.abs().float(), slope.float()])
-        self.limits = self.limits.to(loss.device)
-        at_fault = most((~(numbers <= self.limits)).float()).tolist()  # NaN is no more than anything
-        if not any(at_fault):
-            return None
-        return KINDS[at_fault.index(1.0)], float(loss), float(reward)
+        said, *numbers = torch.stack([loss, *rewards, *slopes]).tolist()
+        sizes = [abs(number) for number in numbers[: len(rewards)]]
+        wrong = [
+            any(not size <= self.reward for size in sizes),  # NaN is no more and no less than anything
+            not math.isfinite(said),
+            not all(map(math.isfinite, numbers[len(rewards) :])),
+        ]
+        if world() > 1:
+            wrong = most(torch.tensor(wrong, dtype=torch.float, device=loss.device)).tolist()
+        return (KINDS[wrong.index(True)], said, max(sizes, default=0.0)) if any(wrong) else None

@@ -89,7 +89,7 @@ class WandB(WandbLogger):
         super().__init__(
             name=name,
             id=known.read_text() if known.exists() else None,  # other processes need none
-            resume="allow",
+            resume="allow" if mode == "online" else None,  # offline each life is a segment of its own, which sync joins
             save_dir=folder,
             project=project,
             mode=mode,
@@ -126,7 +126,8 @@ class WandB(WandbLogger):
                     f"W&B online is not available ({reason}); its rows are kept here instead. "
                     "`wandb login` and `wandb sync` send them later."
                 )
-                self._wandb_init["mode"], self._wandb_init["settings"].finish_timeout = "offline", 0.0
+                self._wandb_init["settings"].finish_timeout = 0.0
+                self._wandb_init |= {"mode": "offline", "resume": None}
         try:
             super().experiment  # noqa: B018 (the first look begins it)
         except Exception as error:

@@ -31,7 +31,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     None where P is unknown; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain containers.
     """
     folder = Path(folder).resolve()
-    if isinstance(config["resume"], str):  # the words came with the folder, whoever wrote them
+    if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
         trust.check(config, config["trust"])
         trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
     _prepare(folder)
@@ -48,7 +48,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
             "discriminator is bad. Play the runs one by one, or sweep on an oracle (data=mixture, …)."
         )
     system = build.system(config, data)
-    state = _take_up(config["resume"], folder)
+    state = _take_up(config.get("resume", False), folder)
     trainer = build.trainer(config)
     build.check_shares(system, data, trainer.world_size)
     if first():

@@ -157,7 +157,7 @@ class TextGAN(pl.LightningModule):
             outcome = move.objective(game, batch)
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
-            self._look(name, outcome, memory)
+            self._look(name, optimizer, outcome, memory)
             optimizer.step()
         self._follow(name)
         self._count(name, batch, game)
@@ -165,18 +165,17 @@ class TextGAN(pl.LightningModule):
         return {"move": name, "logs": outcome.logs}
 
     @torch.no_grad()
-    def _look(self, name: str, outcome: Outcome, memory: list[Tensor]) -> None:
+    def _look(self, name: str, optimizer: Any, outcome: Outcome, memory: list[Tensor]) -> None:
         """Whether the step that is due may be made. Else the turn counts, but nobody learns from it: torch's optimizers
         leave weights without a gradient alone, and the objective remembers what it remembered before (``memory``).
         """
-        move, optimizer = self.moves[name], self._optimizer(name)
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None  # fp16 sees to overflows by itself
         weights = () if scaled else (weight for group in optimizer.param_groups for weight in group["params"])
         seen = self.faults.look(outcome.loss, outcome.logs, weights)
         self.fault = None if seen is None else Fault(name, self.clock.total + 1, *seen)
         if self.fault is not None:
             optimizer.zero_grad()
-            for now, before in zip(move.objective.buffers(), memory, strict=True):
+            for now, before in zip(self.moves[name].objective.buffers(), memory, strict=True):
                 now.copy_(before)
 
     @torch.no_grad()
