@@ -3,10 +3,12 @@
 import copy
 
 import pytest
+import torch
 
 from tests.playing import TINY, config
 from textgan_lit import build
 from textgan_lit.errors import UserError
+from textgan_lit.generator.lstm import LSTM
 from textgan_lit.types import Vocab
 
 WORLD = {"vocab": Vocab(("a", "b", "c")), "max_length": 3}
@@ -70,3 +72,11 @@ def test_a_player_that_no_memory_holds_is_refused_before_any_is_taken(player):
         build.part({"_target_": f"textgan_lit.{player}", "hidden": 2**20}, "model.x", **WORLD)
     with pytest.raises(UserError, match="wanted less than or equal to"):
         build.part({"_target_": f"textgan_lit.{player}", "hidden": 2**62}, "model.x", **WORLD)
+
+
+def test_looking_at_the_size_draws_no_random_number():
+    torch.manual_seed(3)
+    built = build.part({"_target_": "textgan_lit.generator.lstm.LSTM"}, "model.generator", **WORLD)
+    torch.manual_seed(3)
+    for weight, other in zip(built.parameters(), LSTM(**WORLD).parameters(), strict=True):
+        assert weight.equal(other)
