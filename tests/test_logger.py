@@ -122,7 +122,7 @@ def test_online_without_a_login_or_a_network_is_offline_with_one_line(key, anew,
     logger.finish()
     assert time.monotonic() - since < 30
     (line,) = lines(capsys)
-    reason = "connection refused" if key else "no login on this machine"
+    reason = "resume status" if key else "no login on this machine"
     assert line.startswith("W&B online is not available (")
     assert reason in line
     assert "`wandb login` and `wandb sync` send them later" in line

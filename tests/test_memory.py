@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from textgan_lit.errors import UserError
 from textgan_lit.play import play
 
 FAULTS = """
@@ -30,7 +31,7 @@ def faults(**environment):
 def test_a_run_asks_for_it(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr("textgan_lit.play.keep_freed_memory", lambda: asked.append(1))
-    with pytest.raises(KeyError):  # the run itself is none
+    with pytest.raises(UserError):  # the run itself is none
         play({"threads": 1, "seed": 1}, tmp_path)
     assert asked
 

@@ -54,7 +54,9 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     newest.write_bytes(newest.read_bytes()[:-100])
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    done = play(folder, "resume=../run", death="SIGINT at 40 end", cwd=elsewhere)  # its own words are in the folder
+    done = play(
+        folder, "resume=../run", "trust=[tests]", death="SIGINT at 40 end", cwd=elsewhere
+    )  # its own words are in the folder
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert f"{newest.name}: not a whole checkpoint" in done.stderr
     assert "Going on after turn 9." in done.stdout

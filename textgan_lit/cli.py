@@ -44,8 +44,6 @@ def job(config: DictConfig) -> float | None:
             folders.release(folder)
         heard = folders.first() or isinstance(error.__cause__, OSError)  # others would repeat what the first one says
         sys.exit(f"textgan_lit: {explain(error)}" if heard else 1)  # Hydra would put a line of its own above it
-    except Interrupted as stopped:
-        sys.exit(128 + stopped.number)
 
 
 def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:

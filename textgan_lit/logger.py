@@ -126,6 +126,7 @@ class WandB(WandbLogger):
                     f"W&B online is not available ({reason}); its rows are kept here instead. "
                     "`wandb login` and `wandb sync` send them later."
                 )
+                finish(dead=True)  # its service holds the run's name, and would not give it to a second try
                 self._wandb_init["settings"].finish_timeout = 0.0
                 self._wandb_init |= {"mode": "offline", "resume": None}
         try:
