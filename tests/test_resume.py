@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,9 @@ def test_a_run_is_taken_up_at_a_checkpoint_and_what_came_after_it_is_gone(monkey
     (folder / "checkpoints" / "turn-00000099.ckpt").write_bytes(b"")
     run(monkeypatch, f"resume={older}")
     same(left(folder), wanted)
+    copied = shutil.copy(older, older.with_name("before-fault-turn-00000003.ckpt"))
+    run(monkeypatch, f"resume={copied}", "trainer.max_steps=3")  # plays nothing, so the older ones must still be there
+    assert [path.name for path in kept(folder / "checkpoints")] == [f"turn-0000000{turn}.ckpt" for turn in (3, 2)]
 
 
 def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
@@ -167,7 +171,9 @@ def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
     assert "Error" not in done.stderr
 
 
-@pytest.mark.parametrize("word", ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt"])
+@pytest.mark.parametrize(
+    "word", ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt", "resume=turn-1.ckpt"]
+)
 def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"resume=.*(wanted true|no run was started there)"):

@@ -16,7 +16,7 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from rich import get_console
 
 from textgan_lit import build, trust
-from textgan_lit.checkpoint import kept, newest, read
+from textgan_lit.checkpoint import kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
 from textgan_lit.folder import first, rewind
@@ -99,7 +99,7 @@ def _take_up(resume: bool | str, folder: Path) -> Path | None:
         get_console().print(f"Going on {said}", highlight=False)
         rewind(folder, turn)
         for later in kept(folder / "checkpoints"):
-            if path and later > path:
+            if path and later > named(folder / "checkpoints", turn):
                 later.unlink()
     return path
 

@@ -151,7 +151,7 @@ def expand(words: list[str]) -> list[str]:
     path = next((word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")), "")
     if path.lower() in ("", "true", "false"):
         return words
-    folder = Path(path).parents[1] if path.endswith(".ckpt") else Path(path)
+    folder = Path(path).absolute().parents[1] if path.endswith(".ckpt") else Path(path)
     stored = folder / ".hydra" / "overrides.yaml"
     if not stored.is_file() or stored.is_symlink():
         raise UserError(f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it.")
