@@ -12,7 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors", "types", "distributed", "stopwatch"],
+    ["errors"],
+    ["types", "distributed", "stopwatch"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults"],
     ["policy", "schedule"],
     ["generator"],

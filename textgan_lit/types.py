@@ -7,12 +7,15 @@ pass through a phase's turns (k discriminator turns, then one generator turn).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from textgan_lit.errors import UserError, shown
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
@@ -61,6 +64,27 @@ class Vocab:
     def text(self, tokens: list[int]) -> str:
         """The words of one sentence, up to eos or padding."""
         return " ".join(self.words[token] for token in tokens if token < len(self.words))
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a sentence's words, without eos.
+
+        >>> Vocab(("a", "b")).encode("b a")
+        [1, 0]
+
+        Raises:
+            UserError: at a word that the vocabulary does not have.
+        """
+        try:
+            return [self._ids[word] for word in text.split()]
+        except KeyError as error:
+            raise UserError(
+                f"The word {shown(error.args[0])} is not among the {len(self.words):,} words of this vocabulary, such "
+                f"as {', '.join(self.words[:3])}. Give text of the same world."
+            ) from None
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words)}
 
 
 class TextBatch(NamedTuple):
