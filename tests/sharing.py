@@ -39,7 +39,7 @@ def share(folder: Path, model: str, processes: int) -> None:
     pl.seed_everything(settings["seed"], verbose=False)
     data = build.data(settings)
     system = build.system(settings, data)
-    build.trainer(settings).fit(system, datamodule=data)
+    build.trainer(settings, data).fit(system, datamodule=data)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 
 # group → the module or package that it mirrors
-ROOMS = {"data": "textgan_lit.data", "model/optimizer": "torch.optim"} | {
+ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/optimizer": "torch.optim"} | {
     f"model/{room}": f"textgan_lit.{room}"
     for room in (
         "generator",

@@ -32,6 +32,7 @@ from textgan_lit.estimator.self_play import SelfPlay
 from textgan_lit.faults import Faults
 from textgan_lit.generator.base import Generator
 from textgan_lit.launch import JobDDP, started_outside, surroundings
+from textgan_lit.metrics.base import SetMetric
 from textgan_lit.objective import Objective
 from textgan_lit.penalty import Penalty
 from textgan_lit.policy import Policy
@@ -386,9 +387,23 @@ def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int
             )
 
 
-def trainer(config: Mapping[str, Any]) -> pl.Trainer:
-    """Lightning's Trainer with the run's callbacks and loggers."""
-    callbacks = [part(entry, f"callbacks.{name}") for name, entry in (config.get("callbacks") or {}).items() if entry]
+def metrics(config: Mapping[str, Any], module: pl.LightningDataModule) -> dict[str, dict[str, SetMetric]]:
+    """What is measured at every evaluation, and what at the end besides."""
+    known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
+    chosen = {stage: (config.get("metrics") or {}).get(stage) or {} for stage in ("evaluation", "closing")}
+    return {
+        stage: {
+            name: part(entry, f"metrics.{stage}.{name}", SetMetric, **known) for name, entry in entries.items() if entry
+        }
+        for stage, entries in chosen.items()
+    }
+
+
+def trainer(config: Mapping[str, Any], module: pl.LightningDataModule) -> pl.Trainer:
+    """Lightning's Trainer with the run's callbacks, which see what ``module`` holds, and loggers."""
+    known = metrics(config, module)
+    chosen = (config.get("callbacks") or {}).items()
+    callbacks = [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
     settings = dict(config["trainer"])
     minutes = setting(settings.pop("timeout", 10.0), Annotated[float, Gt(0)], "trainer.timeout")

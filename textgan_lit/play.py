@@ -50,7 +50,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         )
     system = build.system(config, data)
     state = _take_up(config.get("resume", False), folder)
-    trainer = build.trainer(config)
+    trainer = build.trainer(config, data)
     build.check_shares(system, data, trainer.world_size)
     if first():
         _say_what(data, system, trainer)

@@ -30,6 +30,7 @@ PLACES = {
     r"model\.regulariser\.[^.]+": "model/regulariser",
     r"model\.moves\.[^.]+\.optimizer": "model/optimizer",
     r"model\.(objective|estimator|adversary|penalty|credit|baseline|policy)": r"model/\1",
+    r"metrics\.(evaluation|closing)\.[^.]+": "metrics",
     r"(callbacks|logger)\.[^.]+": r"\1",
 }
 

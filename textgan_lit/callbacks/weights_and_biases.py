@@ -14,6 +14,7 @@ AXES = {
     "bound/*": "turns/all",
     "faults/*": "turns/all",
     "health/*": "turns/all",
+    "quality/*": "turns/all",
     "game/*": "turns/generator",
     "program/*": "turns/generator",
     "likelihood/*": "turns/likelihood",

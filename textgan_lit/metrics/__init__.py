@@ -1,0 +1,4 @@
+"""What is measured where no truth is known: proxies, each over one shared set of sentences.
+
+The name of every number carries what it depends on: ``quality/distinct2_1000`` is over 1,000 samples.
+"""
