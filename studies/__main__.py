@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from studies import ledger, page
+from studies import ledger, page, scorecard
 from studies.picture import draw
 from studies.play import missing, play, refused
 from studies.study import Run, Study, StudyError, names
+
+KINDS = {"ledger": ledger, "scorecard": scorecard}  # of a study that has more to say than tables of columns
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def perform(study: Study, arguments: argparse.Namespace) -> None:
         failed += play(wanted[: arguments.limit], arguments.jobs)
     runs = study.runs(arguments.runs)
     draw(study, runs)
-    body = ledger.table(study, runs) if "ledger" in study.config else page.tables(study, runs)
+    body = next((own.table for kind, own in KINDS.items() if kind in study.config), page.tables)(study, runs)
     page.write(study.page, page.generated(study, runs, body))
     for line in failed:
         print(f"not played: {line}", file=sys.stderr)

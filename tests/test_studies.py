@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from studies import ledger, numbers, page, picture, play, study
+from studies import ledger, numbers, page, picture, play, scorecard, study
 from studies.__main__ import main
 
 PLANNED = ()
@@ -221,6 +221,22 @@ def test_the_ledger_marks_what_is_outside_its_claim_and_what_was_not_run(small):
     assert "| 🔴 9.000" in lines[3]
     assert lines[4].startswith("| `c` | 8.190 | not run |")
     assert lines[6:] == ["* `b`: 🔴 Outside 8.60 to 8.80: short.", "* `c`: Published: Lu et al."]
+
+
+def test_the_scorecard_ranks_proxies_by_temperatures_and_by_models(small):
+    """A proxy that only sees the temperature follows the truth along it and says nothing of models."""
+    runs = small.study.runs(small.runs)
+    runs += small.study.runs(small.runs / "more")
+    for place, run in enumerate(sorted(runs, key=lambda run: run.seed)):
+        truths = {t: (t - 1) ** 2 + 0.1 * (place % 4) for t in (0.5, 1.0, 1.3, 1.9)}
+        rows = [{"temperature": t, "jsd": y, "good": -y, "blind": (t - 1) ** 2} for t, y in truths.items()]
+        finish(run, 0.2, swept={"game": rows, "likelihood": rows[:1]})
+    for view, good, blind in (("temperatures", 1.0, 1.0), ("models", 1.0, None), ("all", 1.0, 0.5)):
+        assert statistics.mean(scorecard.correlations(view, runs, "good", "high", "jsd")) == pytest.approx(good)
+        found = scorecard.correlations(view, runs, "blind", "low", "jsd")
+        assert found == [] if blind is None else blind <= statistics.mean(found) <= 1
+    assert scorecard.correlations("models", runs[:3], "good", "high", "jsd") == []  # too few to rank
+    assert scorecard.correlations("all", runs, "unknown", "low", "jsd") == []
 
 
 @pytest.mark.parametrize("name", study.names())
