@@ -45,7 +45,8 @@ def course(run: Run) -> list[dict[str, float]]:
     rows = [row for row in rows if row.get("turns/likelihood", 0) == rows[-1].get("turns/likelihood", 0)]
     for row in rows:
         row[PLAYERS] = row.get("turns/discriminator", 0) + row.get("turns/generator", 0)
-        row[SECONDS] = row["system/cpu_seconds"] - rows[0]["system/cpu_seconds"]
+        if "system/cpu_seconds" in row:  # runs of before it was measured count, too
+            row[SECONDS] = row["system/cpu_seconds"] - rows[0]["system/cpu_seconds"]
     return rows
 
 
