@@ -89,8 +89,8 @@ class Run(NamedTuple):
         tokens, most, eos = self.vocab.encode(text), self.generator.max_length, self.vocab.eos
         if len(tokens) > most or (len(tokens) < most and eos is None):
             raise UserError(
-                f"The sentence has {len(tokens):,} words, wanted {'exactly' if eos is None else 'at most'} {most:,}, as "
-                "this run's have. Give one that this run could have written."
+                f"The sentence has {len(tokens):,} words, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
+                "Give one that this run could have written."
             )
         return [*tokens, eos] if len(tokens) < most else tokens
 

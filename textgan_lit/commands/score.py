@@ -210,7 +210,9 @@ class Heat:
             lines.append(words)
             for below in zip(*(cell.below for cell in row), strict=True):
                 lines.append(Text("".join(f"{_pad(some, c.width)} " for some, c in zip(below, row, strict=True))))
-        return (" " * self.indent).join(self._drawn(line) for line in lines) or "\n"
+        for line in lines:
+            line.rstrip()
+        return (" " * self.indent).join(map(self._drawn, lines))
 
     def _cells(self, sentence: Sentence) -> Iterator[Cell]:
         words = self.run.vocab.words
