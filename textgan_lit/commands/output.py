@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from textgan_lit.errors import UserError
 
@@ -31,7 +32,7 @@ def wants_jsonl(options: argparse.Namespace) -> bool:
 
 
 @contextmanager
-def opened(options: argparse.Namespace) -> Iterator[TextIO]:
+def opened(options: argparse.Namespace) -> Iterator[TextIOBase]:
     """Standard output, or ``--out``, which gets its name when all has been written."""
     if options.out is None:
         if not sys.stdout.isatty():
@@ -59,7 +60,7 @@ def opened(options: argparse.Namespace) -> Iterator[TextIO]:
 
 
 @contextmanager
-def bar(what: str, total: int | None, out: TextIO) -> Iterator[Callable[[int], None]]:
+def bar(what: str, total: int | None, out: TextIOBase) -> Iterator[Callable[[int], None]]:
     """A progress bar, to be told of each advance. On a terminal alone, and not between the lines of the output."""
     from rich.console import Console
     from rich.progress import (

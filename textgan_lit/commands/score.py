@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
+from io import BufferedIOBase, TextIOBase
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textgan_lit.commands import opening, output
 from textgan_lit.errors import UserError
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _read(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
+def _read(name: str) -> Iterator[tuple[BufferedIOBase, int | None]]:
     """The file and how many bytes it has, where that is known."""
     if name == "-":
         yield sys.stdin.buffer, None
@@ -65,7 +66,7 @@ def _read(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def _encoded(
-    run: Run, file: BinaryIO, options: argparse.Namespace, seen: Summary, advance: Callable[[int], None]
+    run: Run, file: BufferedIOBase, options: argparse.Namespace, seen: Summary, advance: Callable[[int], None]
 ) -> Iterator[list[int]]:
     """The sentences as ids, line by line."""
     if file.seekable():
@@ -140,7 +141,7 @@ def _judges_words(run: Run) -> bool:
     return run.discriminator is not None and run.discriminator.scores == "word"
 
 
-def _as_table(run: Run, words: bool, out: TextIO) -> Callable[[Sentence], str]:
+def _as_table(run: Run, words: bool, out: TextIOBase) -> Callable[[Sentence], str]:
     real = "  D: real" if run.discriminator is not None else ""
     head = f"{'log G':>10}  {'per word':>8}{real}  "
     heat = Heat(run, out, len(head)) if words else None
@@ -176,7 +177,7 @@ class Heat:
     colours the number stands below each word. Below that D's probability, where it judges after each word.
     """
 
-    def __init__(self, run: Run, out: TextIO, indent: int):
+    def __init__(self, run: Run, out: TextIOBase, indent: int):
         from rich.console import Console
 
         self.run, self.indent, self.console = run, indent, Console(file=out, highlight=False)
@@ -229,7 +230,7 @@ class Heat:
         return drawn.get()
 
 
-def _wrapped(cells: list[Cell], room: float) -> Iterator[list[Cell]]:
+def _wrapped(cells: list[Cell], room: int | float) -> Iterator[list[Cell]]:
     row: list[Cell] = []
     for cell in cells:
         if row and sum(some.width + 1 for some in [*row, cell]) > room:
