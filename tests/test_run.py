@@ -39,7 +39,7 @@ def test_of_several_candidates_the_discriminator_chooses():
     assert chosen.count("a b c") > 25 > opened.sample(30).count("a b c") + 10
     assert chosen == opened.sample(30, candidates=200)
     game = Game(opened.generator, judge, opened.policy, Noise(0, "sample"))
-    assert chosen == [VOCAB.text(row) for row in game.choose(30, 200).tokens.tolist()]
+    assert chosen == [VOCAB.text(row) for row in game.choose(30, 200, Noise(0, "choice")).tokens.tolist()]
 
 
 def test_without_a_discriminator_there_is_nobody_to_choose():

@@ -38,15 +38,17 @@ class Game:
         """n new sentences on this rank."""
         return sample(self.generator, self.noise.uniform(n, self.generator.max_length), self.policy)
 
-    def choose(self, n: int, candidates: int) -> TextBatch:
+    def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Rollout:
         """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).
 
-        As the candidates grow in number, what is chosen is distributed as G·e^s/Z.
+        As the candidates grow in number, what is chosen is distributed as G·e^s/Z; their ``logp`` stays log G. With
+        ``lots``, noise of the choices' own, n sentences begin like any larger number of them.
         """
-        written = self.sample(n * candidates).batch
-        parts = (self.verdict(TextBatch(*rows)) for rows in zip(*(x.split(SCORED) for x in written), strict=True))
-        chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), self.noise.uniform(n))
-        return TextBatch(*(rows.unflatten(0, (n, candidates))[torch.arange(n), chosen] for rows in written))
+        written = self.sample(n * candidates)
+        parts = (self.verdict(TextBatch(*rows)) for rows in zip(*(x.split(SCORED) for x in written.batch), strict=True))
+        chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), (lots or self.noise).uniform(n))
+        each = torch.arange(n, device=chosen.device)
+        return Rollout(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
 
     def score(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
         """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,10 +22,26 @@ from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
 from textgan_lit.trust import check, vouched
-from textgan_lit.types import Length, Vocab
+from textgan_lit.types import Length, Rollout, TextBatch, Vocab
 
 Weights = dict[str, torch.Tensor]
+AT_ONCE = 256  # sentences written or scored side by side; changes no sentence
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # any of them is taken for another
+
+
+class Sentence(NamedTuple):
+    """A sentence, and what the players make of it."""
+
+    text: str
+    tokens: list[int]  # its words, and eos where it ends with one
+    logp: list[float]  # log G of each of them after those before, in nats, under the run's policy
+    real: list[float]  # D's probability that it is real: after each of them, or one of the whole; empty without a D
+
+    ended: bool  # by eos
+
+    @property
+    def log_probability(self) -> float:
+        return math.fsum(self.logp)
 
 
 class Run(NamedTuple):
@@ -35,10 +53,15 @@ class Run(NamedTuple):
     policy: Policy
     discriminator: Discriminator | None
 
-    @torch.no_grad()
     def sample(self, n: int, seed: int = 0, candidates: int = 1) -> list[str]:
         """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator."""
-        game = Game(self.generator, self.discriminator, self.policy, Noise(seed, "sample"))
+        return [sentence.text for sentence in self.write(n, seed, candidates, judged=False)]
+
+    def write(self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True) -> Iterator[Sentence]:
+        """n sentences one after another, as :meth:`sample` gives them; without D's opinion unless ``judged``.
+
+        Only a few are held at a time, and n sentences begin like any larger number of them.
+        """
         if candidates < 1:
             raise UserError(f"sample(candidates={candidates}): wanted a whole number from 1 on.")
         if candidates > 1 and self.discriminator is None:
@@ -46,8 +69,65 @@ class Run(NamedTuple):
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
                 "loaded. Leave candidates out, or train one, for example model=residual_ebm."
             )
-        tokens = game.sample(n).tokens if candidates == 1 else game.choose(n, candidates).tokens
-        return [self.vocab.text(row) for row in tokens.tolist()]
+        return self._written(n, seed, candidates, judged)
+
+    @torch.no_grad()
+    def _written(self, n: int, seed: int, candidates: int, judged: bool) -> Iterator[Sentence]:
+        game, lots = self._game(Noise(seed, "sample", device=self.device)), Noise(seed, "choice", device=self.device)
+        rows = max(1, AT_ONCE // candidates)
+        for done in range(0, n, rows):
+            # As many rows for the last sentences as for any others: a matrix product may round by its shape.
+            written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
+            yield from self._seen(game, Rollout(*(leaf[: n - done] for leaf in written)), judged)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a sentence as the generator would have written it: with eos where it ends early.
+
+        Raises:
+            UserError: at what the generator could not have written, a word or a length.
+        """
+        tokens, most, eos = self.vocab.encode(text), self.generator.max_length, self.vocab.eos
+        if len(tokens) > most or (len(tokens) < most and eos is None):
+            raise UserError(
+                f"The sentence has {len(tokens):,} words, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
+                "Give one that this run could have written."
+            )
+        return [*tokens, eos] if len(tokens) < most else tokens
+
+    def score(self, lines: Iterable[str]) -> Iterator[Sentence]:
+        """What the players make of sentences of somebody's, one after another; only a few are held at a time.
+
+        Raises:
+            UserError: at the first that this run could not have written.
+        """
+        return self.judge(map(self.encode, lines))
+
+    @torch.no_grad()
+    def judge(self, sentences: Iterable[list[int]]) -> Iterator[Sentence]:
+        """As :meth:`score`, of sentences as ids (see :meth:`encode`)."""
+        game, sentences = self._game(Noise("judge")), iter(sentences)
+        while rows := list(itertools.islice(sentences, AT_ONCE)):
+            tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
+            for place, row in enumerate(rows):
+                tokens[place, : len(row)] = torch.tensor(row)
+            batch = TextBatch(tokens.to(self.device), (tokens != self.vocab.pad).to(self.device))
+            yield from self._seen(game, Rollout(*batch, self.generator.logp(batch, self.policy)))
+
+    def _seen(self, game: Game, written: Rollout, judged: bool = True) -> Iterator[Sentence]:
+        real: list[list[float]] = [[]] * len(written.tokens)
+        if judged and self.discriminator is not None:
+            real = game.score(written.tokens, written.mask).sigmoid().view(len(real), -1).tolist()
+        ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), written.logp.tolist(), real)
+        for end, tokens, *numbers in zip(ends, *rows, strict=True):
+            ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
+            yield Sentence(self.vocab.text(tokens), tokens[:end], *(some[:end] for some in numbers), ended)
+
+    def _game(self, noise: Noise) -> Game:
+        return Game(self.generator, self.discriminator, self.policy, noise)
+
+    @property
+    def device(self) -> torch.device:
+        return next((weight.device for weight in self.generator.parameters()), torch.device("cpu"))
 
 
 def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:

@@ -7,12 +7,13 @@ int``, the exit code. Free of torch until one runs, so that ``--help`` answers a
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
-from textgan_lit.commands import audit
+from textgan_lit.commands import audit, generate, score
 
-COMMANDS = {"audit": audit}
+COMMANDS = {"audit": audit, "generate": generate, "score": score}
 
 
 def main() -> None:
@@ -29,6 +30,11 @@ def main() -> None:
         if FULL_ERROR:
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # | head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes when it ends
+        sys.exit(141)  # what a shell says of a program that a closed pipe has ended
 
 
 def _usage() -> argparse.ArgumentParser:

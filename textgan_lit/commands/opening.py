@@ -1,0 +1,66 @@
+"""The run that a command was given, opened as its words ask: ``RUN --checkpoint best --top-k 10 --device cuda``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
+
+from textgan_lit.errors import UserError
+
+if TYPE_CHECKING:
+    from textgan_lit.policy import Policy
+    from textgan_lit.run import Run
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or one .ckpt file")
+    parser.add_argument("--checkpoint", choices=["last", "best"], default="last", help="of its folder (%(default)s)")
+    parser.add_argument("--trust", metavar="PKG", action="append", default=[], help="a package of your own to admit")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(%(default)s)")
+    policy = parser.add_argument_group(
+        "policy", "instead of the run's own; temperature 1 where only the other is given"
+    )
+    policy.add_argument("--temperature", metavar="T", help="below 1 likelier words become likelier still")
+    cut = policy.add_mutually_exclusive_group()
+    cut.add_argument("--top-k", metavar="K", help="the K likeliest words alone")
+    cut.add_argument("--top-p", metavar="P", help="the fewest words whose probabilities reach P")
+
+
+def opened(options: argparse.Namespace) -> Run:
+    policy = _policy(options)  # before the run: what is misspelt is said at once
+
+    import torch
+
+    from textgan_lit.run import load
+
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: this machine has no GPU that torch can use. Leave --device out.")
+    run = load(options.run, options.checkpoint, options.trust)
+    torch.set_num_threads(number(run.config.get("threads", 1), Annotated[int, Ge(1)], "threads"))
+    players = [player and player.to(options.device) for player in (run.generator, run.discriminator)]
+    return run._replace(generator=players[0], discriminator=players[1], policy=policy or run.policy)
+
+
+def number(word: Any, wanted: Any, name: str) -> Any:
+    """The number that ``word`` is, or one line that says what was wanted."""
+    from textgan_lit.build import setting
+
+    return setting(word, wanted, name)
+
+
+def _policy(options: argparse.Namespace) -> Policy | None:
+    """What was asked for in place of the run's policy, if anything was."""
+    given = {"temperature": options.temperature, "top-k": options.top_k, "top-p": options.top_p}
+    given = {name: word for name, word in given.items() if word is not None}
+    if not given:
+        return None
+    from typing import get_type_hints
+
+    from textgan_lit.policy import Categorical, Nucleus, TopK
+
+    cls, own = (TopK, "k") if "top-k" in given else (Nucleus, "p") if "top-p" in given else (Categorical, "")
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    settings = {"temperature" if name == "temperature" else own: (word, f"--{name}") for name, word in given.items()}
+    return cls(**{key: number(word, hints[key], name) for key, (word, name) in settings.items()})

@@ -1,0 +1,247 @@
+"""What a run's players make of sentences: log-probability in nats, per word, and D's probability "real".
+
+One sentence a line, of words as the run writes them. A summary goes to standard error. See docs/commands.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase, TextIOBase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textgan_lit.commands import opening, output
+from textgan_lit.errors import UserError
+
+if TYPE_CHECKING:
+    from textgan_lit.run import Run, Sentence
+
+SHADES = ("black on #fff5eb", "black on #fdd0a2", "black on #fdae6b", "black on #f16913", "bright_white on #a63603")
+END = "⏎"  # in the heat view: the sentence ends here by eos
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="textgan score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    opening.arguments(parser)
+    parser.add_argument("file", metavar="FILE", help="sentences, one a line; - reads standard input")
+    parser.add_argument("--words", action="store_true", help="each word's numbers, too; on a terminal a heat view")
+    parser.add_argument("--skip", action="store_true", help="go on without lines that this run could not have written")
+    output.arguments(parser, ("table", "jsonl"))
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    with _read(options.file) as (file, size), output.opened(options) as out:
+        run, seen = opening.opened(options), Summary()
+        show = _as_jsonl(run, options.words) if output.wants_jsonl(options) else _as_table(run, options.words, out)
+        with output.bar("read", size, out) as advance:
+            for sentence in run.judge(_encoded(run, file, options, seen, advance)):
+                seen.add(sentence)
+                out.write(show(sentence))
+    print(seen, file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _read(name: str) -> Iterator[tuple[BufferedIOBase, int | None]]:
+    """The file and how many bytes it has, where that is known."""
+    if name == "-":
+        yield sys.stdin.buffer, None
+        return
+    try:
+        file = open(name, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(
+            f"{name} cannot be read ({error.strerror}). Give a file of sentences, or - for input."
+        ) from error
+    with file:
+        yield file, file.seek(0, 2) if file.seekable() else None
+
+
+def _encoded(
+    run: Run, file: BufferedIOBase, options: argparse.Namespace, seen: Summary, advance: Callable[[int], None]
+) -> Iterator[list[int]]:
+    """The sentences as ids, line by line."""
+    if file.seekable():
+        file.seek(0)
+    for number, raw in enumerate(file, 1):
+        advance(len(raw))
+        try:
+            yield _ids(run, raw)
+        except UserError as error:
+            if not options.skip:
+                name = "standard input" if options.file == "-" else options.file
+                raise UserError(f"{name}, line {number:,}: {error} Or --skip such lines.") from error
+            seen.skipped += 1
+
+
+def _ids(run: Run, raw: bytes) -> list[int]:
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError as error:
+        raise UserError("It is not UTF-8. Give text in that encoding.") from error
+    if not line.strip():  # a slip more often than the sentence that ends at once
+        raise UserError("It is empty. Leave it out.")
+    return run.encode(line.rstrip("\r\n"))
+
+
+@dataclass
+class Summary:
+    """What is said at the end. A sentence's end by eos counts as a word, as in every NLL here."""
+
+    sentences: int = 0
+    words: int = 0
+    nats: float = 0.0
+    judged: int = 0
+    real: float = 0.0
+    skipped: int = 0
+
+    def add(self, sentence: Sentence) -> None:
+        self.sentences += 1
+        self.words += len(sentence.tokens)
+        self.nats -= sentence.log_probability
+        if sentence.real:
+            self.judged += 1
+            self.real += sentence.real[-1]
+
+    def __str__(self) -> str:
+        said = [f"{self.sentences:,} sentences, {self.words:,} words"]
+        if self.words:
+            nll = self.nats / self.words
+            said.append(f"NLL {nll:.4f} nats a word, perplexity {math.exp(nll) if nll < 700 else math.inf:.4g}")
+        if self.judged:
+            said.append(f'D\'s mean probability "real" {self.real / self.judged:.4f}')
+        if self.skipped:
+            said.append(f"{self.skipped:,} lines skipped")
+        return "; ".join(said)
+
+
+def _as_jsonl(run: Run, words: bool) -> Callable[[Sentence], str]:
+    def show(sentence: Sentence) -> str:
+        found = output.record(sentence)
+        found["per_word"] = output.digits(sentence.log_probability / len(sentence.tokens))
+        if words:
+            names = [run.vocab.words[token] if token != run.vocab.eos else None for token in sentence.tokens]
+            found["by_word"] = [[name, output.digits(x)] for name, x in zip(names, sentence.logp, strict=True)]
+            if _judges_words(run):
+                found["real_by_word"] = [output.digits(x) for x in sentence.real]
+        return json.dumps(found, ensure_ascii=False) + "\n"
+
+    return show
+
+
+def _judges_words(run: Run) -> bool:
+    return run.discriminator is not None and run.discriminator.scores == "word"
+
+
+def _as_table(run: Run, words: bool, out: TextIOBase) -> Callable[[Sentence], str]:
+    real = "  D: real" if run.discriminator is not None else ""
+    head = f"{'log G':>10}  {'per word':>8}{real}  "
+    heat = Heat(run, out, len(head)) if words else None
+    out.write((heat.legend() if heat else "") + head + "sentence\n")
+
+    def show(sentence: Sentence) -> str:
+        total = sentence.log_probability
+        row = f"{total:>10.3f}  {total / len(sentence.tokens):>8.3f}"
+        row += f"  {sentence.real[-1]:>7.4f}  " if sentence.real else "  "
+        return row + (heat.of(sentence) if heat else output.one_line(sentence.text) + "\n")
+
+    return show
+
+
+class Cell(NamedTuple):
+    """A word with its colour, and what stands below it."""
+
+    word: str
+    shade: str
+    below: list[str]
+
+    @property
+    def width(self) -> int:
+        from rich.cells import cell_len
+
+        return max(map(cell_len, [self.word, *self.below]))
+
+
+class Heat:
+    """Sentences whose words are coloured by how much they surprise the generator, −log G, beside a column of numbers.
+
+    What a blind guess would be surprised, log V, is the measure: the darkest shade is for more than that. Without
+    colours the number stands below each word. Below that D's probability, where it judges after each word.
+    """
+
+    def __init__(self, run: Run, out: TextIOBase, indent: int):
+        from rich.console import Console
+
+        self.run, self.indent, self.console = run, indent, Console(file=out, highlight=False)
+        self.guess = math.log(max(run.vocab.size, 2))
+        self.coloured = self.console.color_system is not None and not self.console.no_color
+        self.room = max(20, self.console.width - indent) if self.console.is_terminal else math.inf
+
+    def legend(self) -> str:
+        from rich.text import Text
+
+        line = Text("−log G of each word, in nats: ")
+        if self.coloured:
+            for place, shade in enumerate(SHADES[:-1]):
+                line.append(f" {self.guess * place / 4:.1f}–{self.guess * (place + 1) / 4:.1f} ", shade)
+            line.append(f" more than a blind guess, log {self.run.vocab.size:,} ", SHADES[-1])
+        else:
+            line.append(f"below it; a blind guess has log {self.run.vocab.size:,} = {self.guess:.1f}")
+        if _judges_words(self.run):
+            line.append(". Below: D's probability after it")
+        return self._drawn(line)
+
+    def of(self, sentence: Sentence) -> str:
+        """The words in lines as wide as the terminal; the first goes on after the numbers."""
+        from rich.text import Text
+
+        cells, lines = list(self._cells(sentence)), []
+        for row in _wrapped(cells, self.room):
+            words = Text()
+            for cell in row:
+                words.append(_pad(cell.word, cell.width), cell.shade if self.coloured else "").append(" ")
+            lines.append(words)
+            for below in zip(*(cell.below for cell in row), strict=True):
+                lines.append(Text("".join(f"{_pad(some, c.width)} " for some, c in zip(below, row, strict=True))))
+        for line in lines:
+            line.rstrip()
+        return (" " * self.indent).join(map(self._drawn, lines))
+
+    def _cells(self, sentence: Sentence) -> Iterator[Cell]:
+        words = self.run.vocab.words
+        for place, (token, logp) in enumerate(zip(sentence.tokens, sentence.logp, strict=True)):
+            below = [] if self.coloured else [f"{-logp:.1f}"]
+            if _judges_words(self.run):
+                below.append(f"{sentence.real[place]:.2f}")
+            shade = SHADES[int(min(4.0, -logp / self.guess * 4))]
+            yield Cell(output.one_line(words[token]) if token < len(words) else END, shade, below)
+
+    def _drawn(self, line: Any) -> str:
+        with self.console.capture() as drawn:
+            self.console.print(line, soft_wrap=True)
+        return drawn.get()
+
+
+def _wrapped(cells: list[Cell], room: int | float) -> Iterator[list[Cell]]:
+    row: list[Cell] = []
+    for cell in cells:
+        if row and sum(some.width + 1 for some in [*row, cell]) > room:
+            yield row
+            row = []
+        row.append(cell)
+    if row:
+        yield row
+
+
+def _pad(text: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    return text + " " * (width - cell_len(text))
