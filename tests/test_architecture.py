@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 FLOORS = [  # from the cellar to the roof
     ["errors"],
     ["types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "tokenizer"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

@@ -41,7 +41,7 @@ ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/op
     )
 }
 HOUSE = {group: room for group, room in ROOMS.items() if room.startswith("textgan_lit.")}
-HELPERS = {"textgan_lit.data.loader"}  # what the data module is made of: nobody chooses it
+HELPERS = {f"textgan_lit.data.{module}" for module in ("loader", "corpus", "files")}  # what data modules are made of
 MADE = {"Regularised", "Tempered"}  # wrapped around parts by the program: nobody chooses them
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
 

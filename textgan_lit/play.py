@@ -138,6 +138,8 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
     if oracle is not None:
         name = f"{type(oracle).__name__} {oracle.fingerprint()}"
         console.print(f"Oracle {name}: {data.vocab.size:,} words, {data.max_length} positions.", highlight=False)
+    for line in getattr(data, "story", ()):
+        console.print(line, highlight=False, markup=False)
     if system.null_control:
         console.print("A null control: its reward must not teach. No rule withholds its turns.", highlight=False)
 

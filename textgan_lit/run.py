@@ -21,6 +21,7 @@ from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
+from textgan_lit.tokenizer import vocabulary
 from textgan_lit.trust import check, vouched
 from textgan_lit.types import Length, Rollout, TextBatch, Vocab
 
@@ -155,7 +156,7 @@ def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run
     check(settings, packages)
     kept, model = saved["textgan_lit"], build.group(settings, "model")
     words = build.setting(build.group(kept, "vocab").get("words"), Annotated[list[str], MinLen(1)], "vocab.words")
-    vocab = Vocab(tuple(words), build.setting(kept["vocab"].get("has_eos"), bool, "vocab.has_eos"))
+    vocab = Vocab(tuple(words), build.setting(kept["vocab"].get("has_eos"), bool, "vocab.has_eos"), _tokenizer(kept))
     known = {"vocab": vocab, "max_length": build.setting(kept.get("max_length"), Length, "max_length")}
     weights = _weights(saved["state_dict"])
     # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
@@ -176,6 +177,14 @@ def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run
             player.eval().load_state_dict(its)
     policy = build.part(model.get("policy"), "model.policy", Policy)
     return Run(generator, vocab, dict(settings), policy, discriminator)
+
+
+def _tokenizer(kept: Mapping[str, Any]) -> str | None:
+    """The text of the vocabulary's tokenizer, if it has one and that has these very words."""
+    text = build.setting(kept["vocab"].get("tokenizer"), str | None, "vocab.tokenizer")
+    if text is not None and list(vocabulary(text).words) != kept["vocab"]["words"]:
+        raise UserError("Its tokenizer has other words than its vocabulary. Give the file as it was saved.")
+    return text
 
 
 def _players(

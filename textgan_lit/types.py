@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
@@ -33,11 +33,13 @@ class Vocab:
     """The words of a world, and the symbols around them.
 
     Ids 0 … len(words)-1 are words. Where sentences vary in length, eos comes next and can be emitted
-    like a word. bos and pad come last: they are inputs only, outside the softmax.
+    like a word. bos and pad come last: they are inputs only, outside the softmax. ``tokenizer`` is the text of a
+    tokenizer.json whose ids the words are; without one, words stand between blanks.
     """
 
     words: tuple[str, ...]
     has_eos: bool = False
+    tokenizer: str | None = None
 
     @property
     def size(self) -> int:
@@ -63,7 +65,10 @@ class Vocab:
 
     def text(self, tokens: list[int]) -> str:
         """The words of one sentence, up to eos or padding."""
-        return " ".join(self.words[token] for token in tokens if token < len(self.words))
+        words = [token for token in tokens if token < len(self.words)]
+        if self.tokenizer is not None:
+            return self._tokenizer.decode(words, skip_special_tokens=False)
+        return " ".join(self.words[token] for token in words)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a sentence's words, without eos.
@@ -72,8 +77,10 @@ class Vocab:
         [1, 0]
 
         Raises:
-            UserError: at a word that the vocabulary does not have.
+            UserError: at a word that the vocabulary does not have, unless its tokenizer has one for all others.
         """
+        if self.tokenizer is not None:
+            return self._tokenizer.encode(text, add_special_tokens=False).ids
         try:
             return [self._ids[word] for word in text.split()]
         except KeyError as error:
@@ -81,6 +88,12 @@ class Vocab:
                 f"The word {shown(error.args[0])} is not among the {len(self.words):,} words of this vocabulary, such "
                 f"as {', '.join(self.words[:3])}. Give text of the same world."
             ) from None
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.tokenizer)
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:

@@ -61,16 +61,22 @@ class Fresh(Dataset):
 
 @final
 class Shuffled:
-    """Batch number → this rank's rows: every epoch a new permutation, its last rows too few for a batch left out."""
+    """Batch number → this rank's rows: every epoch a new permutation, its last rows too few for a batch left out.
+
+    Where a batch is larger than all sentences, its epoch is several permutations, and a batch holds a sentence twice.
+    """
 
     def __init__(self, sentences: int, batch: int, share: slice, *name: int | str):
         self.sentences, self.batch, self.share, self.name = sentences, batch, share, name
+        self.times = -(-batch // sentences)
         self.epoch, self.order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, number: int) -> list[int]:
-        epoch, turn = divmod(number, self.sentences // self.batch)
+        epoch, turn = divmod(number, self.sentences * self.times // self.batch)
         if epoch != self.epoch:
-            self.epoch, self.order = epoch, torch.randperm(self.sentences, generator=stream(*self.name, epoch))
+            random = stream(*self.name, epoch)
+            order = [torch.randperm(self.sentences, generator=random) for _ in range(self.times)]
+            self.epoch, self.order = epoch, torch.cat(order)
         return self.order[turn * self.batch : (turn + 1) * self.batch][self.share].tolist()
 
 
