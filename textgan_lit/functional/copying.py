@@ -48,12 +48,10 @@ class Corpus:
         at = self._bisect(sought)
         after, before = (self._shared(sought, place.clamp(0, len(self.places) - 1)) for place in (at, at - 1))
         span.scatter_reduce_(0, sentence, after.maximum(before), "amax")
-        # of equal places the first in a sentence comes first
-        first = self.places[at.clamp_max(len(self.places) - 1)]
-        column = self.text.shape[1]
-        ends = (self.text[first // column] > 0).sum(1)
-        same = (start == 0) & (first % column == 0) & (after == ends) & (after == mask.sum(1)[sentence])
-        whole[sentence[same]] = True
+        first = self.places[at.clamp_max(len(self.places) - 1)]  # of equal places those where sentences begin are first
+        begins = (start == 0) & (first % self.text.shape[1] == 0)
+        ends = (self._written(at.clamp_max(len(self.places) - 1), text.shape[1]) == sought).all(1)
+        whole[sentence[begins & ends]] = True
         return Copied(span, whole)
 
     def _bisect(self, sought: Int[Tensor, "N W"]) -> Int[Tensor, " N"]:
@@ -91,10 +89,10 @@ def _from(
 
 
 def _ranks(text: Int[Tensor, "R W"]) -> Int[Tensor, "R W"]:
-    """Places in order of what follows: of 1 word, and so of 2, 4, 8 …"""
+    """Places in order of what follows: of 1 word, and so of 2, 4, 8 … Equal ones have one rank, and the end has 0."""
     rank, known = text.unique(return_inverse=True)[1], 1
     while known < text.shape[1]:
-        ahead = F.pad(rank[:, known:] + 1, (0, known))
-        rank = (rank * (int(rank.max()) + 2) + ahead).unique(return_inverse=True)[1]
+        ahead = F.pad(rank[:, known:], (0, known))
+        rank = (rank * (int(rank.max()) + 1) + ahead).unique(return_inverse=True)[1]
         known *= 2
     return rank

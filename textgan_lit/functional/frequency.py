@@ -40,7 +40,8 @@ def ngram_jsd(
     found = []
     for both in _totals(tokens, mask, others, others_mask, max(orders)):
         p = both / both.sum(1, keepdim=True)
-        found.append((torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum() / 2)
+        jsd = (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum() / 2
+        found.append(jsd.where(both.any(1).all(), torch.nan))
     return torch.stack(found)[[n - 1 for n in orders]]
 
 
@@ -61,7 +62,7 @@ def ms_jaccard(
     scores = []
     for both in _totals(tokens, mask, others, others_mask, max(orders)):
         often = both / torch.tensor([[len(tokens)], [len(others)]], device=both.device)
-        scores.append(often.amin(0).sum() / often.amax(0).sum() if often.shape[1] else both.new_full((), torch.nan))
+        scores.append(often.amin(0).sum() / often.amax(0).sum())
     n = torch.arange(1, len(scores) + 1, device=tokens.device)
     mean = (torch.stack(scores).log().cumsum(0) / n).exp()
     return mean[[order - 1 for order in orders]]

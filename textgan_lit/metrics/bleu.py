@@ -34,7 +34,10 @@ class Bleu(SetMetric):
         self.references, self.samples = references, samples
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
-        real, fake = (words(batch, self.vocab) for batch in (real.first(self.references), fake.first(self.samples)))
+        real, fake = (
+            words(batch.first(most or len(batch.tokens)), self.vocab)
+            for batch, most in ((real, self.references), (fake, self.samples))
+        )
         scores = bleu(*fake, *real, self.orders, epsilon(self.smoothing)).mean(0)
         size = f"{len(real.tokens)}{signature(self.smoothing)}"
         return {f"quality/bleu{n}_{size}": score for n, score in zip(self.orders, scores, strict=True)}

@@ -38,7 +38,7 @@ class Novelty(SetMetric):
             return {}
         found, size = {}, len(self._corpus.text)
         for side, batch in (("", fake), ("_real", real)):
-            copied = self._corpus.copied(*words(batch.first(self.samples), self.vocab))
+            copied = self._corpus.copied(*words(batch.first(self.samples or len(batch.tokens)), self.vocab))
             found[f"quality/copied_{size}{side}"] = copied.whole.double().mean()
             found[f"quality/copied_span_{size}{side}"] = copied.span.double().mean()
         return found
