@@ -27,7 +27,7 @@ class Novelty(SetMetric):
         self,
         vocab: Vocab,
         sentences: Callable[[str], TextBatch],
-        samples: Some = 1000,
+        samples: Some = 500,
         most: Annotated[int, Ge(1)] = 300_000,
     ):
         super().__init__()
