@@ -16,6 +16,10 @@ from textgan_lit.system import Evaluation
 from textgan_lit.types import Rollout, TextBatch
 
 FINE = {"bound/raw": torch.tensor(-0.1), "bound/raw_se": torch.tensor(0.06)}
+SELF_BLEU = "quality/self_bleu5_1000"
+ALIKE = {SELF_BLEU: torch.tensor(0.95), f"{SELF_BLEU}_real": torch.tensor(0.8)}
+VARIED = {SELF_BLEU: torch.tensor(0.93), f"{SELF_BLEU}_real": torch.tensor(0.8)}
+SAME = {SELF_BLEU: torch.tensor(1.0), f"{SELF_BLEU}_real": torch.tensor(1.0)}  # a world with one sentence
 DEAD = {"bound/raw": torch.tensor(-0.1), "bound/raw_se": torch.tensor(0.04)}
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # trainers and systems that are made up
@@ -43,7 +47,12 @@ def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3):
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"), [({"metrics": DEAD}, "D is worse than silence"), ({"fake": 9}, "100 .* 9\\.")]
+    ("bad", "said"),
+    [
+        ({"metrics": DEAD}, "D is worse than silence"),
+        ({"fake": 9}, "100 .* 9\\."),
+        ({"metrics": ALIKE}, "Self-BLEU is 0\\.950, of real sentences 0\\.800"),
+    ],
 )
 def test_a_symptom_is_said_once_an_episode(bad, said, capsys):
     health, lines = Health(patience=3), []
@@ -59,7 +68,17 @@ def test_a_symptom_is_said_once_an_episode(bad, said, capsys):
 
 
 @pytest.mark.parametrize(
-    "well", [{}, {"real": 1, "fake": 1}, {"fake": 10}, {"metrics": {}}, {"metrics": DEAD, "turns": 0}], ids=str
+    "well",
+    [
+        {},
+        {"real": 1, "fake": 1},
+        {"fake": 10},
+        {"metrics": {}},
+        {"metrics": DEAD, "turns": 0},
+        {"metrics": VARIED},
+        {"metrics": SAME},
+    ],
+    ids=str,
 )
 def test_what_is_no_symptom(well):
     evaluate(Health(patience=1, stop=True), **well)
@@ -93,3 +112,10 @@ def test_real_evaluations_are_counted(tmp_path):
     real = {tuple(row) for row in run.data.sentences("valid").tokens.tolist()}
     assert all(row["health/distinct_real"] == len(real) / 64 for row in found)
     assert all(0 < row["health/distinct"] <= 1 for row in found)
+
+
+def test_the_highest_order_says_whether_samples_are_alike():
+    low = {"quality/self_bleu2_1000": torch.tensor(1.0), "quality/self_bleu2_1000_real": torch.tensor(0.9)}
+    evaluate(Health(patience=1, stop=True), metrics=low | VARIED)
+    with pytest.raises(UserError, match="variations of a few"):
+        evaluate(Health(patience=1, stop=True), metrics=low)

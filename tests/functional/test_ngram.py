@@ -1,10 +1,11 @@
-"""NLTK's ``sentence_bleu`` says what is right, sentence by sentence; some numbers are counted by hand."""
+"""NLTK's ``sentence_bleu`` and SacreBLEU say what is right, sentence by sentence; some numbers are counted by hand."""
 
 import math
 
 import pytest
 import torch
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+from sacrebleu.metrics import BLEU
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -63,6 +64,26 @@ def test_both_of_longer_sentences_are_nltks():
     text, more = batch(60, 25, 12, shortest=15), batch(50, 30, 12, shortest=10)
     same(bleu(*text, *more), [nltks(one, lists(*more), (2, 3, 4, 5)) for one in lists(*text)])
     same(self_bleu(*text), nltks_self(lists(*text), (2, 3, 4, 5)))
+
+
+@pytest.mark.filterwarnings("ignore:\\s*The hypothesis contains 0 counts:UserWarning")  # NLTK's advice to smooth
+def test_nothing_is_smoothed_where_nothing_is_asked_for():
+    ours, theirs = batch(30, 9, 3), batch(20, 8, 3)
+    said, plain = lists(*ours), SmoothingFunction().method0
+    for found, others in (
+        (bleu(*ours, *theirs, ORDERS, 0.0), [lists(*theirs)] * 30),
+        (self_bleu(*ours, ORDERS, 0.0), [said[:at] + said[at + 1 :] for at in range(30)]),
+    ):
+        judged = zip(said, others, strict=True)
+        same(found, [[sentence_bleu(refs, one, (1 / n,) * n, plain) for n in ORDERS] for one, refs in judged])
+
+
+def test_bleu_is_sacrebleus_with_a_floor():
+    ours, theirs = batch(30, 12, 6, shortest=5), batch(20, 12, 6, shortest=5)  # shorter ones are scored otherwise there
+    texts, references = ([" ".join(map(str, row)) for row in lists(*text)] for text in (ours, theirs))
+    for n in (2, 4, 5):
+        judge = BLEU(max_ngram_order=n, smooth_method="floor", smooth_value=0.1, tokenize="none")
+        same(bleu(*ours, *theirs, (n,)), [[judge.sentence_score(text, references).score / 100] for text in texts])
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,17 @@ WORDS = {
     "collapsed": "G repeats itself: of as many sentences, real ones hold {real:,} different ones and samples {fake:,}. "
     "Likely cause: the reward pays for a few sentences more than it costs to repeat them. Way out: a lower "
     "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
+    "alike": "G's samples are variations of a few: Self-BLEU is {fake:.3f}, of real sentences {real:.3f}. Likely "
+    "cause: the reward pays for a few phrases more than it costs to repeat them. Way out: a lower "
+    "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
 }
 
 
 @final
 class Health(pl.Callback):
     """A dead D: the raw bound lies more than 2 SE below 0. A collapsed G: fewer than ``repeats`` times as many
-    different sentences as real text has. Each is said once, after ``patience`` evaluations in a row, until an
+    different sentences as real text has. Samples that are alike: 1 − Self-BLEU, of the highest order that is measured,
+    is less than ``variety`` times real text's. Each is said once, after ``patience`` evaluations in a row, until an
     evaluation is without it; with ``stop`` that ends the run.
 
     Controls and tiny worlds may have both and be as they should. Only where the score is log-odds can D be called dead.
@@ -37,9 +41,10 @@ class Health(pl.Callback):
         self,
         patience: Annotated[int, Ge(1)] = 3,
         repeats: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
+        variety: Annotated[float, Interval(gt=0, lt=1)] = 0.3,
         stop: bool = False,
     ):
-        self.patience, self.repeats, self.stop = patience, repeats, stop
+        self.patience, self.repeats, self.variety, self.stop = patience, repeats, variety, stop
         self.streaks = dict.fromkeys(WORDS, 0)
         self.seen: dict[str, list[bytes]] = {"real": [], "fake": []}
 
@@ -59,14 +64,17 @@ class Health(pl.Callback):
         if trainer.state.fn is not TrainerFn.FITTING:
             return
         different = {side: len(set(seen)) for side, seen in self.seen.items()}
+        bleu = self_bleu(trainer.callback_metrics)
+        counted = {"dead": {}, "collapsed": different, "alike": bleu}
         found = {
             "dead": scores_log_odds(system) and dead(trainer.callback_metrics),
             "collapsed": different["fake"] < self.repeats * different["real"],
+            "alike": bool(bleu) and 1 - bleu["fake"] < self.variety * (1 - bleu["real"]),
         }
         for name, bad in found.items():
             self.streaks[name] = self.streaks[name] + 1 if bad else 0
             if self.streaks[name] == self.patience:
-                self._say(f"Turn {system.clock.total:,}: {WORDS[name].format(**different)}")
+                self._say(f"Turn {system.clock.total:,}: {WORDS[name].format(**counted[name])}")
 
     def _say(self, line: str) -> None:
         if self.stop:
@@ -78,7 +86,7 @@ class Health(pl.Callback):
         return {"streaks": self.streaks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.streaks = state["streaks"]
+        self.streaks |= state["streaks"]
 
 
 def rows(batch: TextBatch) -> list[bytes]:
@@ -95,3 +103,10 @@ def scores_log_odds(system: TextGAN) -> bool:
 
 def dead(metrics: Any) -> bool:
     return "bound/raw" in metrics and bool(metrics["bound/raw"] + 2 * metrics["bound/raw_se"] < 0)
+
+
+def self_bleu(metrics: Any) -> dict[str, float]:
+    """Of the highest order that the group ``metrics`` has measured: Self-BLEU of real sentences and of samples."""
+    measured = [key for key in metrics if key.startswith("quality/self_bleu") and f"{key}_real" in metrics]
+    key = max(measured, default="")  # quality/self_bleu4_1000
+    return {"real": float(metrics[f"{key}_real"]), "fake": float(metrics[key])} if key else {}

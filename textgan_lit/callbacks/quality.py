@@ -34,6 +34,8 @@ class Quality(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         found = self.now.compute()
         self.now.reset()
+        for key, value in found.items():
+            system.log(key, value.float(), logger=False, sync_dist=True)
         if found:
             system.record(found)
 

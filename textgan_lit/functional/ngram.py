@@ -44,10 +44,12 @@ def bleu(
     reference_tokens: Int[Tensor, "R S"],
     reference_mask: Bool[Tensor, "R S"],
     orders: Sequence[int] = ORDERS,
+    epsilon: float = EPSILON,
 ) -> Float64[Tensor, "B orders"]:
     """BLEU-n of every sentence against all references at once, one column for each n of ``orders``.
 
-    A mask is True on words; padding comes last.
+    A mask is True on words; padding comes last. With ``epsilon`` 0 nothing is smoothed: without a match of any one
+    order BLEU is 0.
 
     >>> tokens, references = torch.tensor([[1, 2, 3], [1, 9, 3]]), torch.tensor([[1, 2, 3], [1, 4, 5]])
     >>> mask = torch.ones(2, 3, dtype=torch.bool)
@@ -60,15 +62,18 @@ def bleu(
     words = torch.cat([tokens[mask], reference_tokens[reference_mask]])
     length, reference_length = mask.sum(1), reference_mask.sum(1)
     both, matches = torch.cat([length, reference_length]), []
-    for sentence, gram, count in _counts(words, both, max(orders)):
+    for sentence, gram, count in counts(words, both, max(orders)):
         most = _most(gram, count.where(sentence >= len(tokens), 0))
         clipped = count.minimum(most[gram])
         matches.append(torch.zeros_like(both).index_add_(0, sentence, clipped)[: len(tokens)])
-    return _score(matches, length, _closest(length, reference_length), orders)
+    return _score(matches, length, _closest(length, reference_length), orders, epsilon)
 
 
 def self_bleu(
-    tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], orders: Sequence[int] = ORDERS
+    tokens: Int[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    orders: Sequence[int] = ORDERS,
+    epsilon: float = EPSILON,
 ) -> Float64[Tensor, "B orders"]:
     """BLEU-n of every sentence against all the others: 1 where all are alike, low where they vary.
 
@@ -83,16 +88,16 @@ def self_bleu(
     if len(tokens) == 1:
         raise ValueError("Self-BLEU needs at least two sentences.")
     length, matches = mask.sum(1), []
-    for sentence, gram, count in _counts(tokens[mask], length, max(orders)):
+    for sentence, gram, count in counts(tokens[mask], length, max(orders)):
         most = _most(gram, count)
         owner = _most(gram, sentence.where(count == most[gram], 0))  # the last of those that have most
         second = _most(gram, count.masked_fill(sentence == owner[gram], 0))
         clipped = count.minimum(second[gram])  # the owner is clipped to the second, and nobody else has more than that
         matches.append(torch.zeros_like(length).index_add_(0, sentence, clipped))
-    return _score(matches, length, _closest(length, length, itself=True), orders)
+    return _score(matches, length, _closest(length, length, itself=True), orders, epsilon)
 
 
-def _counts(words: Int[Tensor, " W"], length: Int[Tensor, " N"], highest: int) -> Iterator[Counts]:
+def counts(words: Int[Tensor, " W"], length: Int[Tensor, " N"], highest: int) -> Iterator[Counts]:
     """For n = 1 … highest, from the words of all sentences in a row.
 
     An n-gram is the (n−1)-gram at the same start and one word more: two ids, of which ``unique`` makes one.
@@ -124,12 +129,16 @@ def _closest(length: Int[Tensor, " B"], others: Int[Tensor, " R"], itself: bool 
 
 
 def _score(
-    matches: list[Tensor], length: Int[Tensor, " B"], closest: Float64[Tensor, " B"], orders: Sequence[int]
+    matches: list[Tensor],
+    length: Int[Tensor, " B"],
+    closest: Float64[Tensor, " B"],
+    orders: Sequence[int],
+    epsilon: float,
 ) -> Float64[Tensor, "B orders"]:
     """``matches``: for n = 1, 2, … an Int[B], how many of each sentence's n-grams count."""
     found = torch.stack(matches, 1).double()
     n = torch.arange(1, len(matches) + 1, device=length.device)
-    precision = found.where(found > 0, EPSILON) / (length.unsqueeze(1) - n + 1).clamp_min(1)
+    precision = found.where(found > 0, epsilon) / (length.unsqueeze(1) - n + 1).clamp_min(1)
     mean = (precision.log().cumsum(1) / n).exp()
     brevity = (1 - closest / length).clamp_max(0).exp().unsqueeze(1)
     score = (brevity * mean).masked_fill(found[:, :1] == 0, 0.0)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Len
 from torch import Tensor
 from torchmetrics import Metric
 
 from textgan_lit.distributed import dealt
-from textgan_lit.types import TextBatch
+from textgan_lit.types import TextBatch, Vocab
 
+Orders = Annotated[list[Annotated[int, Ge(1)]], Len(1)]  # of n-grams
+Some = Annotated[int, Ge(2)] | None  # so many sentences at most; None: all
 STATES = ("real_tokens", "real_mask", "fake_tokens", "fake_mask")
 
 
@@ -40,6 +44,21 @@ class SetMetric(Metric, ABC):
     @abstractmethod
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         """The numbers, from all sentences of all processes in the order of one."""
+
+
+def words(batch: TextBatch, vocab: Vocab) -> TextBatch:
+    """Without eos: published BLEU and the like do not count it."""
+    return batch if vocab.eos is None else TextBatch(batch.tokens, batch.mask & (batch.tokens != vocab.eos))
+
+
+def halves(real: TextBatch, fake: TextBatch) -> tuple[tuple[str, TextBatch, TextBatch], ...]:
+    """Every second real sentence beside as many samples; and, ``_real``, beside the real sentences between them.
+
+    What two samples of one source seem to differ by depends on their size, so the floor is measured at the same one.
+    """
+    size = min(len(real.tokens) // 2, len(fake.tokens))
+    even, odd = (TextBatch(real.tokens[at::2], real.mask[at::2]).first(size) for at in (0, 1))
+    return ("", even, fake.first(size)), ("_real", even, odd)
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:

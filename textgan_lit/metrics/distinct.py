@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, final
+from typing import final
 
-import torch
-from annotated_types import Ge, Len
 from torch import Tensor
 
-from textgan_lit.metrics.base import SetMetric
+from textgan_lit.functional.ngram import counts
+from textgan_lit.metrics.base import Orders, SetMetric
 from textgan_lit.types import TextBatch
 
 
@@ -19,7 +18,7 @@ class Distinct(SetMetric):
     It falls with the number of sentences, so it is comparable between sets of one size only.
     """
 
-    def __init__(self, orders: Annotated[list[Annotated[int, Ge(1)]], Len(1)] = (1, 2, 3)):
+    def __init__(self, orders: Orders = (1, 2, 3)):
         super().__init__()
         self.orders = tuple(orders)
 
@@ -35,7 +34,5 @@ class Distinct(SetMetric):
 
 def distinct(batch: TextBatch, n: int) -> Tensor | None:
     """None where no sentence has n words."""
-    grams = batch.tokens.unfold(1, n, 1)[batch.mask.unfold(1, n, 1).all(2)] if n <= batch.tokens.shape[1] else []
-    if not len(grams):
-        return None
-    return torch.tensor(len(grams.unique(dim=0)) / len(grams), dtype=torch.double, device=grams.device)
+    *_, (_, gram, count) = counts(batch.tokens[batch.mask], batch.mask.sum(1), n)
+    return (gram.max() + 1).double() / count.sum() if len(gram) else None

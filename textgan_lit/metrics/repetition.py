@@ -1,0 +1,50 @@
+"""Repetition within sentences: the symptom of a generator that is stuck."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from textgan_lit.functional.ngram import counts
+from textgan_lit.metrics.base import Orders, SetMetric, words
+from textgan_lit.types import TextBatch, Vocab
+
+
+@final
+class Repetition(SetMetric):
+    """Sentences that say n words twice in a row, and the share of a sentence's n-grams that it has said before.
+
+    The latter is seq-rep-n (Welleck et al. 2019, arXiv:1908.04319), a mean over sentences that have n words. Neither
+    depends on how many sentences there are.
+    """
+
+    def __init__(self, vocab: Vocab, stutters: Orders = (1, 2), orders: Orders = (2, 3)):
+        super().__init__()
+        self.vocab, self.stutters, self.orders = vocab, tuple(stutters), tuple(orders)
+
+    def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
+        found = {}
+        for side, batch in (("", words(fake, self.vocab)), ("_real", words(real, self.vocab))):
+            found |= {f"quality/stutter{n}{side}": stutter(batch, n) for n in self.stutters}
+            found |= {f"quality/repeats{n}{side}": repeats(batch, n) for n in self.orders}
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def stutter(batch: TextBatch, n: int) -> Tensor | None:
+    """The share of sentences with the same n words twice in a row; None where no sentence has 2n words."""
+    tokens, mask = batch
+    if 2 * n > tokens.shape[1] or not mask[:, 2 * n - 1].any():
+        return None
+    same = (tokens[:, n:] == tokens[:, :-n]) & mask[:, n:]
+    return same.unfold(1, n, 1).all(2).any(1).double().mean()
+
+
+def repeats(batch: TextBatch, n: int) -> Tensor | None:
+    """The mean share of n-grams that stand further ahead in their sentence, too; None where no sentence has n words."""
+    length = batch.mask.sum(1)
+    *_, (sentence, _, _) = counts(batch.tokens[batch.mask], length, n)
+    different = torch.zeros_like(length).index_add_(0, sentence, torch.ones_like(sentence))
+    grams = length - n + 1
+    return (1 - different / grams)[grams > 0].double().mean() if len(sentence) else None
