@@ -28,8 +28,8 @@ from textgan_lit.system import TextGAN
 
 
 def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> float | None:
-    """Plays a run in ``folder`` and returns the sweep's objective on the test sentences, in nats: the true JSD, or where
-    P is unknown a fresh critic's bound on it.
+    """Plays a run in ``folder`` and returns the sweep's objective on the test sentences, in nats: the true JSD, or
+    where P is unknown a fresh critic's bound on it.
 
     None where neither is measured; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain
     containers.
@@ -48,8 +48,8 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     data = build.data(config)
     if sweep and getattr(data, "oracle", None) is None and not _has_fresh_critic(config):
         raise UserError(
-            "A sweep needs data with a known truth to rank its runs by, or a fresh critic: a run's own bound may be low "
-            "because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
+            "A sweep needs data with a known truth to rank its runs by, or a fresh critic: a run's own bound may be "
+            "low because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
         )
     system = build.system(config, data)
     state = _take_up(config.get("resume", False), folder)

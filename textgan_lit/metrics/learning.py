@@ -22,10 +22,10 @@ def apart(*name: int | str, device: torch.device | str) -> Iterator[None]:
     """Gradients can be had here, and torch's own streams begin at ``name``; outside nothing is different afterwards."""
     device = torch.device(device)
     here = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(here, device_type="cuda" if device.type == "cpu" else device.type):
-        with torch.inference_mode(False), torch.enable_grad():
-            reseed(*name)
-            yield
+    kind = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(here, device_type=kind), torch.inference_mode(False), torch.enable_grad():
+        reseed(*name)
+        yield
 
 
 def own(batch: TextBatch) -> TextBatch:
