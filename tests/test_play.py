@@ -68,7 +68,7 @@ def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
 def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
     with pytest.raises(
-        UserError, match=r"A sweep needs data with a known truth, or a fresh critic: .* Use metrics=text"
+        UserError, match=r"A sweep needs data with a known truth .*, or a fresh critic: .* Use metrics=text"
     ):
         play({"threads": 1, "seed": 1}, tmp_path, sweep=True)
 

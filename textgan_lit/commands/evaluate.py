@@ -75,13 +75,12 @@ def read(path: Path, vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str
 
 
 def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
-    from types import SimpleNamespace
-
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     from textgan_lit import build
+    from textgan_lit.metrics.base import SetMetric
     from textgan_lit.noise import Noise
     from textgan_lit.sampling import sample
     from textgan_lit.types import TextBatch
@@ -90,12 +89,12 @@ def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = OmegaConf.to_container(compose("train", ["metrics=text"]).metrics)
     real, others = (TextBatch(*(part[half::2][:n] for part in text)) for half in range(2))
-    module = SimpleNamespace(
-        vocab=opened.vocab, max_length=opened.generator.max_length, sentences={"valid": others}.__getitem__
-    )
-    noise = Noise(0, "evaluate").uniform(n, module.max_length)
-    fake = sample(opened.generator, noise, opened.policy).batch
-    proxies = [proxy for stage in build.metrics({"metrics": chosen}, module).values() for proxy in stage.values()]
+    generator = opened.generator
+    noise = Noise(0, "evaluate").uniform(n, generator.max_length)
+    fake = sample(generator, noise, opened.policy).batch
+    known = {"vocab": opened.vocab, "max_length": generator.max_length, "sentences": {"valid": others}.__getitem__}
+    entries = {f"metrics.{stage}.{name}": entry for stage in chosen for name, entry in chosen[stage].items()}
+    proxies = [build.part(entry, where, SetMetric, **known) for where, entry in entries.items()]
     return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
 
 
