@@ -11,7 +11,7 @@ import textgan_lit
 from tests.command import evaluations, rows, run, smoke
 from textgan_lit import build
 from textgan_lit.errors import UserError
-from textgan_lit.play import play
+from textgan_lit.play import objective, play
 
 
 def test_a_run_leaves_what_it_says(monkeypatch, tmp_path, capsys):
@@ -67,5 +67,25 @@ def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
 
 def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
-    with pytest.raises(UserError, match=r"A sweep needs data with a known truth .* Play the runs one by one"):
+    with pytest.raises(
+        UserError, match=r"A sweep needs data with a known truth .*, or a fresh critic: .* Use metrics=text"
+    ):
         play({"threads": 1, "seed": 1}, tmp_path, sweep=True)
+
+
+def test_the_objective_is_the_truth_or_else_the_fresh_critics_bound():
+    fresh = {"test/truth/nll_test": 3.0, "test/quality/fresh_bound_9_se": 0.1, "test/quality/fresh_bound_9": 0.4}
+    assert objective(fresh) == 0.4
+    assert objective(fresh | {"test/truth/jsd": 0.5}) == 0.5
+    assert objective({"test/truth/nll_test": 3.0}) is None
+
+
+def test_a_sweep_that_measures_a_fresh_critic_is_not_refused(monkeypatch, tmp_path):
+    def reached(*_):
+        raise LookupError
+
+    monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
+    monkeypatch.setattr(build, "system", reached)
+    chosen = {"closing": {"critic": {"_target_": "textgan_lit.metrics.fresh_critic.FreshCritic"}}}
+    with pytest.raises(LookupError):
+        play({"threads": 1, "seed": 1, "metrics": chosen}, tmp_path, sweep=True)

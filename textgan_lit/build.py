@@ -254,7 +254,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     faults = _faults(config)
-    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults)
+    sentences = getattr(module, "fingerprint", None)
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults, sentences)
 
 
 def _faults(config: Mapping[str, Any]) -> Faults:

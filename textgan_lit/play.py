@@ -23,13 +23,16 @@ from textgan_lit.folder import first, rewind
 from textgan_lit.launch import dismiss
 from textgan_lit.logger import finish
 from textgan_lit.memory import keep_freed_memory
+from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.system import TextGAN
 
 
 def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> float | None:
-    """Plays a run in ``folder`` and returns the sweep's objective: the true JSD on the test sentences, in nats.
+    """Plays a run in ``folder`` and returns the sweep's objective on the test sentences, in nats: the true JSD, or
+    where P is unknown a fresh critic's bound on it.
 
-    None where P is unknown; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain containers.
+    None where neither is measured; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain
+    containers.
     """
     folder = Path(folder).resolve()
     if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
@@ -43,10 +46,10 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     keep_freed_memory()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
-    if sweep and getattr(data, "oracle", None) is None:
+    if sweep and getattr(data, "oracle", None) is None and not _has_fresh_critic(config):
         raise UserError(
-            "A sweep needs data with a known truth to rank its runs by: a run's own bound may be low because its "
-            "discriminator is bad. Play the runs one by one, or sweep on an oracle (data=mixture, …)."
+            "A sweep needs data with a known truth to rank its runs by, or a fresh critic: a run's own bound may be "
+            "low because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
         )
     system = build.system(config, data)
     state = _take_up(config.get("resume", False), folder)
@@ -56,9 +59,9 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         _say_what(data, system, trainer)
     failed = True
     try:
-        objective = _fit_and_test(trainer, system, data, state, folder)
+        reached = _fit_and_test(trainer, system, data, state, folder)
         failed = False
-        return objective
+        return reached
     except OSError as error:
         raise UserError(
             f"{error.filename or folder}: {error.strerror or error}, so the run in {folder} had to stop. "
@@ -81,10 +84,23 @@ def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path |
         trainer.fit(system, datamodule=data, ckpt_path=state)
         state = None
     trainer.test(system, datamodule=data, ckpt_path=state, verbose=False)
-    objective = trainer.callback_metrics.get("test/truth/jsd")
     if trainer.is_global_zero:
         _say_where(folder, trainer)
-    return None if objective is None else float(objective)
+    return objective(trainer.callback_metrics)
+
+
+def objective(measured: Mapping[str, Any]) -> float | None:
+    """What a sweep makes small: the truth where it is known, else the bound of the critic that is the same for all."""
+    fresh = (key for key in measured if key.startswith(f"test/{KEY}") and not key.endswith("_se"))
+    chosen = "test/truth/jsd" if "test/truth/jsd" in measured else next(fresh, None)
+    return None if chosen is None else float(measured[chosen])
+
+
+def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
+    chosen = config.get("metrics") or {}
+    parts = [part for stage in ("evaluation", "closing") for part in (chosen.get(stage) or {}).values() if part]
+    name = f"{FreshCritic.__module__}.{FreshCritic.__qualname__}"
+    return any(part.get("_target_") == name for part in parts)
 
 
 def _take_up(resume: bool | str, folder: Path) -> Path | None:

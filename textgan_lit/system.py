@@ -69,6 +69,7 @@ class TextGAN(pl.LightningModule):
         ema: float | None = None,
         settings: dict[str, Any] | None = None,
         faults: Faults | None = None,
+        data: str | None = None,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -79,6 +80,7 @@ class TextGAN(pl.LightningModule):
         self.ema, self.average = ema, None  # of G's weights over its turns: what is evaluated, where it is kept
         if ema is not None:
             self.average = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.data = data  # fingerprint of the sentences, where they are somebody's files
         self.clock = Clock()
         self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
         self.words_written = 0  # uniform numbers drawn by turns, over all ranks
@@ -270,7 +272,7 @@ class TextGAN(pl.LightningModule):
             "settings": self.settings,
             "vocab": asdict(self.generator.vocab) | {"words": list(self.generator.vocab.words)},
             "max_length": self.generator.max_length,
-            "data": getattr(self.trainer.datamodule, "fingerprint", None),
+            "data": self.data,
             "turns": dict(self.clock.turns),
             "words_read": self._read_by_all(),
             "words_written": self.words_written,
@@ -294,10 +296,9 @@ class TextGAN(pl.LightningModule):
 
     def _check_data(self, kept: dict[str, Any]) -> None:
         """Whether the sentences and their words are those that the checkpoint was taught."""
-        now = getattr(self.trainer.datamodule, "fingerprint", None)
-        if kept.get("data") != now:
+        if kept.get("data") != self.data:
             raise UserError(
-                f"The run was played on other sentences ({kept.get('data')}) than there are now ({now}). Give the "
+                f"The run was played on other sentences ({kept.get('data')}) than there are now ({self.data}). Give the "
                 "files as they were, or start a new run."
             )
         if tuple(kept["vocab"]["words"]) != self.generator.vocab.words:

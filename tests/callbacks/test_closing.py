@@ -3,9 +3,13 @@
 import collections
 import json
 
+import pytest
+import torch
+
 import textgan_lit.callbacks.closing as closing
 import textgan_lit.system as system
 from tests.command import smoke
+from textgan_lit import build
 from textgan_lit.data.datamodule import OracleData
 from textgan_lit.noise import Noise
 
@@ -92,3 +96,70 @@ def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tm
 def test_likelihood_alone_has_one_frontier(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "model=mle")
     assert json.loads((tmp_path / "run" / "frontier.json").read_text()).keys() == {"likelihood"}
+
+
+@pytest.fixture
+def text(monkeypatch):
+    """The mixture as if it were a text file: nobody knows its truth."""
+    known = build.data
+
+    def unknown(config):
+        data = known(config)
+        del data.oracle
+        return data
+
+    monkeypatch.setattr(build, "data", unknown)
+
+
+def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text):
+    smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    assert rows.keys() == {"likelihood", "game"}
+    assert rows["likelihood"].keys() == {"truth/nll_test", "truth/nll_test_se"}
+    assert not (tmp_path / "run" / "frontier.json").exists()
+
+
+@pytest.mark.slow
+def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choice(monkeypatch, tmp_path, text, capsys):
+    words = ("model/program=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
+    smoke(monkeypatch, tmp_path / "run", *words)
+    rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
+    assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
+    proxies = {key for key in rows["game"] if key.startswith("quality/")}
+    assert {key.split("_")[0] for key in proxies} >= {
+        "quality/fresh",
+        "quality/lm",
+        "quality/reverse",
+        "quality/frechet",
+    }
+    for row in rows.values():
+        assert proxies <= row.keys()
+    best = min(swept["likelihood"], key=lambda row: row["quality/fresh_bound_256"])
+    assert rows["likelihood_best_temperature"]["temperature"] == best["temperature"]
+    for name in ("likelihood", "game"):
+        assert 0 < rows[name]["frontier/hypervolume_256"] < 1
+        cold, warm = sorted(swept[name], key=lambda row: row["temperature"])
+        assert cold["frontier/self_bleu5_256"] > warm["frontier/self_bleu5_256"]
+    printed = capsys.readouterr().out
+    assert "fresh bound 256" in printed
+    assert "hypervolume 256" in printed
+
+
+@pytest.mark.slow
+def test_a_known_truth_chooses_the_temperature_even_beside_a_critic(monkeypatch, tmp_path):
+    smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "metrics=text")
+    rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
+    best = min(swept["likelihood"], key=lambda row: row["truth/jsd"])
+    assert rows["likelihood_best_temperature"]["temperature"] == best["temperature"]
+    assert all("quality/fresh_bound_256" in row for row in rows.values())
+
+
+def test_what_two_temperatures_cover():
+    def row(quality, sameness):
+        return {"frontier/bleu5_9": torch.tensor(quality), "frontier/self_bleu5_9": torch.tensor(sameness)}
+
+    found = closing.covered({1.0: row(0.25, 0.0), 0.5: row(0.5, 0.5)})
+    assert found == {"frontier/hypervolume_9": 0.25 + 0.25 * 0.5}
+    assert closing.covered({1.0: {"truth/jsd": torch.tensor(0.1)}}) == {}

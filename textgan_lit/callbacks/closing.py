@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -16,8 +16,12 @@ from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
-from textgan_lit.distributed import own_rows, rank, world
+from textgan_lit.distributed import gather, own_rows, rank, world
+from textgan_lit.functional.hypervolume import hypervolume
+from textgan_lit.functional.ngram import bleu, self_bleu
 from textgan_lit.logger import WandB
+from textgan_lit.metrics.base import SetMetric
+from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
@@ -39,6 +43,8 @@ ROWS = {
 BEST = "likelihood_best_temperature"
 SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and the horizon speaks instead
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
+READ = 1000  # sentences a side that a fresh critic and BLEU are shown at every temperature
+ORDER = 5  # of BLEU and Self-BLEU
 
 Row = dict[str, torch.Tensor | float | int]
 Frontier = dict[float, Row]  # temperature → what was measured there
@@ -50,31 +56,46 @@ class Closing(pl.Callback):
 
     Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary as ``likelihood``,
     ``likelihood_best_temperature`` (with the ``temperature``) and ``game`` (with its ``turns``). The temperature is
-    chosen by true JSD on validation sentences (by the horizon where all are saturated) and judged on the test
-    sentences, like the rest. What was seen at every temperature is kept in ``frontier.json``, for the warm-up's
-    generator (``likelihood``) and for the game's (``game``).
+    chosen on validation sentences and judged on the test sentences, like the rest: by true JSD (by the horizon where
+    all are saturated), or where P is unknown by a fresh critic's bound. What was seen at every temperature is kept in
+    ``frontier.json``, for the warm-up's generator (``likelihood``) and for the game's (``game``).
+
+    Where something is measured at the ``closing`` alone, all columns have it, and what is measured at every
+    ``evaluation``, too.
     """
 
-    def __init__(self, folder: str, temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)):
+    def __init__(
+        self,
+        folder: str,
+        temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3),
+        evaluation: Mapping[str, SetMetric] | None = None,
+        closing: Mapping[str, SetMetric] | None = None,
+    ):
         self.folder = Path(folder)
         self.temperatures = tuple(temperatures)
+        self.proxies = [*(evaluation or {}).values(), *closing.values()] if closing else []
+        self.critic = next((proxy for proxy in self.proxies if isinstance(proxy, FreshCritic)), None)
         self.rivals: dict[str, Models] = {}
         self.truths: dict[str, Truth] = {}
+        self.written: dict[str, list[tuple[TextBatch, TextBatch]]] = {}
         self.frontier: dict[str, Frontier] = {}
 
     def on_test_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         self.rivals, self.frontier = {}, {}
         now = models(trainer, system)
-        if now.oracle is not None and system.warm is not None:
+        sweeps = now.oracle is not None or self.critic is not None
+        if system.warm is not None:
             warm = copy.deepcopy(system.generator)
             warm.load_state_dict(system.warm)
-            plain = Models(now.oracle, warm, Categorical())
-            self.frontier["likelihood"] = self._sweep(trainer, system, plain)
-            best = plain._replace(policy=Categorical(best_temperature(self.frontier["likelihood"])))
-            self.rivals = {"likelihood": plain, BEST: best}
-        if now.oracle is not None and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
+            plain = self.rivals["likelihood"] = Models(now.oracle, warm, Categorical())
+            if sweeps:
+                self.frontier["likelihood"] = self._sweep(trainer, system, plain)
+                best = Categorical(best_temperature(self.frontier["likelihood"]))
+                self.rivals[BEST] = plain._replace(policy=best)
+        if sweeps and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
             self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
+        self.written = {name: [] for name in self.rivals if self.proxies}
 
     def _sweep(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> Frontier:
         """Every temperature on the same held-out sentences and the same noise."""
@@ -83,8 +104,20 @@ class Closing(pl.Callback):
         noise = system.game("temperature").noise.uniform(*real.tokens.shape)
         found = {}
         for temperature in self.temperatures:
-            found[temperature] = measure(plain._replace(policy=Categorical(temperature)), real, noise).compute()
+            tried = plain._replace(policy=Categorical(temperature))
+            found[temperature] = measure(tried, real, noise).compute()
+            if self.critic is not None:
+                few = READ // world()
+                fake = sample(tried.generator, noise[:few], tried.policy).batch
+                found[temperature] |= self._read(_everyones(real.first(few)), _everyones(fake))
         return found
+
+    def _read(self, real: TextBatch, fake: TextBatch) -> Row:
+        """A fresh critic's bound, and the two sides of Caccia et al. (2020): quality and lack of variety."""
+        n = len(fake.tokens)
+        quality, sameness = bleu(*fake, *real, (ORDER,)).mean(), self_bleu(*fake, (ORDER,)).mean()
+        counted = {f"frontier/bleu{ORDER}_{n}": quality, f"frontier/self_bleu{ORDER}_{n}": sameness}
+        return self.critic.measure(real, fake) | counted
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
@@ -93,9 +126,18 @@ class Closing(pl.Callback):
             noise = system.game("test", batch_idx).noise.uniform(*outputs.real.tokens.shape)
             fake = sample(rival.generator, noise, rival.policy).batch
             rival.add_to(self.truths[name], outputs.real, fake)
+            if self.proxies:
+                self.written[name].append((_everyones(outputs.real), _everyones(fake)))
+
+    def _judged(self, name: str) -> Row:
+        """What the proxies say of a rival's sentences."""
+        if name not in self.written:
+            return {}
+        real, fake = (_joined(side) for side in zip(*self.written.pop(name), strict=True))
+        return {key: value for proxy in self.proxies for key, value in proxy.measure(real, fake).items()}
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        rows = {name: truth.compute() for name, truth in self.truths.items()}
+        rows = {name: truth.compute() | self._judged(name) for name, truth in self.truths.items()}
         titles = {"likelihood": "likelihood"}
         if BEST in rows:
             temperature = self.rivals[BEST].policy.temperature
@@ -106,6 +148,8 @@ class Closing(pl.Callback):
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
             rows["game"] = {"turns": system.clock.turns["generator"]} | game
             titles["game"] = f"game, {system.clock.turns['generator']:,} G turns"
+        for name, found in self.frontier.items():
+            rows[name] |= covered(found)
         if rank() == 0:
             plain = {name: numbers(row) for name, row in rows.items()}
             swept = {
@@ -123,10 +167,33 @@ class Closing(pl.Callback):
 
 
 def best_temperature(found: Frontier) -> float:
-    """The lowest true JSD; the farthest horizon where all are saturated."""
-    if min(row["truth/jsd"] for row in found.values()) > SATURATED:
+    """The lowest true JSD (the farthest horizon where all are saturated), or what a fresh critic says of it."""
+    key = _named(found, "truth/jsd") or _named(found, KEY)
+    if key == "truth/jsd" and min(row[key] for row in found.values()) > SATURATED:
         return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
-    return min(found, key=lambda temperature: found[temperature]["truth/jsd"])
+    return min(found, key=lambda temperature: found[temperature][key])
+
+
+def covered(found: Frontier) -> Row:
+    """The area under the temperatures' frontier of BLEU and 1 − Self-BLEU, seen from (0, 0): parrots and noise."""
+    quality, sameness = (_named(found, f"frontier/{name}{ORDER}_") for name in ("bleu", "self_bleu"))
+    if quality is None:
+        return {}
+    points = [torch.stack([row[quality], 1 - row[sameness]]) for row in found.values()]
+    return {f"frontier/hypervolume_{quality.rpartition('_')[2]}": hypervolume(torch.stack(points))}
+
+
+def _named(found: Frontier, start: str) -> str | None:
+    """The key of every row that begins so: the first, whose standard error comes after it."""
+    return next((key for row in found.values() for key in row if key.startswith(start)), None)
+
+
+def _everyones(batch: TextBatch) -> TextBatch:
+    return TextBatch(*(gather(part) for part in batch))
+
+
+def _joined(batches: Sequence[TextBatch]) -> TextBatch:
+    return TextBatch(*(torch.cat(part) for part in zip(*batches, strict=True)))
 
 
 def numbers(row: Row) -> dict[str, float]:
@@ -142,7 +209,7 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
         table.add_column(name, justify="right")
     rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    for title, keys in (ROWS | shares).items():
+    for title, keys in (ROWS | shares | _proxies(rows)).items():
         cells = [_cell(row, keys) for row in rows.values()]
         if set(cells) != {"–"}:
             table.add_row(title, *cells)
@@ -157,6 +224,13 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
             console.print(
                 "Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False
             )
+
+
+def _proxies(rows: dict[str, Row]) -> dict[str, tuple[str, ...]]:
+    """A line for each proxy that several columns have: a number without another beside it says little."""
+    keys = [key for row in rows.values() for key in row if key.startswith(("quality/", "frontier/"))]
+    shared = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith("_se"))
+    return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in shared}
 
 
 def _cell(row: Row, keys: tuple[str, ...]) -> str:

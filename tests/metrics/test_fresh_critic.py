@@ -1,0 +1,112 @@
+"""The fresh critic's bound on worlds whose true JSD is known."""
+
+import math
+
+import pytest
+import torch
+
+from textgan_lit.data.mixture import Mixture
+from textgan_lit.data.oracle_lstm import OracleLSTM
+from textgan_lit.data.tiny import Tiny
+from textgan_lit.metrics.fresh_critic import FreshCritic
+from textgan_lit.noise import stream
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.truth import Models, measure
+from textgan_lit.types import TextBatch, Vocab
+
+
+def text(world, n: int, name: str, temperature: float = 1.0) -> TextBatch:
+    noise = torch.rand(n, world.max_length, generator=stream(name))
+    return sample(world, noise, Categorical(temperature)).batch
+
+
+def bound(world, real: TextBatch, fake: TextBatch) -> tuple[float, float]:
+    found = FreshCritic(world.vocab, world.max_length).measure(real, fake)
+    n = len(real.tokens)
+    assert found.keys() == {f"quality/fresh_bound_{n}", f"quality/fresh_bound_{n}_se"}
+    value, se = found.values()
+    return float(value), float(se)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("world", "temperature", "least"),
+    [
+        (Tiny(words=4, length=3, variable=True, seed=1), 0.3, 0.5),
+        (Tiny(words=4, length=3, sharpness=2.0, seed=2), 0.5, 0.5),
+        (OracleLSTM(words=50, length=6, seed=1), 0.5, 0.2),
+        (Mixture(seed=1), 0.8, -math.inf),  # what so few sentences do not show
+    ],
+)
+def test_the_bound_lies_below_the_truth_and_finds_some_of_it(world, temperature, least):
+    models = Models(world, world, Categorical(temperature))
+    noise = torch.rand(4000, world.max_length, generator=stream("more"))
+    truth = measure(models, text(world, 4000, "truth"), noise).compute()
+    value, se = bound(world, text(world, 1000, "real"), text(world, 1000, "fake", temperature))
+    assert value <= float(truth["truth/jsd"]) + 3 * math.hypot(se, float(truth["truth/jsd_se"]))
+    assert value >= least * float(truth["truth/jsd"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [Tiny(words=4, length=3, seed=1), Mixture(seed=1)])
+def test_nothing_is_found_between_samples_of_the_data_itself(world):
+    value, se = bound(world, text(world, 1000, "real"), text(world, 1000, "fake"))
+    assert abs(value) < max(3 * se, 0.005)
+
+
+@pytest.mark.slow
+def test_sentences_without_a_word_in_common_are_told_apart():
+    world = Mixture(seed=1)
+    real = text(world, 600, "real")
+    value, _ = bound(world, TextBatch(real.tokens % 10, real.mask), TextBatch(10 + real.tokens % 10, real.mask))
+    assert 0.6 < value <= math.log(2)
+
+
+def small() -> tuple[FreshCritic, TextBatch, TextBatch]:
+    words = torch.randint(0, 6, (80, 5), generator=stream("words"))
+    mask = torch.ones_like(words, dtype=torch.bool)
+    return FreshCritic(Vocab(tuple("abcdef")), 5), TextBatch(words[:40], mask[:40]), TextBatch(words[40:], mask[40:])
+
+
+def test_the_run_does_not_notice_and_the_number_is_always_the_same():
+    critic, real, fake = small()
+    torch.manual_seed(1)
+    with torch.inference_mode():  # as at the end of Lightning's test
+        first = critic.measure(real, fake)
+    drawn = torch.rand(3)
+    torch.manual_seed(1)
+    assert torch.rand(3).equal(drawn)
+    torch.manual_seed(2)
+    assert critic.measure(real, fake) == first
+
+
+def test_only_the_first_of_many_sentences_are_looked_at_and_too_few_are_not():
+    critic, real, fake = small()
+    critic.most = 20
+    assert critic.measure(real, fake) == critic.measure(real.first(20), fake.first(21))
+    assert critic.measure(real.first(15), fake) == {}
+
+
+def test_a_sentence_never_judges_the_critic_that_it_taught(monkeypatch):
+    import textgan_lit.metrics.fresh_critic as module
+
+    critic, real, fake = small()
+    real.tokens[:, 0], fake.tokens[:, 0] = torch.arange(40) % 6, torch.arange(40) % 6
+    taught, judged, learn, score = [], [], FreshCritic._taught, module.score
+
+    def spy_taught(self, real, fake, half):
+        taught.append((real.tokens, fake.tokens))
+        return learn(self, real, fake, half)
+
+    def spy_score(network, batch):
+        judged.append(batch.tokens)
+        return score(network, batch)
+
+    monkeypatch.setattr(FreshCritic, "_taught", spy_taught)
+    monkeypatch.setattr(module, "score", spy_score)
+    critic.measure(real, fake)
+    both = torch.stack([taught[0][0], judged[0]], 1)
+    assert both.flatten(0, 1).equal(real.tokens)
+    assert taught[1][0].equal(judged[0])
+    assert taught[0][1].equal(judged[3])

@@ -1,0 +1,121 @@
+"""Measures a finished run's samples against the sentences of a text file, with everything in conf/metrics/text.yaml.
+
+Every second usable line is what samples are compared with; the others teach the language model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgan_lit.cli import CONF
+from textgan_lit.errors import UserError
+
+if TYPE_CHECKING:
+    from textgan_lit.run import Run
+    from textgan_lit.types import TextBatch, Vocab
+
+FEWEST = 20  # sentences on each side
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="textgan evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one .ckpt file")
+    parser.add_argument("--data", required=True, metavar="FILE", help="sentences, one a line, words between spaces")
+    parser.add_argument("-n", type=int, default=1000, help="sentences on each side, at most (%(default)s)")
+    parser.add_argument("--json", metavar="OUT", help="a file for the numbers")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="of parts that are not ours")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    import textgan_lit
+
+    opened = textgan_lit.load(options.run, trust=options.trust)
+    text, counted = read(Path(options.data), opened.vocab, opened.generator.max_length)
+    n = min(options.n, len(text.tokens) // 2)
+    if n < FEWEST:
+        raise UserError(f"{options.data} and -n {options.n} leave {n} sentences a side. At least {FEWEST} are needed.")
+    numbers = measured(opened, text, n)
+    _show(numbers, counted, options)
+    if options.json:
+        Path(options.json).write_text(json.dumps({"lines": counted, "numbers": numbers}, indent=2) + "\n")
+    return 0
+
+
+def read(path: Path, vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str, int]]:
+    """The usable lines, and how many were cut, or left out for a word that is not known or for their length."""
+    import torch
+
+    from textgan_lit.types import TextBatch
+
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}. Give a file of sentences, one a line.") from error
+    counted, found = {"lines": len(lines), "cut": 0, "unknown": 0, "short": 0}, []
+    for line in lines:
+        try:
+            words = vocab.encode(line)
+        except UserError:
+            counted["unknown"] += 1
+            continue
+        counted["cut"] += len(words) > max_length  # one that only lacks its eos was cut where G would be, too
+        ended = (words if vocab.eos is None else [*words, vocab.eos])[:max_length]
+        if vocab.eos is None and len(ended) < max_length:
+            counted["short"] += 1
+            continue
+        found.append(ended + [vocab.pad] * (max_length - len(ended)))
+    tokens = torch.tensor(found, dtype=torch.long).view(-1, max_length)
+    return TextBatch(tokens, tokens != vocab.pad), counted
+
+
+def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    from textgan_lit import build
+    from textgan_lit.metrics.base import SetMetric
+    from textgan_lit.noise import Noise
+    from textgan_lit.sampling import sample
+    from textgan_lit.types import TextBatch
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = OmegaConf.to_container(compose("train", ["metrics=text"]).metrics)
+    real, others = (TextBatch(*(part[half::2][:n] for part in text)) for half in range(2))
+    generator = opened.generator
+    noise = Noise(0, "evaluate").uniform(n, generator.max_length)
+    fake = sample(generator, noise, opened.policy).batch
+    known = {"vocab": opened.vocab, "max_length": generator.max_length, "sentences": {"valid": others}.__getitem__}
+    entries = {f"metrics.{stage}.{name}": entry for stage in chosen for name, entry in chosen[stage].items()}
+    proxies = [build.part(entry, where, SetMetric, **known) for where, entry in entries.items()]
+    return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
+
+
+def _show(numbers: dict[str, float], counted: dict[str, int], options: argparse.Namespace) -> None:
+    from rich import get_console
+    from rich.table import Table
+
+    table = Table(title=f"Samples beside {options.data}", title_justify="left")
+    for name in ("", "samples", "real sentences"):
+        table.add_column(name, justify="right" if name else "left")
+    for key, value in numbers.items():
+        if not key.endswith(("_se", "_real")):
+            cells = [_cell(numbers, key, value), _cell(numbers, f"{key}_real", numbers.get(f"{key}_real"))]
+            table.add_row(key.partition("/")[2].replace("_", " "), *cells)
+    console = get_console()
+    console.print(table)
+    said = "{lines:,} lines: {cut:,} cut, {unknown:,} left out for a word that is not known, {short:,} as too short."
+    console.print(said.format(**counted), highlight=False)
+
+
+def _cell(numbers: dict[str, float], key: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" + (f" ± {numbers[f'{key}_se']:.4f}" if f"{key}_se" in numbers else "")

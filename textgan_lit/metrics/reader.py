@@ -1,0 +1,62 @@
+"""A small language model of one recipe for every run, which other proxies ask what it makes of sentences."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from textgan_lit.functional.likelihood import inputs_of, nll
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.metrics.learning import apart, learn, own, rows_of
+from textgan_lit.policy import Categorical
+from textgan_lit.types import TextBatch, Vocab
+
+EMBEDDING, HIDDEN, DROPOUT = 32, 64, 0.2
+RECIPE = {"lr": 0.01, "batch": 32, "epochs": 12, "patience": 2}
+CHUNK = 500  # sentences read at once
+
+
+def taught(vocab: Vocab, max_length: int, text: TextBatch) -> LSTM:
+    """A reader that has learnt from ``text``: the same one whoever asks, and whatever was drawn before."""
+    text = own(text)
+    with apart("reader", device=text.tokens.device):
+        model = LSTM(vocab, max_length, EMBEDDING, HIDDEN, dropout=DROPOUT).to(text.tokens.device)
+
+        def loss(rows: Tensor) -> Tensor:
+            some = rows_of(text, rows)
+            return nll(model.logp(some, Categorical()), some.mask)
+
+        return learn(model, loss, len(text.tokens), "reader", **RECIPE).requires_grad_(False)
+
+
+@functools.lru_cache(maxsize=1)
+def of_held_out(
+    vocab: Vocab, max_length: int, sentences: Callable[[str], TextBatch], n: int, device: torch.device
+) -> LSTM:
+    """The reader of the first ``n`` validation sentences, which no generator has learnt from. Taught once a run."""
+    return taught(vocab, max_length, TextBatch(*(part.to(device) for part in sentences("valid").first(n))))
+
+
+@torch.no_grad()
+def surprise(reader: LSTM, batch: TextBatch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """NLL of the sentences in nats a word and its standard error, that of a ratio of two means over sentences."""
+    parts = zip(batch.tokens.split(CHUNK), batch.mask.split(CHUNK), strict=True)
+    logp = torch.cat([reader.logp(TextBatch(*part), Categorical()).double().sum(1) for part in parts])
+    words = batch.mask.sum(1).double()
+    ratio = -logp.sum() / words.sum()
+    return ratio, (-logp - ratio * words).std() / len(words) ** 0.5 / words.mean()
+
+
+@torch.no_grad()
+def features(reader: LSTM, batch: TextBatch) -> Float[Tensor, "B H"]:
+    """What a sentence looks like to the reader: the mean of its hidden states over the sentence's words."""
+    found = []
+    for tokens, mask in zip(batch.tokens.split(CHUNK), batch.mask.split(CHUNK), strict=True):
+        # a state belongs to the words before it, so the inputs are shifted: bos and all words but the last
+        hidden = reader.features(inputs_of(tokens, reader.vocab.bos)).double()
+        found.append((hidden * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True).clamp_min(1))
+    return torch.cat(found)
