@@ -298,8 +298,8 @@ class TextGAN(pl.LightningModule):
         """Whether the sentences and their words are those that the checkpoint was taught."""
         if kept.get("data") != self.data:
             raise UserError(
-                f"The run was played on other sentences ({kept.get('data')}) than there are now ({self.data}). Give the "
-                "files as they were, or start a new run."
+                f"The run was played on other sentences ({kept.get('data')}) than there are now ({self.data}). "
+                "Give the files as they were, or start a new run."
             )
         if tuple(kept["vocab"]["words"]) != self.generator.vocab.words:
             raise UserError(

@@ -31,10 +31,14 @@ def text(data, split):
     return [data.vocab.text(row[mask].tolist()) for row, mask in zip(*batch, strict=True)]
 
 
+def everything(data):
+    return sorted(line for split in data.sizes for line in text(data, split))
+
+
 def test_every_line_is_in_one_split_as_it_was_written(tmp_path):
     data = made(tmp_path)
     assert data.sizes == {"train": 160, "valid": 20, "test": 20}
-    assert sorted(sum((text(data, split) for split in data.sizes), [])) == sorted(LINES)
+    assert everything(data) == sorted(LINES)
 
 
 def test_sentences_end_with_eos_and_padding_is_masked(tmp_path):
@@ -44,7 +48,8 @@ def test_sentences_end_with_eos_and_padding_is_masked(tmp_path):
         n = int(inside.sum())
         assert row[n - 1] == data.vocab.eos
         assert (row[: n - 1] < len(data.vocab.words)).all()
-        assert (row[n:] == data.vocab.pad).all() and not inside[n:].any()
+        assert (row[n:] == data.vocab.pad).all()
+        assert not inside[n:].any()
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
@@ -106,16 +111,18 @@ def test_parquet_and_a_glob(tmp_path):
     for part in (0, 1):
         pandas.DataFrame({"said": LINES[part::2]}).to_parquet(tmp_path / f"part{part}.parquet")
     found = TextData(str(tmp_path / "part*.parquet"), column="said", cache=str(tmp_path / "cache"))
-    assert sorted(sum((text(found, split) for split in found.sizes), [])) == sorted(LINES)
+    assert everything(found) == sorted(LINES)
 
 
 def test_too_long(tmp_path):
     lines = [*(["a b c d e"] * 30), *(["a b"] * 70)]
     cut = made(tmp_path, lines, max_length=3)
-    assert "a b c" in text(cut, "train") and cut.sentences("train").mask.shape[1] == 3
+    assert "a b c" in text(cut, "train")
+    assert cut.sentences("train").mask.shape[1] == 3
     assert any("Too long: 30 sentences were cut" in line for line in cut.story)
     dropped = made(tmp_path, lines, max_length=3, too_long="drop")
-    assert sum(dropped.sizes.values()) == 70 and set(text(dropped, "train")) == {"a b"}
+    assert sum(dropped.sizes.values()) == 70
+    assert set(text(dropped, "train")) == {"a b"}
     with pytest.raises(UserError, match=r"data\.max_length=3: \d+ sentences of the train split are longer\. Give 6"):
         made(tmp_path, lines, max_length=3, too_long="error")
     with pytest.raises(UserError, match=r"leaves no sentence in the train split"):
@@ -203,7 +210,8 @@ def test_the_second_start_reads_the_cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(corpus, "_make", no_more)
     second = TextData(path, cache=cache)
-    assert first.corpus.folder == second.corpus.folder and text(first, "train") == text(second, "train")
+    assert first.corpus.folder == second.corpus.folder
+    assert text(first, "train") == text(second, "train")
     with pytest.raises(AssertionError, match="prepared twice"):
         TextData(path, cache=cache, seed=1)
     os.utime(tmp_path / "text.txt", ns=(1, 1))  # written anew
@@ -225,7 +233,8 @@ def test_a_batch_may_be_larger_than_the_text(tmp_path):
     assert data.sizes == {"train": 6, "valid": 4, "test": 4}
     batch = next(iter(data.train_dataloader()))
     counts = [int((batch.tokens == row).all(1).sum()) for row in train.tokens]
-    assert len(batch.tokens) == 64 and min(counts) >= 64 // 6
+    assert len(batch.tokens) == 64
+    assert min(counts) >= 64 // 6
 
 
 def test_the_cache_does_not_grow_with_what_is_asked_of_a_batch(tmp_path):
@@ -237,7 +246,8 @@ def test_the_cache_does_not_grow_with_what_is_asked_of_a_batch(tmp_path):
 def test_a_vocabulary_with_a_tokenizer_survives_plain_containers(tmp_path):
     vocab = made(tmp_path).vocab
     again = Vocab(tuple(vocab.words), True, vocab.tokenizer)
-    assert again == vocab and again.encode("w1 w2") == vocab.encode("w1 w2")
+    assert again == vocab
+    assert again.encode("w1 w2") == vocab.encode("w1 w2")
 
 
 @pytest.mark.skipif(not COCO.is_dir(), reason="the COCO captions lie beside the repository, in ../shared/data")
