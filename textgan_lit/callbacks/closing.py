@@ -204,13 +204,15 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = get_console()
     table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
+    proxies, real = _proxies(rows), {"real text": _of_real_text(rows)}
+    columns = rows | (real if proxies else {})
     table.add_column("")
-    for name in rows:
+    for name in columns:
         table.add_column(name, justify="right")
     rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    for title, keys in (ROWS | shares | _proxies(rows)).items():
-        cells = [_cell(row, keys) for row in rows.values()]
+    for title, keys in (ROWS | shares | proxies).items():
+        cells = [_cell(row, keys) for row in columns.values()]
         if set(cells) != {"–"}:
             table.add_row(title, *cells)
     console.print(table)
@@ -229,8 +231,13 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
 def _proxies(rows: dict[str, Row]) -> dict[str, tuple[str, ...]]:
     """A line for each proxy that several columns have: a number without another beside it says little."""
     keys = [key for row in rows.values() for key in row if key.startswith(("quality/", "frontier/"))]
-    shared = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith("_se"))
+    shared = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith(("_se", "_real")))
     return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in shared}
+
+
+def _of_real_text(rows: dict[str, Row]) -> Row:
+    """What real text itself has, under the names that its rivals have."""
+    return {key.replace("_real", ""): value for row in rows.values() for key, value in row.items() if "_real" in key}
 
 
 def _cell(row: Row, keys: tuple[str, ...]) -> str:
