@@ -10,9 +10,9 @@ import argparse
 import sys
 
 from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
-from textgan_lit.commands import audit
+from textgan_lit.commands import audit, report
 
-COMMANDS = {"audit": audit}
+COMMANDS = {"audit": audit, "report": report}
 
 
 def main() -> None:
