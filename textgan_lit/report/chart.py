@@ -38,7 +38,6 @@ class Chart:
     note: str
     spec: Spec
     table: Table
-    wide: bool = False
     controls: tuple[str, ...] = field(default=())
 
 
@@ -48,9 +47,15 @@ def theme(dark: bool) -> Spec:
     colours = ["#f0f0f0", "#56b4e9", "#e69f00", "#2dc99a", "#e59ac0"]
     if not dark:
         colours = ["#1a1a1a", "#0072b2", "#d55e00", "#00805c", "#b0508a"]
-    text = {"labelColor": soft, "titleColor": ink, "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal"}
+    text = {
+        "labelColor": soft,
+        "titleColor": ink,
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
     return {
-        "background": None if dark else "transparent",
+        "background": "transparent",
         "axis": text | {"gridColor": line, "domainColor": soft, "tickColor": soft},
         "legend": text | {"labelColor": ink, "labelFontSize": 12, "labelLimit": 400, "symbolSize": 140},
         "range": {"category": colours},
@@ -89,9 +94,10 @@ def course(
         return None
     rows = thinned([row for row in rows if any(key in row for key in series.values())])
     stacked = more.pop("stacked", False)
-    base = _over_time(rows, series) | _sized(more.pop("height", 240))
+    base = _over_time(rows, series, stacked) | _sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
-    layers = _areas(value) if stacked else _lines(value, any(_error(key) in row for key in series.values() for row in rows))
+    banded = any(_error(key) in row for key in series.values() for row in rows)
+    layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12)
     wanted = [*clocks(rows).values(), *(key for pair in series.values() for key in (pair, _error(pair)))]
     columns = [key for key in wanted if any(key in row for row in rows)]
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
@@ -103,16 +109,19 @@ def _error(key: str) -> str:
     return "bound/se" if key == "bound/value" else f"{key}_se"
 
 
-def _over_time(rows: Sequence[Row], series: Mapping[str, str]) -> Spec:
-    moving = clocks(rows)
-    values = []
+def _over_time(rows: Sequence[Row], series: Mapping[str, str], stacked: bool) -> Spec:
+    moving, values = clocks(rows), []
     for number, row in enumerate(rows):
-        times = {clock: finite(row.get(key)) for clock, key in moving.items()}
-        for place, (label, key) in enumerate(series.items()):
+        times, below = {clock: finite(row.get(key)) for clock, key in moving.items()}, 0.0
+        for label, key in series.items():
             value, error = finite(row.get(key)), finite(row.get(_error(key)))
+            if value is None and key not in row:
+                continue
             band = {} if value is None or error is None else {"low": value - 2 * error, "high": value + 2 * error}
-            if key in row:
-                values.append(times | {"n": number, "series": label, "place": place, "value": value} | band)
+            if stacked and value is not None:
+                band = {"low": below, "high": below + value}
+                below += value
+            values.append(times | {"n": number, "series": label, "value": value} | band)
     return {
         "data": {"values": values},
         "params": [{"name": "clock", "value": next(iter(moving))}],
@@ -128,28 +137,35 @@ def _scale(domain: Sequence[float] | None = None, zero: bool = False) -> Spec:
     return {"domain": list(domain), "nice": False} if domain else {"zero": zero}
 
 
-TIME = {"field": "time", "type": "quantitative", "axis": {"title": {"signal": "clock"}, "format": "~s"}}
+TIME = {
+    "field": "time",
+    "type": "quantitative",
+    "scale": {"nice": False, "padding": 6},  # whole points at both ends
+    "axis": {"title": {"signal": "clock"}, "format": "~s"},
+}
 
 
-def _coloured(labels: Sequence[str]) -> Spec:
-    legend = {"title": None, "orient": "top", "direction": "vertical", "symbolType": "stroke", "symbolStrokeWidth": 2.5}
+def _coloured(labels: Sequence[str], **more: Any) -> Spec:
+    legend = {"title": None, "orient": "top", "direction": "vertical", "symbolOpacity": 1, "symbolType": "stroke"}
+    legend = legend | {"symbolStrokeWidth": 2.5} | more if len(labels) > 1 else None
     return {"color": {"field": "series", "type": "nominal", "scale": {"domain": list(labels)}, "legend": legend}}
 
 
 def _dashed(labels: Sequence[str]) -> Spec:
     """Lines that differ in more than their colour; in a legend of one with the colours."""
     scale = {"domain": list(labels), "range": DASHES[: len(labels)]}
-    return _coloured(labels) | {"strokeDash": {"field": "series", "type": "nominal", "scale": scale}}
+    dash = {"field": "series", "type": "nominal", "scale": scale} | ({} if len(labels) > 1 else {"legend": None})
+    return _coloured(labels) | {"strokeDash": dash}
 
 
-def _lines(value: Spec, banded: bool) -> Any:
+def _lines(value: Spec, banded: bool, size: int) -> Any:
     def layers(labels: Sequence[str]) -> list[Spec]:
         ends = {"y": value | {"field": "low"}, "y2": {"field": "high"}}
         band = {"mark": {"type": "area", "opacity": 0.2, "clip": True}}
-        band["encoding"] = {"x": TIME, "order": {"field": "n"}} | ends | _coloured(labels)
+        band["encoding"] = {"x": TIME} | ends | _coloured(labels)
         line = {"mark": {"type": "line", "strokeWidth": 2, "clip": True}}
         line["encoding"] = {"x": TIME, "y": value, "order": {"field": "n"}} | _dashed(labels)
-        point = {"mark": {"type": "circle", "size": 36, "opacity": 1, "clip": True}}
+        point = {"mark": {"type": "circle", "size": size, "opacity": 1, "clip": True}}
         point["encoding"] = {"x": TIME, "y": value, "tooltip": _told(banded)} | _coloured(labels)
         return [*([band] if banded else []), line, point]
 
@@ -167,16 +183,15 @@ def _told(banded: bool) -> list[Spec]:
 
 
 def _areas(value: Spec) -> Any:
-    """Parts on top of each other, the first at the bottom."""
+    """Parts on top of each other, the first at the bottom; not in the first colour, which is the whole's."""
 
     def layers(labels: Sequence[str]) -> list[Spec]:
-        value_of = value | {"stack": "zero"}
-        order = {"field": "place", "type": "quantitative"}
-        area = {"mark": {"type": "area", "opacity": 0.45, "line": True, "clip": True}}
-        shown = _coloured(labels)
-        shown["color"]["legend"] = shown["color"]["legend"] | {"symbolType": "square"}
-        area["encoding"] = {"x": TIME, "y": value_of, "order": order, "tooltip": _told(False)} | shown
-        return [area]
+        shown = _coloured(["", *labels], values=list(labels), symbolType="square")
+        place = {"x": TIME, "y": value | {"field": "high"}}
+        area = {"mark": {"type": "area", "opacity": 0.55}, "encoding": place | {"y2": {"field": "low"}} | shown}
+        point = {"mark": {"type": "circle", "size": 36, "opacity": 1}}
+        point["encoding"] = place | {"tooltip": _told(False)} | shown
+        return [area, point]
 
     return layers
 
@@ -209,7 +224,9 @@ def curve(
     spec = {"data": {"values": values}, "params": [{"name": "at", "value": len(moments) - 1}]} | _sized(240)
     longest = max(len(row) for row in rows) - 2
     columns = ["turns/all", "curve", *(f"word {place + 1}" for place in range(longest))]
-    return Chart(name, title, note, spec | {"layer": [ghosts, line, point]}, Table(title, columns, rows), controls=("at",))
+    return Chart(
+        name, title, note, spec | {"layer": [ghosts, line, point]}, Table(title, columns, rows), controls=("at",)
+    )
 
 
 def frontier(record: Mapping[str, Sequence[Row]]) -> Chart | None:
@@ -219,43 +236,44 @@ def frontier(record: Mapping[str, Sequence[Row]]) -> Chart | None:
     values, rows, ideal = [], [], None
     for name, label in labels.items():
         for row in sorted(record.get(name, ()), key=lambda row: row.get("temperature", 0)):
-            across, up = (finite(row.get(key)) for key in keys)
-            temperature = finite(row.get("temperature"))
-            if None in (across, up, temperature):
-                continue
-            rows.append([name, temperature, across, up, row.get("truth/jsd")])
-            values.append({"series": label, "T": temperature, "across": across, "up": up})
-            ideal = finite(row.get("truth/entropy_p"))
+            across, up, temperature = (finite(row.get(key)) for key in (*keys, "temperature"))
+            if None not in (across, up, temperature):
+                rows.append([name, temperature, across, up, row.get("truth/jsd")])
+                values.append({"series": label, "T": temperature, "across": across, "up": up})
+                ideal = finite(row.get("truth/entropy_p"))
     if not values:
         return None
-    best = "the ideal, H(P) on both"
-    points = [] if ideal is None else [{"series": best, "across": ideal, "up": ideal}]
-    shown = [label for label in labels.values() if any(row["series"] == label for row in values)]
-    across, up = (
-        {"field": field, "type": "quantitative", "title": f"{title} (nats a word)", "scale": {"zero": False}}
-        for field, title in (("across", "NLL_oracle"), ("up", "NLL_test"))
-    )
-    place = {"x": across, "y": up}
-    told = [{"field": "series", "title": "what"}, {"field": "T", "title": "temperature"}]
-    told += [{"field": field, "title": axis, "format": ".4f"} for field, axis in (("across", keys[0]), ("up", keys[1]))]
-    line = {"mark": {"type": "line", "strokeWidth": 1.5}, "data": {"values": values}}
-    line["encoding"] = place | {"order": {"field": "T"}} | _dashed(shown)
-    dot = {"mark": {"type": "circle", "size": 50, "opacity": 1}, "data": {"values": values}}
-    dot["encoding"] = place | {"tooltip": told} | _coloured(shown)
-    ends = [min, max]
-    marked = [end((row for row in values if row["series"] == label), key=lambda row: row["T"]) for label in shown for end in ends]
-    label = {"mark": {"type": "text", "dy": -9, "fontSize": 11, "color": {"expr": "ink"}}, "data": {"values": marked}}
-    label["encoding"] = place | {"text": {"field": "told"}}
-    label["transform"] = [{"calculate": "'T = ' + datum.T", "as": "told"}]
-    star = {"mark": {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}}}
-    star |= {"data": {"values": points}, "encoding": place | {"tooltip": told[:1] + told[2:]}}
-    name = {"mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 11, "color": {"expr": "ink"}}}
-    name |= {"data": {"values": points}, "encoding": place | {"text": {"field": "series"}}}
-    spec = _sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": [line, dot, label, star, name]}
-    columns = ["generator", "temperature", *keys, "truth/jsd"]
     title = "Quality against coverage, over temperatures"
     note = "Down and to the left is better; no choice of temperature can move both ways at once."
-    return Chart("frontier", title, note, spec, Table(title, columns, rows), wide=True)
+    points = [] if ideal is None else [{"series": "the ideal: H(P) on both", "across": ideal, "up": ideal}]
+    spec = _sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": _plane(values, points)}
+    columns = ["generator", "temperature", *keys, "truth/jsd"]
+    return Chart("frontier", title, note, spec, Table(title, columns, rows))
+
+
+def _plane(values: list[Row], ideal: list[Row]) -> list[Spec]:
+    labels = list(dict.fromkeys(row["series"] for row in values))
+    lines = [[row for row in values if row["series"] == label] for label in labels]
+    marked = [end(line, key=lambda row: row["T"]) for line in lines for end in (min, max)]
+    place, told = {}, [{"field": "series", "title": "what"}, {"field": "T", "title": "temperature"}]
+    for axis, field_, title in (("x", "across", "NLL_oracle"), ("y", "up", "NLL_test")):
+        whole = {"field": field_, "type": "quantitative", "title": f"{title} (nats a word)"}
+        place[axis] = whole | {"scale": {"zero": False, "padding": 12}}
+        told.append({"field": field_, "title": title, "format": ".4f"})
+
+    def layer(data: list[Row], mark: Spec, **encoding: Any) -> Spec:
+        return {"data": {"values": data}, "mark": mark, "encoding": place | encoding}
+
+    words = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
+    named = [row | {"told": f"T = {row['T']:g}"} for row in marked]
+    diamond = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}, "opacity": 1}
+    return [
+        layer(values, {"type": "line", "strokeWidth": 1.5}, order={"field": "T"}, **_dashed(labels)),
+        layer(values, {"type": "circle", "size": 50, "opacity": 1}, tooltip=told, **_coloured(labels)),
+        layer(named, words | {"dy": -10}, text={"field": "told"}),
+        layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
+        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+    ]
 
 
 def bars(name: str, title: str, note: str, unit: str, table: Table, label: int, value: int) -> Chart:
@@ -267,3 +285,51 @@ def bars(name: str, title: str, note: str, unit: str, table: Table, label: int, 
     bar = {"mark": {"type": "bar", "color": "#0072b2"}, "encoding": encoding | {"tooltip": told}}
     spec = _sized(34 * len(values)) | {"data": {"values": values}} | bar
     return Chart(name, title, note, spec, table)
+
+
+def parallel(
+    name: str, title: str, keys: Sequence[str], lines: Sequence[Sequence[str]], goal: str, values: Sequence[float]
+) -> Chart:
+    """One line a run through the words that were swept, to ``goal``, which colours it."""
+    heights = [_heights([line[place] for line in lines]) for place in range(len(keys))]
+    heights.append(_heights([f"{value:.4f}" for value in values]))
+    told, axes = [*keys, goal], []
+    data: list[Row] = []
+    for number, (line, value) in enumerate(zip(lines, values, strict=True)):
+        for place, word in enumerate([*line, f"{value:.4f}"]):
+            height = heights[place][word]
+            point = {"n": number, "place": place, "axis": told[place], "word": word, "height": height, "value": value}
+            data.append({**point, "run": ", ".join(f"{key}={seen}" for key, seen in zip(keys, line, strict=True))})
+    for place, found in enumerate(heights):
+        ends = found if place < len(keys) else {word: found[word] for word in (min(found), max(found))}
+        axes += [{"place": place, "word": word, "height": height} for word, height in ends.items()]
+    across = {"field": "place", "type": "ordinal", "title": None, "scale": {"padding": 0.2}}
+    names = {"labelExpr": f"{told!r}[datum.value]", "labelAngle": 0, "labelLimit": 110, "domain": False}
+    x = across | {"axis": names | {"grid": True, "ticks": False, "orient": "top"}}
+    place = {"x": x, "y": {"field": "height", "type": "quantitative", "axis": None, "scale": {"padding": 12}}}
+    legend = {"title": goal, "orient": "bottom", "gradientLength": 160, "format": ".2f"}
+    scale = {"range": ["#0072b2", "#8c8c8c", "#d55e00"]}  # from good to bad: blue, grey, orange
+    colour = {"field": "value", "type": "quantitative", "scale": scale, "legend": legend}
+    hover = [{"field": "run", "title": "run"}, {"field": "value", "title": goal, "format": ".4f"}]
+    line = {"mark": {"type": "line", "strokeWidth": 2, "opacity": 0.8}}
+    line["encoding"] = place | {"detail": {"field": "n"}, "color": colour, "tooltip": hover}
+    point = {
+        "mark": {"type": "circle", "size": 45, "opacity": 1},
+        "encoding": place | {"color": colour, "tooltip": hover},
+    }
+    words = {"mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11, "color": {"expr": "ink"}}}
+    words |= {"data": {"values": axes}, "encoding": place | {"text": {"field": "word"}}}
+    spec = _sized(300) | {"data": {"values": data}, "params": [{"name": "ink", "value": "#1a1a1a"}]}
+    rows = [[*line_, value] for line_, value in zip(lines, values, strict=True)]
+    note = "Blue is close to the data, orange far from them."
+    return Chart(name, title, note, spec | {"layer": [line, point, words]}, Table(title, told, rows))
+
+
+def _heights(words: Sequence[str]) -> dict[str, float]:
+    """Where each word stands on its axis: numbers by their value, other words evenly in their order."""
+    try:
+        numbers = {word: float(word) for word in words}
+    except ValueError:
+        numbers = {word: float(place) for place, word in enumerate(sorted(set(words)))}
+    low, high = min(numbers.values()), max(numbers.values())
+    return {word: 0.5 if high == low else (number - low) / (high - low) for word, number in numbers.items()}

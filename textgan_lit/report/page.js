@@ -24,15 +24,14 @@
 
   async function draw(place) {
     const spec = data.charts[place.dataset.chart];
+    const config = data.themes[dark.matches ? "dark" : "light"];
     if (views.has(place)) views.get(place).finalize();
-    place.replaceChildren();
     try {
-      const view = new vega.View(vega.parse(spec, data.themes[dark.matches ? "dark" : "light"]), {
-        renderer: "svg", container: place, hover: true,
+      const { view } = await vegaEmbed(place, spec, {
+        mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: tell, config,
       });
-      view.tooltip(tell);
       views.set(place, view);
-      const wanted = { ...chosen, ink: dark.matches ? "#f0f0f0" : "#1a1a1a" };
+      const wanted = { ...chosen, ink: config.legend.labelColor };
       for (const [name, value] of Object.entries(wanted)) if (knows(spec, name)) view.signal(name, value);
       await view.runAsync();
       place.dataset.drawn = "yes";

@@ -22,7 +22,8 @@ from textgan_lit.report.sections import Report, Section, Sentences, charts
 
 HERE = Path(__file__).parent
 MARK = '<meta name="generator" content="textgan_lit report">'  # what tells a report of ours from another file
-DRAWING = "window.vega = {View: vega.View, parse: vega.parse};"  # what the page needs of the library
+DRAWING = "window.vegaEmbed = vegaEmbed;"  # what the page needs of the library
+BARE = {"background": "transparent"}  # the theme is for the browser to choose
 LONGEST = 300  # rows of a table of numbers; --figures writes all of them
 
 
@@ -57,15 +58,15 @@ def page(report: Report) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """Vega makes functions of its own expressions, hence unsafe-eval; none is made of what a run says."""
+    """The page's own scripts and styles, and nothing else: Vega interprets its expressions, so eval is not needed."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     ours = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return f"default-src 'none'; script-src {ours} 'unsafe-eval'; style-src 'unsafe-inline'; base-uri 'none'"
+    return f"default-src 'none'; script-src {ours}; style-src 'unsafe-inline'; base-uri 'none'"
 
 
 def _inside(script: str) -> str:
     """JavaScript as it may stand in an HTML file: an end tag in one of its strings would end the script."""
-    return script.replace("</", "<\\/")
+    return script.replace("</script", "<\\/script")
 
 
 def _text(value: Any) -> str:
@@ -76,7 +77,7 @@ def _data(report: Report) -> str:
     """What the scripts read. No ``<`` is left in it, so that nothing in it can be a tag."""
     moments = next((part.moments for section in report.sections for part in section.parts if _browser(part)), [])
     told = {
-        "charts": {chart.name: library().vegalite_to_vega(chart.spec) for chart in charts(report)},
+        "charts": {chart.name: library().vegalite_to_vega(chart.spec, config=BARE) for chart in charts(report)},
         "themes": {"light": theme(dark=False), "dark": theme(dark=True)},
         "moments": report.moments,
         "samples": [[_sample(sample) for sample in samples] for samples in moments] or [[] for _ in report.moments],
@@ -106,7 +107,7 @@ def _finite(value: Any) -> bool:
 def _head(report: Report) -> str:
     facts = "".join(f"<dt>{_text(name)}</dt><dd>{_fact(name, value)}</dd>" for name, value in report.facts.items())
     said = f'<p class="said">Left out: {_text("; ".join(report.left_out))}.</p>' if report.left_out else ""
-    script = '<noscript><p class="said">Plots and sliders need JavaScript; the numbers are there without it.</p></noscript>'
+    script = '<noscript><p class="said">Plots and samples need JavaScript; the numbers do not.</p></noscript>'
     return f"<header><h1>{_text(report.name)}</h1><dl>{facts}</dl>{said}{script}</header><main>"
 
 
@@ -118,16 +119,15 @@ def _section(section: Section, report: Report) -> str:
     parts = [part for part in section.parts if isinstance(part, Chart)]
     controls = _controls({control for part in parts for control in part.controls}, section, report)
     shown = "".join(_part(part, alone=len(section.parts) == 1) for part in section.parts)
-    return f'<section><h2>{_text(section.title)}</h2><p>{_text(section.note)}</p>{controls}<div class="parts">{shown}</div></section>'
+    head = f"<h2>{_text(section.title)}</h2><p>{_text(section.note)}</p>{controls}"
+    return f'<section>{head}<div class="parts">{shown}</div></section>'
 
 
 def _controls(wanted: set[str], section: Section, report: Report) -> str:
     found = []
     if "clock" in wanted:
-        names = [
-            name for name in CLOCKS for part in section.parts[:1] if name in part.spec["data"]["values"][0]
-        ]  # noqa
-        options = "".join(f"<option>{_text(name)}</option>" for name in names)
+        values = [part.spec["data"]["values"][0] for part in section.parts if isinstance(part, Chart)]
+        options = "".join(f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values))
         found.append(f"<label>over <select data-clock>{options}</select></label>")
     if "at" in wanted or any(map(_browser, section.parts)):
         last = len(report.moments) - 1
@@ -149,10 +149,13 @@ def _part(part: Chart | Table | Sentences, alone: bool) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
-    rows = "".join(f"<tr>{''.join(f'<td>{_text(_number(cell))}</td>' for cell in row)}</tr>" for row in table.rows[:LONGEST])
+    cells = ("".join(f"<td>{_text(_number(cell))}</td>" for cell in row) for row in table.rows[:LONGEST])
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     more = f" (the first {LONGEST} of {len(table.rows)} rows)" if len(table.rows) > LONGEST else ""
-    title = f"<caption>{_text(table.title + more)}</caption>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"><table>{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"><table>{whole}</table></div>'
+    )
 
 
 def _number(cell: Any) -> str:
@@ -160,4 +163,4 @@ def _number(cell: Any) -> str:
         return "–"
     if not is_number(cell):
         return str(cell)
-    return f"{cell:,.0f}" if float(cell).is_integer() and abs(cell) < 1e15 else f"{cell:.5g}"
+    return f"{cell:,.0f}" if 1e4 <= abs(cell) < 1e15 or float(cell).is_integer() else f"{cell:.5g}"

@@ -85,7 +85,9 @@ def closing(record: Record) -> Section:
     lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in (PAIRS | shares).items()]
     lines = [line for line in lines if set(line[1:]) != {"–"}]
     if lines:
-        section.parts = [Table("The closing table", ["", *(_titled(name, row) for name, row in columns.items())], lines)]
+        section.parts = [
+            Table("The closing table", ["", *(_titled(name, row) for name, row in columns.items())], lines)
+        ]
     return section
 
 
@@ -105,28 +107,45 @@ def truth(record: Record) -> Section:
         "what D says it is at least (calibrated) ± 2 SE": "bound/value",
         "D as it is, uncalibrated ± 2 SE": "bound/raw",
     }
-    seen = [row[key] for row in record.evaluations for key in series.values() if chart.finite(row.get(key)) is not None]
+    rows = taught(record.evaluations)
+    seen = [row[key] for row in rows for key in series.values() if chart.finite(row.get(key)) is not None]
     low = max(min([0.0, *seen]) - 0.01, -0.2)
     note = "The truth is 0 where G writes what the data are, and at most log 2 = 0.6931."
     note += " What lies below −0.2 is cut off." if min([0.0, *seen]) < -0.2 else ""
     title = "Jensen–Shannon divergence between data and generator"
-    shown = chart.course(
-        "truth", title, note, "nats a sentence", record.evaluations, series, domain=(low, 0.72), height=320
-    )
+    shown = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
     section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
     return _with(section, shown)
+
+
+def taught(rows: list[Row]) -> list[Row]:
+    """Without what a D says before its first turn, where it has any: that is noise, and falls on the first of G's."""
+    if not any(row.get("turns/discriminator") for row in rows):
+        return rows
+    return [
+        {key: value for key, value in row.items() if row.get("turns/discriminator") or not key.startswith("bound/")}
+        for row in rows
+    ]
 
 
 def likelihood(record: Record) -> Section:
     rows, unit = record.evaluations, "nats a word"
     section = Section("Likelihoods and their splits", "Each NLL is an entropy and a divergence on top of it.")
     splits = {
-        "nll_test": ("NLL_test = H(P) + KL(P‖G)", "Rises where G fails to say what the data say.", "entropy_p", "kl_pg"),
+        "nll_test": (
+            "NLL_test = H(P) + KL(P‖G)",
+            "Rises where G fails to say what the data say.",
+            "entropy_p",
+            "kl_pg",
+        ),
         "nll_oracle": ("NLL_oracle = H(G) + KL(G‖P)", "Losing entropy alone lowers it.", "entropy_g", "kl_gp"),
     }
     for name, (title, note, entropy, divergence) in splits.items():
         whole, label = {"": f"truth/{name}"}, title.split(" = ")[0]
-        parts = {title.split(" = ")[1].split(" + ")[0]: f"truth/{entropy}", title.split(" + ")[1]: f"truth/{divergence}_word"}
+        parts = {
+            title.split(" = ")[1].split(" + ")[0]: f"truth/{entropy}",
+            title.split(" + ")[1]: f"truth/{divergence}_word",
+        }
         known = all(any(key in row for row in rows) for key in parts.values())
         shown = parts if known else {label: whole[""]}
         section = _with(section, chart.course(name, title if known else label, note, unit, rows, shown, stacked=known))
@@ -134,7 +153,9 @@ def likelihood(record: Record) -> Section:
 
 
 def positions(moments: list[Row]) -> Section:
-    section = Section("Word by word", "Thin lines are the other evaluations; the slider chooses the one that stands out.")
+    section = Section(
+        "Word by word", "Thin lines are the other evaluations; the slider chooses the one that stands out."
+    )
     jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
     note = "How far apart the first t words are: two estimates, which should agree."
     section = _with(section, chart.curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
@@ -144,7 +165,7 @@ def positions(moments: list[Row]) -> Section:
 
 
 def discriminator(record: Record) -> Section:
-    rows = record.evaluations
+    rows = taught(record.evaluations)
     section = Section("The discriminator", "How good D is, against the best that anybody could be.")
     accuracy = {"the best possible (Bayes)": "truth/bayes_accuracy", "D, calibrated": "bound/accuracy"}
     if any("bound/accuracy" in row for row in rows):
@@ -193,7 +214,8 @@ def cost(record: Record) -> Section:
     columns = ["phase", "turns", "seconds", "CPU seconds", "words", "words a second"]
     table = Table("Seconds by phase", columns, lines)
     shown = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
-    return _with(section, shown)
+    section.parts = [table, shown]
+    return section
 
 
 def _spent(before: Row, after: Row) -> list[float]:
