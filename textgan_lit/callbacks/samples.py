@@ -19,8 +19,10 @@ COLUMNS = ["turn", "sentence", "text", "log G", "D says real"]
 
 @final
 class Samples(pl.Callback):
-    """The first ``count`` samples of each evaluation: a line of ``samples.jsonl`` in ``folder``, a growing W&B table, and
-    ``latest`` for the closing report."""
+    """The first ``count`` samples of each evaluation.
+
+    A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report.
+    """
 
     def __init__(self, folder: str, count: Annotated[int, Ge(1)] = 10):
         self.folder, self.count = Path(folder), count

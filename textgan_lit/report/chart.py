@@ -47,13 +47,8 @@ def theme(dark: bool) -> Spec:
     colours = ["#f0f0f0", "#56b4e9", "#e69f00", "#2dc99a", "#e59ac0"]
     if not dark:
         colours = ["#1a1a1a", "#0072b2", "#d55e00", "#00805c", "#b0508a"]
-    text = {
-        "labelColor": soft,
-        "titleColor": ink,
-        "labelFontSize": 11,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-    }
+    text = {"labelColor": soft, "labelFontSize": 11}
+    text |= {"titleColor": ink, "titleFontSize": 12, "titleFontWeight": "normal"}
     return {
         "background": "transparent",
         "axis": text | {"gridColor": line, "domainColor": soft, "tickColor": soft},
@@ -94,7 +89,7 @@ def course(
         return None
     rows = thinned([row for row in rows if any(key in row for key in series.values())])
     stacked = more.pop("stacked", False)
-    base = _over_time(rows, series, stacked) | _sized(more.pop("height", 240))
+    base = _over_time(rows, series, stacked) | sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
     banded = any(_error(key) in row for key in series.values() for row in rows)
     layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12)
@@ -129,7 +124,8 @@ def _over_time(rows: Sequence[Row], series: Mapping[str, str], stacked: bool) ->
     }
 
 
-def _sized(height: int) -> Spec:
+def sized(height: int) -> Spec:
+    """As wide as its place."""
     return {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
@@ -221,12 +217,11 @@ def curve(
     line = {"mark": {"type": "line", "strokeWidth": 2.5}, "transform": chosen, "encoding": encoding | _dashed(labels)}
     point = {"mark": {"type": "circle", "size": 40, "opacity": 1}, "transform": chosen}
     point["encoding"] = encoding | {"tooltip": told} | _coloured(labels)
-    spec = {"data": {"values": values}, "params": [{"name": "at", "value": len(moments) - 1}]} | _sized(240)
+    spec = {"data": {"values": values}, "params": [{"name": "at", "value": len(moments) - 1}]} | sized(240)
     longest = max(len(row) for row in rows) - 2
     columns = ["turns/all", "curve", *(f"word {place + 1}" for place in range(longest))]
-    return Chart(
-        name, title, note, spec | {"layer": [ghosts, line, point]}, Table(title, columns, rows), controls=("at",)
-    )
+    spec |= {"layer": [ghosts, line, point]}
+    return Chart(name, title, note, spec, Table(title, columns, rows), controls=("at",))
 
 
 def frontier(record: Mapping[str, Sequence[Row]]) -> Chart | None:
@@ -246,7 +241,7 @@ def frontier(record: Mapping[str, Sequence[Row]]) -> Chart | None:
     title = "Quality against coverage, over temperatures"
     note = "Down and to the left is better; no choice of temperature can move both ways at once."
     points = [] if ideal is None else [{"series": "the ideal: H(P) on both", "across": ideal, "up": ideal}]
-    spec = _sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": _plane(values, points)}
+    spec = sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": _plane(values, points)}
     columns = ["generator", "temperature", *keys, "truth/jsd"]
     return Chart("frontier", title, note, spec, Table(title, columns, rows))
 
@@ -283,53 +278,5 @@ def bars(name: str, title: str, note: str, unit: str, table: Table, label: int, 
     encoding = {"y": names, "x": {"field": "value", "type": "quantitative", "title": unit}}
     told = [{"field": "label", "title": "what"}, {"field": "value", "title": unit, "format": ",.1f"}]
     bar = {"mark": {"type": "bar", "color": "#0072b2"}, "encoding": encoding | {"tooltip": told}}
-    spec = _sized(34 * len(values)) | {"data": {"values": values}} | bar
+    spec = sized(34 * len(values)) | {"data": {"values": values}} | bar
     return Chart(name, title, note, spec, table)
-
-
-def parallel(
-    name: str, title: str, keys: Sequence[str], lines: Sequence[Sequence[str]], goal: str, values: Sequence[float]
-) -> Chart:
-    """One line a run through the words that were swept, to ``goal``, which colours it."""
-    heights = [_heights([line[place] for line in lines]) for place in range(len(keys))]
-    heights.append(_heights([f"{value:.4f}" for value in values]))
-    told, axes = [*keys, goal], []
-    data: list[Row] = []
-    for number, (line, value) in enumerate(zip(lines, values, strict=True)):
-        for place, word in enumerate([*line, f"{value:.4f}"]):
-            height = heights[place][word]
-            point = {"n": number, "place": place, "axis": told[place], "word": word, "height": height, "value": value}
-            data.append({**point, "run": ", ".join(f"{key}={seen}" for key, seen in zip(keys, line, strict=True))})
-    for place, found in enumerate(heights):
-        ends = found if place < len(keys) else {word: found[word] for word in (min(found), max(found))}
-        axes += [{"place": place, "word": word, "height": height} for word, height in ends.items()]
-    across = {"field": "place", "type": "ordinal", "title": None, "scale": {"padding": 0.2}}
-    names = {"labelExpr": f"{told!r}[datum.value]", "labelAngle": 0, "labelLimit": 110, "domain": False}
-    x = across | {"axis": names | {"grid": True, "ticks": False, "orient": "top"}}
-    place = {"x": x, "y": {"field": "height", "type": "quantitative", "axis": None, "scale": {"padding": 12}}}
-    legend = {"title": goal, "orient": "bottom", "gradientLength": 160, "format": ".2f"}
-    scale = {"range": ["#0072b2", "#8c8c8c", "#d55e00"]}  # from good to bad: blue, grey, orange
-    colour = {"field": "value", "type": "quantitative", "scale": scale, "legend": legend}
-    hover = [{"field": "run", "title": "run"}, {"field": "value", "title": goal, "format": ".4f"}]
-    line = {"mark": {"type": "line", "strokeWidth": 2, "opacity": 0.8}}
-    line["encoding"] = place | {"detail": {"field": "n"}, "color": colour, "tooltip": hover}
-    point = {
-        "mark": {"type": "circle", "size": 45, "opacity": 1},
-        "encoding": place | {"color": colour, "tooltip": hover},
-    }
-    words = {"mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11, "color": {"expr": "ink"}}}
-    words |= {"data": {"values": axes}, "encoding": place | {"text": {"field": "word"}}}
-    spec = _sized(300) | {"data": {"values": data}, "params": [{"name": "ink", "value": "#1a1a1a"}]}
-    rows = [[*line_, value] for line_, value in zip(lines, values, strict=True)]
-    note = "Blue is close to the data, orange far from them."
-    return Chart(name, title, note, spec | {"layer": [line, point, words]}, Table(title, told, rows))
-
-
-def _heights(words: Sequence[str]) -> dict[str, float]:
-    """Where each word stands on its axis: numbers by their value, other words evenly in their order."""
-    try:
-        numbers = {word: float(word) for word in words}
-    except ValueError:
-        numbers = {word: float(place) for place, word in enumerate(sorted(set(words)))}
-    low, high = min(numbers.values()), max(numbers.values())
-    return {word: 0.5 if high == low else (number - low) / (high - low) for word, number in numbers.items()}

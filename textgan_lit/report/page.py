@@ -153,9 +153,8 @@ def _table(table: Table) -> str:
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     more = f" (the first {LONGEST} of {len(table.rows)} rows)" if len(table.rows) > LONGEST else ""
     whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"><table>{whole}</table></div>'
-    )
+    region = f'class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"'
+    return f"<div {region}><table>{whole}</table></div>"
 
 
 def _number(cell: Any) -> str:

@@ -85,9 +85,8 @@ def closing(record: Record) -> Section:
     lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in (PAIRS | shares).items()]
     lines = [line for line in lines if set(line[1:]) != {"–"}]
     if lines:
-        section.parts = [
-            Table("The closing table", ["", *(_titled(name, row) for name, row in columns.items())], lines)
-        ]
+        titles = ["", *(_titled(name, row) for name, row in columns.items())]
+        section.parts = [Table("Before and after", titles, lines)]
     return section
 
 
@@ -132,30 +131,21 @@ def likelihood(record: Record) -> Section:
     rows, unit = record.evaluations, "nats a word"
     section = Section("Likelihoods and their splits", "Each NLL is an entropy and a divergence on top of it.")
     splits = {
-        "nll_test": (
-            "NLL_test = H(P) + KL(P‖G)",
-            "Rises where G fails to say what the data say.",
-            "entropy_p",
-            "kl_pg",
-        ),
-        "nll_oracle": ("NLL_oracle = H(G) + KL(G‖P)", "Losing entropy alone lowers it.", "entropy_g", "kl_gp"),
+        "nll_test": ("H(P)", "entropy_p", "KL(P‖G)", "kl_pg_word", "Rises where G fails to say what the data say."),
+        "nll_oracle": ("H(G)", "entropy_g", "KL(G‖P)", "kl_gp_word", "Losing entropy alone lowers it."),
     }
-    for name, (title, note, entropy, divergence) in splits.items():
-        whole, label = {"": f"truth/{name}"}, title.split(" = ")[0]
-        parts = {
-            title.split(" = ")[1].split(" + ")[0]: f"truth/{entropy}",
-            title.split(" + ")[1]: f"truth/{divergence}_word",
-        }
+    for name, (entropy, lower, divergence, upper, note) in splits.items():
+        title, whole = name.replace("nll", "NLL"), {"the whole": f"truth/{name}"}
+        parts = {entropy: f"truth/{lower}", divergence: f"truth/{upper}"}
         known = all(any(key in row for row in rows) for key in parts.values())
-        shown = parts if known else {label: whole[""]}
-        section = _with(section, chart.course(name, title if known else label, note, unit, rows, shown, stacked=known))
+        title += f" = {entropy} + {divergence}" * known
+        shown = chart.course(name, title, note, unit, rows, parts if known else whole, stacked=known)
+        section = _with(section, shown)
     return section
 
 
 def positions(moments: list[Row]) -> Section:
-    section = Section(
-        "Word by word", "Thin lines are the other evaluations; the slider chooses the one that stands out."
-    )
+    section = Section("Word by word", "The slider chooses the evaluation; thin lines are the others.")
     jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
     note = "How far apart the first t words are: two estimates, which should agree."
     section = _with(section, chart.curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
@@ -199,7 +189,9 @@ def sentences(record: Record, moments: list[Row]) -> Section:
 def cost(record: Record) -> Section:
     """Seconds and words of each phase, from the last row before it to its own last row."""
     rows = record.rows or record.evaluations
-    section = Section("Cost", "From the first row of each phase's log to its last; evaluations and readings included.")
+    section = Section(
+        "Cost", "Each phase from the last row before it to its own last; evaluations and readings included."
+    )
     if not all(key in row for row in rows for key in ("system/seconds", TOKENS)):
         return section
     phases = {"likelihood": [], "discriminator's warm-up": [], "duel": []}

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.folder import holds_a_run
-from textgan_lit.report.chart import Chart, Table, parallel
+from textgan_lit.report.chart import Chart, Table
+from textgan_lit.report.parallel import parallel
 from textgan_lit.report.record import Record, is_number, read
 from textgan_lit.report.sections import Report, Section
 
@@ -104,9 +105,8 @@ def _parallel(swept: Sequence[dict[str, str]], records: Sequence[Record], keys: 
     section = Section("What was swept, and what it led to", "One line a run, from its words to its true JSD.")
     if keys and len(records) > 1:
         lines = [list(words.values()) for words in swept]
-        section.parts = [
-            parallel("sweep", section.title, keys, lines, "true JSD", [_jsd(record) for record in records])
-        ]
+        values = [_jsd(record) for record in records]
+        section.parts = [parallel("sweep", "From words to truth", keys, lines, "true JSD", values)]
     return section
 
 
