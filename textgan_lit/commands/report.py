@@ -28,18 +28,18 @@ def run(options: argparse.Namespace) -> int:
     from textgan_lit.report.record import read
 
     page.library()  # whose absence is said before anything is read
-    runs = sweep.runs(options.run)
-    report = sweep.of(options.run, runs) if runs else sections.of(read(options.run))
-    for said in report.left_out:
-        print(f"left out: {said}")
     try:
+        runs = sweep.runs(options.run)
+        report = sweep.of(options.run, runs) if runs else sections.of(read(options.run))
+        for said in report.left_out:
+            print(f"left out: {said}")
         if options.figures is not None:
             written = figures.write(sections.charts(report), options.figures, options.overwrite)
             print(f"{len(written)} files in {options.figures}")
         if options.figures is None or options.output is not None:
             print(_page(page.page(report), options.output or options.run / "report.html", options.overwrite))
     except OSError as error:
-        raise UserError(f"{shown(str(error.filename))} cannot be written ({error.strerror}).") from error
+        raise UserError(f"{shown(str(error.filename))} cannot be used ({error.strerror}).") from error
     return 0
 
 

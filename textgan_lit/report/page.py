@@ -49,7 +49,7 @@ def page(report: Report) -> str:
             f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style></head><body>",
             _head(report),
             *(_section(section, report) for section in report.sections),
-            f"<footer><p>Made by textgan_lit {__version__}.</p></footer>",
+            f"</main><footer>Made by textgan_lit {__version__}.</footer>",
             f'<script type="application/json" id="data">{_data(report)}</script>',
             *(f"<script>{script}</script>" for script in scripts),
             "</body></html>\n",

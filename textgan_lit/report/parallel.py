@@ -8,6 +8,7 @@ from textgan_lit.report.chart import Chart, Spec, Table, sized
 from textgan_lit.report.record import Row
 
 ABOVE = 1.13  # where the names of the axes stand; the words are between 0 and 1
+BELOW = 0.08  # the lowest words stand under their lines
 
 
 def parallel(
@@ -26,7 +27,8 @@ def parallel(
     labels = [{"place": place, "height": ABOVE, "word": axis} for place, axis in enumerate(axes)]
     for place, found in enumerate(places):
         ends = (min(found, key=found.get), max(found, key=found.get)) if axes[place] == goal else found
-        labels += [{"place": place, "height": found[word], "word": word} for word in ends]
+        below = {word: found[word] - BELOW * (found[word] == 0) for word in ends}
+        labels += [{"place": place, "height": height, "word": word} for word, height in below.items()]
     rows = [[*line, value] for line, value in zip(lines, values, strict=True)]
     note = "Blue is close to the data, orange far from them."
     spec = sized(320) | {"data": {"values": data}, "params": [{"name": "ink", "value": "#1a1a1a"}]}
@@ -35,13 +37,10 @@ def parallel(
 
 def _layers(goal: str, labels: list[Row]) -> list[Spec]:
     """Names and words of a run are texts of marks: on an axis they would have to become an expression."""
-    across = {
-        "field": "place",
-        "type": "ordinal",
-        "axis": {"title": None, "labels": False, "ticks": False, "grid": True},
-    }
-    up = {"field": "height", "type": "quantitative", "axis": None, "scale": {"domain": [-0.06, ABOVE + 0.06]}}
-    legend = {"title": goal, "orient": "bottom", "gradientLength": 160, "format": ".2f"}
+    bare = {"title": None, "labels": False, "ticks": False, "domain": False, "grid": True}
+    across = {"field": "place", "type": "ordinal", "axis": bare}
+    up = {"field": "height", "type": "quantitative", "axis": None, "scale": {"domain": [-0.1, ABOVE + 0.06]}}
+    legend = {"title": goal, "orient": "bottom", "gradientLength": 160, "format": ".3f"}
     scale = {"range": ["#0072b2", "#8c8c8c", "#d55e00"]}
     place = {"x": across, "y": up}
     shown = {"color": {"field": "value", "type": "quantitative", "scale": scale, "legend": legend}}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # what Hydra writes with, and brings
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.folder import holds_a_run
@@ -76,16 +76,20 @@ def read(folder: Path) -> Record:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Also an infinite one, or none (NaN); no integer that is too long for arithmetic with floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or value.bit_length() < 64
 
 
 def _numeric(row: Row) -> Row:
-    """The numbers, and the lists of numbers; with all tokens, which no file has as one."""
+    """The numbers, and lists of them where there are curves; with all tokens, which no file has as one."""
     kept = {}
     for key, value in row.items():
-        if is_number(value) or (isinstance(value, list) and all(map(is_number, value))):
+        is_list = isinstance(value, list) and all(map(is_number, value))
+        if is_list if key.startswith("curve/") else is_number(value):
             kept[key] = value
-    if is_number(kept.get("tokens/real")) and is_number(kept.get("tokens/sampled")):
+    if "tokens/real" in kept and "tokens/sampled" in kept:
         kept[TOKENS] = kept["tokens/real"] + kept["tokens/sampled"]
     return kept
 
@@ -96,8 +100,9 @@ def _configuration(record: Record) -> None:
     hydra = _yaml(record, "hydra.yaml", dict).get("hydra")
     runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
     choices = runtime.get("choices") if isinstance(runtime, dict) else None
-    record.choices = {str(group): str(option) for group, option in (choices or {}).items()}
-    record.overrides = [str(word) for word in _yaml(record, "overrides.yaml", list)]
+    choices = choices if isinstance(choices, dict) else {}
+    record.choices = {str(group): option for group, option in choices.items() if isinstance(option, str)}
+    record.overrides = [word for word in _yaml(record, "overrides.yaml", list) if isinstance(word, str)]
 
 
 def _yaml(record: Record, name: str, kind: type) -> Any:

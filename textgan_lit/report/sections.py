@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from textgan_lit.errors import shown
 from textgan_lit.report import chart
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.record import TOKENS, Record, Row
@@ -54,15 +55,15 @@ def of(record: Record) -> Report:
     moments = chart.thinned(record.evaluations)
     found = [closing(record), truth(record), likelihood(record), positions(moments), discriminator(record)]
     found += [frontier(record), sentences(record, moments), cost(record)]
-    shown = [section for section in found if section.parts]
-    return Report(record.name, facts(record), shown, [_moment(row) for row in moments], record.left_out)
+    there = [section for section in found if section.parts]
+    return Report(record.name, facts(record), there, [_moment(row) for row in moments], record.left_out)
 
 
 def facts(record: Record) -> dict[str, str]:
     last = record.evaluations[-1]
     played = {name: last.get(f"turns/{name}", 0) for name in ("likelihood", "discriminator", "generator")}
     found = {group: record.choices[group] for group in ("model", "data") if group in record.choices}
-    found |= {"seed": str(record.config["seed"])} if "seed" in record.config else {}
+    found |= {"seed": shown(record.config["seed"])} if "seed" in record.config else {}
     if record.overrides or record.choices:
         found["command"] = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
     found["turns"] = ", ".join(f"{turns:,.0f} {name}" for name, turns in played.items() if turns) or "0"
@@ -112,9 +113,9 @@ def truth(record: Record) -> Section:
     note = "The truth is 0 where G writes what the data are, and at most log 2 = 0.6931."
     note += " What lies below −0.2 is cut off." if min([0.0, *seen]) < -0.2 else ""
     title = "Jensen–Shannon divergence between data and generator"
-    shown = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
+    drawn = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
     section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
-    return _with(section, shown)
+    return _with(section, drawn)
 
 
 def taught(rows: list[Row]) -> list[Row]:
@@ -139,8 +140,8 @@ def likelihood(record: Record) -> Section:
         parts = {entropy: f"truth/{lower}", divergence: f"truth/{upper}"}
         known = all(any(key in row for row in rows) for key in parts.values())
         title += f" = {entropy} + {divergence}" * known
-        shown = chart.course(name, title, note, unit, rows, parts if known else whole, stacked=known)
-        section = _with(section, shown)
+        drawn = chart.course(name, title, note, unit, rows, parts if known else whole, stacked=known)
+        section = _with(section, drawn)
     return section
 
 
@@ -205,8 +206,8 @@ def cost(record: Record) -> Section:
             before = those[-1]
     columns = ["phase", "turns", "seconds", "CPU seconds", "words", "words a second"]
     table = Table("Seconds by phase", columns, lines)
-    shown = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
-    section.parts = [table, shown]
+    drawn = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
+    section.parts = [table, drawn]
     return section
 
 
@@ -216,8 +217,8 @@ def _spent(before: Row, after: Row) -> list[float]:
     return [turns, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]
 
 
-def _with(section: Section, shown: Chart | None) -> Section:
-    section.parts += [] if shown is None else [shown]
+def _with(section: Section, drawn: Chart | None) -> Section:
+    section.parts += [] if drawn is None else [drawn]
     return section
 
 
