@@ -51,7 +51,7 @@ def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     ("words", "said"),
     [
         (["nowhere"], "nowhere is no folder"),
-        (["."], "holds no run"),
+        (["empty"], "holds no run"),
         (["run", "-o", "."], "is a folder"),
         (["run", "-o", "run/metrics.csv/report.html"], "cannot be used"),
     ],
@@ -59,6 +59,7 @@ def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
 def test_what_cannot_be_done_is_one_line(words, said, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     made(tmp_path / "run")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match=said) as ended:
         report(monkeypatch, *words)
     assert ended.value.code.startswith("textgan_lit: ")

@@ -74,8 +74,7 @@ def browser():
     if path is None:
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as player:
-        with player.chromium.launch(executable_path=path, args=["--no-sandbox"]) as opened:
-            yield opened
+        yield player.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
 
 def opened(browser, text, folder, width=1280, scheme="light"):
@@ -122,7 +121,7 @@ def test_the_clock_changes_every_plot_over_training(browser, page, tmp_path):
     window.locator("select[data-clock]").first.select_option("seconds")
     window.wait_for_timeout(200)
     for name in ("truth", "nll_test", "accuracy", "staleness"):
-        assert "seconds" in window.locator(f"[data-chart={name}] svg").inner_text()
+        assert "seconds" in window.locator(f"[data-chart={name}] svg").text_content()
     assert said == []
 
 

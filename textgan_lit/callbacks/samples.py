@@ -59,7 +59,7 @@ class Samples(pl.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.latest = state["latest"]
 
-    def _keep(self, axes: dict[str, float], rows: Iterable[tuple[str, float, float | None, list[float]]]) -> None:
+    def _keep(self, axes: dict[str, int | float], rows: Iterable[tuple[str, float, float | None, list[float]]]) -> None:
         keys = ("text", "log G", "D says real", "log G by word")
         samples = [dict(zip(keys, row, strict=True)) for row in rows]
         with (self.folder / "samples.jsonl").open("a") as file:

@@ -57,8 +57,8 @@ def _layers(goal: str, labels: list[Row]) -> list[Spec]:
 def heights(words: Sequence[str]) -> dict[str, float]:
     """Where each word stands on its axis: numbers by their value, other words evenly in their order.
 
-    >>> heights(["3", "1", "2"]), heights(["b", "a"])
-    ({'3': 1.0, '1': 0.0, '2': 0.5}, {'b': 1.0, 'a': 0.0})
+    >>> heights(["3", "1", "2"]), heights(["a", "b"])
+    ({'3': 1.0, '1': 0.0, '2': 0.5}, {'a': 0.0, 'b': 1.0})
     """
     try:
         numbers = {word: float(word) for word in words}

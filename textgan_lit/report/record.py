@@ -32,7 +32,7 @@ class Record:
     overrides: list[str] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)  # of metrics.csv
-    samples: dict[float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
+    samples: dict[int | float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
     closing: dict[str, Row] = field(default_factory=dict)
     frontier: dict[str, list[Row]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -110,7 +110,7 @@ def _yaml(record: Record, name: str, kind: type) -> Any:
         found = yaml.safe_load((record.folder / ".hydra" / name).read_text(errors="replace"))
     except FileNotFoundError:
         return kind()
-    except (OSError, yaml.YAMLError, RecursionError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         found = None
     if not isinstance(found, kind):
         record.left_out.append(f".hydra/{name}, which cannot be read")

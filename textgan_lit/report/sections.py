@@ -85,7 +85,7 @@ def closing(record: Record) -> Section:
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
     lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in (PAIRS | shares).items()]
     lines = [line for line in lines if set(line[1:]) != {"–"}]
-    if lines:
+    if columns and lines:
         titles = ["", *(_titled(name, row) for name, row in columns.items())]
         section.parts = [Table("Before and after", titles, lines)]
     return section
@@ -211,7 +211,7 @@ def cost(record: Record) -> Section:
     return section
 
 
-def _spent(before: Row, after: Row) -> list[float]:
+def _spent(before: Row, after: Row) -> list[int | float]:
     keys = ("turns/all", "system/seconds", "system/cpu_seconds", TOKENS)
     turns, seconds, cpu, words = (after.get(key, 0) - before.get(key, 0) for key in keys)
     return [turns, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]

@@ -117,6 +117,6 @@ def _runs(folder: Path, swept: Sequence[dict[str, str]], records: Sequence[Recor
         rows.append([name, *words.values(), _jsd(record), last.get("turns/generator"), last.get("system/seconds")])
     rows.sort(key=lambda row: row[-3])
     columns = ["run", *keys, "true JSD", "generator turns", "seconds"]
-    note = "The best first. `textgan report` of one of these folders shows it in full."
+    note = "The best first. A report of one of these folders shows it in full."
     parts: list[Chart | Table] = [Table("Runs", columns, rows)]
     return Section("Runs", note, parts)
