@@ -52,9 +52,11 @@ def test_nothing_to_draw_is_no_chart():
 
 def test_a_long_run_is_thinned_with_its_ends_kept():
     rows = [evaluation(turns) for turns in range(100, 3000)]
-    times = [row["all turns"] for row in course(rows, {"truth": "truth/jsd"}).spec["data"]["values"]]
+    seen = course(rows, {"truth": "truth/jsd"})
+    times = [row["all turns"] for row in seen.spec["data"]["values"]]
     assert len(times) == chart.MOST
     assert (times[0], times[-1]) == (100, 2999)
+    assert len(seen.table.rows) == 2900  # files have them all
 
 
 def test_a_curve_begins_at_its_last_moment():

@@ -87,9 +87,9 @@ def course(
     series = {label: key for label, key in series.items() if any(finite(row.get(key)) is not None for row in rows)}
     if not series:
         return None
-    rows = thinned([row for row in rows if any(key in row for key in series.values())])
+    rows = [row for row in rows if any(key in row for key in series.values())]
     stacked = more.pop("stacked", False)
-    base = _over_time(rows, series, stacked) | sized(more.pop("height", 240))
+    base = _over_time(thinned(rows), series, stacked) | sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
     banded = any(_error(key) in row for key in series.values() for row in rows)
     layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12)

@@ -16,7 +16,7 @@ from typing import Any
 
 from textgan_lit import __version__
 from textgan_lit.errors import UserError
-from textgan_lit.report.chart import CLOCKS, Chart, Table, theme
+from textgan_lit.report.chart import CLOCKS, Chart, Table, theme, thinned
 from textgan_lit.report.record import is_number
 from textgan_lit.report.sections import Report, Section, Sentences, charts
 
@@ -149,9 +149,9 @@ def _part(part: Chart | Table | Sentences, alone: bool) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
-    cells = ("".join(f"<td>{_text(_number(cell))}</td>" for cell in row) for row in table.rows[:LONGEST])
+    cells = ("".join(f"<td>{_text(_number(cell))}</td>" for cell in row) for row in thinned(table.rows, LONGEST))
     body = "".join(f"<tr>{row}</tr>" for row in cells)
-    more = f" (the first {LONGEST} of {len(table.rows)} rows)" if len(table.rows) > LONGEST else ""
+    more = f" ({LONGEST} of {len(table.rows):,} rows, evenly)" if len(table.rows) > LONGEST else ""
     whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     region = f'class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"'
     return f"<div {region}><table>{whole}</table></div>"

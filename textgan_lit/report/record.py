@@ -106,10 +106,11 @@ def _configuration(record: Record) -> None:
 
 
 def _yaml(record: Record, name: str, kind: type) -> Any:
-    try:
-        found = yaml.safe_load((record.folder / ".hydra" / name).read_text(errors="replace"))
-    except FileNotFoundError:
+    path = record.folder / ".hydra" / name
+    if not path.is_file():
         return kind()
+    try:
+        found = yaml.safe_load(path.read_text(errors="replace"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         found = None
     if not isinstance(found, kind):
@@ -120,10 +121,11 @@ def _yaml(record: Record, name: str, kind: type) -> Any:
 
 def _json(record: Record, name: str) -> Row:
     """Of a file that is there once a run has ended."""
-    try:
-        found = json.loads((record.folder / name).read_text(errors="replace"))
-    except FileNotFoundError:
+    path = record.folder / name
+    if not path.is_file():
         return {}
+    try:
+        found = json.loads(path.read_text(errors="replace"))
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

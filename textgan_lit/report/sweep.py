@@ -37,7 +37,7 @@ def of(folder: Path, runs: Sequence[Path]) -> Report:
     """The report of the runs that have ended."""
     records, left_out = [], []
     for path in runs:
-        name = str(path.relative_to(folder))
+        name = shown(str(path.relative_to(folder)))
         try:
             record = read(path)
         except UserError:
