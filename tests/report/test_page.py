@@ -59,6 +59,7 @@ def test_what_a_run_says_is_never_markup(evil):
 def test_no_script_of_ours_ends_early(page):
     assert page.count("<script>") == 2
     assert page.count("</script>") == 3
+    assert "</script" not in pages._inside("const end = '</script>';")
 
 
 def test_a_missing_library_is_said_with_the_way_to_it(monkeypatch):
