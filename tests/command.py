@@ -28,5 +28,5 @@ def rows(folder: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def evaluations(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+def evaluations(folder: Path, name: str = "evaluations.jsonl") -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]

@@ -24,7 +24,7 @@ FLOORS = [  # from the cellar to the roof
     ["penalty", "regulariser"],
     ["adversary", "estimator", "metrics"],
     ["system", "logger"],
-    ["callbacks", "launch", "memory", "audit"],
+    ["callbacks", "launch", "memory", "audit", "report"],
     ["build"],
     ["run"],
     ["play"],

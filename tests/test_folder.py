@@ -61,14 +61,16 @@ def test_rows_after_the_turn_and_half_rows_are_taken_away(tmp_path):
     rows = [["loss", "turns/all"], ["1.5", "3"], ["1.25", "4"], ["1.0", "5"], ["7"]]
     (tmp_path / "metrics.csv").write_text("\n".join(map(",".join, rows)))
     lines = [json.dumps({"turns/all": turn}) for turn in (3, 4, 5)]
-    (tmp_path / "evaluations.jsonl").write_text("\n".join([*lines, '{"turns/al']))
+    for name in ("evaluations.jsonl", "samples.jsonl"):
+        (tmp_path / name).write_text("\n".join([*lines, '{"turns/al']))
     rewind(tmp_path, 4)
     with (tmp_path / "metrics.csv").open() as file:
         assert list(csv.reader(file)) == rows[:3]
-    assert (tmp_path / "evaluations.jsonl").read_text().splitlines() == lines[:2]
+    for name in ("evaluations.jsonl", "samples.jsonl"):
+        assert (tmp_path / name).read_text().splitlines() == lines[:2]
     rewind(tmp_path, -1)
     assert (tmp_path / "metrics.csv").read_text() == "loss,turns/all\n"
-    assert (tmp_path / "evaluations.jsonl").read_text() == ""
+    assert (tmp_path / "evaluations.jsonl").read_text() == (tmp_path / "samples.jsonl").read_text() == ""
 
 
 def test_the_identity_of_a_configuration_is_that_of_the_run_not_of_its_folder():

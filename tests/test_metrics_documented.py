@@ -79,7 +79,7 @@ def test_the_page_gives_the_x_axes_that_wandb_is_told():
 
 
 def test_the_page_names_the_columns_of_the_samples_table():
-    _, columns = PAGE.split("Its columns:")
+    _, columns = PAGE.split("The table's columns:")
     assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == COLUMNS
 
 

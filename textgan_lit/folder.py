@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from textgan_lit.errors import UserError
 
 RECORD = "run.json"
-CURVES = ("metrics.csv", "evaluations.jsonl")
+CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
     RECORD,
     ".hydra",
@@ -140,11 +140,11 @@ def note(folder: Path, found: dict[str, Any]) -> None:
     replace(folder / RECORD, json.dumps(found, indent=2) + "\n")
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, content: str | bytes) -> None:
     """Writes beside ``path`` and renames: it holds the old text or the whole new one."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text)
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -163,14 +163,14 @@ def unfinished(root: Path, configuration: str) -> Iterator[Path]:
 
 def rewind(folder: Path, turn: int) -> None:
     """Takes away the rows of the curves after ``turn``, and a row that was half written when the run was cut off."""
-    table, lines = (folder / name for name in CURVES)
+    table, *others = (folder / name for name in CURVES)
     if table.exists():
         with table.open(newline="") as file:
             head, *rows = list(csv.reader(file)) or [[]]
         place = head.index("turns/all") if "turns/all" in head else None
         whole = [row for row in rows if place is not None and len(row) > place and _until(row[place], turn)]
         replace(table, "".join(",".join(row) + "\n" for row in [head, *whole] if head))
-    if lines.exists():
+    for lines in filter(Path.exists, others):
         whole = [line for line in lines.read_text().splitlines() if _until(_turns(line), turn)]
         replace(lines, "".join(line + "\n" for line in whole))
 

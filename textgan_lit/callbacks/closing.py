@@ -206,7 +206,7 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
     proxies, real = _proxies(rows), {"real text": _of_real_text(rows)}
     columns = rows | (real if proxies else {})
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right")
     rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
@@ -16,25 +19,36 @@ COLUMNS = ["turn", "sentence", "text", "log G", "D says real"]
 
 @final
 class Samples(pl.Callback):
-    """The first ``count`` samples of each evaluation: a growing W&B table, and ``latest`` for the closing report."""
+    """The first ``count`` samples of each evaluation.
 
-    def __init__(self, count: Annotated[int, Ge(1)] = 10):
-        self.count = count
+    A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report.
+    """
+
+    def __init__(self, folder: str, count: Annotated[int, Ge(1)] = 10):
+        self.folder, self.count = Path(folder), count
         self.latest: list[str] = []
         self.table: Any = None
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        if batch_idx > 0 or rank() > 0:
+        if batch_idx > 0:
+            return
+        axes = system.axes()  # which ask every rank
+        if rank() > 0:
             return
         tokens = outputs.fake.tokens[: self.count]
         self.latest = [system.generator.vocab.text(row) for row in tokens.tolist()]
+        words = [
+            row[mask].tolist()
+            for row, mask in zip(outputs.fake.logp[: self.count], outputs.fake.mask[: self.count], strict=True)
+        ]
         logp = outputs.fake.logp[: self.count].sum(1).tolist()
         real = [None] * len(logp)
         if system.discriminator is not None:
             verdict = system.evaluated("evidence").verdict(outputs.fake.batch.first(self.count))
             real = verdict.sigmoid().tolist()
+        self._keep(axes, zip(self.latest, logp, real, words, strict=True))
         for logger in trainer.loggers:
             if isinstance(logger, WandB):
                 self._log(logger, system.clock.total, logp, real)
@@ -44,6 +58,12 @@ class Samples(pl.Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.latest = state["latest"]
+
+    def _keep(self, axes: dict[str, int | float], rows: Iterable[tuple[str, float, float | None, list[float]]]) -> None:
+        keys = ("text", "log G", "D says real", "log G by word")
+        samples = [dict(zip(keys, row, strict=True)) for row in rows]
+        with (self.folder / "samples.jsonl").open("a") as file:
+            file.write(json.dumps({**axes, "samples": samples}) + "\n")
 
     def _log(self, logger: WandB, turn: int, logp: list[float], real: list[float | None]) -> None:
         import wandb

@@ -1,0 +1,165 @@
+"""A report as one HTML file: its plots, their numbers and the library that draws them, with nothing to fetch.
+
+What a run says is somebody else's text. It is escaped here once, where it becomes HTML or JSON; and the page allows no
+script but its own two, by their hashes, and no address at all: what slipped through would still do nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from textgan_lit import __version__
+from textgan_lit.errors import UserError
+from textgan_lit.report.chart import CLOCKS, Chart, Table, theme, thinned
+from textgan_lit.report.record import is_number
+from textgan_lit.report.sections import Report, Section, Sentences, charts
+
+HERE = Path(__file__).parent
+MARK = '<meta name="generator" content="textgan_lit report">'  # what tells a report of ours from another file
+DRAWING = "window.vegaEmbed = vegaEmbed;"  # what the page needs of the library
+BARE = {"background": "transparent"}  # the theme is for the browser to choose
+LONGEST = 300  # rows of a table of numbers; --figures writes all of them
+
+
+def library() -> Any:
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise UserError('A report needs vl-convert-python: pip install "textgan_lit[report]".') from error
+    return vl_convert
+
+
+def page(report: Report) -> str:
+    """All of the file."""
+    scripts = [_inside(library().javascript_bundle(DRAWING)), (HERE / "page.js").read_text(encoding="utf-8")]
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            MARK,
+            f"<title>{_text(report.name)}</title>",
+            f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style></head><body>",
+            _head(report),
+            *(_section(section, report) for section in report.sections),
+            f"</main><footer>Made by textgan_lit {__version__}.</footer>",
+            f'<script type="application/json" id="data">{_data(report)}</script>',
+            *(f"<script>{script}</script>" for script in scripts),
+            "</body></html>\n",
+        ]
+    )
+
+
+def _policy(scripts: list[str]) -> str:
+    """The page's own scripts and styles, and nothing else: Vega interprets its expressions, so eval is not needed."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    ours = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {ours}; style-src 'unsafe-inline'; base-uri 'none'"
+
+
+def _inside(script: str) -> str:
+    """JavaScript as it may stand in an HTML file: an end tag in one of its strings would end the script."""
+    return script.replace("</script", "<\\/script")
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _data(report: Report) -> str:
+    """What the scripts read. No ``<`` is left in it, so that nothing in it can be a tag."""
+    moments = next((part.moments for section in report.sections for part in section.parts if _browser(part)), [])
+    told = {
+        "charts": {chart.name: library().vegalite_to_vega(chart.spec, config=BARE) for chart in charts(report)},
+        "themes": {"light": theme(dark=False), "dark": theme(dark=True)},
+        "moments": report.moments,
+        "samples": [[_sample(sample) for sample in samples] for samples in moments] or [[] for _ in report.moments],
+    }
+    return json.dumps(told, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _browser(part: Any) -> bool:
+    return isinstance(part, Sentences)
+
+
+def _sample(sample: dict[str, Any]) -> dict[str, Any]:
+    """Words with their log G, and what was thought of the whole."""
+    logs = sample.get("log G by word")
+    logs = [round(value, 3) if _finite(value) else None for value in logs] if isinstance(logs, list) else []
+    words = sample["text"].split(" ") if sample["text"] else []
+    words += ["∎"] if len(logs) > len(words) else []  # eos has a probability, too
+    judged = [f"log G {sample['log G']:.2f}"] if _finite(sample.get("log G")) else []
+    judged += [f"D: {sample['D says real']:.0%} real"] if _finite(sample.get("D says real")) else []
+    return {"words": words, "logs": logs, "judged": " · ".join(judged)}
+
+
+def _finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)
+
+
+def _head(report: Report) -> str:
+    facts = "".join(f"<dt>{_text(name)}</dt><dd>{_fact(name, value)}</dd>" for name, value in report.facts.items())
+    said = f'<p class="said">Left out: {_text("; ".join(report.left_out))}.</p>' if report.left_out else ""
+    script = '<noscript><p class="said">Plots and samples need JavaScript; the numbers do not.</p></noscript>'
+    return f"<header><h1>{_text(report.name)}</h1><dl>{facts}</dl>{said}{script}</header><main>"
+
+
+def _fact(name: str, value: str) -> str:
+    return f"<code>{_text(value)}</code>" if name == "command" else _text(value)
+
+
+def _section(section: Section, report: Report) -> str:
+    parts = [part for part in section.parts if isinstance(part, Chart)]
+    controls = _controls({control for part in parts for control in part.controls}, section, report)
+    shown = "".join(_part(part, alone=len(section.parts) == 1) for part in section.parts)
+    head = f"<h2>{_text(section.title)}</h2><p>{_text(section.note)}</p>{controls}"
+    return f'<section>{head}<div class="parts">{shown}</div></section>'
+
+
+def _controls(wanted: set[str], section: Section, report: Report) -> str:
+    found = []
+    if "clock" in wanted:
+        values = [part.spec["data"]["values"][0] for part in section.parts if isinstance(part, Chart)]
+        options = "".join(f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values))
+        found.append(f"<label>over <select data-clock>{options}</select></label>")
+    if "at" in wanted or any(map(_browser, section.parts)):
+        last = len(report.moments) - 1
+        slider = f'<input type="range" data-at min="0" max="{last}" value="{last}" aria-label="evaluation">'
+        found.append(f"<label>evaluation {slider}<output>{_text(report.moments[last])}</output></label>")
+    return f'<div class="controls">{"".join(found)}</div>' if found else ""
+
+
+def _part(part: Chart | Table | Sentences, alone: bool) -> str:
+    wide = ' class="wide"' if alone else ""
+    if isinstance(part, Chart):
+        plot = f'<div class="plot" data-chart="{part.name}" role="img" aria-label="{_text(part.title)}"></div>'
+        told = f"<figcaption><h3>{_text(part.title)}</h3><p>{_text(part.note)}</p></figcaption>"
+        return f"<figure{wide}>{told}{plot}<details><summary>Numbers</summary>{_table(part.table)}</details></figure>"
+    if isinstance(part, Table):
+        return f'<div class="card wide">{_table(part)}</div>'
+    return '<div class="card wide"><ol class="sentences" aria-live="polite"></ol></div>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
+    cells = ("".join(f"<td>{_text(_number(cell))}</td>" for cell in row) for row in thinned(table.rows, LONGEST))
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    more = f" ({LONGEST} of {len(table.rows):,} rows, evenly)" if len(table.rows) > LONGEST else ""
+    whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    region = f'class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"'
+    return f"<div {region}><table>{whole}</table></div>"
+
+
+def _number(cell: Any) -> str:
+    if cell is None:
+        return "–"
+    if not is_number(cell):
+        return str(cell)
+    return f"{cell:,.0f}" if 1e4 <= abs(cell) < 1e15 or float(cell).is_integer() else f"{cell:.5g}"

@@ -1,0 +1,179 @@
+"""What a run has left in its folder, as plain numbers and texts.
+
+Its files are whatever somebody sent: nothing in them is believed to be of the right kind, and what is not is left out
+and said.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml  # what Hydra writes with, and brings
+
+from textgan_lit.errors import UserError, shown
+from textgan_lit.folder import holds_a_run
+
+TOKENS = "tokens"  # tokens/real and tokens/sampled together
+Row = dict[str, Any]
+
+
+@dataclass
+class Record:
+    """One run. ``left_out`` says what could not be read."""
+
+    folder: Path
+    config: Row = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)  # group → option, as Hydra composed them
+    overrides: list[str] = field(default_factory=list)
+    evaluations: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # of metrics.csv
+    samples: dict[int | float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
+    closing: dict[str, Row] = field(default_factory=dict)
+    frontier: dict[str, list[Row]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """As the run calls itself; by its model and data where that is for Hydra to resolve."""
+        name = self.config.get("name")
+        if isinstance(name, str) and name and "${" not in name:
+            return name
+        chosen = [self.choices[group] for group in ("model", "data") if group in self.choices]
+        return "-".join(chosen) or self.folder.resolve().name
+
+
+def read(folder: Path) -> Record:
+    """The run in ``folder``.
+
+    Raises:
+        UserError: where there is no run, or nothing of it was evaluated.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{shown(str(folder))} is no folder. Give the folder of a run: its hydra.run.dir.")
+    if not holds_a_run(folder) and not (folder / ".hydra").is_dir():
+        raise UserError(f"{shown(str(folder))} holds no run. Give the folder of one: its hydra.run.dir.")
+    record = Record(folder)
+    _configuration(record)
+    record.evaluations = [_numeric(row) for row in _lines(record, "evaluations.jsonl", lambda row: "turns/all" in row)]
+    record.evaluations = [row for row in record.evaluations if "turns/all" in row]
+    if not record.evaluations:
+        raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}: there is nothing to report.")
+    record.rows = _table(record)
+    record.samples = {row["turns/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
+    closing, frontier = _json(record, "closing.json"), _json(record, "frontier.json")
+    record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
+    record.frontier = {
+        name: [_numeric(row) for row in rows if isinstance(row, dict)]
+        for name, rows in frontier.items()
+        if isinstance(rows, list)
+    }
+    return record
+
+
+def is_number(value: Any) -> bool:
+    """Also an infinite one, or none (NaN); no integer that is too long for arithmetic with floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or value.bit_length() < 64
+
+
+def _numeric(row: Row) -> Row:
+    """The numbers, and lists of them where there are curves; with all tokens, which no file has as one."""
+    kept = {}
+    for key, value in row.items():
+        is_list = isinstance(value, list) and all(map(is_number, value))
+        if is_list if key.startswith("curve/") else is_number(value):
+            kept[key] = value
+    if "tokens/real" in kept and "tokens/sampled" in kept:
+        kept[TOKENS] = kept["tokens/real"] + kept["tokens/sampled"]
+    return kept
+
+
+def _configuration(record: Record) -> None:
+    """As it was composed. Not resolved: that would ask this machine's environment for what a stranger's run names."""
+    record.config = _yaml(record, "config.yaml", dict)
+    hydra = _yaml(record, "hydra.yaml", dict).get("hydra")
+    runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
+    choices = runtime.get("choices") if isinstance(runtime, dict) else None
+    choices = choices if isinstance(choices, dict) else {}
+    record.choices = {str(group): option for group, option in choices.items() if isinstance(option, str)}
+    record.overrides = [word for word in _yaml(record, "overrides.yaml", list) if isinstance(word, str)]
+
+
+def _yaml(record: Record, name: str, kind: type) -> Any:
+    path = record.folder / ".hydra" / name
+    if not path.is_file():
+        return kind()
+    try:
+        found = yaml.safe_load(path.read_text(errors="replace"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        found = None
+    if not isinstance(found, kind):
+        record.left_out.append(f".hydra/{name}, which cannot be read")
+        return kind()
+    return found
+
+
+def _json(record: Record, name: str) -> Row:
+    """Of a file that is there once a run has ended."""
+    path = record.folder / name
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(errors="replace"))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        record.left_out.append(f"{name}, which cannot be read")
+        return {}
+    return found
+
+
+def _lines(record: Record, name: str, whole: Callable[[Row], bool]) -> list[Row]:
+    """The lines that are whole; a kill may have cut off the last one."""
+    path = record.folder / name
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    rows = [row for row in map(_line, lines) if row is not None and whole(row)]
+    if broken := len(lines) - len(rows):
+        record.left_out.append(f"{broken} broken line{'s' * (broken > 1)} of {name}")
+    return rows
+
+
+def _line(line: str) -> Row | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _has_samples(row: Row) -> bool:
+    samples = row.get("samples")
+    if not is_number(row.get("turns/all")) or not isinstance(samples, list):
+        return False
+    return all(isinstance(sample, dict) and isinstance(sample.get("text"), str) for sample in samples)
+
+
+def _table(record: Record) -> list[Row]:
+    path = record.folder / "metrics.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", errors="replace") as file:
+        found = [{key: _float(value) for key, value in row.items() if key} for row in csv.DictReader(file)]
+    rows = [_numeric(row) for row in found]
+    whole = [row for row in rows if "turns/all" in row]
+    if broken := len(rows) - len(whole):
+        record.left_out.append(f"{broken} broken row{'s' * (broken > 1)} of metrics.csv")
+    return whole
+
+
+def _float(word: Any) -> float | None:
+    try:
+        return float(word)
+    except (TypeError, ValueError):
+        return None

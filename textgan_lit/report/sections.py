@@ -1,0 +1,226 @@
+"""What a report of one run shows, and in which order; each section only where the run has its numbers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from textgan_lit.errors import shown
+from textgan_lit.report import chart
+from textgan_lit.report.chart import Chart, Table
+from textgan_lit.report.record import TOKENS, Record, Row
+
+PAIRS = {  # the closing table's lines, as the console prints them: callbacks/closing.py
+    "true JSD": ("truth/jsd", "truth/jsd_se"),
+    "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
+    "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
+    "NLL_test": ("truth/nll_test",),
+    "NLL_oracle": ("truth/nll_oracle",),
+    "H(G)": ("truth/entropy_g",),
+    "horizon, words": ("truth/horizon",),
+    "D says JSD ≥": ("bound/value", "bound/se"),
+    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
+}
+
+
+@dataclass
+class Sentences:
+    """The sample browser: for every moment the sentences of that evaluation."""
+
+    moments: list[list[Row]]
+
+
+@dataclass
+class Section:
+    """A heading, a sentence on how to read it, and what is shown."""
+
+    title: str
+    note: str
+    parts: list[Chart | Table | Sentences] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """All of a page. ``facts`` stand at its head, ``moments`` are the places of its sliders."""
+
+    name: str
+    facts: dict[str, str]
+    sections: list[Section]
+    moments: list[str]
+    left_out: list[str]
+
+
+def of(record: Record) -> Report:
+    moments = chart.thinned(record.evaluations)
+    found = [closing(record), truth(record), likelihood(record), positions(moments), discriminator(record)]
+    found += [frontier(record), sentences(record, moments), cost(record)]
+    there = [section for section in found if section.parts]
+    return Report(record.name, facts(record), there, [_moment(row) for row in moments], record.left_out)
+
+
+def facts(record: Record) -> dict[str, str]:
+    last = record.evaluations[-1]
+    played = {name: last.get(f"turns/{name}", 0) for name in ("likelihood", "discriminator", "generator")}
+    found = {group: record.choices[group] for group in ("model", "data") if group in record.choices}
+    found |= {"seed": shown(record.config["seed"])} if "seed" in record.config else {}
+    if record.overrides or record.choices:
+        found["command"] = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
+    found["turns"] = ", ".join(f"{turns:,.0f} {name}" for name, turns in played.items() if turns) or "0"
+    if "system/seconds" in last:
+        found["time"] = f"{last['system/seconds']:,.0f} s until the last evaluation"
+    return found | ({} if record.closing else {"state": "not finished: no closing table yet"})
+
+
+def _moment(row: Row) -> str:
+    """Where an evaluation stands, as the console names it."""
+    played = [name for name in ("likelihood", "discriminator", "generator") if row.get(f"turns/{name}")]
+    return f"after {row[f'turns/{played[-1]}']:,.0f} {played[-1]} turns" if played else "before the first turn"
+
+
+def closing(record: Record) -> Section:
+    section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
+    columns = record.closing
+    rules = sorted({key for row in columns.values() for key in row if key.startswith("truth/valid_")})
+    shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
+    lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in (PAIRS | shares).items()]
+    lines = [line for line in lines if set(line[1:]) != {"–"}]
+    if columns and lines:
+        titles = ["", *(_titled(name, row) for name, row in columns.items())]
+        section.parts = [Table("Before and after", titles, lines)]
+    return section
+
+
+def _cell(row: Row, keys: tuple[str, ...]) -> str:
+    return " ± ".join(f"{row[key]:.4f}" for key in keys if key in row) if keys[0] in row else "–"
+
+
+def _titled(name: str, row: Row) -> str:
+    told = {"temperature": "T = {:g}", "turns": "{:,.0f} G turns"}
+    words = [form.format(row[key]) for key, form in told.items() if key in row]
+    return ", ".join([name.replace("_best_temperature", ""), *words])
+
+
+def truth(record: Record) -> Section:
+    series = {
+        "true JSD ± 2 SE": "truth/jsd",
+        "what D says it is at least (calibrated) ± 2 SE": "bound/value",
+        "D as it is, uncalibrated ± 2 SE": "bound/raw",
+    }
+    rows = taught(record.evaluations)
+    seen = [row[key] for row in rows for key in series.values() if chart.finite(row.get(key)) is not None]
+    low = max(min([0.0, *seen]) - 0.01, -0.2)
+    note = "The truth is 0 where G writes what the data are, and at most log 2 = 0.6931."
+    note += " What lies below −0.2 is cut off." if min([0.0, *seen]) < -0.2 else ""
+    title = "Jensen–Shannon divergence between data and generator"
+    drawn = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
+    section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
+    return _with(section, drawn)
+
+
+def taught(rows: list[Row]) -> list[Row]:
+    """Without what a D says before its first turn, where it has any: that is noise, and falls on the first of G's."""
+    if not any(row.get("turns/discriminator") for row in rows):
+        return rows
+    return [
+        {key: value for key, value in row.items() if row.get("turns/discriminator") or not key.startswith("bound/")}
+        for row in rows
+    ]
+
+
+def likelihood(record: Record) -> Section:
+    rows, unit = record.evaluations, "nats a word"
+    section = Section("Likelihoods and their splits", "Each NLL is an entropy and a divergence on top of it.")
+    splits = {
+        "nll_test": ("H(P)", "entropy_p", "KL(P‖G)", "kl_pg_word", "Rises where G fails to say what the data say."),
+        "nll_oracle": ("H(G)", "entropy_g", "KL(G‖P)", "kl_gp_word", "Losing entropy alone lowers it."),
+    }
+    for name, (entropy, lower, divergence, upper, note) in splits.items():
+        title, whole = name.replace("nll", "NLL"), {"the whole": f"truth/{name}"}
+        parts = {entropy: f"truth/{lower}", divergence: f"truth/{upper}"}
+        known = all(any(key in row for row in rows) for key in parts.values())
+        title += f" = {entropy} + {divergence}" * known
+        drawn = chart.course(name, title, note, unit, rows, parts if known else whole, stacked=known)
+        section = _with(section, drawn)
+    return section
+
+
+def positions(moments: list[Row]) -> Section:
+    section = Section("Word by word", "The slider chooses the evaluation; thin lines are the others.")
+    jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
+    note = "How far apart the first t words are: two estimates, which should agree."
+    section = _with(section, chart.curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
+    bias = {"after the data's prefixes": "curve/teacher_forced_kl", "after G's own prefixes": "curve/free_running_kl"}
+    note = "Where G's own prefixes are no worse than the data's, there is no exposure bias."
+    return _with(section, chart.curve("exposure", "KL(P‖G) of the next word", note, "nats a word", moments, bias))
+
+
+def discriminator(record: Record) -> Section:
+    rows = taught(record.evaluations)
+    section = Section("The discriminator", "How good D is, against the best that anybody could be.")
+    accuracy = {"the best possible (Bayes)": "truth/bayes_accuracy", "D, calibrated": "bound/accuracy"}
+    if any("bound/accuracy" in row for row in rows):
+        note = "½ is guessing. D near the best one teaches what there is to teach."
+        section = _with(section, chart.course("accuracy", "Accuracy", note, "share", rows, accuracy))
+    wrong = {"calibration error": "bound/calibration_error"}
+    note = "“70 % real” means that 70 % are, where it is 0; a little above by chance."
+    section = _with(section, chart.course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
+    stale = {"D's loss after a generator turn − before": "game/staleness"}
+    note = "By how much one generator turn puts D behind."
+    section = _with(section, chart.course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
+    k = {"discriminator turns before one of G": "program/k"}
+    note = "How many turns the program gave to D before each generator turn."
+    return _with(section, chart.course("k", "Turns of D to one of G", note, "turns", record.rows, k, zero=True))
+
+
+def frontier(record: Record) -> Section:
+    note = "Both generators at every temperature that was tried, on the same validation sentences."
+    return _with(Section("The frontier", note), chart.frontier(record.frontier))
+
+
+def sentences(record: Record, moments: list[Row]) -> Section:
+    note = "The same noise each time: one follows the same sentence. The darker a word, the less G expected it."
+    section = Section("Samples", note)
+    found = [record.samples.get(row["turns/all"], []) for row in moments]
+    if any(found):
+        section.parts = [Sentences(found)]
+    return section
+
+
+def cost(record: Record) -> Section:
+    """Seconds and words of each phase, from the last row before it to its own last row."""
+    rows = record.rows or record.evaluations
+    section = Section(
+        "Cost", "Each phase from the last row before it to its own last; evaluations and readings included."
+    )
+    if not all(key in row for row in rows for key in ("system/seconds", TOKENS)):
+        return section
+    phases = {"likelihood": [], "discriminator's warm-up": [], "duel": []}
+    for row in rows:
+        dueling, taught = row.get("turns/generator", 0) > 0, row.get("turns/discriminator", 0) > 0
+        phases["duel" if dueling else "discriminator's warm-up" if taught else "likelihood"].append(row)
+    lines, before = [], {}
+    for name, those in phases.items():
+        if those:
+            lines.append([name, *_spent(before, those[-1])])
+            before = those[-1]
+    columns = ["phase", "turns", "seconds", "CPU seconds", "words", "words a second"]
+    table = Table("Seconds by phase", columns, lines)
+    drawn = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
+    section.parts = [table, drawn]
+    return section
+
+
+def _spent(before: Row, after: Row) -> list[int | float]:
+    keys = ("turns/all", "system/seconds", "system/cpu_seconds", TOKENS)
+    turns, seconds, cpu, words = (after.get(key, 0) - before.get(key, 0) for key in keys)
+    return [turns, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]
+
+
+def _with(section: Section, drawn: Chart | None) -> Section:
+    section.parts += [] if drawn is None else [drawn]
+    return section
+
+
+def charts(report: Report) -> Iterator[Chart]:
+    return (part for section in report.sections for part in section.parts if isinstance(part, Chart))
