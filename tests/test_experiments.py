@@ -19,6 +19,7 @@ def options(group: str) -> list[str]:
 
 
 MODELS = options("model")
+LARGE = ("oracle_seqgan", "oracle_lstm", "coco")  # the last one is text with other settings
 GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
@@ -138,9 +139,13 @@ def test_a_replaced_part_is_what_the_command_line_makes_of_it(model, group, opti
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("data", [name for name in options("data") if name not in ("oracle_seqgan", "oracle_lstm")])
-def test_every_method_plays_on_every_world(model, data, unchecked_shapes):
-    run = built(*small(model), f"data={data}", f"model={model}", "model/program=fixed").fit()
+@pytest.mark.parametrize("data", [name for name in options("data") if name not in LARGE])
+def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_path):
+    words = [f"data={data}"]
+    if data == "text":  # sentences of every length
+        (tmp_path / "my.txt").write_text("\n".join(f"a b c d e {i % 7}"[i % 11 :] for i in range(400)))
+        words += [f"data.path={tmp_path / 'my.txt'}", f"data.cache={tmp_path}"]
+    run = built(*small(model), *words, f"model={model}", "model/program=fixed").fit()
     assert set(run.system.moves) == {move for move, turns in run.system.clock.turns.items() if turns}
 
 

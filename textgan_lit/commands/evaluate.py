@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgan_lit.cli import CONF
+from textgan_lit.commands import opening
 from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,18 +25,15 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="textgan evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one .ckpt file")
+    opening.arguments(parser)
     parser.add_argument("--data", required=True, metavar="FILE", help="sentences, one a line, words between spaces")
     parser.add_argument("-n", type=int, default=1000, help="sentences on each side, at most (%(default)s)")
     parser.add_argument("--json", metavar="OUT", help="a file for the numbers")
-    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="of parts that are not ours")
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
-    import textgan_lit
-
-    opened = textgan_lit.load(options.run, trust=options.trust)
+    opened = opening.opened(options)
     text, counted = read(Path(options.data), opened.vocab, opened.generator.max_length)
     n = min(options.n, len(text.tokens) // 2)
     if n < FEWEST:
@@ -88,11 +86,17 @@ def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = OmegaConf.to_container(compose("train", ["metrics=text"]).metrics)
-    real, others = (TextBatch(*(part[half::2][:n] for part in text)) for half in range(2))
+    real, others = (TextBatch(*(part[half::2][:n].to(opened.device) for part in text)) for half in range(2))
     generator = opened.generator
-    noise = Noise(0, "evaluate").uniform(n, generator.max_length)
+    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.max_length)
     fake = sample(generator, noise, opened.policy).batch
-    known = {"vocab": opened.vocab, "max_length": generator.max_length, "sentences": {"valid": others}.__getitem__}
+
+    def sentences(split: str) -> TextBatch:
+        if split != "valid":  # copies of training sentences are then not counted
+            raise UserError(f"A finished run does not keep its {split} sentences.")
+        return others
+
+    known = {"vocab": opened.vocab, "max_length": generator.max_length, "sentences": sentences}
     entries = {f"metrics.{stage}.{name}": entry for stage in chosen for name, entry in chosen[stage].items()}
     proxies = [build.part(entry, where, SetMetric, **known) for where, entry in entries.items()]
     return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
