@@ -80,8 +80,11 @@ def nodes(config) -> list[dict]:
 def composed(file: str) -> dict:
     """The file with its own defaults list, nothing else; interpolations stay as they are written."""
     GlobalHydra.instance().clear()
+    alone = [file.removesuffix(".yaml")]
+    if file.startswith("data/"):  # it may choose other metrics, which only the root has
+        alone = ["train", [f"data={Path(file).stem}"]]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose(config_name=file.removesuffix(".yaml")), resolve=False)
+        config = OmegaConf.to_container(compose(*alone), resolve=False)
     for level in Path(file).parts[:-1]:  # a file of a group arrives inside that group
         config = config.get(level, config)
     return config
