@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgan_lit import folder
 from textgan_lit.cli import CONF
 from textgan_lit.commands import opening
 from textgan_lit.errors import UserError
@@ -33,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.json and not Path(options.json).parent.is_dir():
+        raise UserError(f"--json {options.json}: there is no such folder. Give one that exists.")
     opened = opening.opened(options)
     text, counted = read(Path(options.data), opened.vocab, opened.generator.max_length)
     n = min(options.n, len(text.tokens) // 2)
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     numbers = measured(opened, text, n)
     _show(numbers, counted, options)
     if options.json:
-        Path(options.json).write_text(json.dumps({"lines": counted, "numbers": numbers}, indent=2) + "\n")
+        folder.replace(Path(options.json), json.dumps({"lines": counted, "numbers": numbers}, indent=2) + "\n")
     return 0
 
 
