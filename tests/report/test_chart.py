@@ -7,7 +7,7 @@ import pytest
 
 from tests.runs import MOMENTS, evaluation, made
 from textgan_lit.report import chart, sections
-from textgan_lit.report.page import library
+from textgan_lit.report.page import converter
 from textgan_lit.report.record import read
 
 ROWS = [evaluation(turns) for turns in MOMENTS]
@@ -74,7 +74,7 @@ def test_the_frontier_has_its_ideal_point():
 def test_every_chart_compiles_without_a_warning_and_draws_marks(tmp_path, capfd):
     drawn = {"mark-line", "mark-area", "mark-rect", "mark-symbol"}
     for seen in sections.charts(sections.of(read(made(tmp_path / "run")))):
-        svg = library().vegalite_to_svg(seen.spec | {"width": 300}, show_warnings=True)
+        svg = converter().vegalite_to_svg(seen.spec | {"width": 300}, show_warnings=True)
         assert any(mark in svg for mark in drawn), seen.name
         assert "NaN" not in svg.replace("aria-label", ""), seen.name
     assert "WARN" not in capfd.readouterr().err

@@ -65,7 +65,7 @@ def test_no_script_of_ours_ends_early(page):
 def test_a_missing_library_is_said_with_the_way_to_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
     with pytest.raises(UserError, match=r'pip install "textgan_lit\[report\]"'):
-        pages.library()
+        pages.converter()
 
 
 @pytest.fixture(scope="module")

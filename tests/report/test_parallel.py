@@ -1,6 +1,6 @@
 """Words and values of a sweep, as lines."""
 
-from textgan_lit.report.page import library
+from textgan_lit.report.page import converter
 from textgan_lit.report.parallel import parallel
 
 
@@ -12,7 +12,7 @@ def test_every_run_is_a_line_and_every_word_stands_on_its_axis_once():
     assert [row["height"] for row in values if row["n"] == 0] == [0.0, 1.0, 0.0]
     words = [row["word"] for row in seen.spec["layer"][-1]["data"]["values"]]
     assert words == ["lr", "reward", "goal", "0.1", "0.3", "a", "b", "1.0000", "3.0000"]
-    assert library().vegalite_to_svg(seen.spec | {"width": 300}).count(">reward<") == 1
+    assert converter().vegalite_to_svg(seen.spec | {"width": 300}).count(">reward<") == 1
 
 
 def test_what_a_run_says_is_in_no_expression():

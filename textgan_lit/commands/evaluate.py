@@ -55,7 +55,7 @@ def read(path: Path, vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str
     from textgan_lit.types import TextBatch
 
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text: {error}. Give a file of sentences, one a line.") from error
     counted, found = {"lines": len(lines), "cut": 0, "unknown": 0, "short": 0}, []

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from textgan_lit.report import figures, page, sections, sweep
     from textgan_lit.report.record import read
 
-    page.library()  # whose absence is said before anything is read
+    page.converter()  # whose absence is said before anything is read
     try:
         runs = sweep.runs(options.run)
         report = sweep.of(options.run, runs) if runs else sections.of(read(options.run))

@@ -10,7 +10,7 @@ from pathlib import Path
 from textgan_lit import folder as folders
 from textgan_lit.errors import UserError, shown
 from textgan_lit.report.chart import Chart, theme
-from textgan_lit.report.page import library
+from textgan_lit.report.page import converter
 
 MARK = ".textgan-report"  # in a folder whose figures are ours to replace
 WIDTH = 420  # of the plot's inside: with its axis a little more than a column of a paper, in points
@@ -18,7 +18,7 @@ WIDTH = 420  # of the plot's inside: with its axis a little more than a column o
 
 def write(charts: Iterable[Chart], folder: Path, overwrite: bool = False) -> list[Path]:
     """Writes ``name.{svg,pdf,png,csv}`` of every chart, curves at the last evaluation; what was written."""
-    convert, look = library(), theme(dark=False) | {"background": "white"}
+    convert, look = converter(), theme(dark=False) | {"background": "white"}
     files: dict[str, str | bytes] = {}
     for chart in charts:
         spec = chart.spec | {"width": WIDTH}

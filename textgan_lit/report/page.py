@@ -27,7 +27,7 @@ BARE = {"background": "transparent"}  # the theme is for the browser to choose
 LONGEST = 300  # rows of a table of numbers; --figures writes all of them
 
 
-def library() -> Any:
+def converter() -> Any:
     try:
         import vl_convert
     except ImportError as error:
@@ -37,7 +37,7 @@ def library() -> Any:
 
 def page(report: Report) -> str:
     """All of the file."""
-    scripts = [_inside(library().javascript_bundle(DRAWING)), (HERE / "page.js").read_text(encoding="utf-8")]
+    scripts = [_inside(converter().javascript_bundle(DRAWING)), (HERE / "page.js").read_text(encoding="utf-8")]
     return "\n".join(
         [
             "<!doctype html>",
@@ -77,7 +77,7 @@ def _data(report: Report) -> str:
     """What the scripts read. No ``<`` is left in it, so that nothing in it can be a tag."""
     moments = next((part.moments for section in report.sections for part in section.parts if _browser(part)), [])
     told = {
-        "charts": {chart.name: library().vegalite_to_vega(chart.spec, config=BARE) for chart in charts(report)},
+        "charts": {chart.name: converter().vegalite_to_vega(chart.spec, config=BARE) for chart in charts(report)},
         "themes": {"light": theme(dark=False), "dark": theme(dark=True)},
         "moments": report.moments,
         "samples": [[_sample(sample) for sample in samples] for samples in moments] or [[] for _ in report.moments],
