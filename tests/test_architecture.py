@@ -13,8 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors"],
+    ["tokenizer"],
     ["types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "tokenizer"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

@@ -41,8 +41,8 @@ ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/op
     )
 }
 HOUSE = {group: room for group, room in ROOMS.items() if room.startswith("textgan_lit.")}
-HELPERS = {f"textgan_lit.data.{module}" for module in ("loader", "corpus", "files")}  # what data modules are made of
-MADE = {"Regularised", "Tempered"}  # wrapped around parts by the program: nobody chooses them
+HELPERS = {f"textgan_lit.data.{name}" for name in ("loader", "corpus", "prepare")}  # what data modules are made of
+MADE = {"Regularised", "Tempered", "Lines"}  # wrapped around parts by the program: nobody chooses them
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
 
 # What the program passes: nobody can write it down beforehand.
@@ -118,8 +118,10 @@ def plain(value):
 
 
 def is_reference(value) -> bool:
-    """An interpolation or a part of its own: given elsewhere, so no default."""
-    return (isinstance(value, str) and "${" in value) or (isinstance(value, dict) and "_target_" in value)
+    """An interpolation, a part of its own, or what a user has to give: given elsewhere, so no default."""
+    return (isinstance(value, str) and ("${" in value or value == "???")) or (
+        isinstance(value, dict) and "_target_" in value
+    )
 
 
 def test_every_group_of_parts_is_known():

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import textgan_lit
 from tests.command import rows, run
 from tests.lives import CHECKOUT, left, play, same
 from textgan_lit.checkpoint import kept, read
@@ -131,6 +132,34 @@ def test_a_finished_run_taken_up_with_more_turns_goes_on_and_says_what_is_new(mo
     states = [read(kept(where / "checkpoints")[0])["state_dict"] for where in (folder, tmp_path / "whole")]
     same(*states)
     assert rows(folder)[-1]["turns/all"] == 4
+
+
+def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, capsys):
+    folder, file = tmp_path / "run", tmp_path / "my.txt"
+    lines = [f"{a} {b}" for a in "abcdef" for b in "ghijkl"]
+    file.write_text("\n".join(lines))
+    words = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={file}", f"data.cache={folder}/cache")
+    run(monkeypatch, *words, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    shutil.rmtree(folder / "cache")  # it is made again, and is the same
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=4")
+    said = capsys.readouterr().out
+    assert "Text: 28 train, 4 valid, 4 test sentences" in said
+    assert rows(folder)[-1]["turns/all"] == 4
+    file.write_text("\n".join([*lines, "a new line"]))
+    others = r"learned from other sentences \(train \w+\) than there are now \(train \w+\)\. Give the files as they"
+    with pytest.raises(SystemExit, match=others):
+        run(monkeypatch, f"resume={folder}")
+    file.write_text("\n".join(lines))
+    for word, reason in (
+        (
+            "data.tokenizer=char",
+            r"which are not the .* of the data now\. Give the data and data.tokenizer as they were",
+        ),
+        (f"data.cache={tmp_path}/other", r"data\.cache=\S* leads out of"),
+    ):
+        with pytest.raises(SystemExit, match=reason):
+            run(monkeypatch, f"resume={folder}", word)
+    assert len(textgan_lit.load(folder).sample(2)) == 2  # which needs neither
 
 
 def test_a_run_is_taken_up_at_a_checkpoint_and_what_came_after_it_is_gone(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ import torch
 import textgan_lit
 from tests.enumeration import Additive, lively
 from tests.playing import CONF, TINY, config
-from textgan_lit import build
+from textgan_lit import build, tokenizer
 from textgan_lit.checkpoint import write
 from textgan_lit.errors import UserError
 from textgan_lit.game import Game
@@ -188,3 +188,39 @@ def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened,
         textgan_lit.load(tmp_path / "run", "best")
     with pytest.raises(UserError, match=r"checkpoint=\.\./\.\./x: wanted last or best"):
         textgan_lit.load(tmp_path / "run", "../../x")
+
+
+# --- a tokenizer of somebody's ------------------------------------------------------------------------------------
+
+SPELLING = tokenizer.trained("word", iter([["a b c d"]]), 10)
+
+
+def spelled(tmp_path, spelling, words=None):
+    state = saved("data.oracle.words=5")
+    state["textgan_lit"]["vocab"] |= {"tokenizer": spelling, "words": list(words or tokenizer.words(SPELLING))}
+    write(state, tmp_path / "turn-1.ckpt")
+    return textgan_lit.load(tmp_path / "turn-1.ckpt")
+
+
+def test_a_tokenizer_comes_with_the_run(tmp_path):
+    opened = spelled(tmp_path, SPELLING)
+    assert opened.vocab.encode("b d zebra") == [opened.vocab.words.index(word) for word in ("b", "d", "<unk>")]
+    assert all(set(text.split()) <= set(opened.vocab.words) for text in opened.sample(5))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "words"),
+    [
+        ("", None),
+        ("{}", None),
+        (7, None),
+        ("\0" * 50, None),
+        (SPELLING[:-3], None),
+        (SPELLING.replace("WordLevel", "Nothing"), None),
+        (SPELLING.replace('"Whitespace', '"'), None),
+        (SPELLING, ("a", "b", "c", "d", "e")),  # another vocabulary's
+    ],
+)
+def test_a_forged_tokenizer_is_refused(tmp_path, spelling, words):
+    with pytest.raises(UserError, match=r"turn-1.ckpt cannot be opened.*(Give|wanted)"):
+        spelled(tmp_path, spelling, words)

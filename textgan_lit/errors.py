@@ -3,7 +3,8 @@
 import reprlib
 from typing import Any
 
-LONGEST = 80  # characters of a value that an error shows
+LONGEST = 80  # characters of a value that an error shows …
+PATH = 4096  # … and of a path
 _SHORT = reprlib.Repr()  # which does not follow what refers to itself
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST
 
@@ -23,15 +24,15 @@ class Interrupted(Exception):
         self.number = number
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, longest: int = LONGEST) -> str:
     """A value as an error may show it: one line, not long, and nothing in it that a terminal would obey.
 
     >>> print(shown("plain"), shown("a\\nb"), shown([1, {"a": 2}]))
     plain 'a\\nb' [1, {'a': 2}]
     """
     try:
-        text = value[: LONGEST + 1] if isinstance(value, str) else _SHORT.repr(value)
+        text = value[: longest + 1] if isinstance(value, str) else _SHORT.repr(value)
     except ValueError:  # Python does not write out numbers of more than some thousand digits
         return "a number too long to be shown"
     text = text if text.isprintable() and text else repr(text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= longest else f"{text[:longest]}…"

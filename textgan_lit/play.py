@@ -38,6 +38,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
         trust.check(config, config["trust"])
         trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
+        trust.check_paths({"data.cache": (config.get("data") or {}).get("cache")}, folder)
     _prepare(folder)
     for name, least in (("threads", 1), ("seed", 0)):
         if not isinstance(config[name], int) or config[name] < least:
@@ -52,7 +53,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
             "low because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
         )
     system = build.system(config, data)
-    state = _take_up(config.get("resume", False), folder)
+    state = _take_up(config.get("resume", False), folder, system)
     trainer = build.trainer(config, data)
     build.check_shares(system, data, trainer.world_size)
     if first():
@@ -103,13 +104,17 @@ def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
     return any(part.get("_target_") == name for part in parts)
 
 
-def _take_up(resume: bool | str, folder: Path) -> Path | None:
+def _take_up(resume: bool | str, folder: Path, system: TextGAN) -> Path | None:
     """The checkpoint that the run goes on from; what was written after it is taken away."""
     if not resume:
         return None
     chosen = isinstance(resume, str) and resume.endswith(".ckpt")
     path = Path(resume).resolve() if chosen else newest(folder / "checkpoints", _warn)
-    turn = sum(read(path)["textgan_lit"]["turns"].values()) if path else -1
+    turn = -1
+    if path:
+        saved = read(path)["textgan_lit"]
+        _check_same(saved, system, path)
+        turn = sum(saved["turns"].values())
     if first():
         said = f"after turn {turn:,}." if path else "from the beginning: there is no checkpoint yet."
         get_console().print(f"Going on {said}", highlight=False)
@@ -118,6 +123,21 @@ def _take_up(resume: bool | str, folder: Path) -> Path | None:
             if path and later > named(folder / "checkpoints", turn):
                 later.unlink()
     return path
+
+
+def _check_same(saved: Mapping[str, Any], system: TextGAN, path: Path) -> None:
+    """Whether the run would go on with the sentences and the words it was cut off with."""
+    before, vocab = saved["vocab"], system.generator.vocab
+    if saved.get("data") != system.data:
+        raise UserError(
+            f"{path} was learned from other sentences ({saved.get('data')}) than there are now ({system.data}). "
+            "Give the files as they were, or start a new run without resume."
+        )
+    if (tuple(before["words"]), before.get("tokenizer")) != (vocab.words, vocab.tokenizer):
+        raise UserError(
+            f"{path} knows {len(before['words']):,} words, which are not the {len(vocab.words):,} of the data now. "
+            "Give the data and data.tokenizer as they were, or start a new run without resume."
+        )
 
 
 def _warn(line: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 from annotated_types import MinLen
 
-from textgan_lit import build
+from textgan_lit import build, tokenizer
 from textgan_lit.checkpoint import Damaged, newest, read
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
@@ -21,7 +21,6 @@ from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
-from textgan_lit.tokenizer import vocabulary
 from textgan_lit.trust import check, vouched
 from textgan_lit.types import Length, Rollout, TextBatch, Vocab
 
@@ -155,8 +154,7 @@ def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run
     settings = build.group(saved, "textgan_lit.settings")
     check(settings, packages)
     kept, model = saved["textgan_lit"], build.group(settings, "model")
-    words = build.setting(build.group(kept, "vocab").get("words"), Annotated[list[str], MinLen(1)], "vocab.words")
-    vocab = Vocab(tuple(words), build.setting(kept["vocab"].get("has_eos"), bool, "vocab.has_eos"), _tokenizer(kept))
+    vocab = _vocab(build.group(kept, "vocab"))
     known = {"vocab": vocab, "max_length": build.setting(kept.get("max_length"), Length, "max_length")}
     weights = _weights(saved["state_dict"])
     # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
@@ -179,12 +177,12 @@ def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run
     return Run(generator, vocab, dict(settings), policy, discriminator)
 
 
-def _tokenizer(kept: Mapping[str, Any]) -> str | None:
-    """The text of the vocabulary's tokenizer, if it has one and that has these very words."""
-    text = build.setting(kept["vocab"].get("tokenizer"), str | None, "vocab.tokenizer")
-    if text is not None and list(vocabulary(text).words) != kept["vocab"]["words"]:
+def _vocab(kept: Mapping[str, Any]) -> Vocab:
+    words = tuple(build.setting(kept.get("words"), Annotated[list[str], MinLen(1)], "vocab.words"))
+    spelling = build.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
+    if spelling is not None and tokenizer.words(spelling, "vocab.tokenizer") != words:
         raise UserError("Its tokenizer has other words than its vocabulary. Give the file as it was saved.")
-    return text
+    return Vocab(words, build.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
 
 
 def _players(

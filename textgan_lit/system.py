@@ -20,7 +20,6 @@ from torch.optim import Optimizer
 from textgan_lit import reading as readings
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean, own_rows, rank, world
-from textgan_lit.errors import UserError
 from textgan_lit.faults import Fault, Faults
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
@@ -152,6 +151,8 @@ class TextGAN(pl.LightningModule):
         move, optimizer = self.moves[name], self._optimizer(name)
         game = self.game("turn", self.clock.total)
         batch = batch.first(move.batch // world())
+        if name != "likelihood":  # which alone gains from batches that are padded to their own longest sentence
+            batch = batch.padded(self.generator.max_length, self.generator.vocab.pad)
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if player is not None:
                 player.train(name_of == move.player)
@@ -286,23 +287,9 @@ class TextGAN(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["textgan_lit"]
-        self._check_data(kept)
         self.clock.turns.update(kept["turns"])
         self.words_read = kept["words_read"] if rank() == 0 else 0
         self.words_written, self.stopwatch.before = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
         self.program.load_state_dict(kept["program"])
-
-    def _check_data(self, kept: dict[str, Any]) -> None:
-        """Whether the sentences and their words are those that the checkpoint was taught."""
-        if kept.get("data") != self.data:
-            raise UserError(
-                f"The run was played on other sentences ({kept.get('data')}) than there are now ({self.data}). "
-                "Give the files as they were, or start a new run."
-            )
-        if tuple(kept["vocab"]["words"]) != self.generator.vocab.words:
-            raise UserError(
-                f"The checkpoint's tokenizer has {len(kept['vocab']['words']):,} words, which are not the "
-                f"{len(self.generator.vocab.words):,} of today's. Give the settings that the run was started with."
-            )

@@ -1,105 +1,116 @@
-"""Text ↔ ids by Hugging Face tokenizers: trained on the sentences that train, kept as the text of a tokenizer.json.
+"""Text ↔ ids, by Hugging Face's tokenizers: trained here, or anybody's tokenizer.json.
 
-The tokenizer's ids are the words of a :class:`textgan_lit.types.Vocab`; eos, bos and padding come after them and are
-none of its business.
+The library is imported when it is first used. What is opened may be somebody's file: whatever the library says of it,
+even in panic, is a UserError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from textgan_lit.errors import UserError, shown
-from textgan_lit.types import Vocab
+from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+Kind = Literal["word", "char", "bpe", "unigram"]
+KINDS = get_args(Kind)
 UNKNOWN = "<unk>"
-Made = tuple["Tokenizer", object]  # an empty tokenizer, and what trains it
+MOST = 2**20  # words
+Result = TypeVar("Result")
 
 
-def word(size: int, min_count: int) -> Made:
-    """Words are what stands between blanks."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return made, trainers.WordLevelTrainer(vocab_size=size, min_frequency=min_count, special_tokens=[UNKNOWN])
-
-
-def char(size: int, min_count: int) -> Made:
-    """Every character is a word, blanks too: for Chinese, or for text whose words are too many."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    made.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    made.decoder = decoders.Fuse()
-    return made, trainers.WordLevelTrainer(vocab_size=size, min_frequency=min_count, special_tokens=[UNKNOWN])
-
-
-def bpe(size: int, min_count: int) -> Made:
-    """Pairs of bytes that are often together are joined (Sennrich et al. 2016): nothing is unknown."""
+def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int = 1) -> str:
+    """The tokenizer.json of a tokenizer of at most ``size`` words, ``<unk>`` among them, that ``batches`` teach."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return made, trainers.BpeTrainer(vocab_size=size, min_frequency=min_count, initial_alphabet=alphabet)
-
-
-def unigram(size: int, min_count: int) -> Made:
-    """The pieces that make the text likeliest (Kudo 2018). It has no ``min_count``."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.Unigram())
-    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    return made, trainers.UnigramTrainer(vocab_size=size, special_tokens=[UNKNOWN], unk_token=UNKNOWN)
-
-
-KINDS: dict[str, Callable[[int, int], Made]] = {"word": word, "char": char, "bpe": bpe, "unigram": unigram}
-
-
-def trained(kind: str, batches: Iterable[list[str]], size: int, min_count: int, length: int) -> str:
-    """The text of a tokenizer.json: of ``kind``, trained on ``length`` sentences, or the file that ``kind`` names."""
-    if kind not in KINDS:
-        return _given(Path(kind))
-    made, trainer = KINDS[kind](size, min_count)
-    trainer.show_progress = False
-    made.train_from_iterator(batches, trainer, length=length)
-    return made.to_str()
-
-
-def _given(path: Path) -> str:
-    if path.suffix != ".json" or not path.is_file():
-        raise UserError(
-            f"data.tokenizer={shown(str(path))}: wanted {', '.join(KINDS)}, or a tokenizer.json that exists."
+    known = {"vocab_size": size, "special_tokens": [UNKNOWN], "show_progress": False}
+    if kind in ("word", "char"):
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        # an empty pattern fits between any two characters, so it isolates each
+        tokenizer.pre_tokenizer = (
+            pre_tokenizers.WhitespaceSplit() if kind == "word" else pre_tokenizers.Split("", "isolated")
         )
+        if kind == "char":
+            tokenizer.decoder = decoders.Fuse()
+        trainer = trainers.WordLevelTrainer(min_frequency=min_count, **known)
+    else:
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN) if kind == "bpe" else models.Unigram())
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        if kind == "bpe":
+            trainer = trainers.BpeTrainer(min_frequency=min_count, limit_alphabet=max(1, size // 2), **known)
+        else:
+            trainer = trainers.UnigramTrainer(unk_token=UNKNOWN, **known)
+    _safely(
+        lambda: tokenizer.train_from_iterator(batches, trainer), f"data.tokenizer={kind} cannot learn these sentences"
+    )
+    return tokenizer.to_str()
+
+
+def read(path: str) -> str:
+    """The text of a tokenizer.json."""
     try:
-        return opened(path.read_text(encoding="utf-8")).to_str()
-    except (UserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error} Give one that Hugging Face tokenizers has saved.") from None
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"data.tokenizer={shown(path, PATH)} cannot be read ({shown(str(error))}). Give {', '.join(KINDS)}, or the "
+            "path of a tokenizer.json."
+        ) from None
+    words(text, f"data.tokenizer={shown(path, PATH)}")
+    return text
 
 
-def opened(text: str) -> Tokenizer:
-    """The tokenizer that a tokenizer.json describes, which neither cuts nor pads."""
+@functools.lru_cache(maxsize=4)
+def opened(text: str, where: str = "tokenizer") -> Tokenizer:
+    """The tokenizer that a tokenizer.json describes, without what it adds, cuts or pads by itself."""
     from tokenizers import Tokenizer
 
-    try:
-        tokenizer = Tokenizer.from_str(text)
-    except BaseException as error:  # the library's own class, or that of a panic
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        raise UserError(f"It is no tokenizer ({shown(str(error))}).") from None
+    tokenizer = _safely(lambda: Tokenizer.from_str(text), f"{where} is no tokenizer.json")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def vocabulary(text: str) -> Vocab:
-    """The words of a tokenizer, with eos."""
-    ids = opened(text).get_vocab()
-    if sorted(ids.values()) != list(range(len(ids))):
-        raise UserError("Its ids have gaps, and every id must be a word. Give a tokenizer without.")
-    return Vocab(tuple(sorted(ids, key=ids.__getitem__)), has_eos=True, tokenizer=text)
+def words(text: str, where: str = "tokenizer") -> tuple[str, ...]:
+    """Every word of a tokenizer.json, in the order of its ids 0, 1, … without a gap."""
+    tokenizer = opened(text, where)
+    found = {number: word for word, number in tokenizer.get_vocab(with_added_tokens=True).items()}
+    if sorted(found) != list(range(len(found))) or not 1 <= len(found) <= MOST:
+        raise UserError(
+            f"{where} has {len(found):,} words, and their numbers do not run from 0 on without a gap, or there are "
+            f"more than {MOST:,} of them. Give a tokenizer.json that has every number once."
+        )
+    return tuple(found[number] for number in range(len(found)))
+
+
+def unknown(text: str) -> int | None:
+    """The id that stands for what a tokenizer does not know."""
+    model = opened(text).model
+    name = getattr(model, "unk_token", None)
+    return opened(text).token_to_id(name or UNKNOWN)
+
+
+def encode(text: str, sentence: str) -> list[int]:
+    """The ids of one sentence."""
+    return _safely(
+        lambda: opened(text).encode(sentence, add_special_tokens=False).ids, "The tokenizer cannot read this"
+    )
+
+
+def decode(text: str, ids: list[int]) -> str:
+    """The sentence that ``ids`` spell, on one line."""
+    return _safely(lambda: opened(text).decode(ids, skip_special_tokens=False), "The tokenizer cannot write this")
+
+
+def _safely(call: Callable[[], Result], what: str) -> Result:
+    try:
+        return call()
+    except BaseException as error:  # the library's own panics are no Exceptions
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise UserError(
+            f"{what} ({shown(' '.join(str(error).split()))}). Give another one, as tokenizers saves it."
+        ) from None

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
+from textgan_lit import tokenizer
 from textgan_lit.errors import UserError, shown
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
@@ -33,13 +35,15 @@ class Vocab:
     """The words of a world, and the symbols around them.
 
     Ids 0 … len(words)-1 are words. Where sentences vary in length, eos comes next and can be emitted
-    like a word. bos and pad come last: they are inputs only, outside the softmax. ``tokenizer`` is the text of a
-    tokenizer.json whose ids the words are; without one, words stand between blanks.
+    like a word. bos and pad come last: they are inputs only, outside the softmax.
+
+    ``tokenizer`` is the text of a tokenizer.json with the same words, which then cuts text into them and joins them
+    again; where there is none, blanks stand between words.
     """
 
     words: tuple[str, ...]
     has_eos: bool = False
-    tokenizer: str | None = None
+    tokenizer: str | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
@@ -65,10 +69,10 @@ class Vocab:
 
     def text(self, tokens: list[int]) -> str:
         """The words of one sentence, up to eos or padding."""
-        words = [token for token in tokens if token < len(self.words)]
+        tokens = [token for token in tokens if token < len(self.words)]
         if self.tokenizer is not None:
-            return self._tokenizer.decode(words, skip_special_tokens=False)
-        return " ".join(self.words[token] for token in words)
+            return tokenizer.decode(self.tokenizer, tokens)
+        return " ".join(self.words[token] for token in tokens)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a sentence's words, without eos.
@@ -77,10 +81,10 @@ class Vocab:
         [1, 0]
 
         Raises:
-            UserError: at a word that the vocabulary does not have, unless its tokenizer has one for all others.
+            UserError: at a word that the vocabulary does not have, where no tokenizer knows what stands for it.
         """
         if self.tokenizer is not None:
-            return self._tokenizer.encode(text, add_special_tokens=False).ids
+            return tokenizer.encode(self.tokenizer, text)
         try:
             return [self._ids[word] for word in text.split()]
         except KeyError as error:
@@ -88,12 +92,6 @@ class Vocab:
                 f"The word {shown(error.args[0])} is not among the {len(self.words):,} words of this vocabulary, such "
                 f"as {', '.join(self.words[:3])}. Give text of the same world."
             ) from None
-
-    @functools.cached_property
-    def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_str(self.tokenizer)
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:
@@ -108,6 +106,11 @@ class TextBatch(NamedTuple):
 
     def first(self, n: int) -> TextBatch:
         return TextBatch(self.tokens[:n], self.mask[:n])
+
+    def padded(self, length: int, pad: int) -> TextBatch:
+        """The same sentences in ``length`` positions."""
+        more = (0, length - self.tokens.shape[1])
+        return self if more == (0, 0) else TextBatch(F.pad(self.tokens, more, value=pad), F.pad(self.mask, more))
 
 
 class Rollout(NamedTuple):

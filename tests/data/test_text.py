@@ -1,262 +1,436 @@
-"""A user's own text: what is read is what is played, and whatever is wrong with a file is said with its line."""
+"""Sentences of files: what goes in comes out, whatever the file; what cannot be read is refused with its line."""
 
+import hashlib
 import json
-import os
+import multiprocessing
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from datasets import Dataset
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from textgan_lit.data import corpus, files
+from tests.playing import CONF
+from textgan_lit import distributed, tokenizer
+from textgan_lit.data import corpus
+from textgan_lit.data.loader import Shuffled
 from textgan_lit.data.text import TextData
 from textgan_lit.errors import UserError
-from textgan_lit.types import Vocab
 
-LINES = [f"w{i % 7} w{i % 5} w{i % 3}"[: 3 * (1 + i % 3)].strip() for i in range(200)]
-COCO = Path(__file__).parents[3] / "shared" / "data"
-
-
-def made(tmp_path, lines=LINES, name="text.txt", **settings):
-    path = tmp_path / name
-    if isinstance(lines, bytes):
-        path.write_bytes(lines)
-    else:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return TextData(str(path), cache=str(tmp_path / "cache"), **settings)
+LINES = [
+    f"{a} {b} {c}"
+    for a in ("the", "a", "one")
+    for b in ("cat", "dog", "bird")
+    for c in ("sat", "ran", "flew", "ate now")
+]
+COCO = Path(__file__).resolve().parents[3] / "shared" / "data"
+needs_coco = pytest.mark.skipif(
+    not (COCO / "image_coco_train.txt").is_file(), reason="Image COCO is not beside the checkout"
+)
 
 
-def text(data, split):
-    batch = data.sentences(split)
-    return [data.vocab.text(row[mask].tolist()) for row, mask in zip(*batch, strict=True)]
+@pytest.fixture
+def put(tmp_path):
+    def write(content, name="my.txt"):
+        path = tmp_path / name
+        text = "\n".join(content) + "\n" if isinstance(content, list) else content
+        raw = text if isinstance(text, bytes) else text.encode()
+        if not path.exists() or path.read_bytes() != raw:  # else its date stays
+            path.write_bytes(raw)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def data(tmp_path, put):
+    def make(content=LINES, name="my.txt", batch=8, **options):
+        return TextData(put(content, name), cache=str(tmp_path / "cache"), **options).with_batch(batch)
+
+    return make
+
+
+def texts(data, split):
+    return [data.vocab.text(row) for row in data.sentences(split).tokens.tolist()]
+
+
+def take(loader, n):
+    return [batch for _, batch in zip(range(n), loader, strict=False)]
 
 
 def everything(data):
-    return sorted(line for split in data.sizes for line in text(data, split))
+    return sorted(text for split in data.sizes for text in texts(data, split))
 
 
-def test_every_line_is_in_one_split_as_it_was_written(tmp_path):
-    data = made(tmp_path)
-    assert data.sizes == {"train": 160, "valid": 20, "test": 20}
-    assert everything(data) == sorted(LINES)
+# --- what goes in comes out ---------------------------------------------------------------------------------------
 
 
-def test_sentences_end_with_eos_and_padding_is_masked(tmp_path):
-    data = made(tmp_path)
-    tokens, mask = data.sentences("train")
-    for row, inside in zip(tokens, mask, strict=True):
-        n = int(inside.sum())
-        assert row[n - 1] == data.vocab.eos
-        assert (row[: n - 1] < len(data.vocab.words)).all()
-        assert (row[n:] == data.vocab.pad).all()
-        assert not inside[n:].any()
+def test_every_line_is_in_one_split(data):
+    assert data().sizes == {"train": 28, "valid": 4, "test": 4}
+    assert everything(data(tokenizer="char")) == sorted(LINES)  # which knows every letter
+
+
+def test_training_words_are_the_vocabulary(data):
+    made = data()
+    assert set(made.vocab.words) == {tokenizer.UNKNOWN} | {w for line in texts(made, "train") for w in line.split()}
+    assert texts(made, "train") == [line for line in LINES if line in texts(made, "train")]
+
+
+def test_sentences_end_with_eos_and_are_padded(data):
+    made = data()
+    tokens, mask = made.sentences("train")
+    assert tokens.shape == (28, made.max_length) == (28, 5)  # four words and eos
+    assert mask.equal(tokens != made.vocab.pad)
+    for row, inside in zip(tokens.tolist(), mask.tolist(), strict=True):
+        assert row.index(made.vocab.eos) == sum(inside) - 1
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
-def test_tokenizers_give_back_what_they_were_given(tmp_path, kind):
-    lines = [f"the {a} cat sat on the {b} mat, 猫 {a}{b}" for a in "abcdef" for b in "uvwxyz"]
-    data = made(tmp_path, lines, tokenizer=kind, vocabulary=400)
-    assert set(text(data, "train")) <= set(lines)
-    sentence = text(data, "train")[0]
-    assert data.vocab.text(data.vocab.encode(sentence)) == sentence
+@pytest.mark.parametrize("lines", [LINES, [f"{a}很{b}。" for a in "天地人山水火" for b in "大小高低好坏"]])
+def test_a_tokenizer_gives_back_the_training_sentences(data, kind, lines):
+    made = data(lines, tokenizer=kind, max_length=40, vocabulary=60)
+    assert set(texts(made, "train")) <= set(lines)
+    row = made.sentences("train").tokens[0].tolist()
+    assert made.vocab.encode(made.vocab.text(row)) == row[: row.index(made.vocab.eos)]
 
 
-def test_the_tokenizer_learns_from_training_sentences_alone(tmp_path):
-    (tmp_path / "test.txt").write_text("\n".join(["zebra w1"] * 5))
-    data = made(tmp_path, test_path=str(tmp_path / "test.txt"))
-    assert "zebra" not in data.vocab.words
-    assert text(data, "test")[0] == "<unk> w1"
-    assert any("Unknown words: 0.0% of train" in line and "50.0% of test" in line for line in data.story)
+def test_a_tokenizer_json_of_ones_own(data, put):
+    spelling = tokenizer.trained("word", iter([["the cat sat"]]), 100)
+    made = data(tokenizer=put(spelling, "mine.json"))
+    assert set(made.vocab.words) == {"<unk>", "the", "cat", "sat"}
+    assert any("<unk>" in text for text in texts(made, "train"))
 
 
-def test_rare_words_and_a_small_vocabulary(tmp_path):
-    lines = [*(["a b"] * 50), *(["a c"] * 20), "a d"]
-    assert set(made(tmp_path, lines, min_count=5).vocab.words) == {"<unk>", "a", "b", "c"}
-    assert set(made(tmp_path, lines, vocabulary=3).vocab.words) == {"<unk>", "a", "b"}
-
-
-def test_a_tokenizer_of_ones_own(tmp_path):
-    first = made(tmp_path)
-    (tmp_path / "mine.json").write_text(first.vocab.tokenizer)
-    assert made(tmp_path, tokenizer=str(tmp_path / "mine.json")).vocab.words == first.vocab.words
-    (tmp_path / "mine.json").write_text('{"no": "tokenizer"}')
-    with pytest.raises(UserError, match=r"mine\.json: It is no tokenizer"):
-        made(tmp_path, tokenizer=str(tmp_path / "mine.json"))
-    with pytest.raises(UserError, match=r"data\.tokenizer=words: wanted word, char, bpe, unigram, or a tokenizer.json"):
-        made(tmp_path, tokenizer="words")
+def test_rare_words_and_small_vocabularies(data):
+    many = ["a b"] * 20 + [f"a x{n}" for n in range(4)]
+    assert set(data(many, min_count=2).vocab.words) == {"<unk>", "a", "b"}
+    assert len(data(many, vocabulary=3).vocab.words) == 3
 
 
 @pytest.mark.parametrize(
-    ("name", "write"),
+    ("name", "content"),
     [
-        ("text.jsonl", lambda lines: "\n".join(json.dumps({"id": i, "said": x}) for i, x in enumerate(lines))),
-        ("text.csv", lambda lines: "id,said\n" + "\n".join(f'{i},"{x}"' for i, x in enumerate(lines))),
+        ("my.txt", "\ufeff" + "\r\n".join(LINES)),
+        ("my.txt", "\n\n" + " \n\t\n".join(f"  {line} " for line in LINES)),
+        ("my.jsonl", "\n".join(json.dumps({"text": line, "other": 1}) for line in LINES)),
+        ("my.csv", "other,text\n" + "\n".join(f'1,"{line}"' for line in LINES)),
     ],
 )
-def test_columns(tmp_path, name, write):
-    plain = made(tmp_path)
-    found = made(tmp_path, write(LINES).encode(), name, column="said")
-    assert text(found, "valid") == text(plain, "valid")
-    with pytest.raises(UserError, match="has no column sad; it has id, said"):
-        made(tmp_path, write(LINES).encode(), name, column="sad")
-    with pytest.raises(UserError, match="column id holds int64, wanted text"):
-        made(tmp_path, write(LINES).encode(), name, column="id")
-    with pytest.raises(UserError, match=r"Say which one holds the sentences: data\.column=NAME"):
-        made(tmp_path, write(LINES).encode(), name)
+def test_formats_agree(data, name, content):
+    assert everything(data(content, name, tokenizer="char")) == sorted(LINES)
 
 
-def test_parquet_and_a_glob(tmp_path):
-    import pandas
-
-    for part in (0, 1):
-        pandas.DataFrame({"said": LINES[part::2]}).to_parquet(tmp_path / f"part{part}.parquet")
-    found = TextData(str(tmp_path / "part*.parquet"), column="said", cache=str(tmp_path / "cache"))
-    assert everything(found) == sorted(LINES)
+def test_parquet_and_its_column(tmp_path):
+    Dataset.from_dict({"caption": LINES, "n": list(range(len(LINES)))}).to_parquet(str(tmp_path / "my.parquet"))
+    made = TextData(str(tmp_path / "my.parquet"), column="caption", tokenizer="char", cache=str(tmp_path / "cache"))
+    assert everything(made) == sorted(LINES)
 
 
-def test_too_long(tmp_path):
-    lines = [*(["a b c d e"] * 30), *(["a b"] * 70)]
-    cut = made(tmp_path, lines, max_length=3)
-    assert "a b c" in text(cut, "train")
-    assert cut.sentences("train").mask.shape[1] == 3
-    assert any("Too long: 30 sentences were cut" in line for line in cut.story)
-    dropped = made(tmp_path, lines, max_length=3, too_long="drop")
-    assert sum(dropped.sizes.values()) == 70
-    assert set(text(dropped, "train")) == {"a b"}
-    with pytest.raises(UserError, match=r"data\.max_length=3: \d+ sentences of the train split are longer\. Give 6"):
-        made(tmp_path, lines, max_length=3, too_long="error")
-    with pytest.raises(UserError, match=r"leaves no sentence in the train split"):
-        made(tmp_path, lines, max_length=1, too_long="drop")
+def test_several_files_and_patterns(put, tmp_path):
+    put(LINES[:20], "part-1.txt")
+    put(LINES[20:], "part-2.txt")
+    room = {"tokenizer": "char", "cache": str(tmp_path / "cache")}
+    assert everything(TextData(str(tmp_path / "part-*.txt"), **room)) == sorted(LINES)
+    assert everything(TextData([str(tmp_path / f"part-{n}.txt") for n in (1, 2)], **room)) == sorted(LINES)
 
 
-def test_duplicates_and_leaks_are_counted(tmp_path):
-    lines = [f"word{i} is new" for i in range(90)] + ["twice told tale"] * 20
-    (tmp_path / "test.txt").write_text("\n".join([*lines[:6], "x is new", "y is new"]))
-    data = made(tmp_path, lines, valid=4, test_path=str(tmp_path / "test.txt"))
-    found, train = data.corpus.found, text(data, "train")
-    assert found["duplicates"]["train"] == len(train) - len(set(train)) > 0
-    assert found["leaked"]["test"] == len(set(lines[:6]) & set(train))
-    assert any("training sentences, too" in line for line in data.story)
+def test_files_of_their_own(data, put):
+    made = data(valid_path=put(LINES[:10], "valid.txt"), test_path=put(LINES[5:20], "test.txt"))
+    assert made.sizes == {"train": 36, "valid": 10, "test": 15}
+    assert texts(made, "valid") == LINES[:10]
+    assert "10 of valid and 15 of test are among them" in " ".join(made.story)
 
 
-def test_a_test_file_that_is_the_training_file_is_warned_of(tmp_path):
-    path = tmp_path / "text.txt"
-    data = made(tmp_path, valid_path=str(path), test_path=str(path))
-    assert any("every test sentence is a training sentence" in line for line in data.story)
+def test_a_test_file_that_is_the_training_file_is_said(data, put):
+    assert any("the test file is the training file" in line for line in data(test_path=put(LINES, "copy.txt")).story)
 
 
-def test_crlf_bom_and_blank_lines(tmp_path):
-    plain = made(tmp_path, ["a b", "c d", "e f", "g h", "a d", "c b"] * 3)
-    odd = made(tmp_path, b"\xef\xbb\xbf" + b"a b\r\n\r\nc d\r\ne f\r\n  \r\ng h\r\na d\r\nc b\r\n" * 3, "odd.txt")
-    assert text(odd, "train") == text(plain, "train")
-    assert any("Blank lines left out: 6" in line for line in odd.story)
+def test_a_folder_laid_out_like_the_hubs(tmp_path, put):
+    (tmp_path / "set").mkdir()
+    for split, lines in {"train": LINES, "validation": LINES[:8], "test": LINES[8:12]}.items():
+        put("\n".join(json.dumps({"text": line}) for line in lines), f"set/{split}.jsonl")
+    given = {"name": str(tmp_path / "set"), "cache": str(tmp_path / "cache")}
+    assert TextData(**given).sizes == {"train": 36, "valid": 8, "test": 4}
+    put("\n".join(json.dumps({"text": line}) for line in LINES[8:14]), "set/test.jsonl")
+    assert TextData(**given).sizes["test"] == 6
+    with pytest.raises(UserError, match=r"split train of data\.name, row 1, has 3 words"):
+        TextData(**given, max_length=3, too_long="error")
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        (b"", r"text\.txt is empty"),
-        (b"a b\nc \xff d\n", r"text\.txt, line 2, is not UTF-8 \(byte 0xff\).*iconv"),
-        (b"a b\nc d\n" + "é".encode()[:1], r"text\.txt, line 3, ends within a character"),
-        (b"a b\n\nc\0d\n", r"text\.txt, line 3, holds a NUL byte"),
-        (b"a b\n" + b"x" * 10_000_000 + b"\n", r"text\.txt, line 2, is longer than 1,048,576 bytes"),
-        (b"\n  \n\t\n" * 9, r"leave 0 sentences for the valid split"),
-        (b"a\n" * 50, r"holds one distinct word"),
-        (b"a b\nb a\n", r"2 lines with words leave"),
-    ],
-)
-def test_a_bad_file_is_said_with_its_line_and_leaves_nothing(tmp_path, lines, said):
-    with pytest.raises(UserError, match=said):
-        made(tmp_path, lines)
-    assert not [path for path in (tmp_path / "cache").glob("*") if path.suffix != ".lock"]
-
-
-def test_a_bad_line_far_behind_the_first_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK", 7)
-    with pytest.raises(UserError, match="line 40, is not UTF-8"):
-        made(tmp_path, "é b\n".encode() * 39 + b"\xe9\n")
-    with pytest.raises(UserError, match="line 12, holds a NUL"):
-        made(tmp_path, b"a b\n" * 11 + b"\0\n")
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("missing.txt", "there is no such file"),
-        ("*.txt", "there is no such file"),
-        (".", "is a directory"),
-        (["a.txt", "b.csv"], r"has files with \.csv and \.txt"),
-        ("c.doc", r"has files with \.doc; wanted one of \.txt, \.jsonl, \.csv, \.parquet"),
-        ("d.parquet", "cannot be read as parquet"),
-        ("e.jsonl", "cannot be read as json"),
-    ],
-)
-def test_a_path_that_cannot_be_read(tmp_path, given, said):
-    folder = tmp_path / "here"
-    folder.mkdir()
-    for name in ("a.txt", "b.csv", "c.doc", "d.parquet", "e.jsonl"):
-        (folder / (name if given != "*.txt" else name.replace(".txt", ".text"))).write_text("no such thing\n")
-    paths = [str(folder / name) for name in ([given] if isinstance(given, str) else given)]
-    with pytest.raises(UserError, match=said):
-        TextData(paths[0] if len(paths) == 1 else paths, column="said", cache=str(tmp_path / "cache"))
-
-
-def test_the_second_start_reads_the_cache(tmp_path, monkeypatch):
-    first = made(tmp_path)
-    path, cache = str(tmp_path / "text.txt"), str(tmp_path / "cache")
-
-    def no_more(*_):
-        raise AssertionError("prepared twice")
-
-    monkeypatch.setattr(corpus, "_make", no_more)
-    second = TextData(path, cache=cache)
-    assert first.corpus.folder == second.corpus.folder
-    assert text(first, "train") == text(second, "train")
-    with pytest.raises(AssertionError, match="prepared twice"):
-        TextData(path, cache=cache, seed=1)
-    os.utime(tmp_path / "text.txt", ns=(1, 1))  # written anew
-    with pytest.raises(AssertionError, match="prepared twice"):
-        TextData(path, cache=cache)
-
-
-def test_batches_are_the_sentences_of_their_rows(tmp_path):
-    data = made(tmp_path, max_length=3).with_batch(8)
-    whole = data.sentences("train")
-    batches = iter(data.train_dataloader())
-    seen = torch.cat([next(batches).tokens for _ in range(data.sizes["train"] // 8)])
-    assert sorted(seen.tolist()) == sorted(whole.tokens.tolist())
-
-
-def test_a_batch_may_be_larger_than_the_text(tmp_path):
-    data = made(tmp_path, LINES[:10]).with_batch(64)
-    train = data.sentences("train")
-    assert data.sizes == {"train": 6, "valid": 4, "test": 4}
-    batch = next(iter(data.train_dataloader()))
-    counts = [int((batch.tokens == row).all(1).sum()) for row in train.tokens]
-    assert len(batch.tokens) == 64
-    assert min(counts) >= 64 // 6
-
-
-def test_the_cache_does_not_grow_with_what_is_asked_of_a_batch(tmp_path):
-    """Ids are mapped, not read: a batch takes its own rows."""
-    data = made(tmp_path)
-    assert isinstance(data.on_disk["train"].ids, np.memmap)
-
-
-def test_a_vocabulary_with_a_tokenizer_survives_plain_containers(tmp_path):
-    vocab = made(tmp_path).vocab
-    again = Vocab(tuple(vocab.words), True, vocab.tokenizer)
-    assert again == vocab
-    assert again.encode("w1 w2") == vocab.encode("w1 w2")
-
-
-@pytest.mark.skipif(not COCO.is_dir(), reason="the COCO captions lie beside the repository, in ../shared/data")
-def test_coco_captions(tmp_path):
+@needs_coco
+def test_image_coco_is_known_by_its_checksum(tmp_path):
     train, test = (str(COCO / f"image_coco_{split}.txt") for split in ("train", "test"))
-    data = TextData(
-        train, test_path=test, valid=1000, cache=str(tmp_path), versions={"2c0fd1f0f43a": "COCO", "72e2": "COCO"}
-    )
-    assert data.sizes == {"train": 9000, "valid": 1000, "test": 10000}
-    assert data.story[:2] == ["train: COCO.", "test: COCO."]
-    lines = (" ".join(line.split()) for line in Path(train).read_text().splitlines())
-    assert set(text(data, "train")) <= set(lines)
+    with initialize_config_dir(str(CONF), version_base=None):
+        words = ["data=coco", f"data.path={train}", f"data.test_path={test}", f"data.cache={tmp_path}"]
+        settings = OmegaConf.to_container(compose("train", words).data)
+    made = TextData(**{key: value for key, value in settings.items() if key != "_target_"})
+    assert made.sizes == {"train": 9000, "valid": 1000, "test": 10_000}
+    assert sum("COCO captions for " in line for line in made.story) == 2
+    lines = {" ".join(line.split()) for line in Path(train).read_text().splitlines()}
+    assert set(texts(made, "train")) <= lines
+
+
+def test_another_version_of_a_benchmark_says_so(data):
+    assert any("train: no version that is known here (sha256 " in line for line in data(versions={"0": "It"}).story)
+    digest = hashlib.sha256(("\n".join(LINES) + "\n").encode()).hexdigest()
+    assert f"train: It (sha256 {digest[:12]}…)." in data(versions={digest[:9]: "It"}).story
+    assert not any("sha256" in line for line in data().story)
+
+
+@pytest.mark.parametrize(
+    "words", [["data=emnlp_news", "data.path=a.txt", "data.test_path=b.txt"], ["data=hub", "data.name=a/b"]]
+)
+def test_other_data_sets_compose_with_the_metrics_of_text(words):
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("train", words)
+        assert config.metrics == compose("train", ["metrics=text"]).metrics
+    assert config.data._target_ == "textgan_lit.data.text.TextData"
+
+
+def test_a_hub_that_cannot_be_reached_says_so(data, tmp_path, monkeypatch):
+    def far(*_, **__):
+        raise ConnectionError("Couldn't reach 'a/b' on the Hub")
+
+    monkeypatch.setattr("datasets.load_dataset", far)
+    with pytest.raises(UserError, match=r"data\.name=a/b cannot be had \(Couldn't reach .* takes a network"):
+        TextData(name="a/b", cache=str(tmp_path / "cache"))
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+# --- lengths and sizes --------------------------------------------------------------------------------------------
+
+
+def test_a_cut_sentence_has_no_eos(data):
+    made = data(max_length=3)
+    row = made.sentences("train").tokens
+    assert (row != made.vocab.pad).all()
+    assert not (row == made.vocab.eos).any()
+    assert "36 longer: cut" in made.story[0]
+
+
+def test_too_long_sentences_are_dropped_or_refused(data):
+    made = data(max_length=4, too_long="drop", train=20)
+    assert all(len(text.split()) == 3 for split in made.sizes for text in texts(made, split))
+    assert "dropped" in made.story[0]
+    with pytest.raises(UserError, match="leaves no train sentence"):
+        data(max_length=2, too_long="drop")
+
+
+def test_the_first_sentence_that_is_too_long_is_named(data, put):
+    lines = ["a b", "", *["b a"] * 30]
+    long = put(["a b", "", "a b c d e", "b a", "a b a b"], "long.txt")
+    room = {"too_long": "error", "max_length": 4}
+    said = r"data\.max_length=4; nor do 1 more sentences\. Give data\.max_length=6, or data\.too_long=truncate or drop"
+    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
+        data(lines, test_path=long, test=4, **room)
+    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
+        data(lines, test_path=[put(lines, "short.txt"), long], **room)
+    with pytest.raises(UserError, match=r"\.csv, row 31, has 4 words.*max_length=4\. Give data\.max_length=5"):
+        data(["text", *["a b"] * 30, "a b c d"], "my.csv", train=27, valid=4, test=4, seed=1, **room)
+    assert data(lines, **room).sizes["train"] == 23
+
+
+def test_max_length_holds_every_training_sentence_but_the_longest(data):
+    assert data([*["a b"] * 500, "a b " * 20], valid=4, test=4, seed=1).max_length == 41
+    assert data(["a b " * 500] * 20).max_length == 100
+
+
+def test_sizes_are_numbers_or_fractions(data):
+    assert data(valid=5, test=0.25, train=7).sizes == {"train": 7, "valid": 5, "test": 9}
+    options = {"valid": 5, "test": 0.25, "tokenizer": "char"}
+    larger = texts(data(**options), "test")
+    assert texts(data(**options, train=20), "test") == larger
+    assert texts(data(**options, seed=1), "test") != larger
+
+
+def test_ten_lines_are_enough(data):
+    made = data(LINES[:10], batch=512, train=4096, valid=256, test=256)
+    assert made.sizes == {"train": 2, "valid": 4, "test": 4}
+    (batch,) = take(made.train_dataloader(), 1)
+    assert len(batch.tokens) == 512
+    assert len(batch.tokens.unique(dim=0)) == 2
+    assert "too few" in " ".join(made.story)
+    assert "more than once" in " ".join(made.story)
+
+
+def test_duplicates_are_counted(data):
+    made = data(LINES + LINES[:1] * 5, valid=4, test=4)
+    train = texts(made, "train")
+    assert f"{len(train) - len(set(train))} training sentences are repetitions" in made.story[1]
+
+
+def test_blank_lines_are_counted(data):
+    assert "Blank lines left out: 3." in data(["", *LINES, " ", "\t"]).story
+    assert not any("Blank" in line for line in data().story)
+
+
+def test_too_much_for_memory_is_refused(data, monkeypatch):
+    monkeypatch.setattr("textgan_lit.data.text.LARGEST", 100)
+    with pytest.raises(UserError, match=r"whole train split.*Give data.train=20"):
+        data().sentences("train")
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_is_every_sentence_once(data):
+    made = data(batch=7)
+    epoch = torch.cat([batch.tokens for batch in take(made.train_dataloader(), 4)])
+    assert sorted(epoch.tolist()) == sorted(made.sentences("train").tokens.tolist())
+
+
+@pytest.mark.parametrize("bucket", [0, 3])
+def test_two_processes_share_the_batches_of_one_wherever_they_begin(data, monkeypatch, bucket):
+    alone = take(data(bucket=bucket).train_dataloader(), 8)
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        made = data(bucket=bucket)
+        made.position = 2
+        for whole, part in zip(alone[2:], take(made.train_dataloader(), 6), strict=True):
+            assert part.tokens.equal(whole.tokens[rank::2])
+
+
+def test_buckets_hold_the_same_sentences_in_less_room(data):
+    lines = [" ".join("abcdefgh"[:n]) for n in (1, 2, 3, 4, 5, 6, 7, 8) for _ in range(8)]
+    plain, made = data(lines), data(lines, bucket=6)
+    batches, others = (take(some.train_dataloader(), 6) for some in (made, plain))
+    short = [batch.tokens.shape[1] for batch in batches]
+    assert sum(short) < 0.8 * sum(batch.tokens.shape[1] for batch in others)
+    assert all(batch.mask.any(0)[-1] for batch in batches)  # no wider than its longest
+    whole = [batch.padded(made.max_length, made.vocab.pad).tokens for batch in batches]
+    assert sorted(torch.cat(whole).tolist()) == sorted(torch.cat([batch.tokens for batch in others]).tolist())
+    assert short != sorted(short)  # shuffled
+    assert any(batch.mask.sum(1).tolist() != sorted(batch.mask.sum(1).tolist()) for batch in batches)
+
+
+def test_workers_give_the_same_batches(data):
+    alone, helped = (take(data(workers=workers).train_dataloader(), 5) for workers in (0, 2))
+    assert all(one.tokens.equal(other.tokens) for one, other in zip(alone, helped, strict=True))
+
+
+def test_the_order_needs_no_list_of_all_rows():
+    plan = Shuffled(10_000_000, 512, slice(None), "order")
+    assert len(plan(3)) == 512
+    assert plan.order.element_size() * len(plan.order) == 80_000_000
+
+
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_start_makes_nothing(data, monkeypatch):
+    first = data().sentences("train").tokens
+    monkeypatch.setattr("textgan_lit.data.prepare._make", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(corpus, "_look", lambda *_: pytest.fail("read again"))
+    assert data(max_length=5, bucket=2).sentences("train").tokens.equal(first)
+
+
+def test_a_changed_file_is_another_one(data):
+    before = data()
+    after = data([*LINES, "and a new one"])
+    assert before.fingerprint != after.fingerprint
+    assert after.sizes["train"] == before.sizes["train"] + 1
+    assert data([*LINES]).fingerprint == before.fingerprint
+
+
+def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("textgan_lit.data.prepare._encoded", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        data()
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir() and path.name != "files"]
+    monkeypatch.undo()
+    assert data().sizes["train"] == 28
+
+
+def _start(path, cache, results):
+    made = TextData(path, cache=cache)
+    results.put(made.sentences("train").tokens.sum().item())
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_make_it_once(put, tmp_path):
+    context, path = multiprocessing.get_context("spawn"), put(LINES * 100)
+    results = context.Queue()
+    some = [context.Process(target=_start, args=(path, str(tmp_path / "cache"), results)) for _ in range(2)]
+    for process in some:
+        process.start()
+    assert results.get(timeout=200) == results.get(timeout=200)
+    assert [process.join() or process.exitcode for process in some] == [0, 0]
+    assert len(list((tmp_path / "cache").glob("*/facts.json"))) == 1
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+GOOD = "\n".join(LINES).encode()
+BAD = {
+    "empty": ("my.txt", b"", r"my\.txt is empty"),
+    "blank": ("my.txt", b" \n\n\t\n", r"my\.txt has no sentence: all its lines are blank"),
+    "latin-1": (
+        "my.txt",
+        GOOD + "\ncaf\xe9 au lait".encode("latin-1"),
+        r"line 37 is not UTF-8 \(byte 0xe9 at place 4\)",
+    ),
+    "UTF-16": ("my.txt", "a b\nc d".encode("utf-16-le"), r"line 1 holds a NUL"),
+    "long": ("my.txt", GOOD + b"\n" + b"a " * 5_000_000, r"line 37 has more than 100,000 bytes"),
+    "one word": ("my.txt", b"a a\n" * 20, r"my\.txt: .* a single distinct word"),
+    "few": ("my.txt", b"a b\nc d\n", r"my\.txt: sentences train=2, too few to train on .*at least ten"),
+    "column": ("my.csv", b"caption,n\na b,1\n", r"data\.column=text: .*my\.csv has caption, n"),
+    "no text": ("my.jsonl", b'{"text": [1]}\n' * 12, r"my\.jsonl holds list<.*, wanted text"),
+    "numbers": ("my.csv", b"text,n\n1,a\n2,b\n", r"data\.column=text of .*my\.csv holds int64, wanted text"),
+    "jsonl": ("my.jsonl", b'{"text": "a"}\n{"text": \n', r"my\.jsonl, line 2 cannot be read as jsonl"),
+    "csv": ("my.csv", b'text\na\n"b,\n', r"my\.csv cannot be read as csv"),
+    "parquet": ("my.parquet", GOOD, r"my\.parquet cannot be read as parquet"),
+    "ending": ("my.doc", GOOD, r"wanted \.txt, \.jsonl, \.csv, \.parquet"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_with_its_line(data, tmp_path, case):
+    name, content, said = BAD[case]
+    with pytest.raises(UserError, match=said) as caught:
+        data(content, name)
+    assert "ive " in str(caught.value)  # the way out
+    assert not list((tmp_path / "cache").glob("*/facts.json"))
+    assert not list((tmp_path / "cache").glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("nowhere.txt", "there is no such file"),
+        ("*.none", "no file matches"),
+        (".", r"is a folder. Give its files, data.path='.*\*\.txt'"),
+        ([], "no file"),
+    ],
+)
+def test_a_bad_path_is_refused(tmp_path, path, said):
+    with pytest.raises(UserError, match=said):
+        TextData(str(tmp_path / path) if path else path, cache=str(tmp_path / "cache"))
+
+
+def test_mixed_formats_are_refused(put, tmp_path):
+    paths = [put(LINES), put("text\na\n", "b.csv")]
+    with pytest.raises(UserError, match=r"names \.csv and \.txt files together"):
+        TextData(paths, cache=str(tmp_path / "cache"))
+
+
+def test_files_or_the_hub_but_one_of_them(tmp_path):
+    with pytest.raises(UserError, match="from files or from the Hub"):
+        TextData()
+    with pytest.raises(UserError, match=r"data\.name=.*cannot be had"):
+        TextData(name=str(tmp_path / "nowhere"), cache=str(tmp_path))
+
+
+def test_a_cache_that_cannot_be_written(put, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"data\.cache=FOLDER"):
+        TextData(put(LINES), cache=str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"model": {}}', "\0"])
+def test_a_tokenizer_that_is_none_is_refused(data, put, content):
+    with pytest.raises(UserError, match=r"mine\.json is no tokenizer\.json"):
+        data(tokenizer=put(content, "mine.json"))
+    with pytest.raises(UserError, match="Give word, char, bpe, unigram, or the path"):
+        data(tokenizer="words")

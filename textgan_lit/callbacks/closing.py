@@ -90,8 +90,9 @@ class Closing(pl.Callback):
             plain = self.rivals["likelihood"] = Models(now.oracle, warm, Categorical())
             if sweeps:
                 self.frontier["likelihood"] = self._sweep(trainer, system, plain)
-                best = Categorical(best_temperature(self.frontier["likelihood"]))
-                self.rivals[BEST] = plain._replace(policy=best)
+                best = best_temperature(self.frontier["likelihood"])
+                if best is not None:
+                    self.rivals[BEST] = plain._replace(policy=Categorical(best))
         if sweeps and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
             self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
@@ -166,12 +167,15 @@ class Closing(pl.Callback):
             show({titles[name]: row for name, row in rows.items()}, trainer, system)
 
 
-def best_temperature(found: Frontier) -> float:
-    """The lowest true JSD (the farthest horizon where all are saturated), or what a fresh critic says of it."""
+def best_temperature(found: Frontier) -> float | None:
+    """The lowest true JSD (the farthest horizon where all are saturated), or what a fresh critic says of it.
+
+    None where the truth is not known and the sentences were too few for the critic.
+    """
     key = _named(found, "truth/jsd") or _named(found, KEY)
     if key == "truth/jsd" and min(row[key] for row in found.values()) > SATURATED:
         return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
-    return min(found, key=lambda temperature: found[temperature][key])
+    return None if key is None else min(found, key=lambda temperature: found[temperature][key])
 
 
 def covered(found: Frontier) -> Row:

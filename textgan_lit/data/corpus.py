@@ -1,246 +1,217 @@
-"""Sentences of a user's own, prepared once: ids in flat files that are mapped into memory, and their tokenizer.
-
-A corpus is a folder of the cache, named after the files and settings that it was made from:
-
-::
-
-    SPLIT.ids     int32, the sentences of a split one after another, without eos
-    SPLIT.ends    int64, where each of them ends
-    tokenizer.json, corpus.json (what was found on the way)
-
-It is made under another name and moved when it is whole, by the first process that needs it.
-"""
+"""Files of sentences → one table of clean text. What is wrong with a file is said with its line, before any work."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
-import torch
-from filelock import FileLock
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.data import Dataset
 
-from textgan_lit import tokenizer as tokenizers
-from textgan_lit.data import files
-from textgan_lit.errors import UserError
-from textgan_lit.noise import stream
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.folder import replace
 
-VERSION = 1  # of the folder's layout and of how it is made
-SPLITS = ("train", "valid", "test")
-LEAST = 4  # sentences of a split that is judged
-FEW = 40  # lines: fewer are too few for a validation and a test split of their own
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-Lines = Callable[[], Iterator[list[str]]]  # of a split, in batches; asked for twice: to train the tokenizer, to use it
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+FORMATS = {".txt": "text", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+LONGEST = 100_000  # bytes of a line that may be a sentence
+AT_ONCE = 10_000  # lines
+BARS = 20_000_000  # bytes from where on progress is shown
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All that a corpus depends on besides the files. Sizes are the most that a split may have."""
+class Found(NamedTuple):
+    """The columns ``text`` and ``row`` of the sentences of one split, and how many rows each of its files has."""
 
-    tokenizer: str
-    vocabulary: int
-    min_count: int
-    train: int | None
-    valid: int
-    test: int
-    seed: int
+    text: Dataset
+    rows: list[int]
 
 
-class Corpus(NamedTuple):
-    """A prepared folder."""
-
-    folder: Path
-    found: dict[str, Any]  # corpus.json: fingerprint, sizes, blank, duplicates, leaked, unknown, longest
-    vocab: Vocab
-
-    def split(self, name: str) -> Sentences:
-        return Sentences(self.folder / name, self.found["sizes"][name])
-
-
-@final
-class Sentences:
-    """A split on the disk."""
-
-    def __init__(self, path: Path, size: int):
-        self.ids = np.memmap(path.with_suffix(".ids"), np.int32, "r")
-        self.ends = np.memmap(path.with_suffix(".ends"), np.int64, "r", shape=(size,))
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def lengths(self) -> np.ndarray:
-        """Words of each, without eos."""
-        return np.diff(self.ends, prepend=0)
-
-    def batch(self, rows: np.ndarray, width: int, vocab: Vocab) -> TextBatch:
-        """Those sentences, ended by eos where they have room for it, cut at ``width`` positions."""
-        ends = self.ends[rows]
-        starts = np.where(rows > 0, self.ends[np.maximum(rows, 1) - 1], 0)
-        length = np.minimum(ends - starts, width)[:, None]
-        place = np.arange(width)[None]
-        last = max(len(self.ids) - 1, 0)
-        tokens = np.where(place < length, self.ids[np.minimum(starts[:, None] + place, last)], vocab.pad)
-        tokens = np.where(place == length, vocab.eos, tokens)
-        return TextBatch(torch.from_numpy(tokens.astype(np.int64)), torch.from_numpy(place <= length))
-
-
-@final
-class OnDisk(Dataset):
-    """Some sentences of a split, read a batch at a time."""
-
-    def __init__(self, sentences: Sentences, rows: np.ndarray, width: int, vocab: Vocab):
-        self.sentences, self.rows, self.width, self.vocab = sentences, rows, width, vocab
-
-    def __getitems__(self, numbers: list[int]) -> TextBatch:
-        return self.sentences.batch(self.rows[np.asarray(numbers)], self.width, self.vocab)
-
-
-def prepared(sources: dict[str, files.Source], recipe: Recipe, cache: Path) -> Corpus:
-    """The corpus of these files: from the cache, or made now.
-
-    ``sources`` has ``train``; where it has no ``valid`` or no ``test``, those are drawn from train's lines.
-    """
-    told = [VERSION, {name: source.describe() for name, source in sources.items()}, asdict(recipe)]
-    if Path(recipe.tokenizer).suffix == ".json" and Path(recipe.tokenizer).is_file():
-        told.append(Path(recipe.tokenizer).read_text(encoding="utf-8", errors="replace"))
-    folder = cache / hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "corpus.json").exists():
-            building = folder.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)  # of somebody who was killed
-            building.mkdir()
-            try:
-                _make(building, sources, recipe)
-                building.rename(folder)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
-    return Corpus(folder, json.loads((folder / "corpus.json").read_text()), tokenizers.vocabulary(text))
-
-
-def _make(folder: Path, sources: dict[str, files.Source], recipe: Recipe) -> None:
-    found = {"fingerprint": {name: files.fingerprint(source) for name, source in sources.items()}}
-    tables = {name: files.lines(source, folder / "datasets") for name, source in sources.items()}
-    splits, found["blank"] = _dealt(tables, recipe)
-    if not len(splits["train"][1]):
-        raise UserError(
-            f"{sources['train'].paths[0]}: no sentence is left to train on. Give more lines that hold words."
-        )
-    with Progress(*COLUMNS, transient=True) as progress:
-        train = _lines(*splits["train"])
-        text = tokenizers.trained(
-            recipe.tokenizer,
-            _followed(train, progress, "tokenizer"),
-            recipe.vocabulary,
-            recipe.min_count,
-            len(splits["train"][1]),
-        )
-        (folder / "tokenizer.json").write_text(text, encoding="utf-8")
-        vocab = tokenizers.vocabulary(text)
-        if len(vocab.words) - (tokenizers.UNKNOWN in vocab.words) < 2:
-            raise UserError(f"{sources['train'].paths[0]} holds one distinct word. There is nothing to learn from it.")
-        hashes = {}
-        for name, (table, rows) in splits.items():
-            written = _write(folder / name, _followed(_lines(table, rows), progress, name), text)
-            hashes[name] = written.pop("hashes")
-            for key, value in written.items():
-                found.setdefault(key, {})[name] = value
-    found["duplicates"] = {name: int(len(own) - len(np.unique(own))) for name, own in hashes.items()}
-    found["leaked"] = {name: int(np.isin(hashes[name], hashes["train"]).sum()) for name in ("valid", "test")}
-    shutil.rmtree(folder / "datasets", ignore_errors=True)
-    (folder / "corpus.json").write_text(json.dumps(found, indent=2))
-
-
-Rows = tuple[Any, np.ndarray]  # a table, and which of its lines
-
-
-def _dealt(tables: dict[str, Any], recipe: Recipe) -> tuple[dict[str, Rows], int]:
-    """Which lines belong to which split, in the order of the file, and how many are blank."""
-    full = {name: _not_blank(table) for name, table in tables.items()}
-    blank = sum(len(tables[name]) - len(rows) for name, rows in full.items())
-    left = full["train"][torch.randperm(len(full["train"]), generator=stream("corpus", recipe.seed)).numpy()]
-    lines, chosen = len(left), {}
-    for name, most in (("valid", recipe.valid), ("test", recipe.test)):
-        if name in tables:
-            order = torch.randperm(len(full[name]), generator=stream("corpus", recipe.seed, name)).numpy()
-            chosen[name] = (tables[name], np.sort(full[name][order[:most]]))
-        elif name == "test" and "valid" not in tables and lines < FEW:
-            chosen[name] = chosen["valid"]
-        else:
-            size = _rounded(min(most, max(LEAST, lines // 10)))
-            chosen[name], left = (tables["train"], np.sort(left[:size])), left[size:]
-        if len(chosen[name][1]) < LEAST:
+def files(given: str | Sequence[str], where: str) -> list[Path]:
+    """The files that a path, a list of them or patterns such as ``part-*.txt`` name: all of one kind, none empty."""
+    found: list[Path] = []
+    for text in [given] if isinstance(given, str) else given:
+        named = [text] if Path(text).exists() else sorted(glob.glob(text, recursive=True))
+        if not named:
+            said = "no file matches" if glob.has_magic(text) else "there is no such file"
             raise UserError(
-                f"data: {lines:,} lines with words leave {len(chosen[name][1])} sentences for the {name} split, and it "
-                f"takes {LEAST} to judge anything. Give more lines, or a larger data.{name}."
+                f"{where}={shown(text, PATH)}: {said}. Give a file, a list of files or a pattern like 'part-*.txt'."
             )
-    return {"train": (tables["train"], np.sort(left[: recipe.train])), **chosen}, blank
+        found += map(Path, named)
+    if not found:
+        raise UserError(f"{where}=[]: no file. Give a file, a list of files or a pattern like 'part-*.txt'.")
+    for file in found:
+        if file.is_dir():
+            raise UserError(
+                f"{where}={shown(str(file), PATH)} is a folder. Give its files, "
+                f"{where}='{shown(str(file), PATH)}/*.txt'."
+            )
+        if file.suffix not in FORMATS:
+            raise UserError(
+                f"{where}={shown(str(file), PATH)}: wanted {', '.join(FORMATS)}. Give it the ending of what it is."
+            )
+    if len({file.suffix for file in found}) > 1:
+        kinds = " and ".join(sorted({file.suffix for file in found}))
+        raise UserError(f"{where} names {kinds} files together. Give files of one kind.")
+    return found
 
 
-def _rounded(size: int) -> int:
-    """Down to what 2, 4 or 8 processes can share, where that costs little."""
-    return size - size % 8 if size >= 80 else size
+def fingerprint(file: Path, cache: Path) -> str:
+    """sha256 of a file that can be read as text; looked at once, and again when its size or date has changed."""
+    try:
+        stat = file.stat()
+        if not stat.st_size:
+            raise UserError(f"{file} is empty. Give a file with a sentence a line.")
+        stamp = hashlib.sha256(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()
+        note = cache / "files" / stamp
+        if note.is_file():
+            return note.read_text()
+        found = _look(file)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        replace(note, found)
+        return found
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or file}: {error.strerror}. Give files that can be read, and a data.cache=FOLDER "
+            "that can be written."
+        ) from error
 
 
-def _not_blank(table: Any) -> np.ndarray:
-    kept = [np.array([bool(line) for line in batch], dtype=bool) for batch in files.batches(table)]
-    return np.flatnonzero(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
+def _look(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        if file.suffix == ".parquet":
+            while block := stream.read(2**20):
+                digest.update(block)
+            return digest.hexdigest()
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST + 1), b""), start=1):
+            digest.update(line)
+            _check_line(line, f"{file}, line {number:,}")
+    return digest.hexdigest()
 
 
-def _lines(table: Any, rows: np.ndarray) -> Lines:
-    wanted = np.zeros(len(table), dtype=bool)
-    wanted[rows] = True
-
-    def read() -> Iterator[list[str]]:
-        first = 0
-        for batch in files.batches(table):
-            yield [line for line, here in zip(batch, wanted[first : first + len(batch)], strict=True) if here]
-            first += len(batch)
-
-    return read
-
-
-def _followed(read: Lines, progress: Progress, name: str) -> Iterator[list[str]]:
-    """The same, with a bar."""
-    task = progress.add_task(name, total=None)
-    for batch in read():
-        yield batch
-        progress.advance(task, len(batch))
-    progress.update(task, total=progress.tasks[task].completed)
+def _check_line(line: bytes, where: str) -> None:
+    if len(line) > LONGEST:
+        raise UserError(f"{where} has more than {LONGEST:,} bytes, which is no sentence. Give a sentence a line.")
+    if b"\0" in line:
+        raise UserError(f"{where} holds a NUL byte, so this is no UTF-8 text (UTF-16?). Give it as UTF-8.")
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        byte = line[error.start]
+        raise UserError(
+            f"{where} is not UTF-8 (byte 0x{byte:02x} at place {error.start + 1:,}). Give it as UTF-8, for example by "
+            f"iconv -f latin1 -t utf-8."
+        ) from None
 
 
-def _write(path: Path, batches: Iterator[list[str]], text: str) -> dict[str, Any]:
-    """Writes a split; its size, words, unknown words and longest sentence, and a hash of each line.
+def table(found: Sequence[Path], column: str, work: Path) -> Found:
+    """The sentences of files, in order, memory-mapped from the folder ``work``, and how many rows each file has."""
+    import datasets
 
-    A batch is encoded on all cores by the tokenizer itself.
-    """
-    tokenizer = tokenizers.opened(text)
-    unknown = tokenizer.token_to_id(tokenizers.UNKNOWN)
-    sizes, words, missed, longest, hashes = 0, 0, 0, 0, []
-    with path.with_suffix(".ids").open("wb") as ids_file, path.with_suffix(".ends").open("wb") as ends_file:
-        for batch in batches:
-            if not batch:
-                continue
-            ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
-            lengths = np.array([len(row) for row in ids], np.int64)
-            flat = np.fromiter((token for row in ids for token in row), np.int32, int(lengths.sum()))
-            ids_file.write(flat.tobytes())
-            ends_file.write((lengths.cumsum() + words).tobytes())
-            missed += 0 if unknown is None else int((flat == unknown).sum())
-            sizes, words, longest = sizes + len(ids), words + len(flat), max(longest, int(lengths.max()))
-            hashes.append(np.array([_hash(line) for line in batch], np.uint64))
-    joined = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
-    return {"sizes": sizes, "words": words, "unknown": missed, "longest": longest, "hashes": joined}
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    big = sum(file.stat().st_size for file in found) > BARS
+    (datasets.enable_progress_bars if big else datasets.disable_progress_bars)()
+    parts, rows = [], []
+    for n, file in enumerate(found):
+        raw = _load(file, work)
+        parts.append(_clean(raw, column, str(file), work / f"clean-{n}.arrow", sum(rows)))
+        rows.append(len(raw))
+    return Found(datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0], rows)
 
 
-def _hash(line: str) -> int:
-    return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little")
+def hub(name: str, subset: str | None, revision: str | None, column: str, work: Path) -> dict[str, Found]:
+    """The splits ``train``, ``valid`` and ``test``, where there are any, of a dataset of the Hub, or of a folder."""
+    import datasets
+
+    try:
+        whole = datasets.load_dataset(name, subset, revision=revision)
+    except Exception as error:
+        line = shown(" ".join(str(error).split()))
+        raise UserError(
+            f"data.name={shown(name)} cannot be had ({line}). Give a dataset of the Hub, which takes a network the "
+            "first time, or its folder."
+        ) from error
+    names = {"train": "train", "validation": "valid", "test": "test"}
+    if "train" not in whole:
+        raise UserError(f"data.name={shown(name)} has the splits {', '.join(whole)}, no train. Give one that has.")
+    return {
+        names[split]: Found(
+            _clean(raw, column, f"data.name={name}, split {split}", work / f"clean-{split}.arrow", 0), [len(raw)]
+        )
+        for split, raw in whole.items()
+        if split in names
+    }
+
+
+def stamp(name: str) -> list[str]:
+    """What tells a folder that is given as ``data.name`` from what it was before; of the Hub's own, nothing."""
+    files = sorted(file for file in Path(name).rglob("*") if file.is_file()) if Path(name).is_dir() else []
+    return [f"{file.relative_to(name)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+
+
+def _load(file: Path, work: Path) -> Dataset:
+    import datasets
+
+    try:
+        options = {"data_files": str(file), "split": "train", "cache_dir": str(work / "raw")}
+        return datasets.load_dataset(FORMATS[file.suffix], **options)
+    except Exception as error:  # of any of three libraries
+        _explain(file, error)
+
+
+def _explain(file: Path, error: Exception) -> NoReturn:
+    """Why a file could not be read: the line, where it can be found."""
+    reason, where = error, str(file)
+    while reason.__cause__ or reason.__context__:
+        reason = reason.__cause__ or reason.__context__
+    if file.suffix == ".jsonl":
+        with file.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    if line.strip() and not isinstance(json.loads(line), dict):
+                        reason, where = ValueError("no {…}"), f"{file}, line {number:,}"
+                        break
+                except ValueError as fault:
+                    reason, where = fault, f"{file}, line {number:,}"
+                    break
+    said = shown(" ".join(str(reason).split()))
+    raise UserError(f"{where} cannot be read as {file.suffix[1:]} ({said}). Give a file that can be.") from error
+
+
+def _clean(raw: Dataset, column: str, where: str, written: Path, first: int) -> Dataset:
+    """The columns ``text``, without blank lines and without blanks, carriage returns and a byte order mark around the
+    others, and ``row``, where each stood, counted from ``first`` on."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column not in raw.column_names:
+        raise UserError(
+            f"data.column={shown(column)}: {where} has {', '.join(map(shown, raw.column_names))}. Give one of them."
+        )
+
+    def strip(part: pa.Table, numbers: list[int]) -> pa.Table:
+        kind = part.schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+            raise UserError(f"data.column={column} of {where} holds {shown(str(kind))}, wanted text. Give another one.")
+        text = pc.cast(part[column], pa.large_string())
+        text = pc.utf8_trim(
+            pc.replace_substring_regex(text, r"\s*[\r\n]+\s*", " "), characters="\ufeff \t\r\n\v\f\u3000\xa0"
+        )
+        clean = pa.table({"text": text, "row": pa.array(first + np.asarray(numbers))})
+        return clean.filter(pc.greater(pc.utf8_length(text), 0))
+
+    found = mapped(raw.select_columns(column), strip, written, "Reading", with_indices=True)
+    if not len(found):
+        raise UserError(f"{where} has no sentence: all its lines are blank. Give a file with a sentence a line.")
+    return found
+
+
+def mapped(data: Dataset, work: Any, written: Path, said: str, **more: Any) -> Dataset:
+    """``work`` done to a table piece by piece, the result memory-mapped from the file ``written``."""
+    options = {"batched": True, "batch_size": AT_ONCE, "remove_columns": data.column_names}
+    plain = data.with_format("arrow")
+    return plain.map(work, cache_file_name=str(written), new_fingerprint=written.stem, desc=said, **options, **more)

@@ -9,8 +9,7 @@ import pytorch_lightning as pl
 import torch
 from annotated_types import Interval
 
-from textgan_lit import distributed
-from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled
+from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled, share
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
@@ -114,16 +113,8 @@ class OracleData(pl.LightningDataModule):
         return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
 
     def _share(self, **batch: int) -> slice:
-        """This process's rows of every global batch, each of which all processes must be able to share equally."""
-        processes = distributed.world()
         evaluation = {name: self.sizes[name] for name in ("valid", "test")}
-        for name, rows in {**batch, **evaluation, "evaluation_batch": self.evaluation_batch}.items():
-            if rows % processes:
-                raise UserError(
-                    f"{processes} processes cannot share {name}={rows} sentences equally. Use a multiple of "
-                    f"{processes}, such as {rows - rows % processes + processes}, or another trainer.devices."
-                )
-        return slice(distributed.rank(), None, processes)
+        return share(**batch, **evaluation, evaluation_batch=self.evaluation_batch)
 
     def _write(self, size: int, split: Split) -> TextBatch:
         noise = torch.rand(size, self.max_length, generator=stream("data", self.seed, split))

@@ -14,11 +14,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import final
+from typing import Any, final
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from textgan_lit import distributed
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
@@ -29,6 +31,18 @@ from textgan_lit.types import TextBatch
 ENDLESS = 10**9  # batches; a loader with a length is not prefetched by Lightning, and this epoch never ends
 DEAD = r"DataLoader worker \(pid"  # how torch begins to say so
 DEATHS = 3  # of workers in a row, without a batch between them, that are taken for bad luck
+
+
+def share(**sizes: int) -> slice:
+    """This process's rows of batches and splits of these sizes, each of which all processes must share equally."""
+    processes = distributed.world()
+    for name, rows in sizes.items():
+        if rows % processes:
+            raise UserError(
+                f"{processes} processes cannot share {name}={rows} sentences equally. Use a multiple of "
+                f"{processes}, such as {rows - rows % processes + processes}, or another trainer.devices."
+            )
+    return slice(distributed.rank(), None, processes)
 
 
 @final
@@ -81,6 +95,36 @@ class Shuffled:
 
 
 @final
+class Bucketed:
+    """Batch number → this rank's rows and their width: the sentences of ``many`` shuffled batches, dealt by length.
+
+    Batches come, and sentences stand in them, in a random order: a move that takes a batch's first rows must not get
+    the shortest. The width is that of the global batch, the same on every rank.
+    """
+
+    def __init__(
+        self, order: Shuffled, widths: Callable[[list[int]], Tensor], many: int, share: slice, *name: int | str
+    ):
+        self.order, self.widths, self.many, self.share, self.name = order, widths, many, share, name
+        self.group, self.batches = -1, ()
+
+    def __call__(self, number: int) -> tuple[list[int], int]:
+        group, turn = divmod(number, self.many)
+        if group != self.group:
+            self.group, self.batches = group, self._deal(group)
+        rows, width = self.batches[turn]
+        return rows[self.share], width
+
+    def _deal(self, group: int) -> list[tuple[list[int], int]]:
+        rows = [row for turn in range(self.many) for row in self.order(group * self.many + turn)]
+        widths, random = self.widths(rows), stream(*self.name, "bucket", group)
+        sorted_rows = torch.tensor(rows)[widths.argsort(stable=True)].view(self.many, -1)
+        shuffled = [batch[torch.randperm(len(batch), generator=random)] for batch in sorted_rows]
+        tops = widths.sort(stable=True).values.view(self.many, -1)[:, -1].tolist()
+        return [(shuffled[i].tolist(), tops[i]) for i in torch.randperm(self.many, generator=random).tolist()]
+
+
+@final
 class Endless:
     """The training loader: batch after batch from ``position`` on.
 
@@ -88,7 +132,7 @@ class Endless:
     that workers have prefetched. Where a worker dies, others begin at ``position``: the batches are the same.
     """
 
-    def __init__(self, dataset: Dataset, plan: Callable[[int], list[int]], position: int = 0, workers: int = 0):
+    def __init__(self, dataset: Dataset, plan: Callable[[int], Any], position: int = 0, workers: int = 0):
         self.dataset, self.plan, self.position, self.workers = dataset, plan, position, workers
 
     def __len__(self) -> int:

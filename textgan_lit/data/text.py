@@ -1,123 +1,166 @@
-"""A user's own sentences as training, validation and test data."""
+"""Sentences of your own as training, validation and test data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, NoReturn, final
 
 import numpy as np
 import pytorch_lightning as pl
-from annotated_types import Ge, Interval
+import torch
+from annotated_types import Interval
+from torch.utils.data import Dataset
 
-from textgan_lit import distributed
-from textgan_lit.data import files
-from textgan_lit.data.corpus import Corpus, OnDisk, Recipe, Sentences, prepared
-from textgan_lit.data.datamodule import LARGEST, Number, Split
-from textgan_lit.data.loader import Endless, InOrder, Shuffled
+from textgan_lit import tokenizer as tokenizers
+from textgan_lit.data import corpus
+from textgan_lit.data.loader import Bucketed, Endless, InOrder, Shuffled, share
+from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
 from textgan_lit.errors import UserError
-from textgan_lit.types import Length, TextBatch
+from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
-LONGEST_BY_DEFAULT = 100  # positions
-DUPLICATES_TOLD, UNKNOWN_TOLD = 0.01, 0.05  # shares from which on they are worth a line
+Split = Literal["train", "valid", "test"]
+Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
+Part = Annotated[int, Interval(ge=LEAST, le=MANY)] | Annotated[float, Interval(gt=0, lt=1)] | None
+Paths = str | list[str] | None
+LARGEST = 2**27  # positions of a split that is taken into memory whole
+LONGEST = 100  # positions at most, where nobody gives a max_length
+MANY_UNKNOWN = 0.05  # share of the training words from where on something is said
 
 
 @final
 class TextData(pl.LightningDataModule):
-    """Sentences from files: one a line (.txt), or one a row of a ``column`` (.jsonl, .csv, .parquet).
+    """Files of sentences, or a dataset of the Hub. Sizes and batches count sentences over all processes together.
 
-    ``path`` is a file, several, or a glob. Validation and test sentences come from files of their own or are drawn from
-    ``path`` by ``seed``, a tenth of the lines each and at most ``valid`` and ``test``. The tokenizer (``word``,
-    ``char``, ``bpe``, ``unigram``, or a tokenizer.json) is trained on the training sentences alone. ``max_length``
-    counts positions, eos included (null: what the longest training sentence needs, at most 100); what ``too_long``
-    says happens to longer ones. What was prepared is kept in ``cache``. ``versions``: how the sha256 of known files
-    begins → what they are.
-
-    It keeps the contract of docs/extending.md; training sentences stay on the disk.
+    ``train``, ``valid`` and ``test`` are numbers of sentences, or fractions; null: what docs/data.md says. A sentence
+    that is cut (``too_long=truncate``) ends without eos, since it did not end there. ``max_length`` null: what the
+    longest training sentence needs, at most 100. ``versions``: how the sha256 of known files begins → what they are.
     """
 
     def __init__(
         self,
-        path: str | list[str],
-        valid_path: str | list[str] | None = None,
-        test_path: str | list[str] | None = None,
-        column: str | None = None,
+        path: Paths = None,
+        valid_path: Paths = None,
+        test_path: Paths = None,
+        name: str | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        column: str = "text",
         tokenizer: str = "word",
-        vocabulary: Annotated[int, Interval(ge=2, le=2**20)] = 10_000,
-        min_count: Annotated[int, Ge(1)] = 1,
+        vocabulary: Annotated[int, Interval(ge=3, le=tokenizers.MOST)] = 10_000,
+        min_count: Annotated[int, Interval(ge=1, le=MANY)] = 1,
         max_length: Length | None = None,
         too_long: Literal["truncate", "drop", "error"] = "truncate",
         train: Number | None = None,
-        valid: Number = 5_000,
-        test: Number = 10_000,
+        valid: Part = None,
+        test: Part = None,
+        bucket: Annotated[int, Interval(ge=0, le=10_000)] = 0,
         seed: int = 0,
         evaluation_batch: Number = 1_000,
         workers: Annotated[int, Interval(ge=0, le=1000)] = 0,
-        cache: str = "~/.cache/textgan_lit",
+        cache: str | None = None,
         versions: dict[str, str] | None = None,
     ):
         super().__init__()
+        if (path is None) == (name is None):
+            raise UserError(
+                "Sentences come from files or from the Hub. Give data=text data.path=FILE, or data=hub data.name=…."
+            )
         given = {"train": path, "valid": valid_path, "test": test_path}
-        where = {"train": "data.path", "valid": "data.valid_path", "test": "data.test_path"}
-        sources = {name: files.source(value, column, where[name]) for name, value in given.items() if value is not None}
-        recipe = Recipe(tokenizer, vocabulary, min_count, train, valid, test, seed)
-        self.corpus = prepared(sources, recipe, Path(cache).expanduser())
-        self.vocab = self.corpus.vocab
-        self.max_length = max_length or min(self.corpus.found["longest"]["train"] + 1, LONGEST_BY_DEFAULT)
-        self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers
+        keys = {"train": "data.path", "valid": "data.valid_path", "test": "data.test_path"}
+        room = Path(cache).expanduser() if cache else default_cache()
+        found = {split: corpus.files(paths, keys[split]) for split, paths in given.items() if paths is not None}
+        hashes = {split: [corpus.fingerprint(file, room) for file in some] for split, some in found.items()}
+        if name is not None:
+            hashes = {"train": corpus.stamp(name)}
+        recipe = Recipe(
+            paths={split: [str(file) for file in some] for split, some in found.items()},
+            hashes=hashes,
+            name=name,
+            subset=subset,
+            revision=revision,
+            column=column,
+            tokenizer=tokenizer if tokenizer in tokenizers.KINDS else tokenizers.read(tokenizer),
+            vocabulary=vocabulary,
+            min_count=min_count,
+            sizes={"train": train, "valid": valid, "test": test},
+            seed=seed,
+        )
+        self.prepared = prepared(recipe, room)
+        self.fingerprint = fingerprint(hashes) if name is None else f"{name} {subset} {revision}"
+        spelling = self.prepared.tokenizer
+        self.vocab = Vocab(tokenizers.words(spelling), has_eos=True, tokenizer=spelling)
+        lengths = {split: np.array(some) for split, some in self.prepared.facts["lengths"].items()}
+        self.max_length = max_length or min(len(lengths["train"]), LONGEST)  # eos included
+        self._lines = {split: Lines(self.prepared.tables[split], self.vocab, self.max_length) for split in SPLITS}
+        cut = {split: int(some[self.max_length :].sum()) for split, some in lengths.items()}
+        if too_long == "error" and sum(cut.values()):
+            self._refuse(cut, found, len(max(lengths.values(), key=len)))
+        if too_long == "drop":
+            self._drop()
+        self.sizes = {split: len(lines) for split, lines in self._lines.items()}
+        self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
         self.batch: int | None = None
         self.position = 0
-        self.on_disk: dict[Split, Sentences] = {name: self.corpus.split(name) for name in ("train", "valid", "test")}
-        self.rows, touched = self._kept(too_long)
-        self.sizes: dict[Split, int | None] = {name: len(rows) for name, rows in self.rows.items()}
-        self.story = [
-            *version(self.corpus, versions or {}),
-            *story(self.corpus, self.sizes, self.max_length, touched, too_long),
-        ]
+        self._story = [*_story(self, hashes, too_long, cut), *_versions(hashes, versions)]
 
-    def _kept(self, too_long: str) -> tuple[dict[Split, np.ndarray], int]:
-        """The rows of each split that are used, and how many sentences were too long."""
-        rows, touched = {}, 0
-        for name, sentences in self.on_disk.items():
-            long = sentences.lengths() >= self.max_length  # no room for eos
-            touched += int(long.sum())
-            rows[name] = np.flatnonzero(~long) if too_long == "drop" else np.arange(len(long))
-            if too_long == "error" and long.any():
+    def _refuse(self, cut: dict[str, int], found: dict[str, list[Path]], needed: int) -> NoReturn:
+        """Says which sentence is the first that is too long, and where it stands."""
+        split = next(split for split in SPLITS if cut[split])
+        length, row = self._lines[split].first_long()
+        rows = self.prepared.facts["rows"]
+        source = split if split in rows else "train"
+        where = _origin(found.get(source, [f"split {source} of data.name"]), rows[source], row)
+        others = sum(cut.values()) - 1
+        raise UserError(
+            f"{where}, has {length:,} words, and with eos they do not fit into data.max_length={self.max_length}"
+            + (f"; nor do {others:,} more sentences" if others else "")
+            + f". Give data.max_length={needed}, or data.too_long=truncate or drop."
+        )
+
+    def _drop(self) -> None:
+        for split, lines in self._lines.items():
+            lines.drop()
+            if not len(lines):
                 raise UserError(
-                    f"data.max_length={self.max_length}: {int(long.sum()):,} sentences of the {name} split are longer. "
-                    f"Give {self.corpus.found['longest'][name] + 1}, or data.too_long=truncate or drop."
+                    f"data.too_long=drop with data.max_length={self.max_length} leaves no {split} sentence. Give a "
+                    "greater data.max_length, or data.too_long=truncate."
                 )
-            if not len(rows[name]):
-                raise UserError(
-                    f"data.max_length={self.max_length} leaves no sentence in the {name} split. Give a larger one, or "
-                    "data.too_long=truncate."
-                )
-        return rows, touched
+
+    @property
+    def story(self) -> list[str]:
+        """What a user should know of the sentences, a few plain lines."""
+        n = self.sizes["train"]
+        if self.batch is None or self.batch <= n:
+            return self._story
+        return [*self._story, f"Batches of {self.batch:,} from {n:,} sentences: some come more than once."]
 
     def with_batch(self, batch: int) -> TextData:
-        """Sets the global batch of the training loader. One larger than the training split repeats sentences."""
+        """Sets the global batch of the training loader; a larger one than there are sentences repeats them."""
         self.batch = batch
         return self
 
     def sentences(self, split: Split) -> TextBatch:
         """All sentences of a split, in order, on the CPU."""
-        if self.sizes[split] * self.max_length > LARGEST:
+        size = self.sizes[split]
+        if size * self.max_length > LARGEST:
             raise UserError(
-                f"The {split} split has {self.sizes[split]:,} sentences of {self.max_length} positions, more than "
-                f"memory is likely to hold. Give data.{split}=1000000, or a part that does not ask for all of them."
+                f"{size:,} sentences of {self.max_length} positions are too many to be taken into memory at once, as "
+                f"something that wants the whole {split} split does. Give data.{split}={LARGEST // self.max_length}, "
+                "or parts that read batches alone."
             )
-        return self.on_disk[split].batch(self.rows[split], self.max_length, self.vocab)
+        return self._lines[split].__getitems__(list(range(size)))
 
     def train_dataloader(self) -> Endless:
         if self.batch is None:
             raise RuntimeError("TextData.with_batch(n) comes before train_dataloader()")
-        order = Shuffled(self.sizes["train"], self.batch, self._share(), "data", self.seed, "train", "order")
-        return Endless(
-            OnDisk(self.on_disk["train"], self.rows["train"], self.max_length, self.vocab),
-            order,
-            self.position,
-            self.workers,
-        )
+        mine, lines = self._share(batch=self.batch), self._lines["train"]
+        name = ("data", self.seed, "train", "order")
+        if not self.bucket:
+            return Endless(lines, Shuffled(len(lines), self.batch, mine, *name), self.position, self.workers)
+        order = Shuffled(len(lines), self.batch, slice(None), *name)
+        return Endless(lines, Bucketed(order, lines.widths, self.bucket, mine, *name), self.position, self.workers)
 
     def val_dataloader(self) -> InOrder:
         return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())
@@ -125,48 +168,103 @@ class TextData(pl.LightningDataModule):
     def test_dataloader(self) -> InOrder:
         return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
 
-    def _share(self) -> slice:
-        processes = distributed.world()
-        if self.evaluation_batch % processes:
-            raise UserError(
-                f"{processes} processes cannot share data.evaluation_batch={self.evaluation_batch} equally."
-            )
-        return slice(distributed.rank(), None, processes)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the sentences: a checkpoint knows which ones it was taught."""
-        return ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(self.corpus.found["fingerprint"].items()))
+    def _share(self, **batch: int) -> slice:
+        evaluation = {name: self.sizes[name] for name in ("valid", "test")}
+        return share(**batch, **evaluation, evaluation_batch=self.evaluation_batch)
 
 
-def story(corpus: Corpus, sizes: dict[Split, int], width: int, touched: int, too_long: str) -> Iterator[str]:
-    """What a user should know of the sentences before the run begins."""
-    found = corpus.found
-    told = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
-    yield f"Text: {told} sentences; {len(corpus.vocab.words):,} words, at most {width} positions."
-    if touched:
-        done = {"truncate": "cut", "drop": "left out"}[too_long]
-        yield f"Too long: {touched:,} sentences were {done} (data.max_length)."
-    if found["blank"]:
-        yield f"Blank lines left out: {found['blank']:,}."
-    twice = found["duplicates"]["train"] / found["sizes"]["train"]
-    if twice > DUPLICATES_TOLD:
-        yield f"{found['duplicates']['train']:,} training sentences ({twice:.0%}) repeat an earlier one."
-    for name in ("valid", "test"):
-        share = found["leaked"][name] / found["sizes"][name]
-        if share == 1:
-            yield f"Warning: every {name} sentence is a training sentence: its numbers say nothing about new text."
-        elif share > DUPLICATES_TOLD:
-            yield f"{found['leaked'][name]:,} {name} sentences ({share:.0%}) are training sentences, too."
-    unknown = {name: found["unknown"][name] / found["words"][name] for name in sizes}
-    if max(unknown.values()) > UNKNOWN_TOLD:
-        rates = ", ".join(f"{share:.1%} of {name}" for name, share in unknown.items())
-        yield f"Unknown words: {rates}. A larger data.vocabulary or data.tokenizer=bpe (or char) would know more."
+@final
+class Lines(Dataset):
+    """A table of ids on disk, of which batches are read into memory."""
+
+    def __init__(self, table: Any, vocab: Vocab, max_length: int):
+        self.table, self.vocab, self.max_length = table, vocab, max_length
+        self.kept: np.ndarray | None = None  # rows, where some are dropped
+
+    def __len__(self) -> int:
+        return len(self.table if self.kept is None else self.kept)
+
+    def drop(self) -> None:
+        """Leaves out the sentences that are too long."""
+        parts = [part.value_lengths().to_numpy() < self.max_length for part in self.table.data.column("ids").chunks]
+        keep = np.concatenate(parts)
+        self.kept = None if keep.all() else keep.nonzero()[0]
+
+    def first_long(self) -> tuple[int, int]:
+        """The words of the first sentence that is too long, and the row of its source that it stood in."""
+        lengths = (part.value_lengths().to_numpy() for part in self.table.data.column("ids").chunks)
+        lengths = np.concatenate(list(lengths))
+        number = int((lengths >= self.max_length).argmax())
+        return int(lengths[number]), self.table[number]["row"][0].as_py()
+
+    def widths(self, rows: list[int]) -> torch.Tensor:
+        """How many positions each of these sentences takes, eos included."""
+        return torch.from_numpy(self._read(rows)[1] + 1).clamp_max(self.max_length)
+
+    def __getitems__(self, plan: list[int] | tuple[list[int], int]) -> TextBatch:
+        rows, width = plan if isinstance(plan, tuple) else (plan, self.max_length)
+        values, lengths = self._read(rows)
+        place, starts = np.arange(width), lengths.cumsum() - lengths
+        inside = place < np.minimum(lengths, width)[:, None]
+        tokens = np.full(inside.shape, self.vocab.pad, dtype=np.int64)
+        tokens[inside] = values[(starts[:, None] + place)[inside]]
+        ended = (lengths < width).nonzero()[0]
+        tokens[ended, lengths[ended]] = self.vocab.eos
+        tokens = torch.from_numpy(tokens)
+        return TextBatch(tokens, tokens != self.vocab.pad)
+
+    def _read(self, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of some sentences, end to end, and how many each has."""
+        numbers = np.asarray(rows) if self.kept is None else self.kept[np.asarray(rows)]
+        found = self.table[numbers.tolist()]["ids"].combine_chunks()
+        return found.flatten().to_numpy(), found.value_lengths().to_numpy().astype(np.int64)
 
 
-def version(corpus: Corpus, versions: dict[str, str]) -> Iterator[str]:
-    """Which version of a published data set these files are."""
-    for name, digest in corpus.found["fingerprint"].items():
-        if versions:
-            known = next((told for start, told in versions.items() if digest.startswith(start)), None)
-            yield f"{name}: {known or f'no version that is known here (sha256 {digest[:12]}…)'}."
+def _origin(files: Sequence[Path | str], rows: Sequence[int], row: int) -> str:
+    """The file and line of a row that is counted over files of so many ``rows``."""
+    for file, many in zip(files, rows, strict=True):
+        if row < many:
+            return f"{file}, {'line' if Path(file).suffix in ('.txt', '.jsonl') else 'row'} {row + 1:,}"
+        row -= many
+    raise IndexError(row)
+
+
+def fingerprint(hashes: Mapping[str, list[str]]) -> str:
+    """Of the sentences' files: a checkpoint knows which ones it was taught."""
+    whole = {split: some[0] if len(some) == 1 else _digest("".join(some)) for split, some in hashes.items()}
+    return ", ".join(f"{split} {digest[:12]}" for split, digest in sorted(whole.items()))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _story(data: TextData, hashes: Mapping[str, list[str]], too_long: str, cut: dict[str, int]) -> Iterator[str]:
+    facts = data.prepared.facts
+    sizes = ", ".join(f"{size:,} {split}" for split, size in data.sizes.items())
+    yield (
+        f"Text: {sizes} sentences; {len(data.vocab.words):,} words; {data.max_length} positions, eos included "
+        f"({sum(cut.values()):,} longer: {'dropped' if too_long == 'drop' else 'cut'})."
+    )
+    unknown = ", ".join(f"{facts['unknown'][split] / max(1, facts['words'][split]):.2%} of {split}" for split in SPLITS)
+    leaks = " and ".join(f"{count:,} of {split}" for split, count in facts["leaks"].items())
+    yield f"<unk>: {unknown}. {facts['duplicates']:,} training sentences are repetitions; {leaks} are among them."
+    if facts["unknown"]["train"] > MANY_UNKNOWN * facts["words"]["train"]:
+        yield "Many words are <unk>: a greater data.vocabulary, or data.tokenizer=bpe, leaves fewer."
+    if facts["blank"]:
+        yield f"Blank lines left out: {facts['blank']:,}."
+    if facts["note"]:
+        yield facts["note"]
+    for split in ("valid", "test"):
+        if hashes.get(split) == hashes["train"]:
+            yield f"Warning: the {split} file is the training file, so its numbers say nothing of new sentences."
+        elif facts["leaks"][split] == data.sizes[split]:
+            yield f"Warning: every {split} sentence is a training sentence, so its numbers say nothing of new ones."
+
+
+def _versions(hashes: Mapping[str, list[str]], known: Mapping[str, str] | None) -> Iterator[str]:
+    """Which version of a published data set the files are."""
+    for split, some in hashes.items() if known is not None else ():
+        for digest in some:
+            named = next((said for start, said in known.items() if digest.startswith(start)), None)
+            yield f"{split}: {named or 'no version that is known here'} (sha256 {digest[:12]}…)."

@@ -1,0 +1,258 @@
+"""Text → a tokenizer and tables of ids on disk: made once by one process, memory-mapped by all from then on.
+
+A folder of the cache is named after all that its contents depend on, and gets its name when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from textgan_lit import tokenizer
+from textgan_lit.data import corpus
+from textgan_lit.errors import UserError
+from textgan_lit.noise import stream
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SPLITS = ("train", "valid", "test")
+CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
+OWN_CAP = 10_000  # … of a file of its own
+LEAST = 4  # sentences held out, which a bound needs
+FORMAT = 2  # of the folders; another one is another folder
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """All that the prepared sentences depend on. ``paths`` by split; or the ``name`` of a dataset of the Hub."""
+
+    paths: Mapping[str, list[str]]
+    hashes: Mapping[str, list[str]]
+    name: str | None
+    subset: str | None
+    revision: str | None
+    column: str
+    tokenizer: str  # a kind, or the text of a tokenizer.json
+    vocabulary: int
+    min_count: int
+    sizes: Mapping[str, int | float | None]
+    seed: int
+
+    @property
+    def where(self) -> str:
+        """The training sentences' origin, for people."""
+        return f"data.name={self.name}" if self.name is not None else ", ".join(self.paths["train"])
+
+    def key(self) -> str:
+        parts = {name: value for name, value in asdict(self).items() if name != "paths"}
+        return hashlib.sha256(json.dumps([FORMAT, parts], sort_keys=True).encode()).hexdigest()[:24]
+
+
+@final
+@dataclass
+class Prepared:
+    """Tables of ids by split, the tokenizer that made them, and what was seen on the way."""
+
+    tables: dict[str, Dataset]
+    tokenizer: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgan_lit"
+
+
+def prepared(recipe: Recipe, cache: Path) -> Prepared:
+    """What the cache holds for this recipe; else it is made, once, whichever process comes first."""
+    folder = cache / recipe.key()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{folder.name}.lock"):
+            if not (folder / "facts.json").is_file():
+                work = cache / f"{folder.name}.part"
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir()
+                try:
+                    _make(recipe, work)
+                    work.replace(folder)
+                finally:
+                    shutil.rmtree(work, ignore_errors=True)
+            return _open(folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder}: {error.strerror or error}. The prepared sentences need room there: give a "
+            "folder that can be written, data.cache=FOLDER."
+        ) from error
+
+
+def _open(folder: Path) -> Prepared:
+    from datasets import Dataset
+
+    try:
+        tables = {split: Dataset.from_file(str(folder / f"{split}.arrow")).with_format("arrow") for split in SPLITS}
+        facts = json.loads((folder / "facts.json").read_text())
+        return Prepared(tables, (folder / "tokenizer.json").read_text(encoding="utf-8"), facts)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} is damaged ({error}). Remove it, or give another data.cache=FOLDER.") from error
+
+
+def _make(recipe: Recipe, work: Path) -> None:
+    texts, facts = _texts(recipe, work)
+    spelling = recipe.tokenizer
+    if spelling in tokenizer.KINDS:
+        spelling = tokenizer.trained(spelling, _batches(texts["train"]), recipe.vocabulary, recipe.min_count)
+    ids = {split: _encoded(text, spelling, work / f"{split}.arrow") for split, text in texts.items()}
+    known = len(tokenizer.words(spelling))
+    counts = {split: _counts(table, known) for split, table in ids.items()}
+    seen = counts["train"][1]
+    if (seen > 0).sum() < 2:
+        raise UserError(
+            f"{recipe.where}: the training sentences have a single distinct word, so there is nothing to learn. Give "
+            "other sentences, or another data.tokenizer (char for a language without blanks)."
+        )
+    unknown = tokenizer.unknown(spelling)
+    facts["lengths"] = {split: lengths.tolist() for split, (lengths, _) in counts.items()}
+    facts["words"] = {split: int(words.sum()) for split, (_, words) in counts.items()}
+    facts["unknown"] = {split: 0 if unknown is None else int(words[unknown]) for split, (_, words) in counts.items()}
+    (work / "tokenizer.json").write_text(spelling, encoding="utf-8")
+    (work / "facts.json").write_text(json.dumps(facts))
+    keep = {*(f"{split}.arrow" for split in SPLITS), "tokenizer.json", "facts.json"}
+    for path in work.iterdir():  # the text on its way
+        if path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _texts(recipe: Recipe, work: Path) -> tuple[dict[str, Dataset], dict[str, Any]]:
+    """The sentences of each split, and what they have in common."""
+    if recipe.name is not None:
+        found = corpus.hub(recipe.name, recipe.subset, recipe.revision, recipe.column, work)
+    else:
+        found = {}
+        for split, paths in recipe.paths.items():
+            (room := work / split).mkdir()
+            found[split] = corpus.table([Path(path) for path in paths], recipe.column, room)
+    rows = {split: some.rows for split, some in found.items()}
+    found = {split: some.text for split, some in found.items()}
+    own = {split for split in found if split != "train"}
+    have = {split: len(text) for split, text in found.items()}
+    counts, note = _divide(have, own, recipe.sizes, recipe.where)
+    dealt = _deal(len(found["train"]), {s: n for s, n in counts.items() if s not in own}, recipe.seed)
+    texts = {}
+    for split in SPLITS:
+        source = found.get(split, found["train"])
+        chosen = dealt[split] if split in dealt else _deal(len(source), {split: counts[split]}, recipe.seed)[split]
+        texts[split] = source if chosen.all() else _chosen(source, chosen, work / f"text-{split}.arrow")
+    blank = sum(map(sum, rows.values())) - sum(have.values())
+    facts = {"note": note, "rows": rows, "blank": blank, **_repeated(texts)}
+    return texts, facts
+
+
+def _divide(
+    have: Mapping[str, int], own: set[str], asked: Mapping[str, int | float | None], where: str
+) -> tuple[dict[str, int], str | None]:
+    """How many sentences each split gets, and what had to be done otherwise than asked."""
+    n, taken = have["train"], [split for split in ("valid", "test") if split not in own]
+    sizes = {split: min(have[split], _number(asked[split], have[split], OWN_CAP)) for split in own}
+    usual = max(LEAST, min(CAP, _power_of_two(n // 10)))
+    cut = {split: _number(asked[split], n, usual) for split in taken}
+    note = None
+    if sum(cut.values()) > n - 2:
+        note = f"{n:,} sentences are too few for {_said(cut)}: {usual} each are held out."
+        cut = dict.fromkeys(taken, usual)
+    rest = n - sum(cut.values())
+    if rest < 2 or min(have[split] for split in have) < LEAST:
+        raise UserError(
+            f"{where}: {_said(have, 'sentences ')}, too few to train on some and hold out {LEAST} each for valid and "
+            "test. Give at least ten, or files of their own, data.valid_path and data.test_path."
+        )
+    return {"train": min(rest, asked["train"] or rest), **sizes, **cut}, note
+
+
+def _said(sizes: Mapping[str, int], before: str = "data.") -> str:
+    return f"{before}{' and '.join(f'{split}={size:,}' for split, size in sizes.items())}"
+
+
+def _number(asked: int | float | None, n: int, otherwise: int) -> int:
+    if asked is None:
+        return otherwise
+    return max(LEAST, round(asked * n)) if isinstance(asked, float) else asked
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << n.bit_length() - 1 if n else 0
+
+
+def _deal(n: int, sizes: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
+    """For each split which of n rows it gets, drawn by ``seed``: the held-out ones first, so that more training
+    sentences leave them as they are."""
+    order = torch.randperm(n, generator=stream("corpus", seed)).numpy()
+    chosen, start = {}, 0
+    for split in sorted(sizes, reverse=True, key=SPLITS.index):
+        mask = np.zeros(n, dtype=bool)
+        mask[order[start : start + sizes[split]]] = True
+        chosen[split], start = mask, start + sizes[split]
+    return chosen
+
+
+def _chosen(text: Dataset, rows: np.ndarray, written: Path) -> Dataset:
+    import pyarrow as pa
+
+    def choose(part: pa.Table, numbers: list[int]) -> pa.Table:
+        return part.filter(pa.array(rows[np.asarray(numbers)]))
+
+    return corpus.mapped(text, choose, written, "Dividing", with_indices=True)
+
+
+def _batches(text: Dataset) -> Iterator[list[str]]:
+    for part in text.with_format("arrow").iter(corpus.AT_ONCE):
+        yield part["text"].to_pylist()
+
+
+def _encoded(text: Dataset, spelling: str, written: Path) -> Dataset:
+    import pyarrow as pa
+
+    reader = tokenizer.opened(spelling)
+
+    def encode(part: pa.Table) -> pa.Table:
+        sentences = part["text"].to_pylist()
+        found = reader.encode_batch_fast(sentences, add_special_tokens=False)  # on all cores
+        return pa.table({"ids": pa.array([some.ids for some in found], pa.list_(pa.int32())), "row": part["row"]})
+
+    return corpus.mapped(text, encode, written, "Tokenising")
+
+
+def _counts(table: Dataset, words: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many sentences there are of each length, and how often each word stands in them."""
+    lengths, seen = np.zeros(1, dtype=np.int64), np.zeros(words, dtype=np.int64)
+    for part in table.data.column("ids").chunks:
+        seen += np.bincount(part.flatten().to_numpy(), minlength=words)
+        more = np.bincount(part.value_lengths().to_numpy(), minlength=len(lengths))
+        more[: len(lengths)] += lengths
+        lengths = more
+    return lengths, seen
+
+
+def _repeated(texts: Mapping[str, Dataset]) -> dict[str, Any]:
+    """How many sentences come again: in the training sentences, and there out of those held out."""
+    hashes = {split: np.concatenate([_hashes(part) for part in _batches(text)]) for split, text in texts.items()}
+    train = np.unique(hashes["train"])
+    leaks = {split: int(np.isin(hashes[split], train).sum()) for split in ("valid", "test")}
+    return {"duplicates": len(hashes["train"]) - len(train), "leaks": leaks}
+
+
+def _hashes(sentences: list[str]) -> np.ndarray:
+    from pandas.util import hash_array
+
+    return hash_array(np.array(sentences, dtype=object), categorize=False)
