@@ -103,6 +103,20 @@ def test_two_processes_leave_one_folder_and_one_voice(together):
     assert len(textgan_lit.load(folder, trust="tests").sample(3)) == 3
 
 
+@pytest.mark.slow
+def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
+    (tmp_path / "my.txt").write_text("\n".join(f"{a} {b} {c}" for a in "abcdef" for b in "ghijkl" for c in "mnop"))
+    words = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={tmp_path}/my.txt", "data.bucket=2")
+    words += ("data.valid=32", "data.test=32", "reading_size=32", "model.moves.likelihood.batch=32")
+    run(monkeypatch, *words, f"data.cache={tmp_path}/one", f"hydra.run.dir={tmp_path}/alone")
+    two = (f"data.cache={tmp_path}/two", f"hydra.run.dir={tmp_path}/shared", "trainer=ddp_cpu")
+    ((code, shown, errors),) = ended(start("train.py", *words, *two))
+    assert code == 0, errors
+    assert shown.count("80 train, 32 valid, 32 test sentences") == 1
+    assert len(list((tmp_path / "two").glob("*/facts.json"))) == 1
+    close(rows(tmp_path / "alone"), rows(tmp_path / "shared"))
+
+
 SHARED = {  # models that differ in what passes between processes and between the players
     2: ["seqgan", "gsgan", "cot", "airl", "wgan_gp", "scheduled_sampling"],
     4: ["seqgan", "wgan_gp"],

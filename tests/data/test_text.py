@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from tests.playing import CONF
 from textgan_lit import distributed, tokenizer
-from textgan_lit.data import corpus
+from textgan_lit.data import corpus, prepare
 from textgan_lit.data.loader import Shuffled
 from textgan_lit.data.text import TextData
 from textgan_lit.errors import UserError
@@ -93,6 +93,12 @@ def test_a_tokenizer_gives_back_the_training_sentences(data, kind, lines):
     assert set(texts(made, "train")) <= set(lines)
     row = made.sentences("train").tokens[0].tolist()
     assert made.vocab.encode(made.vocab.text(row)) == row[: row.index(made.vocab.eos)]
+
+
+def test_words_that_only_the_test_file_has_are_unknown(data, put):
+    made = data(test_path=put(["zebra cat"] * 4, "test.txt"))
+    assert set(texts(made, "test")) == {"<unk> cat"}
+    assert "<unk>: 0.00% of train, 0.00% of valid, 50.00% of test." in made.story[1]
 
 
 def test_a_tokenizer_json_of_ones_own(data, put):
@@ -344,6 +350,14 @@ def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
 
 
 def _start(path, cache, results):
+    make = prepare._make
+
+    def counted(*words):
+        with Path(cache, "times").open("a") as file:
+            file.write("x")
+        make(*words)
+
+    prepare._make = counted
     made = TextData(path, cache=cache)
     results.put(made.sentences("train").tokens.sum().item())
 
@@ -357,7 +371,7 @@ def test_processes_that_start_together_make_it_once(put, tmp_path):
         process.start()
     assert results.get(timeout=200) == results.get(timeout=200)
     assert [process.join() or process.exitcode for process in some] == [0, 0]
-    assert len(list((tmp_path / "cache").glob("*/facts.json"))) == 1
+    assert (tmp_path / "cache" / "times").read_text() == "x"
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
