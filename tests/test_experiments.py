@@ -19,7 +19,7 @@ def options(group: str) -> list[str]:
 
 
 MODELS = options("model")
-LARGE = ("oracle_seqgan", "oracle_lstm", "coco")  # the last one is text with other settings
+LARGE = ("oracle_seqgan", "oracle_lstm", "coco", "emnlp_news", "hub")  # the last three are text with other settings
 GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
