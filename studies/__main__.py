@@ -6,12 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from studies import ledger, page, scorecard
+from studies import ledger, page, scorecard, sheet
 from studies.picture import draw
 from studies.play import missing, play, refused
 from studies.study import Run, Study, StudyError, names
 
-KINDS = {"ledger": ledger, "scorecard": scorecard}  # of a study that has more to say than tables of columns
+# Of a study that has more to say than tables of columns.
+KINDS = {"ledger": ledger, "scorecard": scorecard, "sheet": sheet}
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def perform(study: Study, arguments: argparse.Namespace) -> None:
     runs = study.runs(arguments.runs)
     draw(study, runs)
     body = next((own.table for kind, own in KINDS.items() if kind in study.config), page.tables)(study, runs)
-    page.write(study.page, page.generated(study, runs, body))
+    page.write(study, page.generated(study, runs, body))
     for line in failed:
         print(f"not played: {line}", file=sys.stderr)
     print(f"{study.name}: {len(missing(runs))} of {len(runs)} runs are missing; see {study.page}")

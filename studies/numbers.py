@@ -77,6 +77,7 @@ def number(run: Run, column: Column, peers: Sequence[Run] = (), rivals: Sequence
     ``peers`` are the runs of the same seed in the table, ``rivals`` those of the same seed that ``tuned`` chooses from.
     """
     key, row = column["key"], column.get("row", "game")
+    row = judged(run) if row == "own" else row
     if "at" in column:
         ((axis, where),) = column["at"].items()
         axis = {"turns": PLAYERS, "seconds": SECONDS}[axis]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from studies.numbers import Column, change, number, spread
 from studies.study import Run, Study, StudyError, fill, matches
 
-BEGIN, END = "<!-- studies: begin (python -m studies writes up to the end mark) -->", "<!-- studies: end -->"
+END = "<!-- studies: end -->"
 JSD = "truth/jsd"
 COLUMNS: dict[str, Column] = {
     "likelihood": {"row": "likelihood", "key": JSD},
@@ -19,13 +18,19 @@ COLUMNS: dict[str, Column] = {
 }
 
 
-def write(page: Path, text: str) -> None:
-    """Puts ``text`` between the markers of the page and leaves the rest as it is."""
-    before, begin, rest = page.read_text().partition(BEGIN) if page.exists() else ("", "", "")
+def begin_of(name: str) -> str:
+    """A study's own mark: several studies may share a page."""
+    return f"<!-- studies: begin {name} (python -m studies writes up to the end mark) -->"
+
+
+def write(study: Study, text: str) -> None:
+    """Puts ``text`` between the study's markers on its page and leaves the rest as it is."""
+    page, mark = study.page, begin_of(study.name)
+    before, begin, rest = page.read_text().partition(mark) if page.exists() else ("", "", "")
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise StudyError(f"{page} needs the two lines {BEGIN!r} and {END!r} where the table should stand.")
-    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+        raise StudyError(f"{page} needs the two lines {mark!r} and {END!r} where the table should stand.")
+    page.write_text(f"{before}{mark}\n\n{text.strip()}\n\n{END}{after}")
 
 
 def generated(study: Study, runs: Sequence[Run], body: str) -> str:
@@ -33,7 +38,7 @@ def generated(study: Study, runs: Sequence[Run], body: str) -> str:
     kind = {"ci": "95 % confidence interval (Student's t)", "sd": "standard deviation"}[
         study.config.get("spread", "ci")
     ]
-    picture = study.page.with_suffix(".png")
+    picture = study.picture
     parts = [
         standing(study, runs),
         f"Mean ± {kind} over seeds; each has {study.config['varies']}. A change in % is paired, seed by seed; in "

@@ -36,7 +36,7 @@ def draw(study: Study, runs: Sequence[Run]) -> None:
         place.set(title=panel.get("title", ""), **panel.get("set", {}))
     for place in axes.flat[len(panels) :]:
         place.axis("off")
-    figure.savefig(study.page.with_suffix(".png"), dpi=120)
+    figure.savefig(study.picture, dpi=120)
     plt.close(figure)
 
 
@@ -108,11 +108,12 @@ def plane(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str) -> 
 
 
 def frontiers(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str) -> None:
-    """NLL_oracle against NLL_test over temperatures, one line a run; T = 1 is marked."""
+    """``y`` against ``x`` over temperatures, one line a run; T = 1 is marked."""
+    sides = panel.get("x", "truth/nll_test"), panel.get("y", "truth/nll_oracle")
     for place, (arm, mine) in enumerate(by_arm(panel, runs).items()):
         for number_of, run in enumerate(mine):
             rows = frontier(run).get(judged(run), [])
-            xs, ys = ([row[key] for row in rows] for key in ("truth/nll_test", "truth/nll_oracle"))
+            xs, ys = ([row[key] for row in rows] for key in sides)
             named = None if number_of else label(panel, arm)
             axes.plot(xs, ys, color=f"C{place % 10}", alpha=0.75, linewidth=1.2, label=named)
             axes.plot(

@@ -78,6 +78,10 @@ class Study:
         page = ROOT / config.get("page", f"docs/studies/{name}.md")
         return cls(name, tuple(arms(config)), page, config)
 
+    @property
+    def picture(self) -> Path:
+        return self.page.with_name(f"{self.name}.png")
+
     def runs(self, folder: Path, only: list[str] | None = None) -> list[Run]:
         """The runs of the arms that match a pattern of ``only``, by seed: the first seed of every arm comes first."""
         home = folder / self.config.get("folder", self.name)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from studies import ledger, numbers, page, picture, play, scorecard, study
+from studies import ledger, numbers, page, picture, play, scorecard, sheet, study
 from studies.__main__ import main
 
 PLANNED = ()
@@ -57,7 +57,7 @@ def small(monkeypatch, tmp_path):
     """A study of two arms and two seeds, its page with some prose, and its runs' folder."""
     monkeypatch.setattr(study, "HERE", tmp_path)
     OmegaConf.save(CONFIG | {"page": str(tmp_path / "small.md")}, tmp_path / "small.yaml")
-    (tmp_path / "small.md").write_text(f"# Before\n\n{page.BEGIN}\nold\n{page.END}\n\nAfter.\n")
+    (tmp_path / "small.md").write_text(f"# Before\n\n{page.begin_of('small')}\nold\n{page.END}\n\nAfter.\n")
     return SimpleNamespace(study=study.Study.load("small"), runs=tmp_path / "runs", page=tmp_path / "small.md")
 
 
@@ -77,7 +77,7 @@ def test_every_arm_composes(name):
 def test_every_page_has_a_place_for_its_table_and_every_row_an_arm(name):
     ours = study.Study.load(name)
     text, arms = ours.page.read_text(), [arm.name for arm in ours.arms]
-    assert text.count(page.BEGIN) == text.count(page.END) == 1
+    assert text.count(page.begin_of(name)) == 1 <= text.count(page.END)
     patterns = [row for part in ours.config.get("tables", []) for row in part["rows"]]
     patterns += [row for panel in ours.config["picture"]["panels"] for row in panel["rows"]]
     for pattern in [*patterns, *ours.config.get("ledger", {})]:
@@ -154,9 +154,9 @@ def test_the_page_keeps_its_prose_and_says_what_is_missing(small):
     runs = small.study.runs(small.runs)
     finish(runs[0], 0.4)
     for _ in range(2):
-        page.write(small.page, page.generated(small.study, runs, page.tables(small.study, runs)))
+        page.write(small.study, page.generated(small.study, runs, page.tables(small.study, runs)))
     text = small.page.read_text()
-    assert text.startswith("# Before\n\n<!-- studies: begin")
+    assert text.startswith("# Before\n\n<!-- studies: begin small")
     assert text.endswith("<!-- studies: end -->\n\nAfter.\n")
     assert "old" not in text
     assert text.count("**Not done.** Seeds 1, 2; 1 of 4 runs were played. Not run (how many): `b` (2), `a` (1).") == 1
@@ -166,7 +166,7 @@ def test_the_page_keeps_its_prose_and_says_what_is_missing(small):
     assert page.standing(small.study, runs) == "Seeds 1, 2; 4 of 4 runs were played."
     small.page.write_text("no markers")
     with pytest.raises(study.StudyError, match="needs the two lines"):
-        page.write(small.page, "x")
+        page.write(small.study, "x")
 
 
 def test_a_table_has_means_intervals_and_paired_changes(small):
@@ -243,7 +243,10 @@ def test_the_scorecard_ranks_proxies_by_temperatures_and_by_models(small):
 def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
     ours = study.Study.load(name)
     monkeypatch.setitem(vars(ours), "page", tmp_path / "page.md")
-    rows = [{"temperature": 1.0, "truth/jsd": 0.3, "truth/nll_oracle": 9.0, "truth/nll_test": 8.0}]
+    axes = [
+        panel[side] for panel in ours.config["picture"]["panels"] for side in "xy" if isinstance(panel.get(side), str)
+    ]
+    rows = [dict.fromkeys(["truth/jsd", "truth/nll_oracle", "truth/nll_test", *axes], 0.3) | {"temperature": 1.0}]
     runs = ours.runs(tmp_path)
     for run in runs:
         finish(run, 0.4, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)), swept={"likelihood": rows, "game": rows})
@@ -253,7 +256,23 @@ def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
             column |= {"truth/kl_pg": 1.0, "truth/kl_gp": 2.0}
         (run.folder / "closing.json").write_text(json.dumps(closing))
     picture.draw(ours, runs)
-    assert (tmp_path / "page.png").stat().st_size > 5000
+    assert ours.picture.stat().st_size > 5000
     body = ledger.table(ours, runs) if "ledger" in ours.config else page.tables(ours, runs)
     assert "Nothing of this was run yet" not in body
     assert "**Not done" not in page.generated(ours, runs, body)
+
+
+def test_a_sheet_has_every_number_beside_the_published_and_real_ones(small):
+    small.study.config["sheet"] = {"arms": ["a", "b"], "published": {"MLE": {"bleu2_9": 0.7}}}
+    for run, bleu in zip(small.study.runs(small.runs, ["a"]), (0.5, 0.7), strict=True):
+        finish(run, 0.4)
+        row = {"truth/nll_test": 2.0, "quality/bleu2_9": bleu, "quality/bleu2_9_se": 0.1, "quality/copied_9_real": 0.25}
+        (run.folder / "closing.json").write_text(json.dumps({"likelihood": row | {"quality/copied_9": 0.0}}))
+    lines = sheet.table(small.study, small.study.runs(small.runs)).splitlines()
+    assert lines[0] == "Seeds: `a` 2, `b` 0."
+    assert lines[2] == "|  | MLE, published | `a` | `b` | real text |"
+    assert lines[4:] == [
+        "| nll_test | – | 2.000 ± 0.000 | – | – |",
+        "| bleu2_9 | 0.700 | 0.600 ± 1.271 | – | – |",
+        "| copied_9 | – | 0.000 ± 0.000 | – | 0.250 |",
+    ]
