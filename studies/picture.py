@@ -19,6 +19,12 @@ AXES = {
     SECONDS: "CPU seconds after the likelihood warm-up",
 }
 
+NAMES = {
+    "truth/nll_test": "NLL_test, nats a word",
+    "truth/nll_oracle": "NLL_oracle, nats a word",
+    "truth/jsd": "true JSD, nats a sentence",
+}
+
 
 def draw(study: Study, runs: Sequence[Run]) -> None:
     """Writes the picture beside the page; none where nothing of it was run."""
@@ -108,12 +114,12 @@ def plane(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str) -> 
 
 
 def frontiers(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str) -> None:
-    """``y`` against ``x`` over temperatures, one line a run; T = 1 is marked."""
-    sides = panel.get("x", "truth/nll_test"), panel.get("y", "truth/nll_oracle")
+    """``y`` against ``x`` (NLL_oracle against NLL_test) over temperatures, one line a run; T = 1 is marked."""
+    keys = panel.get("x", "truth/nll_test"), panel.get("y", "truth/nll_oracle")
     for place, (arm, mine) in enumerate(by_arm(panel, runs).items()):
         for number_of, run in enumerate(mine):
             rows = frontier(run).get(judged(run), [])
-            xs, ys = ([row[key] for row in rows] for key in sides)
+            xs, ys = ([row[key] for row in rows] for key in keys)
             named = None if number_of else label(panel, arm)
             axes.plot(xs, ys, color=f"C{place % 10}", alpha=0.75, linewidth=1.2, label=named)
             axes.plot(
@@ -121,7 +127,7 @@ def frontiers(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str)
                 "o",
                 color=f"C{place % 10}",
             )
-    axes.set(xlabel="NLL_test, nats a word", ylabel="NLL_oracle, nats a word")
+    axes.set(**{f"{axis}label": NAMES.get(key, key) for axis, key in zip("xy", keys, strict=True)})
     axes.legend(frameon=False, fontsize=7)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from scipy import stats
 
 from studies.numbers import frontier, judged
-from studies.study import Run, Study
+from studies.study import Run, Study, matches
 
 Point = dict[str, float]  # one generator at one temperature: proxies and truths on the same sentences
+ANY = ("*",)  # arms that are of one world, seed by seed
 LEAST = 4  # points that a rank correlation is taken over
 
 # What is ranked: everything at once; one generator at many temperatures; many generators at T = 1.
@@ -26,10 +27,10 @@ def table(study: Study, runs: Sequence[Run]) -> str:
 
 
 def view_table(view: str, config: dict[str, Any], runs: Sequence[Run]) -> str:
-    truths = config["truths"]
+    truths, worlds = config["truths"], config.get("worlds", ANY)
     lines = [f"**{config['views'][view]}**", "", f"| proxy | {' | '.join(truths)} |", "|---" * (len(truths) + 1) + "|"]
     for proxy, (key, better) in config["proxies"].items():
-        found = [cell(correlations(view, runs, key, better, truth)) for truth in truths.values()]
+        found = [cell(correlations(view, runs, key, better, truth, worlds)) for truth in truths.values()]
         if set(found) != {"–"}:
             lines.append(f"| {proxy} | {' | '.join(found)} |")
     return "\n".join(lines)
@@ -41,19 +42,27 @@ def cell(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):+.2f} ({min(values):+.2f} to {max(values):+.2f})"
 
 
-def correlations(view: str, runs: Sequence[Run], proxy: str, better: str, truth: str) -> list[float]:
+def correlations(
+    view: str, runs: Sequence[Run], proxy: str, better: str, truth: str, worlds: Sequence[str] = ANY
+) -> list[float]:
     """One a world (for ``temperatures``: one a generator). +1: the proxy ranks as the truth does, best first."""
-    sign = {"low": 1, "high": -1}[better]
     found = []
-    for points in sets(view, runs):
-        pairs = [(sign * point[proxy], point[truth]) for point in points if proxy in point and truth in point]
+    for points in (points for world in worlds for points in sets(view, [r for r in runs if matches(r.arm, [world])])):
+        pairs = [(badness(point, proxy, better), point[truth]) for point in points if proxy in point and truth in point]
         if len(pairs) >= LEAST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True)):
             found.append(float(stats.spearmanr(*zip(*pairs, strict=True)).statistic))
     return found
 
 
+def badness(point: Point, proxy: str, better: str) -> float:
+    """Lower is better: ``low`` and ``high`` say how the proxy is, ``near`` that it should be real text's own."""
+    if better == "near":
+        return abs(point[proxy] - point[f"{proxy}_real"])
+    return {"low": 1, "high": -1}[better] * point[proxy]
+
+
 def sets(view: str, runs: Sequence[Run]) -> Iterator[list[Point]]:
-    """The sets of points within which is ranked. A seed is a world."""
+    """The sets of points within which is ranked. A seed is a world of its own."""
     for seed in sorted({run.seed for run in runs}):
         swept = [frontier(run)[judged(run)] for run in runs if run.seed == seed]  # a run's own generator
         if view == "temperatures":

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from studies import ledger, numbers, page, picture, play, scorecard, sheet, study
-from studies.__main__ import main
+from studies.__main__ import KINDS, main
 
 PLANNED = ()
 LIKELIHOOD = "likelihood_best_temperature"
@@ -235,18 +235,26 @@ def test_the_scorecard_ranks_proxies_by_temperatures_and_by_models(small):
         assert statistics.mean(scorecard.correlations(view, runs, "good", "high", "jsd")) == pytest.approx(good)
         found = scorecard.correlations(view, runs, "blind", "low", "jsd")
         assert found == [] if blind is None else blind <= statistics.mean(found) <= 1
+    assert len(scorecard.correlations("all", runs, "good", "high", "jsd", ("a", "none"))) == 2  # a world, two seeds
     assert scorecard.correlations("models", runs[:3], "good", "high", "jsd") == []  # too few to rank
     assert scorecard.correlations("all", runs, "unknown", "low", "jsd") == []
+
+
+def test_a_proxy_may_have_to_be_near_real_texts_own():
+    point = {"lm": 2.0, "lm_real": 1.5, "other": 3.0}
+    assert scorecard.badness(point, "lm", "near") == 0.5
+    assert scorecard.badness(point | {"lm": 1.0}, "lm", "near") == 0.5
+    assert (scorecard.badness(point, "other", "low"), scorecard.badness(point, "other", "high")) == (3.0, -3.0)
 
 
 @pytest.mark.parametrize("name", study.names())
 def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
     ours = study.Study.load(name)
     monkeypatch.setitem(vars(ours), "page", tmp_path / "page.md")
-    axes = [
-        panel[side] for panel in ours.config["picture"]["panels"] for side in "xy" if isinstance(panel.get(side), str)
-    ]
-    rows = [dict.fromkeys(["truth/jsd", "truth/nll_oracle", "truth/nll_test", *axes], 0.3) | {"temperature": 1.0}]
+    panels = ours.config["picture"]["panels"]
+    asked = {panel[axis]: 0.5 for panel in panels if panel["kind"] == "frontiers" for axis in "xy" if axis in panel}
+    rows = [{"temperature": 1.0, "truth/nll_oracle": 9.0, "truth/nll_test": 8.0} | asked]
+    rows[0]["truth/jsd"] = 0.3
     runs = ours.runs(tmp_path)
     for run in runs:
         finish(run, 0.4, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)), swept={"likelihood": rows, "game": rows})
@@ -257,7 +265,7 @@ def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
         (run.folder / "closing.json").write_text(json.dumps(closing))
     picture.draw(ours, runs)
     assert ours.picture.stat().st_size > 5000
-    body = ledger.table(ours, runs) if "ledger" in ours.config else page.tables(ours, runs)
+    body = next((kind.table for name, kind in KINDS.items() if name in ours.config), page.tables)(ours, runs)
     assert "Nothing of this was run yet" not in body
     assert "**Not done" not in page.generated(ours, runs, body)
 

@@ -137,6 +137,8 @@ def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choic
         assert proxies <= row.keys()
     best = min(swept["likelihood"], key=lambda row: row["quality/fresh_bound_256"])
     assert rows["likelihood_best_temperature"]["temperature"] == best["temperature"]
+    for row in swept["likelihood"] + swept["game"]:  # every proxy at every temperature
+        assert {key.rpartition("_")[0] for key in proxies} - {key.rpartition("_")[0] for key in row} == set()
     for name in ("likelihood", "game"):
         assert 0 < rows[name]["frontier/hypervolume_256"] < 1
         cold, warm = sorted(swept[name], key=lambda row: row["temperature"])

@@ -12,6 +12,7 @@ from typing import Any, final
 import pytorch_lightning as pl
 import torch
 from rich import get_console
+from rich.progress import track
 from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
@@ -43,7 +44,7 @@ ROWS = {
 BEST = "likelihood_best_temperature"
 SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and the horizon speaks instead
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
-READ = 1000  # sentences a side that a fresh critic and BLEU are shown at every temperature
+READ = 1000  # sentences a side that the proxies are shown at every temperature
 ORDER = 5  # of BLEU and Self-BLEU
 
 Row = dict[str, torch.Tensor | float | int]
@@ -60,8 +61,8 @@ class Closing(pl.Callback):
     all are saturated), or where P is unknown by a fresh critic's bound. What was seen at every temperature is kept in
     ``frontier.json``, for the warm-up's generator (``likelihood``) and for the game's (``game``).
 
-    Where something is measured at the ``closing`` alone, all columns have it, and what is measured at every
-    ``evaluation``, too.
+    Where something is measured at the ``closing`` alone, all columns and temperatures have it, and what is measured at
+    every ``evaluation``, too.
     """
 
     def __init__(
@@ -104,21 +105,25 @@ class Closing(pl.Callback):
         real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
         noise = system.game("temperature").noise.uniform(*real.tokens.shape)
         found = {}
-        for temperature in self.temperatures:
+        watched = get_console().is_terminal and rank() == 0
+        for temperature in track(self.temperatures, "temperatures", console=get_console(), disable=not watched):
             tried = plain._replace(policy=Categorical(temperature))
             found[temperature] = measure(tried, real, noise).compute()
-            if self.critic is not None:
+            if self.proxies:
                 few = READ // world()
                 fake = sample(tried.generator, noise[:few], tried.policy).batch
                 found[temperature] |= self._read(_everyones(real.first(few)), _everyones(fake))
         return found
 
     def _read(self, real: TextBatch, fake: TextBatch) -> Row:
-        """A fresh critic's bound, and the two sides of Caccia et al. (2020): quality and lack of variety."""
+        """What all proxies say, and the two sides of Caccia et al. (2020): quality and lack of variety."""
         n = len(fake.tokens)
         quality, sameness = bleu(*fake, *real, (ORDER,)).mean(), self_bleu(*fake, (ORDER,)).mean()
         counted = {f"frontier/bleu{ORDER}_{n}": quality, f"frontier/self_bleu{ORDER}_{n}": sameness}
-        return self.critic.measure(real, fake) | counted
+        return self._said(real, fake) | counted
+
+    def _said(self, real: TextBatch, fake: TextBatch) -> Row:
+        return {key: value for proxy in self.proxies for key, value in proxy.measure(real, fake).items()}
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
@@ -135,7 +140,7 @@ class Closing(pl.Callback):
         if name not in self.written:
             return {}
         real, fake = (_joined(side) for side in zip(*self.written.pop(name), strict=True))
-        return {key: value for proxy in self.proxies for key, value in proxy.measure(real, fake).items()}
+        return self._said(real, fake)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         rows = {name: truth.compute() | self._judged(name) for name, truth in self.truths.items()}

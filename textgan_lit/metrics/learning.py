@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from textgan_lit.noise import reseed, stream
@@ -46,16 +46,25 @@ def learn(
     batch: int,
     epochs: int,
     patience: int,
+    stops: Bool[Tensor, " rows"] | None = None,
 ) -> nn.Module:
-    """Adam on four fifths of the ``rows`` that ``loss`` can be asked about; the weights that were best on the rest.
+    """Adam on some of the ``rows`` that ``loss`` can be asked about; the weights that were best on those that ``stops``
+    marks, a random fifth where it marks none. Those it began with count, too.
 
     It stops after ``patience`` epochs without a better one. The order of the rows depends on ``name`` alone.
     """
     device, order = next(network.parameters()).device, stream(*name, "order")
     shuffled = torch.randperm(rows, generator=order)
-    held_out, seen = shuffled[: max(1, rows // HELD_OUT)].to(device), shuffled[max(1, rows // HELD_OUT) :]
+    marked = torch.arange(rows) < max(1, rows // HELD_OUT) if stops is None else stops.cpu()[shuffled]
+    held_out, seen = shuffled[marked].to(device), shuffled[~marked]
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
-    least, best, waited = float("inf"), None, 0
+
+    def judged() -> float:
+        network.eval()
+        with torch.no_grad():
+            return float(loss(held_out))
+
+    least, best, waited = judged(), copy.deepcopy(network.state_dict()), 0
     for _ in range(epochs):
         network.train()
         for few in seen[torch.randperm(len(seen), generator=order)].to(device).split(batch):
@@ -63,14 +72,10 @@ def learn(
             loss(few).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-        network.eval()
-        with torch.no_grad():
-            now = float(loss(held_out))
-        waited += 1
+        now, waited = judged(), waited + 1
         if now < least - BETTER:
             least, best, waited = now, copy.deepcopy(network.state_dict()), 0
         if waited >= patience:
             break
-    if best is not None:
-        network.load_state_dict(best)
+    network.load_state_dict(best)
     return network
