@@ -53,7 +53,9 @@ def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_pa
     tables = sorted((json.loads(file.read_text())["data"] for file in files), key=lambda rows: rows[0][0])
     assert len(tables) >= 30
     assert {len(rows) for rows in tables} == {10}
-    assert {len({row[0] for row in rows}) for rows in tables} == {1}  # turn: each evaluation in one file, and none twice
+    assert {len({row[0] for row in rows}) for rows in tables} == {
+        1
+    }  # turn: each evaluation in one file, and none twice
     assert len({rows[0][0] for rows in tables}) == len(tables)
     sizes = [file.stat().st_size for file in files]
     assert max(sizes) < 1.5 * min(sizes)

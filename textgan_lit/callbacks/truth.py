@@ -45,7 +45,7 @@ class TruthPanel(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         row = self.truth.compute()
-        curves = self.truth.curves()
+        curves = self.truth.curves() | self.truth.reliability()
         for key, value in row.items():
             system.log(key, value.float(), logger=False, sync_dist=True)
         system.record(row)

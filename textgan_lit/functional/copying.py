@@ -5,8 +5,8 @@ Every place of the corpus, sorted by what is written from there to its sentence'
 match of a text is with one of the two places between which it would be sorted in. Building takes a sort for each
 doubling of the longest sentence, asking a bisection, and memory grows with the number of words.
 
-Sources: Manber & Myers 1993, *Suffix arrays: a new method for on-line string searches*; Hyyrö 2004, *Bit-parallel LCS-length
-computation revisited*.
+Sources: Manber & Myers 1993, *Suffix arrays: a new method for on-line string searches*; Hyyrö 2004,
+*Bit-parallel LCS-length computation revisited*.
 """
 
 from __future__ import annotations

@@ -89,15 +89,43 @@ def _browser(part: Any) -> bool:
     return isinstance(part, Sentences)
 
 
+def _knows_data(part: Any) -> bool:
+    return _browser(part) and any(sample.get("log P by word") for moment in part.moments for sample in moment)
+
+
 def _sample(sample: dict[str, Any]) -> dict[str, Any]:
-    """Words with their log G, and what was thought of the whole."""
-    logs = sample.get("log G by word")
-    logs = [round(value, 3) if _finite(value) else None for value in logs] if isinstance(logs, list) else []
-    words = sample["text"].split(" ") if sample["text"] else []
-    words += ["∎"] if len(logs) > len(words) else []  # eos has a probability, too
+    """Its words, what G and the data expected of each, and what was thought of the whole."""
+    logs, real = (_numbers(sample.get(f"log {who} by word")) for who in ("G", "P"))
+    words = sample.get("words")
+    if not isinstance(words, list) or len(words) != len(logs):
+        words = sample["text"].split(" ") if sample["text"] else []
+        words += [None] if len(logs) > len(words) else []  # eos has a probability, too
+    shown = ["∎" if word is None else str(word) for word in words]
+    return {"words": shown, "logs": logs, "real": real, "judged": _judged(sample), "near": _near(sample)}
+
+
+def _numbers(found: Any) -> list[float | None]:
+    """For a browser: what is infinite (a word that cannot be said) is as unlikely as can be shown."""
+    if not isinstance(found, list):
+        return []
+    return [round(max(value, -99.0), 3) if is_number(value) and value == value else None for value in found]
+
+
+def _judged(sample: dict[str, Any]) -> str:
     judged = [f"log G {sample['log G']:.2f}"] if _finite(sample.get("log G")) else []
+    judged += [f"log P/G {sample['log P/G']:+.2f}"] if is_number(sample.get("log P/G")) else []
     judged += [f"D: {sample['D says real']:.0%} real"] if _finite(sample.get("D says real")) else []
-    return {"words": words, "logs": logs, "judged": " · ".join(judged)}
+    return " · ".join(judged)
+
+
+def _near(sample: dict[str, Any]) -> str:
+    """The training sentence that is nearest, and how near."""
+    nearest, edits, span = (sample.get(key) for key in ("nearest training sentence", "edits", "longest copied span"))
+    if not isinstance(nearest, str) or not _finite(edits) or not _finite(span):
+        return ""
+    if edits == 0:
+        return "a training sentence, word for word"
+    return f"longest copied span {span:.0f} · nearest in training, {edits:.0f} edits away: {nearest}"
 
 
 def _finite(value: Any) -> bool:
@@ -126,13 +154,17 @@ def _section(section: Section, report: Report) -> str:
 def _controls(wanted: set[str], section: Section, report: Report) -> str:
     found = []
     if "clock" in wanted:
-        values = [part.spec["data"]["values"][0] for part in section.parts if isinstance(part, Chart)]
+        moving = [part for part in section.parts if isinstance(part, Chart) and "clock" in part.controls]
+        values = [part.spec["data"]["values"][0] for part in moving]
         options = "".join(f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values))
         found.append(f"<label>over <select data-clock>{options}</select></label>")
     if "at" in wanted or any(map(_browser, section.parts)):
         last = len(report.moments) - 1
         slider = f'<input type="range" data-at min="0" max="{last}" value="{last}" aria-label="evaluation">'
         found.append(f"<label>evaluation {slider}<output>{_text(report.moments[last])}</output></label>")
+    if any(_knows_data(part) for part in section.parts):
+        options = '<option value="logs">G</option><option value="real">the data (log P)</option>'
+        found.append(f"<label>dark: unexpected by <select data-heat>{options}</select></label>")
     return f'<div class="controls">{"".join(found)}</div>' if found else ""
 
 
