@@ -29,6 +29,17 @@ class Table:
     rows: list[list[Any]]
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to another page beside this one; ``path`` is relative to it, with slashes."""
+
+    text: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass
 class Chart:
     """``name`` is the stem of its files; ``table`` has the numbers for those who do not look."""
@@ -91,8 +102,9 @@ def course(
     stacked = more.pop("stacked", False)
     base = _over_time(thinned(rows), series, stacked) | sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
+    cut = "domain" in more
     banded = any(_error(key) in row for key in series.values() for row in rows)
-    layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12)
+    layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12, cut)
     wanted = [*clocks(rows).values(), *(key for pair in series.values() for key in (pair, _error(pair)))]
     columns = [key for key in wanted if any(key in row for row in rows)]
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
@@ -164,14 +176,14 @@ def _dashed(labels: Sequence[str]) -> Spec:
     return _coloured(labels) | {"strokeDash": dash}
 
 
-def _lines(value: Spec, banded: bool, size: int) -> Any:
+def _lines(value: Spec, banded: bool, size: int, cut: bool) -> Any:
     def layers(labels: Sequence[str]) -> list[Spec]:
         ends = {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-        band = {"mark": {"type": "area", "opacity": 0.2, "clip": True}}
+        band = {"mark": {"type": "area", "opacity": 0.2, "clip": cut}}
         band["encoding"] = {"x": TIME} | ends | _coloured(labels)
-        line = {"mark": {"type": "line", "strokeWidth": 2, "clip": True}}
+        line = {"mark": {"type": "line", "strokeWidth": 2, "clip": cut}}
         line["encoding"] = {"x": TIME, "y": value, "order": {"field": "n"}} | _dashed(labels)
-        point = {"mark": {"type": "circle", "size": size, "opacity": 1, "clip": True}}
+        point = {"mark": {"type": "circle", "size": size, "opacity": 1, "clip": cut}}
         point["encoding"] = {"x": TIME, "y": value, "tooltip": _told(banded)} | _coloured(labels)
         return [*([band] if banded else []), line, point]
 
@@ -179,7 +191,7 @@ def _lines(value: Spec, banded: bool, size: int) -> Any:
 
 
 def _told(banded: bool) -> list[Spec]:
-    ends = [{"field": "low", "title": "− 2 SE", "format": ".4f"}, {"field": "high", "title": "+ 2 SE", "format": ".4f"}]
+    ends = [{"field": "low", "title": "from", "format": ".4f"}, {"field": "high", "title": "to", "format": ".4f"}]
     return [
         {"field": "series", "title": "what"},
         {"field": "time", "title": "at", "format": ",.6~g"},
@@ -340,7 +352,7 @@ def _plane(values: list[Row], ideal: list[Row], axes: tuple[str, str]) -> list[S
     place, told = {}, [{"field": "series", "title": "what"}, {"field": "T", "title": "temperature"}]
     for axis, field_, title in (("x", "across", axes[0]), ("y", "up", axes[1])):
         whole = {"field": field_, "type": "quantitative", "title": title}
-        place[axis] = whole | {"scale": {"zero": False, "padding": 12}}
+        place[axis] = whole | {"scale": {"zero": False, "padding": 12}, "axis": {"tickCount": 8}}
         told.append({"field": field_, "title": title, "format": ".4f"})
 
     def layer(data: list[Row], mark: Spec, **encoding: Any) -> Spec:
@@ -349,12 +361,15 @@ def _plane(values: list[Row], ideal: list[Row], axes: tuple[str, str]) -> list[S
     words = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
     named = [row | {"told": f"T = {row['T']:g}"} for row in marked]
     diamond = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}, "opacity": 1}
+    best = [
+        layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
+        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+    ]
     return [
         layer(values, {"type": "line", "strokeWidth": 1.5}, order={"field": "T"}, **_dashed(labels)),
         layer(values, {"type": "circle", "size": 50, "opacity": 1}, tooltip=told, **_coloured(labels)),
         layer(named, words | {"dy": -10}, text={"field": "told"}),
-        layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
-        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+        *(best if ideal else []),
     ]
 
 

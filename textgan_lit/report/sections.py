@@ -206,7 +206,9 @@ def proxies(record: Record) -> Section:
 
 
 def sentences(record: Record, moments: list[Row]) -> Section:
-    note = "The same noise each time: one follows the same sentence. The darker a word, the less it was expected."
+    note = (
+        "The same noise each time: one follows the same sentence. The stronger the colour, the less expected the word."
+    )
     section = Section("Samples", note)
     found = [record.samples.get(row["turns/all"], []) for row in moments]
     if any(found):
