@@ -50,7 +50,7 @@ class Samples(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if rank() == 0:
-            self.corpus = training(self.sentences, self.vocab, self.most, system.device)
+            self.corpus = training(self.sentences, self.vocab, self.most, str(system.device))
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Annotated, final
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 
@@ -51,22 +50,18 @@ class Novelty(SetMetric):
 
     @functools.cached_property
     def _corpus(self) -> Corpus | None:
-        return training(self.sentences, self.vocab, self.most, self.device)
+        return training(self.sentences, self.vocab, self.most, str(self.device))
 
 
-def training(
-    sentences: Callable[[str], TextBatch], vocab: Vocab, most: int, device: torch.device | str = "cpu"
-) -> Corpus | None:
+@functools.lru_cache(maxsize=1)  # of the run that is being played
+def training(sentences: Callable[[str], TextBatch], vocab: Vocab, most: int, device: str) -> Corpus | None:
     """The training sentences to look others up in; none where they are written as they are needed, or are more than
-    ``most``. Written and sorted when first needed, once for all who ask."""
+    ``most``. Written and sorted when first needed, once for all who ask alike."""
     try:
         train = sentences("train")
     except UserError:
         return None
-    return _sorted(sentences, vocab, str(device)) if 0 < len(train.tokens) <= most else None
-
-
-@functools.lru_cache(maxsize=1)  # of the run that is being played
-def _sorted(sentences: Callable[[str], TextBatch], vocab: Vocab, device: str) -> Corpus:
-    tokens, mask = words(sentences("train"), vocab)
+    if not 0 < len(train.tokens) <= most:
+        return None
+    tokens, mask = words(train, vocab)
     return Corpus(tokens.to(device), mask.to(device))
