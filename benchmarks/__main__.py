@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import cache, likelihood, loop, ngram, sampling, truth, turn
+from benchmarks import cache, likelihood, loop, ngram, sampling, truth, turn, watching
 from textgan_lit.memory import keep_freed_memory
 
-SETS = {room.__name__.rpartition(".")[2]: room for room in (sampling, turn, likelihood, cache, ngram, truth, loop)}
+SETS = {
+    room.__name__.rpartition(".")[2]: room for room in (sampling, turn, likelihood, cache, ngram, truth, loop, watching)
+}
 
 
 def main() -> None:

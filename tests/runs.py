@@ -16,12 +16,31 @@ def evaluation(turns: int, **more) -> dict:
     row |= {"turns/likelihood": 100, "turns/discriminator": late * 4 // 5, "turns/generator": late // 5}
     row |= {"turns/all": turns, "tokens/real": turns * 10, "tokens/sampled": late * 10, "system/seconds": turns / 10}
     row |= {"system/cpu_seconds": turns / 20, "curve/prefix_jsd": [0.1, 0.2, 0.5 - late / 500]}
+    row |= {"bound/regret": 0.1, "bound/regret_se": 0.01, "curve/reliability_confidence": [0.1, 0.8]}
+    row |= {"curve/reliability_frequency": [0.2, 0.7], "curve/reliability_share": [0.6, 0.4]}
     row |= {"curve/teacher_forced_kl": [0.1, 0.2, 0.3], "curve/free_running_kl": [0.1, 0.3, float("nan")]}
     return row | more
 
 
+def proxies(turns: int) -> dict:
+    """Of every family, as a run with metrics logs them."""
+    late, row = turns - 100, {}
+    for n in (2, 5):
+        row |= {f"quality/bleu{n}_1000": 0.5 + late / 1000, f"quality/self_bleu{n}_1000": 0.6 + late / 2000}
+        row |= {f"quality/self_bleu{n}_1000_real": 0.65, f"quality/distinct{n}_1000": 0.1}
+        row |= {f"quality/distinct{n}_1000_real": 0.1, f"quality/ngram_jsd{n}_500": 0.2 - late / 1000}
+        row |= {f"quality/ngram_jsd{n}_500_real": 0.01, f"quality/ms_jaccard{n}_500": 0.4}
+        row |= {f"quality/ms_jaccard{n}_500_real": 0.9, f"quality/stutter{n}": 0.1, f"quality/stutter{n}_real": 0.1}
+        row |= {f"quality/repeats{n}": 0.1, f"quality/repeats{n}_real": 0.2}
+    for name in ("copied", "copied_span", "fresh_bound", "lm_score", "reverse_lm_score", "frechet"):
+        row |= {f"quality/{name}_1000": 0.3, f"quality/{name}_1000_real": 0.2, f"quality/{name}_1000_se": 0.01}
+    return row
+
+
 def sampled(turns: int, text: str = "a b") -> dict:
-    sample = {"text": text, "log G": -3.0, "D says real": 0.25, "log G by word": [-1.0, -0.5, -1.5]}
+    sample = {"text": text, "log G": -3.0, "D says real": 0.25, "log P/G": -1.0, "nearest training sentence": text}
+    sample |= {"edits": 2, "longest copied span": 1, "words": [text, text, None]}
+    sample |= {"log G by word": [-1.0, -0.5, -1.5], "log P by word": [-1.0, -3.0, float("-inf")]}
     return {"turns/all": turns, "samples": [sample]}
 
 
@@ -38,13 +57,18 @@ def made(folder: Path, overrides: tuple[str, ...] = ("seed=7",), jsd: float = 0.
     (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(list(overrides)))
     lines(folder / "evaluations.jsonl", [evaluation(turns) for turns in MOMENTS])
     lines(folder / "samples.jsonl", [sampled(turns) for turns in MOMENTS])
-    rows = [evaluation(turns, **{"game/staleness": 0.001 * turns, "program/k": 4.0}) for turns in MOMENTS]
+    told = {"program/k": 4.0}
+    rows = [evaluation(turns, **told, **proxies(turns)) | {"game/staleness": 0.001 * turns} for turns in MOMENTS]
     keys = [key for key in rows[0] if not key.startswith(("curve/", "truth/", "bound/"))]
     table = [",".join(keys), *(",".join(str(row[key]) for key in keys) for row in rows)]
     (folder / "metrics.csv").write_text("\n".join(table) + "\n")
-    last = {key: value for key, value in rows[-1].items() if key.startswith(("truth/", "bound/"))}
-    columns = {"likelihood": last | {"truth/jsd": 0.5}, "game": {"turns": 30.0} | last | {"truth/jsd": jsd}}
+    last = {key: value for key, value in rows[-1].items() if key.startswith(("truth/", "bound/", "quality/"))}
+    columns = {
+        "likelihood": last | {"truth/jsd": 0.5},
+        "game": {"turns": 30.0} | last | {"truth/jsd": jsd, "truth/nll_oracle": 2 + jsd},
+    }
     (folder / "closing.json").write_text(json.dumps(columns))
-    tried = [last | {"temperature": temperature, "truth/nll_oracle": 2 + temperature} for temperature in (1.0, 0.5)]
+    seen = {"frontier/bleu5_1000": 0.5, "frontier/self_bleu5_1000": 0.6}
+    tried = [last | seen | {"temperature": t, "truth/nll_oracle": 2 + t} for t in (1.0, 0.5)]
     (folder / "frontier.json").write_text(json.dumps({"likelihood": tried, "game": tried}))
     return folder

@@ -25,6 +25,7 @@ RUNS = (
     ("model=dgsan", *SMALL),
     ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=text"),
+    ("model=minimax", "data=text", "data.path=LINES", "data.cache=CACHE"),  # P is unknown; metrics=text of itself
 )
 
 
@@ -60,13 +61,18 @@ def header(folder: Path) -> set[str]:
 
 def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monkeypatch, tmp_path):
     keys, logged = set(documented()), set()
-    for number, words in enumerate(RUNS):
+    (tmp_path / "lines.txt").write_text("".join(f"a {n % 5} b {n % 3}\n" for n in range(400)))
+    places = {"LINES": str(tmp_path / "lines.txt"), "CACHE": str(tmp_path / "cache")}
+    for number, chosen in enumerate(RUNS):
         folder = tmp_path / str(number)
+        words = [re.sub("LINES|CACHE", lambda found: places[found[0]], word) for word in chosen]
         smoke(monkeypatch, folder, *words)
         here = header(folder).union(*evaluations(folder))
         closing = json.loads((folder / "closing.json").read_text())
         assert closing.keys() <= {"likelihood", "likelihood_best_temperature", "game"}
         judged = set().union(*closing.values()) - {"temperature", "turns"}
+        swept = json.loads((folder / "frontier.json").read_text()) if (folder / "frontier.json").exists() else {}
+        judged |= {key for rows in swept.values() for row in rows for key in row} - {"temperature"}
         assert not unexplained(here | judged, keys), f"not in docs/metrics.md: {' '.join(words)}"
         logged |= here | judged
     assert unlogged(logged, keys) == WANDB_ONLY, "in docs/metrics.md, but not logged"
@@ -80,7 +86,7 @@ def test_the_page_gives_the_x_axes_that_wandb_is_told():
 
 def test_the_page_names_the_columns_of_the_samples_table():
     _, columns = PAGE.split("The table's columns:")
-    assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == COLUMNS
+    assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == ["turn", "sentence", *COLUMNS]
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,10 @@ def test_where_p_is_unknown_only_likelihood_and_bounds_remain(models):
     bounds = {f"bound/{name}" for name in ("value", "se", "raw", "raw_se", "accuracy", "calibration_error")}
     assert found.keys() == {"truth/nll_test", "truth/nll_test_se"} | bounds
     assert truth.curves() == {}
+    diagram = truth.reliability()
+    confidence, frequency, share = (diagram[f"reliability_{name}"] for name in ("confidence", "frequency", "share"))
+    assert_close((share * (frequency - confidence).abs()).sum(), found["bound/calibration_error"])
+    assert_close(share.sum(), torch.ones_like(share.sum()))
     nll = -generator.logp(real, Categorical()).sum() / real.mask.sum()
     assert_close(found["truth/nll_test"], nll.double())
 

@@ -402,7 +402,7 @@ def metrics(config: Mapping[str, Any], module: pl.LightningDataModule) -> dict[s
 
 def trainer(config: Mapping[str, Any], module: pl.LightningDataModule) -> pl.Trainer:
     """Lightning's Trainer with the run's callbacks, which see what ``module`` holds, and loggers."""
-    known = metrics(config, module)
+    known = {"vocab": module.vocab, "sentences": module.sentences, **metrics(config, module)}
     chosen = (config.get("callbacks") or {}).items()
     callbacks = [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]

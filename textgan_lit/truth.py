@@ -109,6 +109,7 @@ class Truth(Metric):
         update(real, fake)   Evidence each; None for a side that has nothing to add this time
         compute()            scalars by the keys of docs/metrics.md: truth/… and bound/…
         curves()             Float[T] by name; NaN at a position that no sentence reaches
+    reliability()        of a discriminator's confidence, Float[bins] by name
 
     ``truth/jsd`` is whichever of jsd_direct and jsd_chain has the smaller standard error. Which rows the bound is
     fitted on depends on the order of the sentences; nothing else does. States are sums, and the scores.
@@ -161,6 +162,17 @@ class Truth(Metric):
         (``free_running_…``), over the sentences that reach t by a prefix that P can write."""
         with self.sync_context(dist_sync_fn=self.dist_sync_fn):
             return self._curves()
+
+    def reliability(self) -> dict[str, Float[Tensor, " bins"]]:
+        """The reliability diagram of D as it is: its mean probability (``confidence``), how often it is right to say
+        real (``frequency``), and the ``share`` of all sentences, in each tenth that holds any; {} without a D."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            real, fake = _joined(self.real_score), _joined(self.fake_score)
+            if real is None or fake is None:
+                return {}
+            _, *columns = calibration.reliability(real, fake)
+            names = ("reliability_confidence", "reliability_frequency", "reliability_share")
+            return dict(zip(names, columns, strict=True))
 
     def _curves(self) -> dict[str, Tensor]:
         sides = [(self.real_sentence, self.real_position), (self.fake_sentence, self.fake_position)]

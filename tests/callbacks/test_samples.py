@@ -1,8 +1,12 @@
 """The sentences that a run keeps to be looked at."""
 
+import json
+import math
+
 import pytest
 
-from tests.command import evaluations, smoke
+from tests.command import evaluations, run, smoke
+from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
 
 AXES = {"turns/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
 
@@ -16,7 +20,51 @@ def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_wor
         assert row.keys() >= AXES
         assert len(row["samples"]) == 3
         for sample in row["samples"]:
-            assert list(sample) == ["text", "log G", "D says real", "log G by word"]
-            assert sum(sample["log G by word"]) == pytest.approx(sample["log G"], rel=1e-5)
-            assert len(sample["log G by word"]) - len(sample["text"].split()) in (0, 1)  # eos has a probability, too
+            assert tuple(sample) == COLUMNS + BY_WORD
+            g, p = (sum(sample[key]) for key in BY_WORD[1:])
+            assert g == pytest.approx(sample["log G"], rel=1e-5)
+            assert p - g == pytest.approx(sample["log P/G"], abs=1e-4)
+            words = sample["text"].split()
+            assert [word for word in sample["words"] if word is not None] == words
+            assert len(sample["log G by word"]) - len(words) in (0, 1)  # eos has a probability, too
             assert 0 <= sample["D says real"] <= 1
+            theirs = sample["nearest training sentence"].split()
+            assert (sample["edits"] == 0) == (words == theirs)
+            assert sample["edits"] <= len(words) + len(theirs)
+            assert (len(words) + len(theirs) - sample["edits"]) // 2 <= len(words)
+            assert bool(words) <= sample["longest copied span"] <= len(words)
+
+
+def test_what_is_not_known_is_null(monkeypatch, tmp_path):
+    file = tmp_path / "lines.txt"
+    file.write_text("".join(f"a b c{n % 7}\n" for n in range(200)))
+    smoke(monkeypatch, tmp_path / "run", "data=text", f"data.path={file}", "model=mle", "callbacks.samples.most=3")
+    for row in evaluations(tmp_path / "run", "samples.jsonl"):
+        for sample in row["samples"]:
+            known = {key for key, value in sample.items() if value is not None}
+            assert known == {"text", "log G", "words", "log G by word"}
+
+
+def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_path):
+    """Bytes of what is written for W&B at each evaluation, and of samples.jsonl: the last as many as the first."""
+    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
+    run(monkeypatch, *words, "callbacks.schedule.likelihood=1", "model.program.warm_up=30", "model.program.patience=99")
+    files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
+    tables = sorted((json.loads(file.read_text())["data"] for file in files), key=lambda rows: rows[0][0])
+    assert len(tables) >= 30
+    assert {len(rows) for rows in tables} == {10}
+    assert {len({row[0] for row in rows}) for rows in tables} == {
+        1
+    }  # turn: each evaluation in one file, and none twice
+    assert len({rows[0][0] for rows in tables}) == len(tables)
+    sizes = [file.stat().st_size for file in files]
+    assert max(sizes) < 1.5 * min(sizes)
+    lines = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
+    assert len(lines) >= 30
+    assert len(lines[-1]) < 1.3 * len(lines[0])
+
+
+def test_a_sentence_that_the_data_cannot_say_has_no_odds(monkeypatch, tmp_path):
+    smoke(monkeypatch, tmp_path / "run", "data=one_sentence", "model=mle")
+    ratios = [sample["log P/G"] for sample in evaluations(tmp_path / "run", "samples.jsonl")[0]["samples"]]
+    assert -math.inf in ratios

@@ -42,7 +42,7 @@ def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
 def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     folder = made(tmp_path / "run")
     report(monkeypatch, folder, "--figures", tmp_path / "figures")
-    assert "44 files" in capsys.readouterr().out
+    assert "112 files" in capsys.readouterr().out
     assert (tmp_path / "figures" / "truth.pdf").exists()
     assert not (folder / "report.html").exists()
 
@@ -91,3 +91,13 @@ def test_a_run_that_was_played_is_shown(monkeypatch, tmp_path):
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     for title in ("Truth against proxies", "Word by word", "The discriminator", "The frontier", "Samples", "Cost"):
         assert f"<h2>{title}</h2>" in page
+
+
+def test_a_sweep_has_its_page_and_each_of_its_runs_its_own(monkeypatch, tmp_path, capsys):
+    for number in (0, 1):
+        made(tmp_path / "sweep" / str(number), (f"seed={number}",))
+    report(monkeypatch, tmp_path / "sweep")
+    text = (tmp_path / "sweep" / "report.html").read_text(encoding="utf-8")
+    for number in (0, 1):
+        assert f'<a href="./{number}/report.html">{number}</a>' in text
+        assert MARK in (tmp_path / "sweep" / str(number) / "report.html").read_text(encoding="utf-8")

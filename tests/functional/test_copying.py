@@ -54,3 +54,24 @@ def test_a_thousand_sentences_in_ten_thousand_take_about_a_second():
     found = Corpus(tokens[1000:], mask[1000:]).copied(tokens[:1000], mask[:1000])
     assert 2 < found.span.double().mean() < 6
     assert time.process_time() - since < 5  # measured: 0.2 on one thread; the machine may be busy
+
+
+def distance(one, other):
+    """Words to take out and to put in, by the table of all prefixes."""
+    rows = [list(range(len(other) + 1))]
+    for n, word in enumerate(one, 1):
+        row = [n]
+        for at, theirs in enumerate(other):
+            row.append(rows[-1][at] if word == theirs else 1 + min(row[-1], rows[-1][at + 1]))
+        rows.append(row)
+    return rows[-1][-1]
+
+
+@pytest.mark.parametrize("words", [1, 2, 20])
+@pytest.mark.parametrize("longest", [(6, 6), (9, 4), (4, 9), (70, 75), (130, 30)])
+def test_the_nearest_is_that_of_a_search_however_long_sentences_are(words, longest):
+    ours, theirs = (batch(n, most, words) for n, most in zip((5, 20), longest, strict=True))
+    found = Corpus(*theirs).nearest(*ours)
+    for row, sentence, edits in zip(lists(*ours), *map(torch.Tensor.tolist, found), strict=True):
+        all_of_them = [distance(row, one) for one in lists(*theirs)]
+        assert (sentence, edits) == (all_of_them.index(min(all_of_them)), min(all_of_them))

@@ -6,12 +6,13 @@ import shutil
 
 import pytest
 
-from tests.runs import MOMENTS, lines, made, sampled
+from tests.runs import MOMENTS, evaluation, lines, made, sampled
 from textgan_lit.errors import UserError
 from textgan_lit.report import page as pages
 from textgan_lit.report import sections, sweep
 from textgan_lit.report.record import read
 
+PLOTS = 28  # of a run with everything
 EVIL = "</script><img src=x onerror=document.title='taken'><!-- \" ' ${7*7} \u2028"
 
 
@@ -41,7 +42,7 @@ def test_nothing_is_fetched(page):
 
 
 def test_every_number_is_there_for_those_who_do_not_see_the_plots(page):
-    assert page.count("<details>") == page.count("data-chart=") == 11
+    assert page.count("<details>") == page.count("data-chart=") == PLOTS
     assert "<td>0.48</td>" not in page  # ends of bands are the plot's own
     for number in ("0.5", "0.01", "100", "0.4"):
         assert f"<td>{number}</td>" in page
@@ -53,7 +54,7 @@ def test_what_a_run_says_is_never_markup(evil):
     assert "<img" not in body
     assert body.count("</script>") == body.count("<script") == 1  # of the data
     told = json.loads(re.search(r'id="data">(.*?)</script>', evil, re.DOTALL)[1])
-    assert " ".join(told["samples"][0][0]["words"]).startswith("</script><img src=x")
+    assert told["samples"][0][0]["words"][0].startswith("</script><img src=x")
 
 
 def test_no_script_of_ours_ends_early(page):
@@ -95,15 +96,66 @@ def opened(browser, text, folder, width=1280, scheme="light"):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_drawn_in_a_browser_without_a_word_and_without_overflow(browser, page, width, scheme, tmp_path):
     window, said = opened(browser, page, tmp_path, width, scheme)
-    assert window.locator(".plot svg").count() == 11
+    assert window.locator(".plot svg").count() == PLOTS
     assert window.evaluate("document.documentElement.scrollWidth") <= width
+    assert said == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_so_is_a_sweep_whose_links_lead_to_pages(browser, width, scheme, tmp_path):
+    folders = [made(tmp_path / "sweep" / f"{n}", (f"a={n % 2}", f"seed={n}"), jsd=0.1 * n) for n in (1, 2, 3, 4)]
+    for folder in folders:
+        (folder / "report.html").write_text("a page")
+    text = pages.page(sweep.of(tmp_path / "sweep", folders, tmp_path / "sweep"))
+    window, said = opened(browser, text, tmp_path / "sweep", width, scheme)
+    assert {place.get_attribute("data-chart") for place in window.locator("[data-chart]").all()} == {
+        *("seeds", "sweep", "scorecard"),
+    }
+    assert window.locator(".plot svg").count() == 3
+    assert window.evaluate("document.documentElement.scrollWidth") <= width
+    assert said == []
+    window.locator("a", has_text="3").first.click()
+    assert window.url == (folders[2] / "report.html").as_uri()
+
+
+def unknown(key: str) -> bool:
+    """Whether a run logs it that does not know P."""
+    truth = key.startswith(("truth/", "curve/")) and not key.startswith(("truth/nll_test", "curve/reliability"))
+    return not truth and not key.startswith("bound/regret")
+
+
+@pytest.mark.slow
+def test_a_run_without_the_truth_is_drawn_too(browser, tmp_path):
+    folder = made(tmp_path / "run")
+    rows = [{key: row[key] for row in [evaluation(turns)] for key in row if unknown(key)} for turns in MOMENTS]
+    lines(folder / "evaluations.jsonl", rows)
+    seen = {"temperature": 1.0, "frontier/bleu5_1000": 0.5, "frontier/self_bleu5_1000": 0.6}
+    (folder / "frontier.json").write_text(json.dumps({"game": [seen, seen | {"temperature": 0.5}]}))
+    window, said = opened(browser, pages.page(sections.of(read(folder))), tmp_path)
+    shown = {place.get_attribute("data-chart") for place in window.locator("[data-chart]").all()}
+    assert {"truth", "reliability", "frontier-bleu", "quality-plane", "quality-frechet"} <= shown
+    assert not {"frontier", "prefix-jsd", "exposure", "regret"} & shown
+    assert said == []
+
+
+@pytest.mark.slow
+def test_the_colour_of_a_word_is_what_g_or_the_data_make_of_it(browser, page, tmp_path):
+    window, said = opened(browser, page, tmp_path)
+    second = window.locator(".sentences .words span").nth(1)
+    assert second.get_attribute("title") == "log G = -0.50"
+    window.locator("select[data-heat]").select_option("real")
+    assert second.get_attribute("title") == "log P = -3.00"
+    assert window.locator(".sentences .words span").nth(2).get_attribute("title") == "log P = −∞"
+    assert "nearest in training, 2 edits away: a b" in window.locator(".sentences li").inner_text()
     assert said == []
 
 
 @pytest.mark.slow
 def test_the_slider_obeys_the_keyboard_and_moves_plots_and_sentences(browser, page, tmp_path):
     window, said = opened(browser, page, tmp_path)
-    slider, other = window.locator("input[data-at]").all()
+    slider, *_, other = window.locator("input[data-at]").all()
     before = window.locator("[data-chart=prefix-jsd]").inner_html()
     assert slider.get_attribute("aria-valuetext") == "after 30 generator turns"
     slider.focus()

@@ -15,6 +15,7 @@ ALL = [
     "Word by word",
     "The discriminator",
     "The frontier",
+    "Quality and diversity",
     "Samples",
     "Cost",
 ]
@@ -28,7 +29,7 @@ def test_a_run_with_everything_has_every_section(tmp_path):
     report = sections.of(read(made(tmp_path / "run")))
     assert titles(report) == ALL
     names = [chart.name for chart in sections.charts(report)]
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names) == 28
     assert report.facts == {
         "model": "minimax",
         "data": "mixture",
@@ -53,8 +54,8 @@ def test_the_closing_table_has_the_lines_that_the_console_prints(tmp_path):
     assert sections.PAIRS == closing.ROWS
     table = sections.of(read(made(tmp_path / "run"))).sections[0].parts[0]
     assert isinstance(table, Table)
-    assert table.columns == ["", "likelihood", "game, 30 G turns"]
-    assert table.rows[0] == ["true JSD", "0.5000 ± 0.0100", "0.2000 ± 0.0100"]
+    assert table.columns == ["", "likelihood", "game, 30 G turns", "real text"]
+    assert table.rows[0] == ["true JSD", "0.5000 ± 0.0100", "0.2000 ± 0.0100", "–"]
 
 
 def test_what_a_d_says_before_its_first_turn_is_not_drawn_but_that_of_one_without_turns_is():
@@ -73,3 +74,16 @@ def test_cost_adds_up_to_the_whole(tmp_path):
     assert sum(row[1] for row in table.rows) == 250
     assert sum(row[2] for row in table.rows) == 25.0
     assert sum(row[4] for row in table.rows) == 2500 + 1500
+
+
+def test_of_proxies_the_table_has_what_several_columns_have_with_real_texts_own(tmp_path):
+    folder = made(tmp_path / "run")
+    columns = json.loads((folder / "closing.json").read_text())
+    del columns["likelihood"]["quality/bleu5_1000"]
+    (folder / "closing.json").write_text(json.dumps(columns))
+    table = sections.of(read(folder)).sections[0].parts[0]
+    lines = {row[0]: row[1:] for row in table.rows}
+    assert table.columns[-1] == "real text"
+    assert lines["fresh bound 1000"] == ["0.3000 ± 0.0100", "0.3000 ± 0.0100", "0.2000"]
+    assert "bleu2 1000" in lines
+    assert "bleu5 1000" not in lines

@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
+import torch
 from annotated_types import Ge
 
+from textgan_lit.callbacks.truth import models
 from textgan_lit.distributed import rank
+from textgan_lit.functional.copying import Corpus
 from textgan_lit.logger import WandB
+from textgan_lit.metrics.base import words
+from textgan_lit.metrics.novelty import training
+from textgan_lit.policy import Categorical
 from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.types import Rollout, TextBatch, Vocab
 
-COLUMNS = ["turn", "sentence", "text", "log G", "D says real"]
+# What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
+COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")
+BY_WORD = ("words", "log G by word", "log P by word")  # in samples.jsonl alone; eos is null among the words
 
 
 @final
 class Samples(pl.Callback):
-    """The first ``count`` samples of each evaluation.
+    """The first ``count`` samples of each evaluation, with what G, D and the data make of them.
 
-    A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report.
+    A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report. They are
+    compared with the training sentences where these are kept and no more than ``most``.
     """
 
-    def __init__(self, folder: str, count: Annotated[int, Ge(1)] = 10):
-        self.folder, self.count = Path(folder), count
+    def __init__(
+        self,
+        folder: str,
+        vocab: Vocab,
+        sentences: Callable[[str], TextBatch],
+        count: Annotated[int, Ge(1)] = 10,
+        most: Annotated[int, Ge(1)] = 300_000,
+    ):
+        self.folder, self.count, self.most = Path(folder), count, most
+        self.vocab, self.sentences = vocab, sentences
         self.latest: list[str] = []
         self.table: Any = None
+        self.corpus: Corpus | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        if rank() == 0:
+            self.corpus = training(self.sentences, self.vocab, self.most, str(system.device))
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
@@ -37,21 +60,13 @@ class Samples(pl.Callback):
         axes = system.axes()  # which ask every rank
         if rank() > 0:
             return
-        tokens = outputs.fake.tokens[: self.count]
-        self.latest = [system.generator.vocab.text(row) for row in tokens.tolist()]
-        words = [
-            row[mask].tolist()
-            for row, mask in zip(outputs.fake.logp[: self.count], outputs.fake.mask[: self.count], strict=True)
-        ]
-        logp = outputs.fake.logp[: self.count].sum(1).tolist()
-        real = [None] * len(logp)
-        if system.discriminator is not None:
-            verdict = system.evaluated("evidence").verdict(outputs.fake.batch.first(self.count))
-            real = verdict.sigmoid().tolist()
-        self._keep(axes, zip(self.latest, logp, real, words, strict=True))
+        samples = self._seen(trainer, system, Rollout(*(leaf[: self.count] for leaf in outputs.fake)))
+        self.latest = [sample["text"] for sample in samples]
+        with (self.folder / "samples.jsonl").open("a") as file:
+            file.write(json.dumps({**axes, "samples": samples}) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandB):
-                self._log(logger, system.clock.total, logp, real)
+                self._log(logger, system.clock.total, samples)
 
     def state_dict(self) -> dict[str, Any]:
         return {"latest": self.latest}
@@ -59,17 +74,40 @@ class Samples(pl.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.latest = state["latest"]
 
-    def _keep(self, axes: dict[str, int | float], rows: Iterable[tuple[str, float, float | None, list[float]]]) -> None:
-        keys = ("text", "log G", "D says real", "log G by word")
-        samples = [dict(zip(keys, row, strict=True)) for row in rows]
-        with (self.folder / "samples.jsonl").open("a") as file:
-            file.write(json.dumps({**axes, "samples": samples}) + "\n")
+    @torch.no_grad()
+    def _seen(self, trainer: pl.Trainer, system: TextGAN, written: Rollout) -> list[dict[str, Any]]:
+        judges, nothing = models(trainer, system), [None] * len(written.tokens)
+        real, ratio, by_data = nothing, nothing, nothing
+        if judges.score is not None:
+            real = judges.score(written.batch).sigmoid().tolist()
+        if judges.oracle is not None:
+            known = judges.oracle.logp(written.batch, Categorical())
+            ratio = (known - written.logp).sum(1).tolist()
+            by_data = _by_word(known, written)
+        text = [self.vocab.text(row) for row in written.tokens.tolist()]
+        said = (text, written.logp.sum(1).tolist(), real, ratio, *self._copied(written.batch))
+        tokens, names = _by_word(written.tokens, written), dict(enumerate(self.vocab.words))
+        by_word = [list(map(names.get, row)) for row in tokens], _by_word(written.logp, written), by_data
+        return [dict(zip(COLUMNS + BY_WORD, row, strict=True)) for row in zip(*said, *by_word, strict=True)]
 
-    def _log(self, logger: WandB, turn: int, logp: list[float], real: list[float | None]) -> None:
+    def _copied(self, batch: TextBatch) -> tuple[list[Any], ...]:
+        """The nearest training sentence of each, by how many words it differs, and the longest span of any."""
+        if self.corpus is None:
+            return tuple([[None] * len(batch.tokens)] * 3)
+        said = words(batch, self.vocab)
+        nearest = self.corpus.nearest(*said)
+        text = [self.vocab.text(self.corpus.sentence(row)) for row in nearest.sentence.tolist()]
+        return text, nearest.edits.tolist(), self.corpus.copied(*said).span.tolist()
+
+    def _log(self, logger: WandB, turn: int, samples: list[dict[str, Any]]) -> None:
         import wandb
 
         if self.table is None:
-            self.table = wandb.Table(columns=COLUMNS, log_mode="INCREMENTAL")
-        for number, row in enumerate(zip(self.latest, logp, real, strict=True)):
-            self.table.add_data(turn, number, *row)
+            self.table = wandb.Table(columns=["turn", "sentence", *COLUMNS], log_mode="INCREMENTAL")
+        for number, sample in enumerate(samples):
+            self.table.add_data(turn, number, *(sample[column] for column in COLUMNS))
         logger.tell(lambda run: run.log({"samples/table": self.table}))
+
+
+def _by_word(numbers: torch.Tensor, written: Rollout) -> list[list[int | float]]:
+    return [row[mask].tolist() for row, mask in zip(numbers, written.mask, strict=True)]

@@ -35,7 +35,7 @@ class TruthPanel(pl.Callback):
     def __init__(self, folder: str):
         self.folder = Path(folder)
         self.truth: Truth | None = None
-        self.headed = False
+        self.columns: list[int] = []  # of HEADER: those that the first evaluation has numbers for
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         self.truth = Truth(system.generator.max_length).to(system.device)
@@ -45,7 +45,7 @@ class TruthPanel(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         row = self.truth.compute()
-        curves = self.truth.curves()
+        curves = self.truth.curves() | self.truth.reliability()
         for key, value in row.items():
             system.log(key, value.float(), logger=False, sync_dist=True)
         system.record(row)
@@ -64,17 +64,17 @@ class TruthPanel(pl.Callback):
             system.log(f"test/{key}", value.float(), logger=False, sync_dist=True)
 
     def _show(self, row: tuple[str, ...]) -> None:
-        if not self.headed:
-            _print(HEADER)
-            self.headed = True
-        _print(row)
+        if not self.columns:
+            self.columns = [place for place, cell in enumerate(row) if cell.strip("– /")]
+            _print(HEADER, self.columns)
+        _print(row, self.columns)
 
 
-def _print(row: tuple[str, ...]) -> None:
+def _print(row: tuple[str, ...], columns: list[int]) -> None:
     """One aligned line; two where the terminal is narrow."""
-    padded = [cell.rjust(width) for cell, width in zip(row, WIDTHS, strict=True)]
+    padded = [row[place].rjust(WIDTHS[place]) for place in columns]
     console = get_console()
-    fits = not console.is_terminal or console.width >= sum(WIDTHS) + 3 * len(WIDTHS)
+    fits = not console.is_terminal or console.width >= sum(map(len, padded)) + 3 * len(padded)
     for part in (padded,) if fits else (padded[:4], padded[4:]):
         console.print(" │ ".join(part).rjust(0 if fits else 64), markup=False, highlight=False, soft_wrap=True)
 

@@ -1,12 +1,14 @@
 """Makes one HTML page of a run, to look at and to send: plots, tables and samples, and nothing to fetch.
 
-Or, with --figures, its plots as files. A folder of several runs (a sweep) gives a page that compares them.
+Or, with --figures, its plots as files. A folder of several runs (a sweep) gives a page that compares them, and each run
+its own, which that page leads to.
 See docs/report.md.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from textgan_lit.errors import UserError, shown
@@ -29,18 +31,36 @@ def run(options: argparse.Namespace) -> int:
 
     page.converter()  # whose absence is said before anything is read
     try:
-        runs = sweep.runs(options.run)
-        report = sweep.of(options.run, runs) if runs else sections.of(read(options.run))
+        runs, output = sweep.runs(options.run), options.output or options.run / sweep.PAGE
+        pages = options.figures is None or options.output is not None
+        if runs and pages:
+            runs_pages(runs, options.overwrite)
+        report = (
+            sweep.of(options.run, runs, output.parent if pages else None) if runs else sections.of(read(options.run))
+        )
         for said in report.left_out:
             print(f"left out: {said}")
         if options.figures is not None:
             written = figures.write(sections.charts(report), options.figures, options.overwrite)
             print(f"{len(written)} files in {options.figures}")
-        if options.figures is None or options.output is not None:
-            print(_page(page.page(report), options.output or options.run / "report.html", options.overwrite))
+        if pages:
+            print(_page(page.page(report), output, options.overwrite))
     except OSError as error:
         raise UserError(f"{shown(str(error.filename))} cannot be used ({error.strerror}).") from error
     return 0
+
+
+def runs_pages(runs: Iterable[Path], overwrite: bool) -> None:
+    """Each run's own page, in its folder; of those in which something was evaluated."""
+    from textgan_lit.report import page, sections, sweep
+    from textgan_lit.report.record import read
+
+    for folder in runs:
+        try:
+            record = read(folder)
+        except UserError:
+            continue  # which the sweep's page says
+        _page(page.page(sections.of(record)), folder / sweep.PAGE, overwrite)
 
 
 def _page(text: str, path: Path, overwrite: bool) -> Path:

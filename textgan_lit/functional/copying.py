@@ -1,10 +1,12 @@
-"""What a sentence has in common with a corpus, word for word: the longest span, and whether all of it is there.
+"""What a sentence has in common with a corpus, word for word: the longest span, whether all of it is there, and what
+is nearest to it.
 
 Every place of the corpus, sorted by what is written from there to its sentence's end, is a suffix array: the longest
 match of a text is with one of the two places between which it would be sorted in. Building takes a sort for each
 doubling of the longest sentence, asking a bisection, and memory grows with the number of words.
 
-Source: Manber & Myers 1993, *Suffix arrays: a new method for on-line string searches*.
+Sources: Manber & Myers 1993, *Suffix arrays: a new method for on-line string searches*; Hyyrö 2004,
+*Bit-parallel LCS-length computation revisited*.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ from torch import Tensor
 class Copied(NamedTuple):
     span: Int[Tensor, " B"]  # words of the longest span that some sentence of the corpus has, too
     whole: Bool[Tensor, " B"]  # the sentence itself is one of the corpus
+
+
+class Nearest(NamedTuple):
+    sentence: Int[Tensor, " B"]  # the row of the corpus that is the fewest edits away, the first of equals
+    edits: Int[Tensor, " B"]  # words to take out and to put in
 
 
 @final
@@ -38,6 +45,10 @@ class Corpus:
         start = places % self.text.shape[1]
         self.places = places[(_ranks(self.text).flatten()[places] * self.text.shape[1] + start).argsort()]
 
+    def sentence(self, row: int) -> list[int]:
+        """The words of one of them, as they were given."""
+        return [word - 1 for word in self.text[row].tolist() if word]
+
     def copied(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Copied:
         text = _ended(tokens, mask, max(tokens.shape[1], self.text.shape[1] - 1))
         span, whole = tokens.new_zeros(len(tokens)), torch.zeros_like(mask[:, 0])
@@ -53,6 +64,20 @@ class Corpus:
         ends = (self._written(at.clamp_max(len(self.places) - 1), text.shape[1]) == sought).all(1)
         whole[sentence[begins & ends]] = True
         return Copied(span, whole)
+
+    def nearest(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Nearest:
+        """Of every sentence that there is: time grows with all words there are, so ask for few.
+
+        >>> mask = torch.ones(2, 3, dtype=torch.bool)
+        >>> Corpus(torch.tensor([[1, 2, 3], [3, 4, 5]]), mask).nearest(torch.tensor([[1, 3, 3]]), mask[:1])
+        Nearest(sentence=tensor([0]), edits=tensor([2]))
+        """
+        lengths, found = (self.text > 0).sum(1), []
+        for row in _ended(tokens, mask, tokens.shape[1]):
+            words = row[row > 0]
+            edits = lengths + len(words) - 2 * _in_order(words, self.text)
+            found.append(torch.stack([edits.argmin(), edits.min()]))
+        return Nearest(*torch.stack(found).unbind(1))
 
     def _bisect(self, sought: Int[Tensor, "N W"]) -> Int[Tensor, " N"]:
         """The first place whose text is not sorted before what is sought."""
@@ -96,3 +121,22 @@ def _ranks(text: Int[Tensor, "R W"]) -> Int[Tensor, "R W"]:
         rank = (rank * (int(rank.max()) + 1) + ahead).unique(return_inverse=True)[1]
         known *= 2
     return rank
+
+
+BITS = 62  # of an int64 that stand for words: one is left for the carry, one for the sign
+
+
+def _in_order(words: Int[Tensor, " W"], text: Int[Tensor, "R S"]) -> Int[Tensor, " R"]:
+    """Words of the longest common subsequence with each row: a bit a word, 0 once it is part of one."""
+    place = torch.arange(len(words), device=text.device)
+    limbs, full = len(words) // BITS + 1, (1 << BITS) - 1
+    where = text.new_zeros(int(torch.cat([words, text.flatten()]).max()) + 1, limbs)
+    where.index_put_((words, place // BITS), 1 << place % BITS, accumulate=True)
+    free = text.new_full((limbs, len(text)), full)
+    for column in text.T:
+        at, carry = where[column], 0
+        for limb in range(limbs):
+            hit = free[limb] & at[:, limb]
+            total = free[limb] + hit + carry
+            free[limb], carry = (total | (free[limb] - hit)) & full, total >> BITS
+    return sum((1 - (free[n // BITS] >> n % BITS & 1) for n in range(len(words))), torch.zeros_like(text[:, 0]))

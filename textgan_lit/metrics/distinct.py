@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from textgan_lit.functional.ngram import counts
-from textgan_lit.metrics.base import Orders, SetMetric
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric
 from textgan_lit.types import TextBatch
 
 
@@ -21,15 +21,18 @@ class Distinct(SetMetric):
     def __init__(self, orders: Orders = (1, 2, 3)):
         super().__init__()
         self.orders = tuple(orders)
+        self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         found = {}
-        for side, batch in (("", fake), ("_real", real)):
-            for n in self.orders:
-                share = distinct(batch, n)
+        for side, shares, batch in (("", self._of(fake), fake), ("_real", self.real(real), real)):
+            for n, share in zip(self.orders, shares, strict=True):
                 if share is not None:
                     found[f"quality/distinct{n}_{len(batch.tokens)}{side}"] = share
         return found
+
+    def _of(self, batch: TextBatch) -> list[Tensor | None]:
+        return [distinct(batch, n) for n in self.orders]
 
 
 def distinct(batch: TextBatch, n: int) -> Tensor | None:

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from textgan_lit.functional.frequency import ms_jaccard
-from textgan_lit.metrics.base import Orders, SetMetric, halves, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, halves, words
 from textgan_lit.types import TextBatch, Vocab
 
 
@@ -21,10 +21,15 @@ class MSJaccard(SetMetric):
     def __init__(self, vocab: Vocab, orders: Orders = (2, 3, 4, 5)):
         super().__init__()
         self.vocab, self.orders = vocab, tuple(orders)
+        self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         found = {}
         for side, one, other in halves(words(real, self.vocab), words(fake, self.vocab)):
-            for n, score in zip(self.orders, ms_jaccard(*one, *other, self.orders), strict=True):
+            seen = (self.real if side else self._of)(one, other)
+            for n, score in zip(self.orders, seen, strict=True):
                 found[f"quality/ms_jaccard{n}_{len(one.tokens)}{side}"] = score
         return {key: value for key, value in found.items() if not value.isnan()}
+
+    def _of(self, one: TextBatch, other: TextBatch) -> Tensor:
+        return ms_jaccard(*one, *other, self.orders)

@@ -10,8 +10,8 @@ from annotated_types import Ge
 from torch import Tensor
 
 from textgan_lit.errors import UserError
-from textgan_lit.functional.copying import Corpus
-from textgan_lit.metrics.base import SetMetric, Some, words
+from textgan_lit.functional.copying import Copied, Corpus
+from textgan_lit.metrics.base import Remembered, SetMetric, Some, words
 from textgan_lit.types import TextBatch, Vocab
 
 
@@ -32,25 +32,36 @@ class Novelty(SetMetric):
     ):
         super().__init__()
         self.vocab, self.sentences, self.samples, self.most = vocab, sentences, samples, most
+        self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         if self._corpus is None:
             return {}
         found, size = {}, len(self._corpus.text)
-        for side, batch in (("", fake), ("_real", real)):
-            copied = self._corpus.copied(*words(batch.first(self.samples or len(batch.tokens)), self.vocab))
+        few = (batch.first(self.samples or len(batch.tokens)) for batch in (fake, real))
+        for side, work, batch in zip(("", "_real"), (self._of, self.real), few, strict=True):
+            copied = work(batch)
             found[f"quality/copied_{size}{side}"] = copied.whole.double().mean()
             found[f"quality/copied_span_{size}{side}"] = copied.span.double().mean()
         return found
 
+    def _of(self, batch: TextBatch) -> Copied:
+        return self._corpus.copied(*words(batch, self.vocab))
+
     @functools.cached_property
     def _corpus(self) -> Corpus | None:
-        """Written and sorted when first needed, once."""
-        try:
-            train = self.sentences("train")
-        except UserError:
-            return None
-        if len(train.tokens) > self.most:
-            return None
-        tokens, mask = words(train, self.vocab)
-        return Corpus(tokens.to(self.device), mask.to(self.device))
+        return training(self.sentences, self.vocab, self.most, str(self.device))
+
+
+@functools.lru_cache(maxsize=1)  # of the run that is being played
+def training(sentences: Callable[[str], TextBatch], vocab: Vocab, most: int, device: str) -> Corpus | None:
+    """The training sentences to look others up in; none where they are written as they are needed, or are more than
+    ``most``. Written and sorted when first needed, once for all who ask alike."""
+    try:
+        train = sentences("train")
+    except UserError:
+        return None
+    if not 0 < len(train.tokens) <= most:
+        return None
+    tokens, mask = words(train, vocab)
+    return Corpus(tokens.to(device), mask.to(device))

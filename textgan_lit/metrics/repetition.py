@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from textgan_lit.functional.ngram import counts
-from textgan_lit.metrics.base import Orders, SetMetric, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, words
 from textgan_lit.types import TextBatch, Vocab
 
 
@@ -23,13 +23,17 @@ class Repetition(SetMetric):
     def __init__(self, vocab: Vocab, stutters: Orders = (1, 2), orders: Orders = (2, 3)):
         super().__init__()
         self.vocab, self.stutters, self.orders = vocab, tuple(stutters), tuple(orders)
+        self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
-        found = {}
-        for side, batch in (("", words(fake, self.vocab)), ("_real", words(real, self.vocab))):
-            found |= {f"quality/stutter{n}{side}": stutter(batch, n) for n in self.stutters}
-            found |= {f"quality/repeats{n}{side}": repeats(batch, n) for n in self.orders}
+        sides = ("", self._of(fake)), ("_real", self.real(real))
+        found = {f"{key}{side}": value for side, told in sides for key, value in told.items()}
         return {key: value for key, value in found.items() if value is not None}
+
+    def _of(self, batch: TextBatch) -> dict[str, Tensor | None]:
+        batch = words(batch, self.vocab)
+        found = {f"quality/stutter{n}": stutter(batch, n) for n in self.stutters}
+        return found | {f"quality/repeats{n}": repeats(batch, n) for n in self.orders}
 
 
 def stutter(batch: TextBatch, n: int) -> Tensor | None:

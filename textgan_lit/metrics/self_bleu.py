@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from textgan_lit.functional.ngram import self_bleu
-from textgan_lit.metrics.base import Orders, SetMetric, Some, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, Some, words
 from textgan_lit.metrics.bleu import Smoothing, epsilon, signature
 from textgan_lit.types import TextBatch, Vocab
 
@@ -24,13 +24,16 @@ class SelfBleu(SetMetric):
     ):
         super().__init__()
         self.vocab, self.orders, self.samples, self.smoothing = vocab, tuple(orders), samples, smoothing
+        self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         found, size = {}, min(self.samples or len(fake.tokens), len(fake.tokens), len(real.tokens))
         if size < 2:
             return {}
-        for side, batch in (("", fake), ("_real", real)):
-            scores = self_bleu(*words(batch.first(size), self.vocab), self.orders, epsilon(self.smoothing)).mean(0)
+        for side, scores in (("", self._of(fake.first(size))), ("_real", self.real(real.first(size)))):
             for n, score in zip(self.orders, scores, strict=True):
                 found[f"quality/self_bleu{n}_{size}{signature(self.smoothing)}{side}"] = score
         return found
+
+    def _of(self, batch: TextBatch) -> Tensor:
+        return self_bleu(*words(batch, self.vocab), self.orders, epsilon(self.smoothing)).mean(0)

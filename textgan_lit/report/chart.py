@@ -29,6 +29,17 @@ class Table:
     rows: list[list[Any]]
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to another page beside this one; ``path`` is relative to it, with slashes."""
+
+    text: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass
 class Chart:
     """``name`` is the stem of its files; ``table`` has the numbers for those who do not look."""
@@ -91,8 +102,9 @@ def course(
     stacked = more.pop("stacked", False)
     base = _over_time(thinned(rows), series, stacked) | sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
+    cut = "domain" in more
     banded = any(_error(key) in row for key in series.values() for row in rows)
-    layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12)
+    layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12, cut)
     wanted = [*clocks(rows).values(), *(key for pair in series.values() for key in (pair, _error(pair)))]
     columns = [key for key in wanted if any(key in row for row in rows)]
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
@@ -117,11 +129,21 @@ def _over_time(rows: Sequence[Row], series: Mapping[str, str], stacked: bool) ->
                 band = {"low": below, "high": below + value}
                 below += value
             values.append(times | {"n": number, "series": label, "value": value} | band)
+    return {"data": {"values": values}} | on_a_clock(rows)
+
+
+def on_a_clock(rows: Sequence[Row]) -> Spec:
+    """``time`` is read off the clock that is chosen, of those that the values have by name."""
     return {
-        "data": {"values": values},
-        "params": [{"name": "clock", "value": next(iter(moving))}],
+        "params": [{"name": "clock", "value": next(iter(clocks(rows)))}],
         "transform": [{"calculate": "datum[clock]", "as": "time"}],
     }
+
+
+def moment(row: Row) -> str:
+    """Where an evaluation stands, as the console names it."""
+    played = [name for name in ("likelihood", "discriminator", "generator") if row.get(f"turns/{name}")]
+    return f"after {row[f'turns/{played[-1]}']:,.0f} {played[-1]} turns" if played else "before the first turn"
 
 
 def sized(height: int) -> Spec:
@@ -154,14 +176,14 @@ def _dashed(labels: Sequence[str]) -> Spec:
     return _coloured(labels) | {"strokeDash": dash}
 
 
-def _lines(value: Spec, banded: bool, size: int) -> Any:
+def _lines(value: Spec, banded: bool, size: int, cut: bool) -> Any:
     def layers(labels: Sequence[str]) -> list[Spec]:
         ends = {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-        band = {"mark": {"type": "area", "opacity": 0.2, "clip": True}}
+        band = {"mark": {"type": "area", "opacity": 0.2, "clip": cut}}
         band["encoding"] = {"x": TIME} | ends | _coloured(labels)
-        line = {"mark": {"type": "line", "strokeWidth": 2, "clip": True}}
+        line = {"mark": {"type": "line", "strokeWidth": 2, "clip": cut}}
         line["encoding"] = {"x": TIME, "y": value, "order": {"field": "n"}} | _dashed(labels)
-        point = {"mark": {"type": "circle", "size": size, "opacity": 1, "clip": True}}
+        point = {"mark": {"type": "circle", "size": size, "opacity": 1, "clip": cut}}
         point["encoding"] = {"x": TIME, "y": value, "tooltip": _told(banded)} | _coloured(labels)
         return [*([band] if banded else []), line, point]
 
@@ -169,7 +191,7 @@ def _lines(value: Spec, banded: bool, size: int) -> Any:
 
 
 def _told(banded: bool) -> list[Spec]:
-    ends = [{"field": "low", "title": "− 2 SE", "format": ".4f"}, {"field": "high", "title": "+ 2 SE", "format": ".4f"}]
+    ends = [{"field": "low", "title": "from", "format": ".4f"}, {"field": "high", "title": "to", "format": ".4f"}]
     return [
         {"field": "series", "title": "what"},
         {"field": "time", "title": "at", "format": ",.6~g"},
@@ -224,36 +246,113 @@ def curve(
     return Chart(name, title, note, spec, Table(title, columns, rows), controls=("at",))
 
 
-def frontier(record: Mapping[str, Sequence[Row]]) -> Chart | None:
-    """NLL_oracle against NLL_test over temperatures: down is quality in one, coverage in the other."""
+def reliability(moments: Sequence[Row]) -> Chart | None:
+    """How often D is right to say real, by how sure it is, at one moment; a point a tenth, as large as its share."""
+    keys = tuple(f"curve/reliability_{name}" for name in ("confidence", "frequency", "share"))
+    values, rows = [], []
+    for number, row in enumerate(moments):
+        if all(isinstance(row.get(key), list) for key in keys):
+            for said, true, share in zip(*(row[key] for key in keys), strict=False):
+                rows.append([row["turns/all"], said, true, share])
+                seen = {"said": finite(said), "true": finite(true), "share": finite(share)}
+                values.append({"n": number} | seen)
+    if not values:
+        return None
+    title = "Reliability"
+    note = "Points below the line: D is surer of real than it should be. Larger points are more sentences."
+    spec = sized(240) | {"params": [{"name": "at", "value": len(moments) - 1}, {"name": "ink", "value": "#1a1a1a"}]}
+    columns = ["turns/all", "D says real", "are real", "share of sentences"]
+    table = Table(title, columns, rows)
+    return Chart("reliability", title, note, spec | {"layer": _diagram(values)}, table, controls=("at",))
+
+
+def _diagram(values: list[Row]) -> list[Spec]:
+    unit = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
+    place = {"x": unit | {"field": "said", "title": "D says real"}, "y": unit | {"field": "true", "title": "are real"}}
+    right = [{"said": 0, "true": 0}, {"said": 1, "true": 1}]
+    shares = {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1], "range": [25, 900]}, "legend": None}
+    told = [{"field": name, "title": title, "format": ".1%"} for name, title in _SHARES.items()]
+    seen = {"data": {"values": values}, "transform": [{"filter": "datum.n == at"}]}
+    even = {"type": "line", "strokeDash": [2, 3], "color": {"expr": "ink"}}
+    line = {"type": "line", "strokeWidth": 1.5, "color": "#0072b2"}
+    point = {"type": "circle", "opacity": 0.85, "color": "#0072b2"}
+    return [
+        {"data": {"values": right}, "mark": even, "encoding": place},
+        seen | {"mark": line, "encoding": place | {"order": {"field": "said"}}},
+        seen | {"mark": point, "encoding": place | {"size": shares, "tooltip": told}},
+    ]
+
+
+_SHARES = {"said": "D says real", "true": "are real", "share": "of all sentences"}
+
+
+@dataclass
+class Plane:
+    """Two numbers of a frontier against each other, by how their keys begin."""
+
+    name: str
+    title: str
+    note: str
+    across: str
+    up: str
+    axes: tuple[str, str]
+    ideal: str = ""  # the key that both are equal to at best
+
+
+TRUE = Plane(
+    "frontier",
+    "Quality against coverage, over temperatures",
+    "Down and to the left is better; no choice of temperature can move both ways at once.",
+    "truth/nll_oracle",
+    "truth/nll_test",
+    ("NLL_oracle (nats a word)", "NLL_test (nats a word)"),
+    "truth/entropy_p",
+)
+SURFACE = Plane(
+    "frontier-bleu",
+    "BLEU against Self-BLEU, over temperatures",
+    "Up and to the left is better: quality that does not come from saying the same.",
+    "frontier/self_bleu",
+    "frontier/bleu",
+    ("Self-BLEU", "BLEU"),
+)
+
+
+def frontier(record: Mapping[str, Sequence[Row]], plane: Plane = TRUE) -> Chart | None:
+    """Both generators over temperatures, by the first keys that begin as the plane's do."""
     labels = {"likelihood": "likelihood's generator", "game": "the game's generator"}
-    keys = ("truth/nll_oracle", "truth/nll_test")
     values, rows, ideal = [], [], None
+    keys = [_begins(record, start) for start in (plane.across, plane.up)]
     for name, label in labels.items():
         for row in sorted(record.get(name, ()), key=lambda row: row.get("temperature", 0)):
             across, up, temperature = (finite(row.get(key)) for key in (*keys, "temperature"))
             if None not in (across, up, temperature):
                 rows.append([name, temperature, across, up, row.get("truth/jsd")])
                 values.append({"series": label, "T": temperature, "across": across, "up": up})
-                ideal = finite(row.get("truth/entropy_p"))
+                ideal = finite(row.get(plane.ideal))
     if not values:
         return None
-    title = "Quality against coverage, over temperatures"
-    note = "Down and to the left is better; no choice of temperature can move both ways at once."
     points = [] if ideal is None else [{"series": "the ideal: H(P) on both", "across": ideal, "up": ideal}]
-    spec = sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": _plane(values, points)}
+    layers = _plane(values, points, plane.axes)
+    spec = sized(300) | {"params": [{"name": "ink", "value": "#1a1a1a"}], "layer": layers}
     columns = ["generator", "temperature", *keys, "truth/jsd"]
-    return Chart("frontier", title, note, spec, Table(title, columns, rows))
+    return Chart(plane.name, plane.title, plane.note, spec, Table(plane.title, columns, rows))
 
 
-def _plane(values: list[Row], ideal: list[Row]) -> list[Spec]:
+def _begins(record: Mapping[str, Sequence[Row]], start: str) -> str:
+    """``frontier/bleu`` is ``frontier/bleu5_1000``: names say how many sentences were seen."""
+    keys = {key for rows in record.values() for row in rows for key in row}
+    return start if start in keys else min((key for key in keys if key.startswith(start)), default=start)
+
+
+def _plane(values: list[Row], ideal: list[Row], axes: tuple[str, str]) -> list[Spec]:
     labels = list(dict.fromkeys(row["series"] for row in values))
     lines = [[row for row in values if row["series"] == label] for label in labels]
     marked = [end(line, key=lambda row: row["T"]) for line in lines for end in (min, max)]
     place, told = {}, [{"field": "series", "title": "what"}, {"field": "T", "title": "temperature"}]
-    for axis, field_, title in (("x", "across", "NLL_oracle"), ("y", "up", "NLL_test")):
-        whole = {"field": field_, "type": "quantitative", "title": f"{title} (nats a word)"}
-        place[axis] = whole | {"scale": {"zero": False, "padding": 12}}
+    for axis, field_, title in (("x", "across", axes[0]), ("y", "up", axes[1])):
+        whole = {"field": field_, "type": "quantitative", "title": title}
+        place[axis] = whole | {"scale": {"zero": False, "padding": 12}, "axis": {"tickCount": 8}}
         told.append({"field": field_, "title": title, "format": ".4f"})
 
     def layer(data: list[Row], mark: Spec, **encoding: Any) -> Spec:
@@ -262,12 +361,15 @@ def _plane(values: list[Row], ideal: list[Row]) -> list[Spec]:
     words = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
     named = [row | {"told": f"T = {row['T']:g}"} for row in marked]
     diamond = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}, "opacity": 1}
+    best = [
+        layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
+        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+    ]
     return [
         layer(values, {"type": "line", "strokeWidth": 1.5}, order={"field": "T"}, **_dashed(labels)),
         layer(values, {"type": "circle", "size": 50, "opacity": 1}, tooltip=told, **_coloured(labels)),
         layer(named, words | {"dy": -10}, text={"field": "told"}),
-        layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
-        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+        *(best if ideal else []),
     ]
 
 

@@ -6,6 +6,7 @@
   const last = data.moments.length - 1;
   const views = new Map();
   const chosen = { at: last };
+  let heat = "logs";
 
   const tip = document.body.appendChild(document.createElement("div"));
   tip.className = "tip";
@@ -69,15 +70,16 @@
     const item = document.createElement("li");
     const line = item.appendChild(element("span", "words", ""));
     sample.words.forEach((word, place) => {
-      const seen = sample.logs[place];
+      const seen = sample[heat][place];
       const shown = element("span", "", word);
       if (typeof seen === "number") {
         shown.style.setProperty("--seen", Math.min(0.6, -seen / 8).toFixed(2));
-        shown.title = `log G = ${seen.toFixed(2)}`;
+        shown.title = `log ${heat === "logs" ? "G" : "P"} = ${seen <= -99 ? "−∞" : seen.toFixed(2)}`;
       }
       line.append(shown, " ");
     });
     item.append(element("span", "judged", sample.judged));
+    if (sample.near) item.append(element("span", "judged near", sample.near));
     return item;
   }
 
@@ -94,6 +96,12 @@
         if ([...other.options].some((option) => option.value === select.value)) other.value = select.value;
       }
       choose("clock", select.value);
+    });
+  }
+  for (const select of document.querySelectorAll("select[data-heat]")) {
+    select.addEventListener("change", () => {
+      heat = select.value;
+      sentences(chosen.at);
     });
   }
   for (const slider of document.querySelectorAll("input[data-at]")) {

@@ -13,10 +13,11 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from textgan_lit import __version__
 from textgan_lit.errors import UserError
-from textgan_lit.report.chart import CLOCKS, Chart, Table, theme, thinned
+from textgan_lit.report.chart import CLOCKS, Chart, Link, Table, theme, thinned
 from textgan_lit.report.record import is_number
 from textgan_lit.report.sections import Report, Section, Sentences, charts
 
@@ -89,15 +90,43 @@ def _browser(part: Any) -> bool:
     return isinstance(part, Sentences)
 
 
+def _knows_data(part: Any) -> bool:
+    return _browser(part) and any(sample.get("log P by word") for moment in part.moments for sample in moment)
+
+
 def _sample(sample: dict[str, Any]) -> dict[str, Any]:
-    """Words with their log G, and what was thought of the whole."""
-    logs = sample.get("log G by word")
-    logs = [round(value, 3) if _finite(value) else None for value in logs] if isinstance(logs, list) else []
-    words = sample["text"].split(" ") if sample["text"] else []
-    words += ["∎"] if len(logs) > len(words) else []  # eos has a probability, too
+    """Its words, what G and the data expected of each, and what was thought of the whole."""
+    logs, real = (_numbers(sample.get(f"log {who} by word")) for who in ("G", "P"))
+    words = sample.get("words")
+    if not isinstance(words, list) or len(words) != len(logs):
+        words = sample["text"].split(" ") if sample["text"] else []
+        words += [None] if len(logs) > len(words) else []  # eos has a probability, too
+    shown = ["∎" if word is None else str(word) for word in words]
+    return {"words": shown, "logs": logs, "real": real, "judged": _judged(sample), "near": _near(sample)}
+
+
+def _numbers(found: Any) -> list[float | None]:
+    """For a browser: what is infinite (a word that cannot be said) is as unlikely as can be shown."""
+    if not isinstance(found, list):
+        return []
+    return [round(max(value, -99.0), 3) if is_number(value) and value == value else None for value in found]
+
+
+def _judged(sample: dict[str, Any]) -> str:
     judged = [f"log G {sample['log G']:.2f}"] if _finite(sample.get("log G")) else []
+    judged += [f"log P/G {sample['log P/G']:+.2f}"] if is_number(sample.get("log P/G")) else []
     judged += [f"D: {sample['D says real']:.0%} real"] if _finite(sample.get("D says real")) else []
-    return {"words": words, "logs": logs, "judged": " · ".join(judged)}
+    return " · ".join(judged)
+
+
+def _near(sample: dict[str, Any]) -> str:
+    """The training sentence that is nearest, and how near."""
+    nearest, edits, span = (sample.get(key) for key in ("nearest training sentence", "edits", "longest copied span"))
+    if not isinstance(nearest, str) or not _finite(edits) or not _finite(span):
+        return ""
+    if edits == 0:
+        return "a training sentence, word for word"
+    return f"longest copied span {span:.0f} · nearest in training, {edits:.0f} edits away: {nearest}"
 
 
 def _finite(value: Any) -> bool:
@@ -118,7 +147,7 @@ def _fact(name: str, value: str) -> str:
 def _section(section: Section, report: Report) -> str:
     parts = [part for part in section.parts if isinstance(part, Chart)]
     controls = _controls({control for part in parts for control in part.controls}, section, report)
-    shown = "".join(_part(part, alone=len(section.parts) == 1) for part in section.parts)
+    shown = "".join(_part(part, alone=len(parts) == 1) for part in section.parts)
     head = f"<h2>{_text(section.title)}</h2><p>{_text(section.note)}</p>{controls}"
     return f'<section>{head}<div class="parts">{shown}</div></section>'
 
@@ -126,13 +155,18 @@ def _section(section: Section, report: Report) -> str:
 def _controls(wanted: set[str], section: Section, report: Report) -> str:
     found = []
     if "clock" in wanted:
-        values = [part.spec["data"]["values"][0] for part in section.parts if isinstance(part, Chart)]
-        options = "".join(f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values))
-        found.append(f"<label>over <select data-clock>{options}</select></label>")
+        moving = [part for part in section.parts if isinstance(part, Chart) and "clock" in part.controls]
+        values = [part.spec["data"]["values"][0] for part in moving]
+        options = [f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values)]
+        if len(options) > 1:
+            found.append(f"<label>over <select data-clock>{''.join(options)}</select></label>")
     if "at" in wanted or any(map(_browser, section.parts)):
         last = len(report.moments) - 1
         slider = f'<input type="range" data-at min="0" max="{last}" value="{last}" aria-label="evaluation">'
         found.append(f"<label>evaluation {slider}<output>{_text(report.moments[last])}</output></label>")
+    if any(_knows_data(part) for part in section.parts):
+        options = '<option value="logs">G</option><option value="real">the data (log P)</option>'
+        found.append(f"<label>coloured: not expected by <select data-heat>{options}</select></label>")
     return f'<div class="controls">{"".join(found)}</div>' if found else ""
 
 
@@ -149,12 +183,19 @@ def _part(part: Chart | Table | Sentences, alone: bool) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
-    cells = ("".join(f"<td>{_text(_number(cell))}</td>" for cell in row) for row in thinned(table.rows, LONGEST))
+    cells = ("".join(f"<td>{_cell(cell)}</td>" for cell in row) for row in thinned(table.rows, LONGEST))
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     more = f" ({LONGEST} of {len(table.rows):,} rows, evenly)" if len(table.rows) > LONGEST else ""
     whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     region = f'class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"'
     return f"<div {region}><table>{whole}</table></div>"
+
+
+def _cell(cell: Any) -> str:
+    """A link is to a file beside the page, whatever its name looks like."""
+    if not isinstance(cell, Link):
+        return _text(_number(cell))
+    return f'<a href="./{quote(cell.path)}">{_text(cell.text)}</a>'
 
 
 def _number(cell: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from textgan_lit.errors import shown
-from textgan_lit.report import chart
+from textgan_lit.report import chart, quality
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.record import TOKENS, Record, Row
 
@@ -53,10 +53,16 @@ class Report:
 
 def of(record: Record) -> Report:
     moments = chart.thinned(record.evaluations)
-    found = [closing(record), truth(record), likelihood(record), positions(moments), discriminator(record)]
-    found += [frontier(record), sentences(record, moments), cost(record)]
+    found = [closing(record), truth(record), likelihood(record), positions(moments)]
+    found += [
+        discriminator(record, moments),
+        frontier(record),
+        proxies(record),
+        sentences(record, moments),
+        cost(record),
+    ]
     there = [section for section in found if section.parts]
-    return Report(record.name, facts(record), there, [_moment(row) for row in moments], record.left_out)
+    return Report(record.name, facts(record), there, [chart.moment(row) for row in moments], record.left_out)
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -72,23 +78,31 @@ def facts(record: Record) -> dict[str, str]:
     return found | ({} if record.closing else {"state": "not finished: no closing table yet"})
 
 
-def _moment(row: Row) -> str:
-    """Where an evaluation stands, as the console names it."""
-    played = [name for name in ("likelihood", "discriminator", "generator") if row.get(f"turns/{name}")]
-    return f"after {row[f'turns/{played[-1]}']:,.0f} {played[-1]} turns" if played else "before the first turn"
-
-
 def closing(record: Record) -> Section:
     section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
-    columns = record.closing
+    columns, told = dict(record.closing), _proxies(record.closing)
     rules = sorted({key for row in columns.values() for key in row if key.startswith("truth/valid_")})
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in (PAIRS | shares).items()]
+    columns |= {"real text": _of_real_text(columns)} if told else {}
+    titles = PAIRS | shares | told
+    lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in titles.items()]
     lines = [line for line in lines if set(line[1:]) != {"–"}]
     if columns and lines:
         titles = ["", *(_titled(name, row) for name, row in columns.items())]
         section.parts = [Table("Before and after", titles, lines)]
     return section
+
+
+def _proxies(columns: dict[str, Row]) -> dict[str, tuple[str, ...]]:
+    """A line for each proxy that several columns have, as the console prints them."""
+    keys = [key for row in columns.values() for key in row if key.startswith(("quality/", "frontier/"))]
+    told = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith(("_se", "_real")))
+    return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in told}
+
+
+def _of_real_text(columns: dict[str, Row]) -> Row:
+    """What real text itself has, under the names that its rivals have."""
+    return {key.replace("_real", ""): value for row in columns.values() for key, value in row.items() if "_real" in key}
 
 
 def _cell(row: Row, keys: tuple[str, ...]) -> str:
@@ -114,7 +128,10 @@ def truth(record: Record) -> Section:
     note += " What lies below −0.2 is cut off." if min([0.0, *seen]) < -0.2 else ""
     title = "Jensen–Shannon divergence between data and generator"
     drawn = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
+    known = any("truth/jsd" in row for row in rows)
     section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
+    if not known:
+        section = Section("What D claims", "The truth is not known here; what D proves is a lower bound of it.")
     return _with(section, drawn)
 
 
@@ -155,7 +172,7 @@ def positions(moments: list[Row]) -> Section:
     return _with(section, chart.curve("exposure", "KL(P‖G) of the next word", note, "nats a word", moments, bias))
 
 
-def discriminator(record: Record) -> Section:
+def discriminator(record: Record, moments: list[Row]) -> Section:
     rows = taught(record.evaluations)
     section = Section("The discriminator", "How good D is, against the best that anybody could be.")
     accuracy = {"the best possible (Bayes)": "truth/bayes_accuracy", "D, calibrated": "bound/accuracy"}
@@ -165,6 +182,10 @@ def discriminator(record: Record) -> Section:
     wrong = {"calibration error": "bound/calibration_error"}
     note = "“70 % real” means that 70 % are, where it is 0; a little above by chance."
     section = _with(section, chart.course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
+    section = _with(section, chart.reliability(moments))
+    behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
+    note = "How far D as it is lies behind the best D there could be."
+    section = _with(section, chart.course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
     stale = {"D's loss after a generator turn − before": "game/staleness"}
     note = "By how much one generator turn puts D behind."
     section = _with(section, chart.course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
@@ -175,11 +196,19 @@ def discriminator(record: Record) -> Section:
 
 def frontier(record: Record) -> Section:
     note = "Both generators at every temperature that was tried, on the same validation sentences."
-    return _with(Section("The frontier", note), chart.frontier(record.frontier))
+    section = _with(Section("The frontier", note), chart.frontier(record.frontier))
+    return _with(section, chart.frontier(record.frontier, chart.SURFACE))
+
+
+def proxies(record: Record) -> Section:
+    note = "What can be said without knowing the truth; broken lines are real text's own numbers."
+    return Section("Quality and diversity", note, [*quality.charts(record.rows)])
 
 
 def sentences(record: Record, moments: list[Row]) -> Section:
-    note = "The same noise each time: one follows the same sentence. The darker a word, the less G expected it."
+    note = (
+        "The same noise each time: one follows the same sentence. The stronger the colour, the less expected the word."
+    )
     section = Section("Samples", note)
     found = [record.samples.get(row["turns/all"], []) for row in moments]
     if any(found):
