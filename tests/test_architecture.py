@@ -12,9 +12,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors"],
+    ["errors", "keys"],
     ["types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "tokenizer"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "tokenizer", "naming"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, final
@@ -22,6 +22,8 @@ from rich import get_console
 
 from textgan_lit import folder as folders
 from textgan_lit.distributed import rank
+from textgan_lit.keys import best, clock
+from textgan_lit.naming import called
 
 WAIT = 30.0  # seconds at most, for W&B's server at the start and for the last upload at the end
 
@@ -74,10 +76,20 @@ class CSV(Logger):
 
 @final
 class WandB(WandbLogger):
-    """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log."""
+    """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log.
+
+    The words that the run was started with complete its ``name`` and say its group, job type and tags. Every key has
+    its own clock as x-axis, and its summary holds the best value and the last. With ``artifacts``, what the callback
+    WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
+    """
 
     def __init__(
-        self, folder: str, project: str, name: str, mode: Literal["offline", "online", "disabled"] = "offline"
+        self,
+        folder: str,
+        project: str,
+        name: str,
+        mode: Literal["offline", "online", "disabled"] = "offline",
+        artifacts: bool = False,
     ):
         import wandb  # takes a second, and the callbacks that know this class are there without W&B, too
 
@@ -85,9 +97,13 @@ class WandB(WandbLogger):
         known = Path(folder, "wandb", "run-id")  # one run in all its lives
         if folders.first() and not known.exists():
             folders.replace(known, secrets.token_hex(4))
+        names = called(name, Path(folder))
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT)
         super().__init__(
-            name=name,
+            name=names.name,
+            group=names.group,
+            job_type=names.kind,
+            tags=names.tags,
             id=known.read_text() if known.exists() else None,  # other processes need none
             resume="allow" if mode == "online" else None,  # offline each life is a segment of its own, which sync joins
             save_dir=folder,
@@ -96,7 +112,8 @@ class WandB(WandbLogger):
             settings=settings,
         )
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns of it whatever it says
-        self.gone = False
+        self.artifacts, self.gone = artifacts, False
+        self.defined: set[str] = set()
 
     def tell(self, what: Callable[[Any], Any]) -> None:
         """Hands W&B's run to ``what``. Everything that is told to W&B is told through here: the first failure is
@@ -150,13 +167,30 @@ class WandB(WandbLogger):
     # --- what Lightning calls ---
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.tell(lambda run: super(WandB, self).log_metrics(metrics, step))
+        def log(run: Any) -> None:
+            self._define(run, metrics.keys() - self.defined)
+            super(WandB, self).log_metrics(metrics, step)
+
+        self.tell(log)
+
+    def _define(self, run: Any, new: Set[str]) -> None:
+        """One by one: of the patterns that match a key W&B may take any, and Lightning has given it ``*``."""
+        for key in sorted(key for key in new if clock(key)):
+            run.define_metric(key, step_metric=clock(key), summary=f"{best(key)},last" if best(key) else None)
+        self.defined |= new
 
     def log_hyperparams(self, params: Any) -> None:
         self.tell(lambda run: super(WandB, self).log_hyperparams(params))
 
     def finalize(self, status: str) -> None:
         self.tell(lambda run: super(WandB, self).finalize(status))
+
+
+def alert(loggers: Iterable[Logger], title: str, text: str) -> None:
+    """Asks W&B to tell people, by mail or wherever they want to be told; those that do not log there need nothing."""
+    for logger in loggers:
+        if isinstance(logger, WandB):
+            logger.tell(lambda run: run.alert(title, text, level="WARN"))
 
 
 def finish(dead: bool = False) -> None:
