@@ -118,7 +118,9 @@ def test_faults_and_symptoms_are_alerts(words, title, monkeypatch, tmp_path):
     with suppress(SystemExit):
         run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
     (file,) = files(tmp_path / "run")
-    told = [one for one in of_kind(ended(file), "alert") if one.title.startswith(title)]
+    found = ended(file)
+    assert of_kind(found, "exit")[0].exit_code == (1 if "faults.reward=1e-9" in words else 0)
+    told = [one for one in of_kind(found, "alert") if one.title.startswith(title)]
     assert len(told) == 1
     assert told[0].level == "WARN"
     assert "Way out" in told[0].text

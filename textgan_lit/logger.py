@@ -8,6 +8,7 @@ mid-run, that is said once, and the run goes on without it.
 from __future__ import annotations
 
 import csv
+import math
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -114,6 +115,7 @@ class WandB(WandbLogger):
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns of it whatever it says
         self.artifacts, self.gone = artifacts, False
         self.defined: set[str] = set()
+        self.before = extremes(Path(folder, "metrics.csv"))  # of the run's earlier lives
 
     def tell(self, what: Callable[[Any], Any]) -> None:
         """Hands W&B's run to ``what``. Everything that is told to W&B is told through here: the first failure is
@@ -183,7 +185,29 @@ class WandB(WandbLogger):
         self.tell(lambda run: super(WandB, self).log_hyperparams(params))
 
     def finalize(self, status: str) -> None:
+        self.tell(self._remember)
         self.tell(lambda run: super(WandB, self).finalize(status))
+
+    def _remember(self, run: Any) -> None:
+        """W&B takes the best value of this life alone for the run's."""
+        for key in self.before.keys() & self.defined:
+            extreme, now = best(key), run.summary[key]
+            if (self.before[key] < now[extreme]) == (extreme == "min") and self.before[key] != now[extreme]:
+                run.summary[key] = {extreme: self.before[key], "last": now["last"]}
+
+
+def extremes(path: Path) -> dict[str, float]:
+    """The best value of every key in a table of rows that has one; nothing where there is no table."""
+    if not path.exists():
+        return {}
+    found: dict[str, float] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for key, text in row.items():
+                extreme = key and text and best(key)
+                if extreme and not math.isnan(value := float(text)):
+                    found[key] = {"min": min, "max": max}[extreme](value, found.get(key, value))
+    return found
 
 
 def alert(loggers: Iterable[Logger], title: str, text: str) -> None:
@@ -193,17 +217,18 @@ def alert(loggers: Iterable[Logger], title: str, text: str) -> None:
             logger.tell(lambda run: run.alert(title, text, level="WARN"))
 
 
-def finish(dead: bool = False) -> None:
+def finish(dead: bool = False, failed: bool = False) -> None:
     """Ends W&B's run, if there is one, so that the next job of a multirun has its own. Waits ``WAIT`` seconds at most.
 
-    A ``dead`` service is dismissed, too: it would complain when Python ends, and the next job could not have another.
+    W&B shows one that has ``failed``, or was told to stop, as such. A ``dead`` service is dismissed, too: it would
+    complain when Python ends, and the next job could not have another.
     """
     wandb = sys.modules.get("wandb")
     if wandb is None:
         return
     with suppress(Exception):  # of a service that is no longer there
         if not dead:
-            return wandb.finish()
+            return wandb.finish(exit_code=int(failed))
     with suppress(Exception):
         wandb.teardown()
     wandb.run = None  # else the next logger would write into what is left of it
