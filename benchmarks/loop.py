@@ -20,7 +20,7 @@ from benchmarks.measure import NONE, composed
 from benchmarks.measure import Turns as Bare
 from benchmarks.row import Row
 from textgan_lit.callbacks.turns import Turns
-from textgan_lit.callbacks.weights_and_biases import Axes
+from textgan_lit.callbacks.weights_and_biases import WeightsAndBiases
 from textgan_lit.logger import WandB
 from textgan_lit.system import TextGAN
 
@@ -57,7 +57,7 @@ def through_lightning(words: tuple[str, ...]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         watch, log = Watch(), WandB(folder, "benchmarks", "loop")
         csv = pl.loggers.CSVLogger(folder, name="", version="")
-        callbacks = [Turns(), Axes(), watch]
+        callbacks = [Turns(), WeightsAndBiases(folder), watch]
         pl.Trainer(**config["trainer"], callbacks=callbacks, logger=[log, csv]).fit(system, datamodule=data)
         log.experiment.finish()
         assert Path(folder, "metrics.csv").exists()

@@ -12,10 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors"],
+    ["errors", "keys"],
     ["tokenizer"],
     ["types", "distributed", "stopwatch"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy", "schedule"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

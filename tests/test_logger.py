@@ -1,90 +1,139 @@
 """What W&B really wrote to disk, read back from its own file; and runs that lose it."""
 
-import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import wandb
-from wandb.proto.wandb_internal_pb2 import Record
 
+import textgan_lit
 from tests.command import rows, run
-from textgan_lit import logger
+from tests.wandb_file import config, ended, files, history, of_kind, records, summary
+from textgan_lit import keys, logger
+from textgan_lit.callbacks.weights_and_biases import own_files
 from textgan_lit.logger import WandB
-
-BLOCK, FIRST, LAST = 32768, 2, 4  # the file is a leveldb log behind a header of 7 bytes
-
-
-def records(path: Path) -> list[Record]:
-    content, at, parts, found = path.read_bytes(), 7, b"", []
-    while at + 7 <= len(content):
-        left = BLOCK - at % BLOCK
-        if left < 7:
-            at += left
-            continue
-        _, size, kind = struct.unpack("<IHB", content[at : at + 7])
-        piece, at = content[at + 7 : at + 7 + size], at + 7 + size
-        parts = piece if kind <= FIRST else parts + piece
-        if kind in (1, LAST):
-            found.append(Record.FromString(parts))
-    return found
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wandb") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        run(patch, "debug=smoke", f"hydra.run.dir={folder}", "model/reward=log_odds")
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    return folder, records(file)
-
-
-def named(items) -> dict:
-    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+        run(patch, "debug=smoke", f"hydra.run.dir={folder}", "model/reward=log_odds", "logger.wandb.artifacts=true")
+    (file,) = files(folder)
+    return folder, ended(file)
 
 
 def test_the_rows_of_wandb_are_those_of_the_csv_with_their_clocks(played):
     folder, found = played
-    history = [named(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
-    told = [row for row in history if "turns/all" in row]
+    told = [row for row in history(found) if "turns/all" in row]
     wanted = rows(folder)
     assert len(told) == len(wanted)
     for one, other in zip(told, wanted, strict=True):
         for key in other.keys() - {"step", "system/seconds", "system/cpu_seconds"}:
             assert one[key] == pytest.approx(other[key], rel=1e-5), key
-    assert sum("samples/table" in key for row in history for key in row) > 0
+    assert sum("samples/table" in key for row in history(found) for key in row) > 0
 
 
-def test_every_group_of_keys_has_its_clock_and_the_configuration_is_there(played):
-    metrics = [record.metric for record in played[1] if record.WhichOneof("record_type") == "metric"]
-    axes = {metric.glob_name or metric.name: metric.step_metric for metric in metrics}
-    assert axes["generator/*"] == "turns/generator"
-    assert axes["truth/*"] == axes["truth/jsd"] == "turns/all"
-    config = {}
-    for record in played[1]:
-        if record.WhichOneof("record_type") == "config":
-            config |= named(record.config.update)
-    assert config["model"]["reward"]["_target_"] == "textgan_lit.reward.LogOdds"
-    assert config["seed"] == 1
+def test_every_key_has_its_clock_and_a_summary_of_its_best_value_and_its_last(played):
+    _, found = played
+    axes = {metric.name: metric.step_metric for metric in of_kind(found, "metric")}
+    logged = {key: [row[key] for row in history(found) if key in row] for row in history(found) for key in row}
+    clocked = {key for key in logged if keys.clock(key)}
+    assert {"truth/jsd", "bound/value", "game/bound", "generator/reward", "quality/bleu2_256"} <= clocked
+    assert {key: axes.get(key) for key in clocked} == {key: keys.clock(key) for key in clocked}
+    for key in clocked:
+        best = {"min": min, "max": max}.get(keys.best(key))
+        last = logged[key][-1]
+        kept = summary(found)[key]
+        assert kept == ({keys.best(key): best(logged[key]), "last": last} if best else last), key
+
+
+def test_the_configuration_is_nested_and_the_words_and_the_code_are_there(played):
+    folder, found = played
+    told = config(found)
+    assert told["model"]["reward"]["_target_"] == "textgan_lit.reward.LogOdds"
+    assert told["seed"] == 1
+    saved = {one.path for files_told in of_kind(found, "files") for one in files_told.files}
+    assert saved >= {".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
+    assert (next(folder.glob("wandb/offline-run-*/files/.hydra/overrides.yaml"))).read_text().count("- ") == 3
+    (code,) = (one for one in of_kind(found, "artifact") if one.type == "code")
+    contents = {entry.path: Path(entry.local_path) for entry in code.manifest.contents}
+    package = Path(logger.__file__).parent
+    assert contents.keys() == {f"textgan_lit/{path.relative_to(package)}" for path in package.rglob("*.py")}
+    assert contents["textgan_lit/logger.py"].read_bytes() == Path(logger.__file__).read_bytes()
+
+
+def test_somebodys_own_parts_are_code_of_the_run_and_what_is_installed_is_not():
+    settings = {"a": [{"_target_": "tests.dying.Death"}], "b": {"_target_": "torch.optim.Adam", "c": None}}
+    import tests.dying
+
+    assert own_files(settings | {"_target_": "textgan_lit.reward.Sign"}) == {
+        "tests/dying.py": Path(tests.dying.__file__)
+    }
+
+
+def test_the_checkpoints_are_artifacts_that_can_be_opened(played, tmp_path):
+    folder, found = played
+    kept = [one for one in of_kind(found, "artifact") if one.type == "model"]
+    assert [set(one.aliases) for one in kept] == [{"last", "latest"}, {"best", "latest"}]
+    assert len({one.name for one in kept}) == 1
+    for one, name in zip(kept, ("last", "best"), strict=True):
+        (entry,) = one.manifest.contents
+        assert Path(entry.local_path).is_relative_to(folder)
+        (tmp_path / entry.path).write_bytes(Path(entry.local_path).read_bytes())  # as a download would
+        mine, theirs = textgan_lit.load(folder, name), textgan_lit.load(tmp_path / entry.path)
+        assert mine.sample(3) == theirs.sample(3)
+
+
+def test_the_jobs_of_a_sweep_are_told_apart_and_upload_no_checkpoint_unasked(monkeypatch, tmp_path):
+    sweep = tmp_path / "days" / "hours"
+    words = ("-m", "debug=smoke", "model=mle", "data=tiny", "trainer.max_steps=1", f"hydra.sweep.dir={sweep}")
+    run(monkeypatch, *words, "seed=1,2")
+    found = [ended(path) for job in "01" for path in files(sweep / job)]
+    begun = [of_kind(one, "run")[0] for one in found]
+    assert [one.display_name.split()[-1] for one in begun] == ["seed=1", "seed=2"]
+    assert {one.run_group for one in begun} == {"days/hours"}
+    assert {one.job_type for one in begun} == {"mle-tiny debug=smoke max_steps=1"}
+    assert {tuple(one.tags) for one in begun} == {("mle", "tiny", "debug=smoke")}
+    assert not [one for file in found for one in of_kind(file, "artifact") if one.type == "model"]
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (("faults.reward=1e-9",), "A turn's reward is no number to learn from"),
+        (
+            ("callbacks.health.patience=1", "model/policy=greedy", "model.program.warm_up=0"),
+            "G repeats",
+        ),
+    ],
+)
+def test_faults_and_symptoms_are_alerts(words, title, monkeypatch, tmp_path):
+    with suppress(SystemExit):
+        run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
+    (file,) = files(tmp_path / "run")
+    found = ended(file)
+    assert of_kind(found, "exit")[0].exit_code == (1 if "faults.reward=1e-9" in words else 0)
+    told = [one for one in of_kind(found, "alert") if one.title.startswith(title)]
+    assert len(told) == 1
+    assert told[0].level == "WARN"
+    assert "Way out" in told[0].text
 
 
 def test_a_run_that_is_taken_up_is_the_same_run_to_wandb(monkeypatch, tmp_path):
     words = ("debug=smoke", "model=mle", f"hydra.run.dir={tmp_path / 'run'}")
     run(monkeypatch, *words, "trainer.max_steps=2")
     run(monkeypatch, *words, "resume=true")
-    files = sorted(tmp_path.glob("run/wandb/offline-run-*/*.wandb"))
-    told = [
-        [named(one.history.item) for one in records(file) if one.WhichOneof("record_type") == "history"]
-        for file in files
-    ]
-    assert len({file.name for file in files}) == 1  # run-ID.wandb
-    assert len(files) == 2
+    lives = files(tmp_path / "run")
+    told = [history(ended(file)) for file in lives]
+    assert len({file.name for file in lives}) == 1  # run-ID.wandb
+    assert len(lives) == 2
     turns = [[row["turns/all"] for row in rows_of_a_life if "turns/all" in row] for rows_of_a_life in told]
     assert max(turns[0]) == 2 < min(turns[1])
     assert [row["turns/all"] for row in rows(tmp_path / "run")] == [*turns[0], *turns[1]]
@@ -127,10 +176,10 @@ def test_online_without_a_login_or_a_network_is_offline_with_one_line(key, anew,
     assert reason in line
     assert "`wandb login` and `wandb sync` send them later" in line
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    history = []
-    while len(history) < 2 and time.monotonic() - since < 30:  # it may end before it has written
-        history = [named(one.history.item) for one in records(file) if one.WhichOneof("record_type") == "history"]
-    assert [row["truth/jsd"] for row in history] == [0.25, 0.125]
+    told = []
+    while len(told) < 2 and time.monotonic() - since < 30:  # it may end before it has written
+        told = history(records(file))
+    assert [row["truth/jsd"] for row in told] == [0.25, 0.125]
 
 
 def test_what_raises_is_said_once_and_never_asked_again(anew, monkeypatch, tmp_path, capsys):
@@ -195,5 +244,5 @@ def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
     for job in ("0", "1"):
         assert rows(tmp_path / job)[-1]["turns/all"] == 16
         (file,) = tmp_path.glob(f"{job}/wandb/offline-run-*/*.wandb")
-        told = [named(one.history.item) for one in records(file) if one.WhichOneof("record_type") == "history"]
+        told = history(records(file))
         assert all(row.get("turns/all", 0) <= 5 for row in told)

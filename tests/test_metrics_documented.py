@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import evaluations, smoke
+from textgan_lit import keys
 from textgan_lit.callbacks.samples import COLUMNS
-from textgan_lit.callbacks.weights_and_biases import AXES
 
 PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
@@ -80,8 +80,15 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
 
 def test_the_page_gives_the_x_axes_that_wandb_is_told():
     for key, axis in documented().items():
-        declared = [clock for keys, clock in AXES.items() if fnmatchcase(key, keys)]
+        declared = [clock for keys, clock in keys.CLOCKS.items() if fnmatchcase(key, keys)]
         assert ([axis] if axis else []) == declared, key
+
+
+def test_the_page_says_which_way_is_better_and_wandb_keeps_the_best():
+    arrows = {"↓": "min", "↑": "max"}
+    for key, cells in re.findall(r"^\| `([^`]+)` \|(.+)\|$", PAGE, re.MULTILINE):
+        if keys.clock(key) and not key.endswith(("_se", "_real", "/se")):
+            assert keys.best(key) == arrows.get(cells.rpartition("|")[2].strip()[:1]), key
 
 
 def test_the_page_names_the_columns_of_the_samples_table():

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import textgan_lit
+from tests import wandb_file
 from tests.command import evaluations, rows, run, smoke
 from tests.sharing import share
 from tests.test_resume import left, same
@@ -83,9 +84,7 @@ def close(alone: list[dict[str, float]], shared: list[dict[str, float]]) -> None
 def together(tmp_path_factory):
     """A run on two processes, started from the command line as a person would."""
     folder = tmp_path_factory.mktemp("two") / "run"
-    ((code, shown, errors),) = ended(
-        start("train.py", *GAME, "logger=csv", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
-    )
+    ((code, shown, errors),) = ended(start("train.py", *GAME, f"hydra.run.dir={folder}", "trainer=ddp_cpu"))
     assert code == 0, errors
     return folder, shown
 
@@ -101,6 +100,9 @@ def test_two_processes_leave_one_folder_and_one_voice(together):
     assert shown.count("On the test sentences") == 1
     assert {path.name for path in folder.iterdir()} >= {".hydra", "checkpoints", "metrics.csv", "evaluations.jsonl"}
     assert len(textgan_lit.load(folder, trust="tests").sample(3)) == 3
+    (path,) = wandb_file.files(folder)
+    told = [row["turns/all"] for row in wandb_file.history(wandb_file.ended(path)) if "turns/all" in row]
+    assert told == [row["turns/all"] for row in rows(folder)]
 
 
 @pytest.mark.slow

@@ -11,7 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = re.compile("safetensors|report")  # what people install beside the core; dev is for those who work on it
+EXTRAS = re.compile(
+    "safetensors|report|dashboard"
+)  # what people install beside the core; dev is for those who work on it
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ mid-run, that is said once, and the run goes on without it.
 from __future__ import annotations
 
 import csv
+import math
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, final
@@ -22,6 +23,8 @@ from rich import get_console
 
 from textgan_lit import folder as folders
 from textgan_lit.distributed import rank
+from textgan_lit.keys import best, clock
+from textgan_lit.naming import called
 
 WAIT = 30.0  # seconds at most, for W&B's server at the start and for the last upload at the end
 
@@ -74,10 +77,20 @@ class CSV(Logger):
 
 @final
 class WandB(WandbLogger):
-    """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log."""
+    """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log.
+
+    The words that the run was started with complete its ``name`` and say its group, job type and tags. Every key has
+    its own clock as x-axis, and its summary holds the best value and the last. With ``artifacts``, what the callback
+    WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
+    """
 
     def __init__(
-        self, folder: str, project: str, name: str, mode: Literal["offline", "online", "disabled"] = "offline"
+        self,
+        folder: str,
+        project: str,
+        name: str,
+        mode: Literal["offline", "online", "disabled"] = "offline",
+        artifacts: bool = False,
     ):
         import wandb  # takes a second, and the callbacks that know this class are there without W&B, too
 
@@ -85,9 +98,13 @@ class WandB(WandbLogger):
         known = Path(folder, "wandb", "run-id")  # one run in all its lives
         if folders.first() and not known.exists():
             folders.replace(known, secrets.token_hex(4))
+        names = called(name, Path(folder))
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT)
         super().__init__(
-            name=name,
+            name=names.name,
+            group=names.group,
+            job_type=names.kind,
+            tags=names.tags,
             id=known.read_text() if known.exists() else None,  # other processes need none
             resume="allow" if mode == "online" else None,  # offline each life is a segment of its own, which sync joins
             save_dir=folder,
@@ -96,7 +113,9 @@ class WandB(WandbLogger):
             settings=settings,
         )
         self._wandb_init.pop("anonymous")  # Lightning always passes it, and W&B warns of it whatever it says
-        self.gone = False
+        self.artifacts, self.gone = artifacts, False
+        self.defined: set[str] = set()
+        self.before = extremes(Path(folder, "metrics.csv"))  # of the run's earlier lives
 
     def tell(self, what: Callable[[Any], Any]) -> None:
         """Hands W&B's run to ``what``. Everything that is told to W&B is told through here: the first failure is
@@ -150,26 +169,66 @@ class WandB(WandbLogger):
     # --- what Lightning calls ---
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.tell(lambda run: super(WandB, self).log_metrics(metrics, step))
+        def log(run: Any) -> None:
+            self._define(run, metrics.keys() - self.defined)
+            super(WandB, self).log_metrics(metrics, step)
+
+        self.tell(log)
+
+    def _define(self, run: Any, new: Set[str]) -> None:
+        """One by one: of the patterns that match a key W&B may take any, and Lightning has given it ``*``."""
+        for key in sorted(key for key in new if clock(key)):
+            run.define_metric(key, step_metric=clock(key), summary=f"{best(key)},last" if best(key) else None)
+        self.defined |= new
 
     def log_hyperparams(self, params: Any) -> None:
         self.tell(lambda run: super(WandB, self).log_hyperparams(params))
 
     def finalize(self, status: str) -> None:
+        self.tell(self._remember)
         self.tell(lambda run: super(WandB, self).finalize(status))
 
+    def _remember(self, run: Any) -> None:
+        """W&B takes the best value of this life alone for the run's."""
+        for key in self.before.keys() & self.defined:
+            extreme, now = best(key), run.summary[key]
+            if (self.before[key] < now[extreme]) == (extreme == "min") and self.before[key] != now[extreme]:
+                run.summary[key] = {extreme: self.before[key], "last": now["last"]}
 
-def finish(dead: bool = False) -> None:
+
+def extremes(path: Path) -> dict[str, float]:
+    """The best value of every key in a table of rows that has one; nothing where there is no table."""
+    if not path.exists():
+        return {}
+    found: dict[str, float] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for key, text in row.items():
+                extreme = key and text and best(key)
+                if extreme and not math.isnan(value := float(text)):
+                    found[key] = {"min": min, "max": max}[extreme](value, found.get(key, value))
+    return found
+
+
+def alert(loggers: Iterable[Logger], title: str, text: str) -> None:
+    """Asks W&B to tell people, by mail or wherever they want to be told; those that do not log there need nothing."""
+    for logger in loggers:
+        if isinstance(logger, WandB):
+            logger.tell(lambda run: run.alert(title, text, level="WARN"))
+
+
+def finish(dead: bool = False, failed: bool = False) -> None:
     """Ends W&B's run, if there is one, so that the next job of a multirun has its own. Waits ``WAIT`` seconds at most.
 
-    A ``dead`` service is dismissed, too: it would complain when Python ends, and the next job could not have another.
+    W&B shows one that has ``failed``, or was told to stop, as such. A ``dead`` service is dismissed, too: it would
+    complain when Python ends, and the next job could not have another.
     """
     wandb = sys.modules.get("wandb")
     if wandb is None:
         return
     with suppress(Exception):  # of a service that is no longer there
         if not dead:
-            return wandb.finish()
+            return wandb.finish(exit_code=int(failed))
     with suppress(Exception):
         wandb.teardown()
     wandb.run = None  # else the next logger would write into what is left of it

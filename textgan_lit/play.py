@@ -77,7 +77,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
         ) from None
     finally:
         dismiss(trainer.strategy, failed)
-        finish()  # W&B's run: the next job of a multirun is a run of its own
+        finish(failed=failed)  # W&B's run: the next job of a multirun is a run of its own
 
 
 def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path | None, folder: Path) -> float | None:

@@ -36,7 +36,7 @@ def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3):
     moves = {"discriminator": SimpleNamespace(objective=adversary or Minimax())}
     clock = SimpleNamespace(turns={"discriminator": turns}, total=70)
     system = SimpleNamespace(moves=moves, clock=clock, record=written_rows.append)
-    trainer = SimpleNamespace(callback_metrics=metrics, state=SimpleNamespace(fn=TrainerFn.FITTING))
+    trainer = SimpleNamespace(callback_metrics=metrics, loggers=(), state=SimpleNamespace(fn=TrainerFn.FITTING))
     written = sentences(fake)
     outputs = Evaluation(sentences(real), Rollout(*written, torch.zeros(100, 3)))
     health.on_validation_epoch_start(trainer, system)

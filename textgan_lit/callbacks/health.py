@@ -11,6 +11,7 @@ from rich import get_console
 
 from textgan_lit.distributed import gather, rank
 from textgan_lit.errors import UserError
+from textgan_lit.logger import alert
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import TextBatch
 
@@ -25,6 +26,7 @@ WORDS = {
     "cause: the reward pays for a few phrases more than it costs to repeat them. Way out: a lower "
     "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
 }
+TITLES = {"dead": "D is worse than silence", "collapsed": "G repeats itself", "alike": "G's samples are alike"}
 
 
 @final
@@ -74,7 +76,9 @@ class Health(pl.Callback):
         for name, bad in found.items():
             self.streaks[name] = self.streaks[name] + 1 if bad else 0
             if self.streaks[name] == self.patience:
-                self._say(f"Turn {system.clock.total:,}: {WORDS[name].format(**counted[name])}")
+                line = f"Turn {system.clock.total:,}: {WORDS[name].format(**counted[name])}"
+                alert(trainer.loggers, TITLES[name], line)
+                self._say(line)
 
     def _say(self, line: str) -> None:
         if self.stop:

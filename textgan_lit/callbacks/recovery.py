@@ -17,6 +17,7 @@ from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.checkpoint import newest, read
 from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
+from textgan_lit.logger import alert
 from textgan_lit.system import TextGAN
 
 KEPT = ("left_out", "rollbacks", "streak", "target")  # what a resumed run must know
@@ -46,6 +47,8 @@ class Recovery(pl.Callback):
             self.streak, self.target = 0, last.name
         saved = keep(last, fault.turn, files.keep) if last is not None and self.streak == 0 else last
         said = fault.said(system.moves[fault.move].clip)
+        if self.streak in (0, faults.patience):  # the first of a row, and the one that ends the run
+            alert(trainer.loggers, f"A turn's {fault.kind} is no number to learn from", said)
         if faults.policy == "stop":
             raise UserError(f"{said} Or faults.policy=skip or rollback. {_way_back(saved)}")
         self.streak += 1

@@ -11,9 +11,16 @@ import os
 import sys
 
 from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
-from textgan_lit.commands import audit, evaluate, generate, report, score
+from textgan_lit.commands import audit, dashboard, evaluate, generate, report, score
 
-COMMANDS = {"audit": audit, "evaluate": evaluate, "generate": generate, "report": report, "score": score}
+COMMANDS = {
+    "audit": audit,
+    "dashboard": dashboard,
+    "evaluate": evaluate,
+    "generate": generate,
+    "report": report,
+    "score": score,
+}
 
 
 def main() -> None:

@@ -1,0 +1,47 @@
+"""What a logged key says of itself: which clock it is plotted against, and which way is better.
+
+docs/metrics.md says the same in words; ``tests/test_metrics_documented.py`` compares the two.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Literal
+
+CLOCKS = {
+    "truth/*": "turns/all",
+    "bound/*": "turns/all",
+    "faults/*": "turns/all",
+    "health/*": "turns/all",
+    "quality/*": "turns/all",
+    "game/*": "turns/generator",
+    "program/*": "turns/generator",
+    "likelihood/*": "turns/likelihood",
+    "discriminator/*": "turns/discriminator",
+    "generator/*": "turns/generator",
+}
+LOWER = (
+    *("likelihood/nll", "discriminator/nll", "generator/bce", "game/regret"),
+    *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/bayes_accuracy", "truth/exposure_*"),
+    *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),
+    *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet_*"),
+    "faults/*",
+)
+HIGHER = (
+    *("game/bound", "game/bound_raw", "game/accuracy", "truth/horizon", "truth/valid_any"),
+    *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*"),
+)
+BESIDE = ("*_se", "*_real")  # what another key is read against: an error, a floor, a ceiling
+
+
+def clock(key: str) -> str | None:
+    """The key of its x-axis; None for clocks themselves and for what has no clock of its own."""
+    return next((axis for keys, axis in CLOCKS.items() if fnmatchcase(key, keys)), None)
+
+
+def best(key: str) -> Literal["min", "max"] | None:
+    """Which of its values is the best one; None where the key is read beside another and neither way is better."""
+    for keys, extreme in ((BESIDE, None), (LOWER, "min"), (HIGHER, "max")):
+        if any(fnmatchcase(key, one) for one in keys):
+            return extreme
+    return None
