@@ -33,7 +33,7 @@ FEWEST = 16  # sentences a side: each fold needs three, so that its mean is one
 
 
 @final
-class Weigher(nn.Module):
+class _Weigher(nn.Module):
     """Evidence of every word → one logit of "real": each word weighed alike, then sum and maximum (Zaheer et al. 2017,
     arXiv:1703.06114). It begins with 0 for all."""
 
@@ -100,7 +100,7 @@ class FreshCritic(SetMetric):
         seen[mask] = _standard(read, _by_word(kept, mask))
         pairs = kept[:n].nonzero().squeeze(1)
         with apart("fresh critic", judged, stop, device=mask.device):
-            critic = Weigher(mask.shape[1]).to(mask.device)
+            critic = _Weigher(mask.shape[1]).to(mask.device)
 
             def loss(rows: Tensor) -> Tensor:
                 real, fake = (critic(seen[some], mask[some]) for some in (pairs[rows], pairs[rows] + n))
