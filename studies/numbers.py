@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from studies.study import Run
+from textgan_lit.functional import significance
 
 BEST = "likelihood_best_temperature"
 PLAYERS = "turns/players"  # turns of D and G, D's first ones among them
@@ -96,8 +96,7 @@ def number(run: Run, column: Column, peers: Sequence[Run] = (), rivals: Sequence
 
 def half_width(values: Sequence[float], kind: str) -> float:
     """Of the 95 % interval of the mean (Student's t; ``ci``), or the standard deviation (``sd``)."""
-    deviation = statistics.stdev(values)
-    return deviation if kind == "sd" else deviation / len(values) ** 0.5 * float(stats.t.ppf(0.975, len(values) - 1))
+    return statistics.stdev(values) if kind == "sd" else significance.half_width(values)
 
 
 def spread(values: Sequence[float], kind: str = "ci", form: str = ".3f") -> str:

@@ -6,10 +6,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scipy import stats
-
 from studies.numbers import frontier, judged
 from studies.study import Run, Study, matches
+from textgan_lit.functional.correlation import spearman
 
 Point = dict[str, float]  # one generator at one temperature: proxies and truths on the same sentences
 ANY = ("*",)  # arms that are of one world, seed by seed
@@ -50,7 +49,7 @@ def correlations(
     for points in (points for world in worlds for points in sets(view, [r for r in runs if matches(r.arm, [world])])):
         pairs = [(badness(point, proxy, better), point[truth]) for point in points if proxy in point and truth in point]
         if len(pairs) >= LEAST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True)):
-            found.append(float(stats.spearmanr(*zip(*pairs, strict=True)).statistic))
+            found.append(spearman(*zip(*pairs, strict=True)))
     return found
 
 

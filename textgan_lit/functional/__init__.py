@@ -1,1 +1,1 @@
-"""Pure mathematics: tensors in, tensors out. Nothing here knows of Lightning, Hydra or W&B."""
+"""Pure mathematics: tensors in, tensors out (of tables: plain numbers). Nothing here knows Lightning, Hydra or W&B."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, final
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.folder import holds_a_run
+from textgan_lit.functional.significance import half_width
 from textgan_lit.report import chart, scorecard
 from textgan_lit.report.chart import Chart, Link, Table
 from textgan_lit.report.parallel import parallel
@@ -25,9 +26,6 @@ from textgan_lit.report.sections import Report, Section
 FRESH = "quality/fresh_bound_"  # how its key begins
 PAGE = "report.html"  # of a run, in its folder
 SEED = "seed"  # what distinguishes repetitions, not configurations
-# Student's t at 97.5 %, for 1, 2, … degrees of freedom: what no dependency of the package knows
-T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-T += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
 
 
 def runs(folder: Path) -> list[Path]:
@@ -130,7 +128,7 @@ class Sweep:
                     seen.setdefault(turns, []).append(value)
             for turns, values in seen.items():
                 told = {label: statistics.mean(values)}
-                told |= {f"{label}_se": half(values) / 2} if len(values) > 1 else {}
+                told |= {f"{label}_se": half_width(values) / 2} if len(values) > 1 else {}
                 rows.setdefault(turns, {"turns/all": turns, "turns/generator": turns}).update(told)
         if len(rows) < 2:
             return []
@@ -235,11 +233,4 @@ def spread(values: Sequence[float]) -> str:
     mean = f"{statistics.mean(values):.4f}"
     if len(values) == 1:
         return mean
-    return f"{mean} ± {half(values):.4f}"
-
-
-def half(values: Sequence[int | float]) -> float:
-    """Half of the 95 % interval of the mean, of two values at least."""
-    freedom = len(values) - 1
-    t = T[freedom - 1] if freedom <= len(T) else T[-1]  # beyond the table a little too wide
-    return t * statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean} ± {half_width(values):.4f}"
