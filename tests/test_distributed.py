@@ -12,7 +12,7 @@ from textgan_lit.data.tiny import Tiny
 from textgan_lit.discriminator.conv import Conv
 from textgan_lit.discriminator.mediator import Mediator
 from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.distributed import gather, greatest, mean, own_rows, rank, world
 from textgan_lit.estimator.exact import Exact
 from textgan_lit.estimator.relaxed import Relaxed
 from textgan_lit.estimator.score_function import ScoreFunction
@@ -101,6 +101,7 @@ def one_of_two(number: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=number, world_size=RANKS)
     assert (rank(), world()) == (number, RANKS)
+    assert greatest(number == 1, torch.device("cpu")) == 1  # which the other has not seen
     torch.save(everything(), f"{folder}/{number}.pt")
     dist.destroy_process_group()
 
@@ -133,3 +134,4 @@ def test_a_single_process_has_it_all(single):
     assert single["gathered"].equal(Noise(0, "dealt").uniform(ROWS, 3))
     assert own_rows(single["gathered"]) is single["gathered"]
     assert single["mean"] == 2.5
+    assert greatest(7, torch.device("cpu")) == 7

@@ -47,6 +47,11 @@ def most(value: Tensor) -> Tensor:
     return value
 
 
+def greatest(own: int, device: torch.device) -> int:
+    """The greatest of one plain number a rank; alone, no tensor is made of it, so that every turn may ask."""
+    return own if world() == 1 else int(most(torch.tensor(int(own), device=device)))
+
+
 def mean(values: Tensor) -> Tensor:
     """The mean over ranks."""
     if world() == 1:

@@ -154,6 +154,7 @@ def _prepare(folder: Path) -> None:
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ[name] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it reports on itself at every row, a third of its cost
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
-import torch
 from annotated_types import Ge, Gt
 from pytorch_lightning.trainer.states import TrainerFn
 
 from textgan_lit.checkpoint import kept, named
-from textgan_lit.distributed import mean, rank
+from textgan_lit.distributed import greatest, rank
 from textgan_lit.system import TextGAN
 
 
@@ -47,8 +46,8 @@ class Checkpoints(pl.Callback):
         self.due = True
 
     def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
-        late = torch.tensor(float(time.monotonic() - self.saved_at > 60 * self.minutes), device=system.device)
-        if self.due or mean(late) > 0:  # clocks differ between ranks, and all of them must save together
+        late = time.monotonic() - self.saved_at > 60 * self.minutes
+        if self.due or greatest(late, system.device):  # clocks differ between ranks, and all must save together
             self.save(trainer, system)
 
     def on_fit_end(self, trainer: pl.Trainer, system: TextGAN) -> None:

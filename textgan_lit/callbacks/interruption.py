@@ -12,11 +12,10 @@ from types import FrameType
 from typing import Any, final
 
 import pytorch_lightning as pl
-import torch
 from rich import get_console
 
 from textgan_lit.callbacks.checkpoints import Checkpoints
-from textgan_lit.distributed import most, rank
+from textgan_lit.distributed import greatest, rank
 from textgan_lit.errors import Interrupted
 from textgan_lit.system import TextGAN
 
@@ -70,7 +69,7 @@ class Interruption(pl.Callback):
 
     def _told(self, system: TextGAN) -> int:
         """The signal that some process has received; all of them must ask."""
-        return int(most(torch.tensor(self.received, device=system.device)))
+        return greatest(self.received, system.device)
 
     def _leave(self, system: TextGAN, number: int, said: str) -> None:
         if rank() == 0:

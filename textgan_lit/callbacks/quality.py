@@ -8,6 +8,7 @@ from typing import Any, final
 import pytorch_lightning as pl
 from torchmetrics import MetricCollection
 
+from textgan_lit.callbacks.truth import publish
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.system import Evaluation, TextGAN
 
@@ -34,14 +35,12 @@ class Quality(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         found = self.now.compute()
         self.now.reset()
-        for key, value in found.items():
-            system.log(key, value.float(), logger=False, sync_dist=True)
+        publish(trainer, found)
         if found:
             system.record(found)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        for key, value in self.now.compute().items():
-            system.log(f"test/{key}", value.float(), logger=False, sync_dist=True)
+        publish(trainer, {f"test/{key}": value for key, value in self.now.compute().items()})
         self.now.reset()
 
     def _begin(self, stage: str, system: TextGAN) -> None:

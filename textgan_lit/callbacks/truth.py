@@ -8,6 +8,7 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 from rich import get_console
+from torch import Tensor
 
 from textgan_lit.distributed import rank
 from textgan_lit.system import Evaluation, TextGAN
@@ -46,8 +47,7 @@ class TruthPanel(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         row = self.truth.compute()
         curves = self.truth.curves() | self.truth.reliability()
-        for key, value in row.items():
-            system.log(key, value.float(), logger=False, sync_dist=True)
+        publish(trainer, row)
         system.record(row)
         numbers = {key: float(value) for key, value in row.items()} | system.axes()
         if rank() == 0:
@@ -60,8 +60,7 @@ class TruthPanel(pl.Callback):
     on_test_batch_end = on_validation_batch_end
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        for key, value in self.truth.compute().items():
-            system.log(f"test/{key}", value.float(), logger=False, sync_dist=True)
+        publish(trainer, {f"test/{key}": value for key, value in self.truth.compute().items()})
 
     def _show(self, row: tuple[str, ...]) -> None:
         if not self.columns:
@@ -77,6 +76,14 @@ def _print(row: tuple[str, ...], columns: list[int]) -> None:
     fits = not console.is_terminal or console.width >= sum(map(len, padded)) + 3 * len(padded)
     for part in (padded,) if fits else (padded[:4], padded[4:]):
         console.print(" │ ".join(part).rjust(0 if fits else 64), markup=False, highlight=False, soft_wrap=True)
+
+
+def publish(trainer: pl.Trainer, row: dict[str, Tensor]) -> None:
+    """Lets other callbacks, and a sweep, see numbers that are everyone's already.
+
+    Lightning's ``log`` would wrap and reduce each by itself, which took longer than writing them to all loggers.
+    """
+    trainer.callback_metrics.update({key: value.float() for key, value in row.items()})
 
 
 def models(trainer: pl.Trainer, system: TextGAN) -> Models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor
@@ -32,10 +33,11 @@ class Distinct(SetMetric):
         return found
 
     def _of(self, batch: TextBatch) -> list[Tensor | None]:
-        return [distinct(batch, n) for n in self.orders]
+        return distinct(batch, self.orders)
 
 
-def distinct(batch: TextBatch, n: int) -> Tensor | None:
-    """None where no sentence has n words."""
-    *_, (_, gram, count) = counts(batch.tokens[batch.mask], batch.mask.sum(1), n)
-    return (gram.max() + 1).double() / count.sum() if len(gram) else None
+def distinct(batch: TextBatch, orders: Sequence[int]) -> list[Tensor | None]:
+    """One for each n of ``orders``; None where no sentence has n words."""
+    counted = list(counts(batch.tokens[batch.mask], batch.mask.sum(1), max(orders)))
+    grams = (counted[n - 1] for n in orders)
+    return [(gram.max() + 1).double() / count.sum() if len(gram) else None for _, gram, count in grams]

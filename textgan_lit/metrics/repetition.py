@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -33,7 +34,9 @@ class Repetition(SetMetric):
     def _of(self, batch: TextBatch) -> dict[str, Tensor | None]:
         batch = words(batch, self.vocab)
         found = {f"quality/stutter{n}": stutter(batch, n) for n in self.stutters}
-        return found | {f"quality/repeats{n}": repeats(batch, n) for n in self.orders}
+        return found | {
+            f"quality/repeats{n}": said for n, said in zip(self.orders, repeats(batch, self.orders), strict=True)
+        }
 
 
 def stutter(batch: TextBatch, n: int) -> Tensor | None:
@@ -45,10 +48,14 @@ def stutter(batch: TextBatch, n: int) -> Tensor | None:
     return same.unfold(1, n, 1).all(2).any(1).double().mean()
 
 
-def repeats(batch: TextBatch, n: int) -> Tensor | None:
-    """The mean share of n-grams that stand further ahead in their sentence, too; None where no sentence has n words."""
-    length = batch.mask.sum(1)
-    *_, (sentence, _, _) = counts(batch.tokens[batch.mask], length, n)
-    different = torch.zeros_like(length).index_add_(0, sentence, torch.ones_like(sentence))
-    grams = length - n + 1
-    return (1 - different / grams)[grams > 0].double().mean() if len(sentence) else None
+def repeats(batch: TextBatch, orders: Sequence[int]) -> list[Tensor | None]:
+    """For each n of ``orders`` the mean share of n-grams that stand further ahead in their sentence, too; None where
+    no sentence has n words."""
+    length, found = batch.mask.sum(1), []
+    counted = list(counts(batch.tokens[batch.mask], length, max(orders)))
+    for n in orders:
+        sentence = counted[n - 1].sentence
+        different = torch.zeros_like(length).index_add_(0, sentence, torch.ones_like(sentence))
+        grams = length - n + 1
+        found.append((1 - different / grams)[grams > 0].double().mean() if len(sentence) else None)
+    return found
