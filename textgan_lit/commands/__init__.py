@@ -11,10 +11,11 @@ import os
 import sys
 
 from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
-from textgan_lit.commands import audit, dashboard, evaluate, generate, report, score
+from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, report, score
 
 COMMANDS = {
     "audit": audit,
+    "compare": compare,
     "dashboard": dashboard,
     "evaluate": evaluate,
     "generate": generate,

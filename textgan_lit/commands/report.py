@@ -26,12 +26,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from textgan_lit.report import figures, page, sections, sweep
+    from textgan_lit.report import arms, figures, page, sections, sweep
     from textgan_lit.report.record import read
 
     page.converter()  # whose absence is said before anything is read
     try:
-        runs, output = sweep.runs(options.run), options.output or options.run / sweep.PAGE
+        runs, output = arms.runs(options.run), options.output or options.run / sweep.PAGE
         pages = options.figures is None or options.output is not None
         if runs and pages:
             runs_pages(runs, options.overwrite)

@@ -57,14 +57,20 @@ def read(folder: Path) -> Record:
         raise UserError(f"{shown(str(folder))} is no folder. Give the folder of a run: its hydra.run.dir.")
     if not holds_a_run(folder) and not (folder / ".hydra").is_dir():
         raise UserError(f"{shown(str(folder))} holds no run. Give the folder of one: its hydra.run.dir.")
+    record = begun(folder)
+    if not record.evaluations:
+        raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}: there is nothing to report.")
+    record.samples = {row["turns/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
+    return record
+
+
+def begun(folder: Path) -> Record:
+    """What there is so far, which may be nothing; without its samples."""
     record = Record(folder)
     _configuration(record)
     record.evaluations = [_numeric(row) for row in _lines(record, "evaluations.jsonl", lambda row: "turns/all" in row)]
     record.evaluations = [row for row in record.evaluations if "turns/all" in row]
-    if not record.evaluations:
-        raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}: there is nothing to report.")
     record.rows = _table(record)
-    record.samples = {row["turns/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
     closing, frontier = _json(record, "closing.json"), _json(record, "frontier.json")
     record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
     record.frontier = {

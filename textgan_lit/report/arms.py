@@ -1,0 +1,186 @@
+"""The runs of sweeps as arms: those whose words differ by their seed alone, and what became of the others.
+
+Runs are compared by their goal, the number that a sweep minimises: the true JSD on the test sentences, or what a fresh
+critic proves of it where the truth is not known. A run without one is in no mean, and is said with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, final
+
+from textgan_lit import folder as folders
+from textgan_lit.errors import UserError, shown
+from textgan_lit.naming import NOT_OF_THE_RUN
+from textgan_lit.report.record import Record, Row, begun, is_number
+from textgan_lit.report.scorecard import JSD
+
+FRESH = "quality/fresh_bound_"  # how its key begins
+SEED = "seed"  # what distinguishes repetitions, not configurations
+NOT_GIVEN = "–"  # a word that other runs have
+NULL_CONTROLS = ("constant", "shuffled")  # of model/reward; the first is the harder one to beat
+
+
+class Goal(NamedTuple):
+    """What runs are compared by: lower is better."""
+
+    key: str
+    name: str
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Goal:
+        keys = [key for record in records for key in judged(record)]
+        fresh = [key for key in keys if key.startswith(FRESH) and not key.endswith(("_se", "_real"))]
+        return cls(fresh[0], "fresh critic's bound on JSD") if fresh and JSD not in keys else cls(JSD, "true JSD")
+
+    def value(self, record: Record) -> float | None:
+        value = judged(record).get(self.key)
+        return float(value) if is_number(value) and math.isfinite(value) else None
+
+
+class Missing(NamedTuple):
+    """A run that no mean has in it."""
+
+    name: str
+    words: dict[str, str]
+    why: str
+
+
+@final
+@dataclass(eq=False)
+class Arm:
+    """Runs of one configuration, by seed. ``words`` are those by which arms differ, ``started`` also counts the runs
+    that are missing."""
+
+    words: dict[str, str]
+    runs: dict[str, Record] = field(default_factory=dict)
+    started: int = 0
+
+    @property
+    def name(self) -> str:
+        """The words without their places: ``reward=constant, k=3``."""
+        return ", ".join(f"{short(key, self.words)}={word}" for key, word in self.words.items()) or "all runs"
+
+    @property
+    def null(self) -> str | None:
+        """Which null control it is; ``likelihood`` where no game was played; None for anything else."""
+        chosen = {record.choices.get("model/reward", "") for record in self.runs.values()}
+        chosen |= {self.words.get("model/reward", "")} - {""}
+        found = chosen.intersection(NULL_CONTROLS)
+        if found:
+            return min(found)
+        return None if any("game" in record.closing for record in self.runs.values()) else "likelihood"
+
+
+@dataclass
+class Gathered:
+    """All runs below some folders: ``arms`` in the order of their means, the best first, those without a run left out;
+    ``left_out`` says which lines of which files are."""
+
+    goal: Goal
+    arms: list[Arm]
+    keys: list[str]  # of the words by which runs differ, the seed's among them
+    missing: list[Missing]
+    left_out: list[str]
+
+
+def runs(folder: Path) -> list[Path]:
+    """The runs of a sweep, those below ``folder``, begun or ended; none where it is a run itself."""
+    if not folder.is_dir() or folders.holds_a_run(folder):
+        return []
+    marks = ("evaluations.jsonl", folders.RECORD, ".hydra")
+    found = {path.parent for depth in ("*", "*/*") for mark in marks for path in folder.glob(f"{depth}/{mark}")}
+    found.discard(folder)  # whose .hydra, if it has one, is no run's
+    return sorted(found, key=lambda path: [(len(part), part) for part in path.relative_to(folder).parts])  # 2 before 10
+
+
+def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
+    """Of the runs by these names.
+
+    Raises:
+        UserError: where none of them has ended with a number to compare.
+    """
+    records = {name: begun(path) for name, path in found}
+    goal = Goal.of(records.values())
+    told = [name for name, record in records.items() if record.overrides or goal.value(record) is not None]
+    words = dict(zip(told, differing([records[name] for name in told]), strict=True))
+    keys = sorted({key for one in words.values() for key in one})
+    arms: dict[tuple[str, ...], Arm] = {}
+    missing = [Missing(name, {}, _why(records[name], goal)) for name in records if name not in words]
+    for name, seeded in words.items():
+        record, own = records[name], {key: word for key, word in seeded.items() if key != SEED}
+        arm = arms.setdefault(tuple(own.values()), Arm(own))
+        arm.started += 1
+        seed = _seed(record, name)
+        why = _why(record, goal) or (f"repeats {_name(arm.runs[seed], records)}" if seed in arm.runs else None)
+        if why is None:
+            arm.runs[seed] = record
+        else:
+            missing.append(Missing(name, seeded, why))
+    ended = [arm for arm in arms.values() if arm.runs]
+    if not ended:
+        raise UserError(f"Of {len(records)} runs none has ended with a {goal.name}: there is nothing to compare.")
+    ended.sort(key=lambda arm: sum(goal.value(record) for record in arm.runs.values()) / len(arm.runs))
+    left_out = [f"{said} in {name}" for name, record in records.items() for said in record.left_out]
+    return Gathered(goal, ended, keys, missing, left_out)
+
+
+def judged(record: Record) -> Row:
+    """On the test sentences: of the game where one was played, else of likelihood."""
+    return record.closing.get("game") or record.closing.get("likelihood") or {}
+
+
+def differing(records: Sequence[Record]) -> list[dict[str, str]]:
+    """For each run the words that not all have in common; words about its folder or its log do not count."""
+    words = [dict(map(_parted, record.overrides)) for record in records]
+    keys = {key for found in words for key in found if re.split("[./]", key)[0] not in NOT_OF_THE_RUN}
+    differ = {key for key in keys if len({found.get(key) for found in words}) > 1}
+    return [{key: found.get(key, NOT_GIVEN) for key in sorted(differ)} for found in words]
+
+
+def short(key: str, others: Iterable[str]) -> str:
+    """The end of a key, where no other one ends so.
+
+    >>> short("model/reward", ["model/reward", "seed"]), short("a.lr", ["a.lr", "b.lr"])
+    ('reward', 'a.lr')
+    """
+    ends = [re.split("[./@]", other)[-1] for other in others]
+    end = re.split("[./@]", key)[-1]
+    return end if ends.count(end) == 1 else key
+
+
+def _parted(word: str) -> tuple[str, str]:
+    key, _, value = word.lstrip("+~").partition("=")
+    return key, "taken away" if word.startswith("~") else value
+
+
+def _seed(record: Record, name: str) -> str:
+    """By which runs of two arms are a pair; a run of which it is not known has no partner."""
+    words = dict(map(_parted, record.overrides))
+    seed = record.config.get(SEED)
+    return words.get(SEED) or (str(seed) if is_number(seed) else f"of {name}")
+
+
+def _name(record: Record, records: Mapping[str, Record]) -> str:
+    return shown(next(name for name, one in records.items() if one is record))
+
+
+def _why(record: Record, goal: Goal) -> str | None:
+    """Why a run is not in its arm's mean; None where it is."""
+    notes, measured = folders.record(record.folder), judged(record)
+    if isinstance(notes.get("failed"), str):
+        return f"failed: {shown(notes['failed'], 200)}"
+    if notes.get("finished", bool(measured)) is True:
+        if goal.value(record) is not None:
+            return None
+        told = is_number(measured.get(goal.key))
+        return f"diverged: its {goal.name} is {measured[goal.key]}" if told else f"ended without a {goal.name}"
+    if faults := sorted((record.folder / "checkpoints").glob("before-fault-turn-*.ckpt")):
+        return f"not finished: a fault after turn {faults[-1].stem.rpartition('-')[2].lstrip('0')}"
+    if not record.evaluations:
+        return "not finished: nothing was evaluated yet"
+    return f"not finished: last evaluated after {record.evaluations[-1]['turns/all']:,.0f} turns"

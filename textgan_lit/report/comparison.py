@@ -1,0 +1,251 @@
+"""Arms beside each other: means over seeds and paired tests against a control, at the end and where all have been."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from textgan_lit.errors import UserError, shown
+from textgan_lit.functional.significance import MOST, Paired, half_width, holm, paired
+from textgan_lit.report import scorecard
+from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, judged, short
+from textgan_lit.report.chart import Table, finite
+from textgan_lit.report.record import TOKENS, Record, Row
+
+CLOCKS = {"generator turns": "turns/generator", "turns in all": "turns/all", TOKENS: TOKENS}
+CLOCKS |= {"seconds": "system/seconds", "CPU seconds": "system/cpu_seconds"}
+TESTED = ["− control", "p", "seeds to tell"]
+NAMED = 3  # controls
+LONGEST = 200  # characters of an arm's name
+MEANS = "Mean ± half of its 95 % interval over seeds (Student's t)."
+
+
+class View(NamedTuple):
+    """When arms are compared: at their ends, or where a clock stands at ``where``."""
+
+    name: str = ""  # 420 generator turns
+    clock: str | None = None
+    where: float = math.inf
+
+    @property
+    def title(self) -> str:
+        return f"after {self.name}, on the validation sentences" if self.clock else "at the end, on the test sentences"
+
+    def value(self, record: Record, key: str) -> float | None:
+        """At its end on the test sentences; else on the validation sentences, between two evaluations by a straight
+        line. A run that had ended by then stays what it was."""
+        if self.clock is None:
+            found = judged(record).get(key)
+            return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+        rows = record.evaluations if any(key in row for row in record.evaluations) else record.rows
+        known = {
+            row[self.clock]: row[key] for row in rows if None not in (finite(row.get(self.clock)), finite(row.get(key)))
+        }
+        if not known or self.where < min(known):
+            return None
+        times = sorted(known)
+        return float(np.interp(self.where, times, [known[time] for time in times]))
+
+
+class Line(NamedTuple):
+    """One number of an arm, by seed, and its test against the arm's ``control``; ``p`` is Holm's."""
+
+    arm: Arm
+    values: dict[str, float]
+    control: Arm | None = None
+    test: Paired | None = None
+    p: float = math.nan
+
+
+@final
+@dataclass
+class Comparison:
+    """``controls`` are the arms that others are tested against, each against the one that is nearest in its words."""
+
+    found: Gathered
+    controls: list[Arm]
+    views: list[View]
+
+    def lines(self, key: str, view: View) -> list[Line]:
+        """Of the arms that have the number there."""
+        seen = {id(arm): _values(arm, key, view) for arm in self.found.arms}
+        lines = []
+        for arm in self.found.arms:
+            if not (values := seen[id(arm)]):
+                continue
+            other = nearest(arm, self.controls)
+            shared = [seed for seed in values if other is not None and seed in seen[id(other)]]
+            pairs = [values[seed] for seed in shared], [seen[id(other)][seed] for seed in shared] if shared else []
+            lines.append(Line(arm, values, other, paired(*pairs) if shared else None))
+        adjusted = holm([line.test.p if line.test else math.nan for line in lines])
+        return [line._replace(p=p) for line, p in zip(lines, adjusted, strict=True)]
+
+    def table(self, view: View) -> Table:
+        """By the goal; an arm a row."""
+        goal, tested = self.found.goal, self.controls != []
+        lines = self.lines(goal.key, view)
+        rows = [[shown(line.arm.name, LONGEST), *cells(line, tested)] for line in lines]
+        return Table(f"{goal.name[0].upper()}{goal.name[1:]} {view.title}", ["arm", *head(goal.name, tested)], rows)
+
+    def scores(self) -> Table | None:
+        """Which numbers rank runs, and means over seeds, as the truth does; None where they rank nothing."""
+        runs = [(arm, record) for arm in self.found.arms for record in arm.runs.values()]
+        by_arm = {
+            score.objective.key: score.correlation for score in scorecard.scores([_mean(a) for a in self.found.arms])
+        }
+        rows = []
+        for score in scorecard.scores([judged(record) for _, record in runs]):
+            told = "–" if math.isnan(score.low) else f"{score.low:+.2f} to {score.high:+.2f}"
+            of_arms = by_arm.get(score.objective.key)
+            rows.append(
+                [score.objective.label, scorecard.WORDS[score.objective.good], f"{score.correlation:+.2f}", told]
+            )
+            rows[-1] += [
+                "–" if of_arms is None else f"{of_arms:+.2f}",
+                shown(runs[score.pick][0].name),
+                f"{score.lost:.4f}",
+            ]
+        columns = ["number", "good", "runs", "95 %", "arms", "it picks", "JSD lost"]
+        return Table("Rank correlation with the true JSD, of runs and of arms", columns, rows) if rows else None
+
+    def missing(self) -> Table | None:
+        rows = [[shown(run.name, LONGEST), _words(run.words), run.why] for run in self.found.missing]
+        return Table("Runs that no mean has in it", ["run", "words", "why"], rows) if rows else None
+
+    @property
+    def notes(self) -> list[str]:
+        """How the tables are to be read, and what was not compared."""
+        found = [MEANS]
+        if self.controls:
+            named = "; ".join(shown(arm.name, LONGEST) for arm in self.controls[:NAMED])
+            named += f"; {len(self.controls) - NAMED} more" if len(self.controls) > NAMED else ""
+            named += ". Each arm is held against the nearest in its words" if len(self.controls) > 1 else ""
+            found += [
+                f"Control: {named}. Tests are Student's, two-sided, paired by seed; p is Holm's for all of a table."
+            ]
+            found += [
+                "Seeds to tell: with so many a test tells in four cases of five, were difference and spread what they "
+                "are here; of few seeds that is rough."
+            ]
+        else:
+            found += ["No arm is a null control or likelihood, and none was named: nothing is tested."]
+        lost = sum(arm.started - len(arm.runs) for arm in self.found.arms)
+        if lost:
+            found += [
+                f"{lost} of the runs of these arms {'is' if lost == 1 else 'are'} in no mean, which may flatter theirs."
+            ]
+        return found
+
+
+def compare(found: Gathered, control: Sequence[str] = ()) -> Comparison:
+    """``control``: words that the control has; by default it is found.
+
+    Raises:
+        UserError: where no arm has these words.
+    """
+    seen = [view for view in views(found.arms) if any(_values(arm, found.goal.key, view) for arm in found.arms)]
+    return Comparison(found, controls(found.arms, control), seen)
+
+
+def controls(arms: Sequence[Arm], words: Sequence[str] = ()) -> list[Arm]:
+    """The arms with these ``words``; without any, the null controls of one kind, else likelihood's arms."""
+    if words:
+        found = [arm for arm in arms if all(word in _said(arm) for word in words)]
+        if not found or len(found) == len(arms):
+            which = "no arm has" if not found else "every arm has"
+            there = "; ".join(shown(arm.name, LONGEST) for arm in arms)
+            raise UserError(f"--control {' '.join(words)}: {which} these words. Wanted those of one of: {there}.")
+        return found
+    for kind in (*NULL_CONTROLS, "likelihood"):
+        found = [arm for arm in arms if arm.null == kind]
+        if found and len(found) < len(arms):
+            return found
+    return []
+
+
+def nearest(arm: Arm, controls: Sequence[Arm]) -> Arm | None:
+    """The control that differs in the fewest words; None for a control itself, and where several are as near."""
+    if any(arm is one for one in controls):
+        return None
+    apart = [sum(one.words[key] != word for key, word in arm.words.items()) for one in controls]
+    near = [one for one, words in zip(controls, apart, strict=True) if words == min(apart)]
+    return near[0] if len(near) == 1 else None
+
+
+def views(arms: Sequence[Arm]) -> list[View]:
+    """The end, and every clock on which arms stand apart there: at the farthest that each arm has come."""
+    found = [View()]
+    for name, key in CLOCKS.items():
+        ends = [[_end(record, key) for record in arm.runs.values()] for arm in arms]
+        where = min(max(times) for times in ends)
+        if len(arms) > 1 and where > 0 and {time for times in ends for time in times} != {where}:
+            found.append(View(f"{where:,.0f} {name}" if where >= 100 else f"{where:.3g} {name}", key, where))
+    return found
+
+
+def head(goal: str, tested: bool) -> list[str]:
+    return ["seeds", goal, *(TESTED if tested else [])]
+
+
+def cells(line: Line, tested: bool) -> list[str]:
+    """Under :func:`head`."""
+    values, started, test = list(line.values.values()), line.arm.started, line.test
+    seeds = f"{len(values)} of {started}" if started > len(values) else str(len(values))
+    found = [seeds, around(statistics.fmean(values), half_width(values))]
+    if not tested:
+        return found
+    if test is None:
+        return [*found, "no seed in common" if line.control else "–", "–", "–"]
+    pairs = f" ({test.pairs} pair{'s' * (test.pairs > 1)})" if test.pairs < len(values) or test.pairs == 1 else ""
+    return [*found, around(test.difference, test.half, "+") + pairs, chance(line.p), _needed(test)]
+
+
+def around(middle: float, half: float, sign: str = "") -> str:
+    """``half`` is left out of a single value.
+
+    >>> around(0.25, 0.125), around(0.25, math.nan, "+")
+    ('0.2500 ± 0.1250', '+0.2500')
+    """
+    return f"{middle:{sign}.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
+
+
+def chance(p: float) -> str:
+    """A p-value."""
+    return "–" if math.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def _needed(test: Paired) -> str:
+    if math.isnan(test.p):
+        return "–"
+    return f"{test.needed:,}" if test.needed else f"> {MOST:,}"
+
+
+def _values(arm: Arm, key: str, view: View) -> dict[str, float]:
+    found = {seed: view.value(record, key) for seed, record in arm.runs.items()}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _end(record: Record, key: str) -> float:
+    return max((float(row[key]) for row in record.evaluations if finite(row.get(key)) is not None), default=0.0)
+
+
+def _mean(arm: Arm) -> Row:
+    """Of its runs: each number over those that have it."""
+    rows = [judged(record) for record in arm.runs.values()]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    known: dict[str, list[Any]] = {key: [row[key] for row in rows if finite(row.get(key)) is not None] for key in keys}
+    return {key: statistics.fmean(values) for key, values in known.items() if values}
+
+
+def _said(arm: Arm) -> set[str]:
+    """Its words, whole and as its name shows them."""
+    return {f"{name}={word}" for key, word in arm.words.items() for name in (key, short(key, arm.words))}
+
+
+def _words(words: dict[str, str]) -> str:
+    return shown(", ".join(f"{short(key, words)}={word}" for key, word in words.items()) or "–", LONGEST)
