@@ -37,8 +37,7 @@ class Told(Game):
     said: TextBatch
 
     def sample(self, n):
-        logp = self.generator.logp(self.said, self.policy).detach()
-        return Rollout(*self.said, logp, logp[:, :0])
+        return Rollout(*self.said, self.generator.logp(self.said, self.policy).detach())
 
 
 @pytest.fixture
