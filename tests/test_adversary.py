@@ -230,7 +230,7 @@ class Told(Game):
     said: TextBatch
 
     def sample(self, n):
-        return Rollout(*self.said, torch.zeros(self.said.tokens.shape))
+        return Rollout(*self.said, torch.zeros(self.said.tokens.shape), torch.zeros(len(self.said.tokens), 0))
 
 
 class Prefixes(Discriminator):

@@ -24,9 +24,11 @@ from textgan_lit.errors import UserError
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.vae import VAE
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, TopK
 from textgan_lit.run import Run
+from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 FIXED, EOS = Vocab(("a", "b", "c")), Vocab(("a", "b", "c"), has_eos=True)
@@ -52,6 +54,34 @@ def command(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return play
+
+
+def of_latents(vocab=EOS):
+    generator = lively(VAE(vocab, 3, latent=4, embedding=3, hidden=4))
+    generator.first.weight.data *= 5
+    generator.decoder.output.weight.data *= 5
+    return Run(generator, vocab, {}, Categorical(), lively(Additive(vocab, 3), 5))
+
+
+def test_on_the_way_between_latents_the_ends_are_the_sentences_of_the_seed(command):
+    _, said, _ = command("generate", "RUN", "-n", "2", "--seed", "3", "--interpolate", "5", run=of_latents(FIXED))
+    ways = [way.split("\n") for way in said.removesuffix("\n").split("\n\n")]
+    assert [len(way) for way in ways] == [5, 5]
+    run, noise = of_latents(FIXED), Noise(3, "sample").uniform(2, 7)
+    first, last = (run.generator.prior(noise[row : row + 1, :4]) for row in (0, 1))
+    middle = (first + last) / math.sqrt(2)
+    for place, z in ((0, first), (2, middle), (4, last)):
+        written = sample(run.generator, torch.cat([torch.special.ndtr(z), noise[:1, 4:]], 1), run.policy)
+        assert ways[0][place] == run.vocab.text(written.tokens[0].tolist())
+    assert len({*ways[0]}) > 1
+
+
+def test_what_is_not_known_of_a_sentence_is_not_said(command):
+    lines = command("generate", "RUN", "-n", "2", "--format", "jsonl", run=of_latents())[1].splitlines()
+    assert [json.loads(line).keys() for line in lines] == [{"text", "words", "real"}] * 2
+    said = str(command("score", "RUN", "/dev/null", run=of_latents())[0])
+    assert "VAE does not know log G of a sentence, only a bound" in said
+    assert "LSTM writes from no latent" in str(command("generate", "RUN", "--interpolate", "3")[0])
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ RUNS = (
     ("model=dgsan", *SMALL),
     ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=text"),
+    ("model=vae", *SMALL),
     ("model=minimax", "data=text", "data.path=LINES", "data.cache=CACHE"),  # P is unknown; metrics=text of itself
 )
 

@@ -227,6 +227,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     discriminator = make("discriminator")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
     _check_fit(rules["credit"], discriminator, model)
+    if discriminator is not None and discriminator.reads_density:
+        generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
     estimator = make("estimator", **rules)
     objectives = {
         "likelihood": make("objective"),
@@ -250,6 +252,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
     _check_rule(program.rule, known)
+    if program.rule.needs_oracle:
+        generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
     seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")

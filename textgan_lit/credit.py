@@ -69,27 +69,32 @@ class MonteCarlo(Credit):
             return own * rollout.mask
         noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
         at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
+        parts = rollout.tokens, noise, rollout.latent
         scores = [
-            game.verdicts(continuations(game, tokens, uniform))
-            for tokens, uniform in zip(rollout.tokens.split(at_once), noise.split(at_once), strict=True)
+            game.verdicts(continuations(game, tokens, uniform, latent))
+            for tokens, uniform, latent in zip(*(x.split(at_once) for x in parts), strict=True)
         ]
         later = reward(torch.cat(scores, 1)).mean(2).t()
         return torch.cat([later, own], 1) * rollout.mask
 
 
 def continuations(
-    game: Game, tokens: Int[Tensor, "B T"], noise: Float[Tensor, "B words N"]
+    game: Game,
+    tokens: Int[Tensor, "B T"],
+    noise: Float[Tensor, "B words N"],
+    latent: Float[Tensor, "B L"] | None = None,
 ) -> Int[Tensor, "T-1 B N T"]:
     """Every prefix of every sentence, finished N times: entry [t-1, b, n] keeps the first t words of sentence b.
 
-    ``noise`` holds a uniform for every word still to be written, T(T-1)/2 of them for each of the N.
+    ``noise`` holds a uniform for every word still to be written, T(T-1)/2 of them for each of the N. What a sentence
+    was written from, its ``latent``, its continuations are written from, too.
     """
     n, length = tokens.shape
     copies = noise.shape[-1]
     written = tokens.expand(length - 1, copies, n, length).transpose(1, 2).clone()
     columns = iter(noise.unbind(1))
     crowd: list[Pen] = []
-    for t, pen in enumerate(_passed(game, tokens), start=1):
+    for t, pen in enumerate(_passed(game, tokens, latent), start=1):
         fresh = pen.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
         uniform = torch.stack([next(columns) for _ in range(t)])
         word, _, pen = write(game.generator, Pen.join([*crowd, fresh]), game.policy, uniform.flatten())
@@ -98,9 +103,9 @@ def continuations(
     return written
 
 
-def _passed(game: Game, tokens: Int[Tensor, "B T"]) -> list[Pen]:
+def _passed(game: Game, tokens: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None) -> list[Pen]:
     """Where the pen stood after each word but the last."""
-    pen, pens = begin(game.generator, len(tokens)), []
+    pen, pens = begin(game.generator, len(tokens), latent), []
     for word in tokens[:, :-1].unbind(1):
         pen = follow(game.generator, pen, word)
         pens.append(pen)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.generator.base import Generator
+from textgan_lit.generator.latent import Latent
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
 from textgan_lit.sampling import draw, sample
@@ -36,7 +37,7 @@ class Game:
 
     def sample(self, n: int) -> Rollout:
         """n new sentences on this rank."""
-        return sample(self.generator, self.noise.uniform(n, self.generator.max_length), self.policy)
+        return sample(self.generator, self.noise.uniform(n, self.generator.uniforms), self.policy)
 
     def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Rollout:
         """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).
@@ -58,6 +59,14 @@ class Game:
         with torch.no_grad():
             density = self.generator.logp(TextBatch(words, mask), self.policy)
         return self.discriminator(words, mask, density).float()
+
+    def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
+        """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""
+        if isinstance(self.generator, Latent):
+            uniform = self.noise.uniform(len(batch.tokens), self.generator.proposals, self.generator.latent)
+            return self.generator.bound(batch, self.policy, uniform)
+        parts = (TextBatch(*rows) for rows in zip(*(part.split(SCORED) for part in batch), strict=True))
+        return torch.cat([self.generator.logp(part, self.policy).sum(1) for part in parts])
 
     def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """One raw logit a sentence from any discriminator."""

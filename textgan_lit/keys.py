@@ -21,8 +21,8 @@ CLOCKS = {
     "generator/*": "turns/generator",
 }
 LOWER = (
-    *("likelihood/nll", "discriminator/nll", "generator/bce", "game/regret"),
-    *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/bayes_accuracy", "truth/exposure_*"),
+    *("likelihood/nll", "likelihood/nll_bound", "discriminator/nll", "generator/bce", "game/regret"),
+    *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/nll_test_bound", "truth/bayes_accuracy", "truth/exposure_*"),
     *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),
     *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet_*"),
     "faults/*",

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
+from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
+from textgan_lit.generator.latent import Latent
 from textgan_lit.sampling import mixed
 from textgan_lit.types import Outcome, TextBatch
 
@@ -59,6 +61,9 @@ class Likelihood(Objective):
     fades = "batch"
     per_word = True
 
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        generator.need_likelihood("objective=likelihood", "model/objective=elbo where it has a bound")
+
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         words = batch.mask.sum(dtype=torch.float)
         share = words / mean(words)  # so that every word counts alike, whichever rank reads it
@@ -91,6 +96,9 @@ class ScheduledSampling(Objective):
         self.schedule, self.half, self.least = schedule, half, least
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        generator.need_likelihood("objective=scheduled_sampling", "model/objective=elbo where it has a bound")
+
     def chance(self, turn: int) -> float:
         """That a word of a prefix is the data's."""
         share = turn / self.half
@@ -114,3 +122,44 @@ class ScheduledSampling(Objective):
         logp = game.generator.logp(batch, game.policy, given)
         loss = nll(logp, batch.mask) * words / mean(words)
         return Outcome(loss, {"nll": loss.detach(), "data_share": loss.new_tensor(chance)})
+
+
+@final
+class ELBO(Objective):
+    r"""The evidence lower bound of a generator that has a latent (Kingma & Welling 2014, arXiv:1312.6114).
+
+    .. math:: \log G(x) \ge E_{q(z|x)} \log G(x | z) - \beta \sum_j \max(\lambda, E_P \mathrm{KL}_j)
+
+    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over the first ``anneal`` turns (Bowman et al. 2016,
+    arXiv:1511.06349, section 3.1); λ, ``free_bits``, are nats that a coordinate may cost without being charged for
+    them, its KL being the mean over the global batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8). Both are
+    there to keep a decoder that could do without the latent from doing so.
+    """
+
+    divergence = "KL(P‖G)"
+    bias = "a bound's gradient, looser by KL(q‖posterior); annealing and free bits move its optimum, too"
+    per_word = True
+
+    def __init__(self, anneal: Annotated[int, Ge(0)] = 500, free_bits: Annotated[float, Ge(0)] = 0.0):
+        super().__init__()
+        self.anneal, self.free_bits = anneal, free_bits
+        self.register_buffer("played", torch.zeros((), dtype=torch.long))
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        if not isinstance(generator, Latent):
+            raise UserError(
+                f"objective=elbo bounds log G(x), but {type(generator).__name__} "
+                + ("knows it. Use model/objective=likelihood" if generator.likelihood == "exact" else "has no bound")
+                + ", or a generator with a latent: model/generator=vae."
+            )
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        weight = min(int(self.played) / self.anneal, 1.0) if self.anneal else 1.0
+        self.played += 1
+        logp, kl = game.generator.elbo(batch, game.policy, game.noise)
+        words = mean(batch.mask.sum(dtype=torch.float))
+        charged = kl.mean(0).where(mean(kl.detach().mean(0)) > self.free_bits, self.free_bits).sum() * len(kl)
+        loss = (weight * charged - logp.sum()) / words
+        cost = kl.detach().sum()
+        logs = {"nll_bound": (cost - logp.detach().sum()) / words, "kl": cost / len(kl)}
+        return Outcome(loss, logs | {"kl_weight": loss.new_tensor(weight)})

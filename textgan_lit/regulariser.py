@@ -17,7 +17,7 @@ from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
-from textgan_lit.types import Outcome, TextBatch
+from textgan_lit.types import Outcome, Rollout, TextBatch
 
 LEAST = -1e4  # nats, of words that a policy leaves out
 
@@ -29,6 +29,10 @@ class Regulariser(nn.Module, ABC):
         super().__init__()
         self.weight = weight
 
+    def check(self, generator: Generator) -> None:
+        """Refuses a generator that it cannot work with."""
+        return
+
     @abstractmethod
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]: ...
 
@@ -39,6 +43,9 @@ class Likelihood(Regulariser):
 
     def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
         super().__init__(weight)
+
+    def check(self, generator: Generator) -> None:
+        generator.need_likelihood("regulariser=likelihood", "model/regulariser=[entropy]")
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         logp = game.generator.logp(batch, game.policy)
@@ -56,7 +63,7 @@ class Entropy(Regulariser):
         super().__init__(weight)
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
-        written = game.sample(len(batch.tokens)).batch
+        written = game.sample(len(batch.tokens))
         logp = _log_probabilities(game.generator, written, game.policy)
         return _per_word((logp.exp() * logp), written)
 
@@ -81,19 +88,19 @@ class ReferenceKL(Regulariser):
         if not self.met:
             self.reference.load_state_dict(game.generator.state_dict())
             self.met.fill_(True)
-        written = game.sample(len(batch.tokens)).batch
+        written = game.sample(len(batch.tokens))
         logp = _log_probabilities(game.generator, written, game.policy)
         with torch.no_grad():
             before = _log_probabilities(self.reference, written, game.policy)
         return _per_word((logp.exp() * (logp - before)), written)
 
 
-def _log_probabilities(generator: Generator, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T V"]:
-    return generator.predict(batch, policy).log_softmax(-1).clamp_min(LEAST)
+def _log_probabilities(generator: Generator, written: Rollout, policy: Policy) -> Float[Tensor, "B T V"]:
+    return generator.predict(written.batch, policy, written.latent).log_softmax(-1).clamp_min(LEAST)
 
 
-def _per_word(summand: Float[Tensor, "B T V"], batch: TextBatch) -> Float[Tensor, ""]:
-    return (summand.sum(-1) * batch.mask).sum() / mean(batch.mask.sum(dtype=torch.float))
+def _per_word(summand: Float[Tensor, "B T V"], written: Rollout) -> Float[Tensor, ""]:
+    return (summand.sum(-1) * written.mask).sum() / mean(written.mask.sum(dtype=torch.float))
 
 
 @final
@@ -108,6 +115,8 @@ class Regularised(Objective):
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         self.objective.check(generator, discriminator)
+        for regulariser in self.regularisers.values():
+            regulariser.check(generator)
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         loss, logs = self.objective(game, batch)

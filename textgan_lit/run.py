@@ -21,8 +21,9 @@ from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
+from textgan_lit.sampling import between, sample
 from textgan_lit.trust import check, vouched
-from textgan_lit.types import Length, Rollout, TextBatch, Vocab
+from textgan_lit.types import Length, TextBatch, Vocab
 
 Weights = dict[str, torch.Tensor]
 AT_ONCE = 256  # sentences written or scored side by side; changes no sentence
@@ -34,14 +35,15 @@ class Sentence(NamedTuple):
 
     text: str
     tokens: list[int]  # its words, and eos where it ends with one
-    logp: list[float]  # log G of each of them after those before, in nats, under the run's policy
+    logp: list[float]  # log G of each of them after those before, in nats, under the run's policy; empty if not known
     real: list[float]  # D's probability that it is real: after each of them, or one of the whole; empty without a D
 
     ended: bool  # by eos
 
     @property
-    def log_probability(self) -> float:
-        return math.fsum(self.logp)
+    def log_probability(self) -> float | None:
+        """None of a generator that does not know it exactly."""
+        return math.fsum(self.logp) if self.logp else None
 
 
 class Run(NamedTuple):
@@ -78,7 +80,26 @@ class Run(NamedTuple):
         for done in range(0, n, rows):
             # As many rows for the last sentences as for any others: a matrix product may round by its shape.
             written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
-            yield from self._seen(game, Rollout(*(leaf[: n - done] for leaf in written)), judged)
+            tokens, mask, logp, _ = (leaf[: n - done] for leaf in written)
+            yield from self._seen(game, TextBatch(tokens, mask), logp if self.exact else None, judged)
+
+    @torch.no_grad()
+    def interpolate(self, n: int, steps: int, seed: int = 0) -> Iterator[list[Sentence]]:
+        """n ways from one latent to another, ``steps`` sentences each, the ends included; the words' noise stays.
+
+        The ends' latents are those of the sentences that :meth:`sample` gives for the seed, two by two.
+        """
+        if not self.generator.latent:
+            raise UserError(
+                f"{type(self.generator).__name__} writes from no latent, so there is nothing between two sentences. "
+                "Give a run of a generator that has one, such as model=vae."
+            )
+        noise = Noise(seed, "sample", device=self.device)
+        for _ in range(n):
+            one, other = noise.uniform(2, self.generator.uniforms)
+            way = between(one, other, self.generator.latent, steps)
+            written = sample(self.generator, way, self.policy)
+            yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a sentence as the generator would have written it: with eos where it ends early.
@@ -111,19 +132,27 @@ class Run(NamedTuple):
             for place, row in enumerate(rows):
                 tokens[place, : len(row)] = torch.tensor(row)
             batch = TextBatch(tokens.to(self.device), (tokens != self.vocab.pad).to(self.device))
-            yield from self._seen(game, Rollout(*batch, self.generator.logp(batch, self.policy)))
+            yield from self._seen(game, batch, self.generator.logp(batch, self.policy) if self.exact else None)
 
-    def _seen(self, game: Game, written: Rollout, judged: bool = True) -> Iterator[Sentence]:
-        real: list[list[float]] = [[]] * len(written.tokens)
+    def _seen(
+        self, game: Game, written: TextBatch, logp: torch.Tensor | None, judged: bool = True
+    ) -> Iterator[Sentence]:
+        nothing: list[list[float]] = [[]] * len(written.tokens)
+        known, real = nothing if logp is None else logp.tolist(), nothing
         if judged and self.discriminator is not None:
             real = game.score(written.tokens, written.mask).sigmoid().view(len(real), -1).tolist()
-        ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), written.logp.tolist(), real)
+        ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
         for end, tokens, *numbers in zip(ends, *rows, strict=True):
             ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
             yield Sentence(self.vocab.text(tokens), tokens[:end], *(some[:end] for some in numbers), ended)
 
     def _game(self, noise: Noise) -> Game:
         return Game(self.generator, self.discriminator, self.policy, noise)
+
+    @property
+    def exact(self) -> bool:
+        """Whether log G of a sentence is known."""
+        return self.generator.likelihood == "exact"
 
     @property
     def device(self) -> torch.device:

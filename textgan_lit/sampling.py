@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import torch
@@ -86,9 +87,9 @@ class Pen(NamedTuple):
         )
 
 
-def begin(generator: Generator, n: int) -> Pen:
-    """n empty sentences."""
-    state = generator.start(n)
+def begin(generator: Generator, n: int, latent: Float[Tensor, "B L"] | None = None) -> Pen:
+    """n empty sentences, each with its latent where the generator has one."""
+    state = generator.start(n, *generator.given(latent))
     prev = torch.full((n,), generator.vocab.bos, device=state[0].device)
     return Pen(prev, state, torch.ones_like(prev, dtype=torch.bool))
 
@@ -137,20 +138,36 @@ def mixed(
     return torch.stack(words, 1)
 
 
+def between(
+    one: Float[Tensor, " uniforms"], other: Float[Tensor, " uniforms"], latent: int, steps: int
+) -> Float[Tensor, "steps uniforms"]:
+    """Noise on the way from ``one`` to where its ``latent`` is the other's; its words' noise stays.
+
+    As normal numbers, a and b, the latent goes along cos(s) a + sin(s) b, s from 0 to π/2. These are again independent
+    and normal, so what is written on the way is as good a sample as the two ends.
+    """
+    a, b = (torch.special.ndtri(noise[:latent].double().clamp(2**-25, 1 - 2**-25)) for noise in (one, other))
+    turn = torch.linspace(0, math.pi / 2, steps, dtype=torch.double, device=one.device).unsqueeze(1)
+    moved = torch.special.ndtr(turn.cos() * a + turn.sin() * b).to(one)
+    return torch.cat([moved.clamp_max(BELOW), one[latent:].expand(steps, -1)], 1)
+
+
 @torch.no_grad()
-def sample(generator: Generator, noise: Float[Tensor, "B T"], policy: Policy) -> Rollout:
+def sample(generator: Generator, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
     """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
 
-    A sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
+    The first columns are for the generator's latent, if it has one; then there is one a word. A sentence ends at eos
+    or with the last column of noise; one cut there is an outcome of its own.
     """
     if len(noise) > SENTENCES:
         parts = [sample(generator, part, policy) for part in noise.split(SENTENCES)]
         return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
-    pen = begin(generator, len(noise))
+    latent = generator.prior(noise[:, : generator.latent])
+    pen = begin(generator, len(noise), latent)
     words, logps, masks = [], [], []
-    for uniform in noise.unbind(1):
+    for uniform in noise[:, generator.latent :].unbind(1):
         masks.append(pen.open)
         word, logp, pen = write(generator, pen, policy, uniform)
         words.append(word)
         logps.append(logp)
-    return Rollout(torch.stack(words, 1), torch.stack(masks, 1), torch.stack(logps, 1))
+    return Rollout(torch.stack(words, 1), torch.stack(masks, 1), torch.stack(logps, 1), latent)

@@ -30,8 +30,6 @@ from textgan_lit.program import Program
 from textgan_lit.stopwatch import Stopwatch
 from textgan_lit.types import Clock, Outcome, Reading, Rollout, TextBatch
 
-CHUNK = 1000  # held-out sentences scored at once
-
 
 @dataclass(frozen=True)
 class Move:
@@ -250,12 +248,9 @@ class TextGAN(pl.LightningModule):
 
     def _held_out_nll(self) -> float:
         self.eval()
-        game, mine = self.game("held_out"), [own_rows(part) for part in self.held_out]
-        sums = torch.zeros(2, dtype=torch.double, device=self.device)
-        for tokens, mask in zip(*(part.split(CHUNK) for part in mine), strict=True):
-            logp = game.generator.logp(TextBatch(tokens, mask), game.policy)
-            sums += torch.stack([-logp.double().sum(), mask.sum().double()])
-        total, words = mean(sums).tolist()
+        mine = TextBatch(*(own_rows(part) for part in self.held_out))
+        nats = -self.game("held_out").likelihood(mine).double().sum()
+        total, words = mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
         return total / words
 
     # --- evaluation: one shared set of samples, judged by callbacks --------------------------------------------------

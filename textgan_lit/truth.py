@@ -10,6 +10,7 @@ and NLLs. So NLL_test = H(P) + KL(P‖G) and NLL_oracle = H(G) + KL(G‖P) hold 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,11 +38,14 @@ from textgan_lit.functional.divergence import (
 )
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.generator.base import Generator
+from textgan_lit.generator.latent import Latent
+from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, Policy
 from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
-SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret")  # one number a sentence
+# one number a sentence
+SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret", "nll_bound", "kl_bound")
 POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
 NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
 
@@ -53,9 +57,10 @@ class Evidence(NamedTuple):
 
     batch: TextBatch
     p_logits: Float[Tensor, "B T V"] | None  # oracle.predict(batch, Categorical()); None where P is unknown
-    g_logits: Float[Tensor, "B T V"]  # generator.predict(batch, policy): may hold −inf
+    g_logits: Float[Tensor, "B T V"] | None  # generator.predict(batch, policy): may hold −inf; None where not exact
     score: Float[Tensor, " B"] | None  # the discriminator's raw logit of the whole sentence
     valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
+    g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
 
 
 @dataclass(frozen=True)
@@ -242,6 +247,8 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
     """What these sentences add: Float[B] by the names in SENTENCE, Float[T] by those in POSITION."""
     tokens, mask = evidence.batch
     words = mask.sum(1).double()
+    if evidence.g_logits is None:
+        return _without_density(evidence, is_real), {}
     if evidence.p_logits is None:
         nll = -token_logp(evidence.g_logits, tokens, mask).double().sum(1)
         return {"words": words, "nll": nll} if is_real else {"words": words}, {}
@@ -259,6 +266,20 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
     return sentence, {name: value.sum(0) for name, value in position.items()}
 
 
+def _without_density(evidence: Evidence, is_real: bool) -> dict[str, Tensor]:
+    """What can be said of a generator that does not know log G(x): P's own NLL of its sentences, and what its bound on
+    log G makes of real ones."""
+    found = {"words": evidence.batch.mask.sum(1).double()}
+    p = None if evidence.p_logits is None else token_logp(evidence.p_logits, *evidence.batch).double().sum(1)
+    if not is_real and p is not None:
+        found["nll"] = -p
+    if is_real and evidence.g_bound is not None:
+        found["nll_bound"] = -evidence.g_bound.double()
+        if p is not None:
+            found["kl_bound"] = p - evidence.g_bound.double()
+    return found
+
+
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     """NLL per word, and its split into an entropy and a KL where P is known."""
     found = {}
@@ -269,25 +290,35 @@ def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
         if "kl" in side:
             found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_word": side.per_word("kl")}
             found[entropy] = side.per_word("entropy")
+    if "nll_bound" in real:
+        found |= {"nll_test_bound": real.per_word("nll_bound"), "nll_test_bound_se": real.per_word_se("nll_bound")}
+    if "kl_bound" in real:
+        found |= {"kl_pg_bound": real.mean("kl_bound"), "kl_pg_bound_se": real.error("kl_bound").sqrt()}
     return {f"truth/{name}": value for name, value in found.items()}
 
 
 class Models(NamedTuple):
-    """Who looks at sentences: the oracle where P is known, the generator under its policy, a discriminator's score."""
+    """Who looks at sentences: the oracle where P is known, the generator under its policy, a discriminator's score.
+
+    Where the generator has a bound on log G(x) in place of it, that is measured if there is ``noise`` for it.
+    """
 
     oracle: Oracle | None
     generator: Generator
     policy: Policy
     score: Score | None = None
+    noise: Noise | None = None
 
-    def examine(self, batch: TextBatch) -> Evidence:
-        """What they say about these sentences."""
+    def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
+        """What they say about these sentences; ``uniform`` is the noise of a bound."""
+        exact = self.generator.likelihood == "exact"
         return Evidence(
             batch=batch,
             p_logits=None if self.oracle is None else self.oracle.predict(batch, Categorical()),
-            g_logits=self.generator.predict(batch, self.policy),
+            g_logits=self.generator.predict(batch, self.policy) if exact else None,
             score=None if self.score is None else self.score(batch),
             valid={} if self.oracle is None else self.oracle.validity(batch),
+            g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
         )
 
     @torch.no_grad()
@@ -297,19 +328,26 @@ class Models(NamedTuple):
             if batch is None:
                 continue
             rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
-            for few in _parts(batch, rows):
-                seen = self.examine(few)
+            for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
+                seen = self.examine(few, uniform)
                 truth.update(*((seen, None) if side == 0 else (None, seen)))
+
+    def _of_bound(self, batch: TextBatch, rows: int, is_real: bool) -> Iterator[Tensor | None]:
+        """The noise of a bound on log G of real sentences, drawn for all of them at once: whoever has which rows."""
+        if not (is_real and self.noise and isinstance(self.generator, Latent)):
+            return itertools.repeat(None)
+        uniform = self.noise.uniform(len(batch.tokens), self.generator.proposals, self.generator.latent)
+        return iter(uniform.split(rows))
 
 
 @torch.no_grad()
-def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B T"], batch: int = 500) -> Truth:
+def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B uniforms"], batch: int = 500) -> Truth:
     """The truth about a generator under a policy: all real sentences, and one generated sentence a row of noise.
 
     A score gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
     generator is in eval mode meanwhile; no random number is drawn. Memory: a few logits of at most ``batch`` rows.
     """
-    truth = Truth(max(real.tokens.shape[1], noise.shape[1])).to(noise.device)
+    truth = Truth(max(real.tokens.shape[1], models.generator.max_length)).to(noise.device)
     with _evaluating(models.generator):
         for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
             fake_part = None

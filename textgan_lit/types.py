@@ -114,11 +114,15 @@ class TextBatch(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """Sentences that a generator wrote, with log G(x_t | x<t) under the policy that wrote them (0 on padding)."""
+    """Sentences that a generator wrote, with log G(x_t | x<t) under the policy that wrote them (0 on padding).
+
+    ``latent`` is what each was written from beside its words' noise: log G is given that; L = 0 for most generators.
+    """
 
     tokens: Int[Tensor, "B T"]
     mask: Bool[Tensor, "B T"]
     logp: Float[Tensor, "B T"]
+    latent: Float[Tensor, "B L"]
 
     @property
     def batch(self) -> TextBatch:

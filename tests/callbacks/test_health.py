@@ -12,8 +12,9 @@ from textgan_lit.callbacks.health import Health, rows
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.errors import UserError
+from textgan_lit.generator.vae import VAE
 from textgan_lit.system import Evaluation
-from textgan_lit.types import Rollout, TextBatch
+from textgan_lit.types import Rollout, TextBatch, Vocab
 
 FINE = {"bound/raw": torch.tensor(-0.1), "bound/raw_se": torch.tensor(0.06)}
 SELF_BLEU = "quality/self_bleu5_1000"
@@ -30,15 +31,16 @@ def sentences(different, n=100):
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
-def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3):
+def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3, generator=None):
     """One evaluation; returns its row."""
     written_rows = []
     moves = {"discriminator": SimpleNamespace(objective=adversary or Minimax())}
-    clock = SimpleNamespace(turns={"discriminator": turns}, total=70)
-    system = SimpleNamespace(moves=moves, clock=clock, record=written_rows.append)
+    clock = SimpleNamespace(turns={"discriminator": turns, "likelihood": turns}, total=70)
+    system = SimpleNamespace(moves=moves, clock=clock, record=written_rows.append, generator=generator)
+    system.evaluated = lambda *purpose: system
     trainer = SimpleNamespace(callback_metrics=metrics, loggers=(), state=SimpleNamespace(fn=TrainerFn.FITTING))
     written = sentences(fake)
-    outputs = Evaluation(sentences(real), Rollout(*written, torch.zeros(100, 3)))
+    outputs = Evaluation(sentences(real), Rollout(*written, torch.zeros(100, 3), torch.zeros(100, 0)))
     health.on_validation_epoch_start(trainer, system)
     health.on_validation_batch_end(trainer, system, outputs)
     health.on_validation_epoch_end(trainer, system)
@@ -46,9 +48,31 @@ def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3):
     return written_rows[0]
 
 
+def collapsed(weight=0.0):
+    """A VAE whose posterior is (nearly) the prior."""
+    generator = VAE(Vocab(tuple(f"w{word}" for word in range(100))), 3, latent=2)
+    with torch.no_grad():
+        generator.encoder.output.weight *= weight
+        generator.encoder.output.bias.zero_()
+    return generator
+
+
+def test_what_a_latent_says_of_sentences_is_logged():
+    torch.manual_seed(0)
+    generator, batch = collapsed(20.0), sentences(2)
+    row = evaluate(Health(), real=2, generator=generator)
+    mean, spread = generator.posterior(batch)
+    normal = torch.distributions.Normal
+    exact = torch.distributions.kl_divergence(normal(mean, spread.exp()), normal(0.0, 1.0)).sum(1).mean()
+    assert row["health/latent_kl"] == pytest.approx(exact.item(), rel=1e-4)
+    assert row["health/latent_units"] == (mean.var(0) > 0.01).sum() > 0
+    assert not {"health/latent_kl", "health/latent_units"} & evaluate(Health()).keys()
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
+        ({"generator": collapsed()}, "posterior has collapsed: the latent says 0.000 nats of a sentence, and 0 of"),
         ({"metrics": DEAD}, "D is worse than silence"),
         ({"fake": 9}, "100 .* 9\\."),
         ({"metrics": ALIKE}, "Self-BLEU is 0\\.950, of real sentences 0\\.800"),

@@ -66,7 +66,7 @@ class World:
     def expected(self, objective, size=2, noises=(None,)):
         """From every batch of so many sentences, each weighed by its probability."""
         logp = self.generator.logp(self.sentences, Categorical()).detach()
-        everyone, loss = Rollout(*self.sentences, logp), torch.zeros(())
+        everyone, loss = Rollout(*self.sentences, logp, logp[:, :0]), torch.zeros(())
         for rows in product(range(len(logp)), repeat=size):
             said = Rollout(*(part[list(rows)] for part in everyone))
             of_noises = sum(objective(self.game(noise, said), said.batch).loss for noise in noises) / len(noises)
@@ -140,7 +140,8 @@ def test_the_future_is_discounted_word_by_word(variable):
     """Three words of one sentence, against the sum by hand: Σ_t Σ_{s>t} γ^{s−t} here_s · log G(x_t)."""
     world, gamma = World(3, variable), 0.5
     rows = [len(world.sentences.tokens) - 1]  # the last one has all three words
-    said = Rollout(*(part[rows] for part in (*world.sentences, world.generator.logp(world.sentences, Categorical()))))
+    logp = world.generator.logp(world.sentences, Categorical())
+    said = Rollout(*(part[rows] for part in (*world.sentences, logp, logp[:, :0])))
     said = said._replace(logp=said.logp.detach())
     ours, theirs = (
         model.predict(said.batch, Categorical()).log_softmax(-1) for model in (world.generator, world.model)

@@ -149,7 +149,7 @@ def test_labels_dealt_at_random_teach_nothing_on_average(vocab, oracle, generato
 def test_a_generator_without_a_density_is_refused(generator):
     SelfPlay(generator).check(generator, None)
     generator.likelihood = "bound"
-    with pytest.raises(UserError, match=r"only as a bound. Use model/generator=lstm"):
+    with pytest.raises(UserError, match=r"knows only a bound on. Use model/generator=lstm"):
         SelfPlay(generator).check(generator, None)
 
 

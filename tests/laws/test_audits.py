@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from textgan_lit.commands.audit import WORLDS, audited, parser
+from textgan_lit.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+KNOWN = [model for model in MODELS if model not in ("vae",)]  # the audit compares with log G(x)
 SMALLER = {"seqgan": ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rollouts=2")}
 VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",
@@ -32,7 +34,7 @@ def of_model(model, world, batches):
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", KNOWN)
 def test_a_model_descends_what_it_declares(model, world):
     found = of_model(model, world, 60)
     assert found
@@ -48,9 +50,15 @@ def test_so_do_its_variants(words, world):
         assert finding.verdict.startswith(VARIANTS[words])
 
 
+@pytest.mark.parametrize("model", sorted({*MODELS} - {*KNOWN}))
+def test_without_a_likelihood_there_is_nothing_to_compare_with(model):
+    with pytest.raises(UserError, match="The audit compares with log G"):
+        of_model(model, "fixed", 60)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", KNOWN)
 def test_and_so_it_does_in_the_full_audit(model, world):
     for finding in of_model(model, world, 300):
         assert finding.passed, f"{finding.judge}, {finding.claim}: {finding.verdict}"

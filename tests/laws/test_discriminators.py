@@ -367,7 +367,7 @@ def test_its_score_stays_finite_where_the_generator_leaves_words_out(aware, fake
 
 def test_it_refuses_what_it_cannot_use(vocab, fake, real, aware):
     fake.likelihood = "bound"
-    with pytest.raises(UserError, match=r"only as a bound. Use model/generator=lstm"):
+    with pytest.raises(UserError, match=r"knows only a bound on. Use model/generator=lstm"):
         DensityAware(vocab, LENGTH, fake, Conv(vocab, LENGTH))
     for critic in (Optimal(vocab, LENGTH, real), aware):
         with pytest.raises(UserError, match=r"given the density itself. Use .*critic=conv"):

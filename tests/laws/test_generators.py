@@ -6,6 +6,7 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 import textgan_lit.generator
+from tests.laws.given import Given
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot
@@ -13,6 +14,7 @@ from textgan_lit.generator.base import Generator
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
 from textgan_lit.generator.transformer import Transformer
+from textgan_lit.generator.vae import VAE
 from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
 from textgan_lit.sampling import Pen, sample
 from textgan_lit.types import TextBatch, Vocab
@@ -23,6 +25,7 @@ SMALL = [
     (Markov, {"order": 2, "positional": True}),
     (LSTM, {"embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),
     (Transformer, {"width": 8, "heads": 2, "dropout": 0.5}),
+    (VAE, {"latent": 2, "embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),  # given its latent
 ]
 POLICIES = [Categorical(), Categorical(0.7), TopK(2), Nucleus(0.8), Greedy()]
 
@@ -30,7 +33,8 @@ POLICIES = [Categorical(), Categorical(0.7), TopK(2), Nucleus(0.8), Greedy()]
 @pytest.fixture(params=SMALL, ids=lambda case: "-".join([case[0].__name__, *map(str, case[1].values())]))
 def generator(request, vocab, unlike):
     kind, options = request.param
-    return unlike(kind(vocab, LENGTH, **options))
+    made = unlike(kind(vocab, LENGTH, **options))
+    return Given(made, torch.tensor([[0.7, -1.2]])).eval() if made.latent else made
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
 
 
 def test_who_reads_soft_words():
-    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, Transformer}
+    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, Transformer, VAE}
 
 
 @pytest.fixture

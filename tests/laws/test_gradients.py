@@ -111,7 +111,7 @@ class World:
     def expected(self, objective, batch_size, noises=(None,), policy=None):
         """The expected gradient, from every batch of so many sentences, each weighed by its probability."""
         logp = self.generator.logp(self.sentences, policy or self.policy).detach()
-        everyone, loss = Rollout(*self.sentences, logp), torch.zeros(())
+        everyone, loss = Rollout(*self.sentences, logp, logp[:, :0]), torch.zeros(())
         for rows in product(range(len(logp)), repeat=batch_size):
             said = Rollout(*(part[list(rows)] for part in everyone))
             outcomes = [copy.deepcopy(objective)(self.game(said=said, noise=noise), said.batch) for noise in noises]

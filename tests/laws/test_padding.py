@@ -37,7 +37,8 @@ class Told(Game):
     said: TextBatch
 
     def sample(self, n):
-        return Rollout(*self.said, self.generator.logp(self.said, self.policy).detach())
+        logp = self.generator.logp(self.said, self.policy).detach()
+        return Rollout(*self.said, logp, logp[:, :0])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from textgan_lit.credit import continuations
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.transformer import Transformer
+from textgan_lit.generator.vae import VAE
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
 from textgan_lit.sampling import sample
@@ -36,16 +37,16 @@ class Looks(TorchDispatchMode):
     [Categorical(), Categorical(0.7), Greedy(), TopK(3), Nucleus(0.8)],
     ids=lambda policy: type(policy).__name__,
 )
-@pytest.mark.parametrize("kind", [LSTM, Transformer])
+@pytest.mark.parametrize("kind", [LSTM, Transformer, VAE])
 @pytest.mark.parametrize("words", [5, 500])
 @torch.no_grad()
 def test_writing_never_waits(kind, words, policy):
     generator = kind(Vocab(tuple(map(str, range(words))), has_eos=True), 4).eval()
     game = Game(generator, None, policy, Noise(0))
-    noise, later = torch.rand(6, 4), torch.rand(6, 6, 2)
+    noise, later = torch.rand(6, generator.uniforms), torch.rand(6, 6, 2)
     with Looks() as looks:
         rollout = sample(generator, noise, policy)
-        continuations(game, rollout.tokens, later)
+        continuations(game, rollout.tokens, later, rollout.latent)
     assert looks.seen == []
 
 

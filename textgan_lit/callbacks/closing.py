@@ -33,7 +33,9 @@ ROWS = {
     "true JSD": ("truth/jsd", "truth/jsd_se"),
     "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
     "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
+    "KL(P‖G) ≤": ("truth/kl_pg_bound", "truth/kl_pg_bound_se"),
     "NLL_test": ("truth/nll_test",),
+    "NLL_test ≤": ("truth/nll_test_bound",),
     "NLL_oracle": ("truth/nll_oracle",),
     "H(G)": ("truth/entropy_g",),
     "horizon, words": ("truth/horizon",),
@@ -95,7 +97,7 @@ class Closing(pl.Callback):
                 if best is not None:
                     self.rivals[BEST] = plain._replace(policy=Categorical(best))
         if sweeps and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
-            self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None))
+            self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None, noise=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
         self.written = {name: [] for name in self.rivals if self.proxies}
 
@@ -103,7 +105,7 @@ class Closing(pl.Callback):
         """Every temperature on the same held-out sentences and the same noise."""
         held_out = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
         real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
-        noise = system.game("temperature").noise.uniform(*real.tokens.shape)
+        noise = system.game("temperature").noise.uniform(len(real.tokens), plain.generator.uniforms)
         found = {}
         watched = get_console().is_terminal and rank() == 0
         for temperature in track(self.temperatures, "temperatures", console=get_console(), disable=not watched):
@@ -129,9 +131,10 @@ class Closing(pl.Callback):
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         for name, rival in self.rivals.items():
-            noise = system.game("test", batch_idx).noise.uniform(*outputs.real.tokens.shape)
+            noise = system.game("test", batch_idx).noise.uniform(len(outputs.real.tokens), rival.generator.uniforms)
             fake = sample(rival.generator, noise, rival.policy).batch
-            rival.add_to(self.truths[name], outputs.real, fake)
+            judges = rival._replace(noise=system.game("test bound", batch_idx).noise)
+            judges.add_to(self.truths[name], outputs.real, fake)
             if self.proxies:
                 self.written[name].append((_everyones(outputs.real), _everyones(fake)))
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
+import torch
 from annotated_types import Ge, Interval
 from pytorch_lightning.trainer.states import TrainerFn
 from rich import get_console
+from torch import Tensor
 
 from textgan_lit.distributed import gather, rank
 from textgan_lit.errors import UserError
+from textgan_lit.generator.gaussian import Gaussian, kl
 from textgan_lit.logger import alert
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import TextBatch
+
+ACTIVE = 0.01  # variance of E[z|x] from which on a number of the latent says something of x
 
 WORDS = {
     "dead": "D is worse than silence on held-out sentences (bound/raw + 2 SE < 0). Likely cause: it has memorised its "
@@ -25,16 +30,26 @@ WORDS = {
     "alike": "G's samples are variations of a few: Self-BLEU is {fake:.3f}, of real sentences {real:.3f}. Likely "
     "cause: the reward pays for a few phrases more than it costs to repeat them. Way out: a lower "
     "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
+    "unread": "The posterior has collapsed: the latent says {kl:.3f} nats of a sentence, and {units:.0f} of its "
+    "numbers depend on it, so G writes as if it had none. Likely cause: the words before say enough. Way out: "
+    "model.objective.free_bits=0.1 or more, a longer model.objective.anneal, or a smaller decoder "
+    "(model.generator.hidden).",
 }
-TITLES = {"dead": "D is worse than silence", "collapsed": "G repeats itself", "alike": "G's samples are alike"}
+TITLES = {
+    "dead": "D is worse than silence",
+    "collapsed": "G repeats itself",
+    "alike": "G's samples are alike",
+    "unread": "the posterior has collapsed",
+}
 
 
 @final
 class Health(pl.Callback):
     """A dead D: the raw bound lies more than 2 SE below 0. A collapsed G: fewer than ``repeats`` times as many
     different sentences as real text has. Samples that are alike: 1 − Self-BLEU, of the highest order that is measured,
-    is less than ``variety`` times real text's. Each is said once, after ``patience`` evaluations in a row, until an
-    evaluation is without it; with ``stop`` that ends the run.
+    is less than ``variety`` times real text's. A latent that is not read: its KL is below ``informed`` nats a sentence,
+    or none of its numbers is active. Each is said once, after ``patience`` evaluations in a row, until an evaluation is
+    without it; with ``stop`` that ends the run.
 
     Controls and tiny worlds may have both and be as they should. Only where the score is log-odds can D be called dead.
     """
@@ -44,22 +59,30 @@ class Health(pl.Callback):
         patience: Annotated[int, Ge(1)] = 3,
         repeats: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
         variety: Annotated[float, Interval(gt=0, lt=1)] = 0.3,
+        informed: Annotated[float, Ge(0)] = 0.1,
         stop: bool = False,
     ):
-        self.patience, self.repeats, self.variety, self.stop = patience, repeats, variety, stop
+        self.patience, self.repeats, self.variety = patience, repeats, variety
+        self.informed, self.stop = informed, stop
         self.streaks = dict.fromkeys(WORDS, 0)
         self.seen: dict[str, list[bytes]] = {"real": [], "fake": []}
+        self.posterior: list[tuple[Tensor, Tensor]] = []  # mean of q(z|x), and its KL from the prior, by sentence
+        self.latent: dict[str, float] = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        self.seen = {"real": [], "fake": []}
+        self.seen, self.posterior = {"real": [], "fake": []}, []
 
     def on_validation_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, *_: Any) -> None:
         for side, batch in (("real", outputs.real), ("fake", outputs.fake.batch)):
             self.seen[side] += rows(batch)
+        if scores_latents(system):
+            self.posterior.append(guessed(system.evaluated("health").generator, outputs.real))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         shares = {side: len(set(seen)) / len(seen) for side, seen in self.seen.items()}
-        system.record({"health/distinct": shares["fake"], "health/distinct_real": shares["real"]})
+        self.latent = read(self.posterior)
+        told = {f"health/latent_{name}": value for name, value in self.latent.items()}
+        system.record({"health/distinct": shares["fake"], "health/distinct_real": shares["real"]} | told)
 
     def on_validation_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         """Here, where the truth panel has measured the same evaluation."""
@@ -67,10 +90,11 @@ class Health(pl.Callback):
             return
         different = {side: len(set(seen)) for side, seen in self.seen.items()}
         bleu = self_bleu(trainer.callback_metrics)
-        counted = {"dead": {}, "collapsed": different, "alike": bleu}
+        counted = {"dead": {}, "collapsed": different, "alike": bleu, "unread": self.latent}
         found = {
             "dead": scores_log_odds(system) and dead(trainer.callback_metrics),
             "collapsed": different["fake"] < self.repeats * different["real"],
+            "unread": bool(self.latent) and (self.latent["kl"] < self.informed or not self.latent["units"]),
             "alike": bool(bleu) and 1 - bleu["fake"] < self.variety * (1 - bleu["real"]),
         }
         for name, bad in found.items():
@@ -97,6 +121,27 @@ def rows(batch: TextBatch) -> list[bytes]:
     """Everyone's sentences of this batch, comparable; padding is all alike."""
     tokens = gather(batch.tokens.masked_fill(~batch.mask, -1)).cpu().numpy()
     return [row.tobytes() for row in tokens]
+
+
+def scores_latents(system: TextGAN) -> bool:
+    """Whether there is an encoder that has learnt to guess latents."""
+    return isinstance(system.generator, Gaussian) and system.clock.turns["likelihood"] > 0
+
+
+@torch.no_grad()
+def guessed(generator: Gaussian, batch: TextBatch) -> tuple[Tensor, Tensor]:
+    """Of everyone's sentences: the mean of q(z | x), and its KL from the prior, by coordinate."""
+    mean, spread = generator.posterior(batch)
+    return gather(mean), gather(kl(mean, spread))
+
+
+def read(posterior: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """What the latent says of a sentence, nats; and its active units: numbers whose mean given x varies with x by more
+    than a hundredth (Burda et al. 2016, arXiv:1509.00519, appendix C). {} without sentences."""
+    if not posterior:
+        return {}
+    mean, cost = (torch.cat(parts).double() for parts in zip(*posterior, strict=True))
+    return {"kl": float(cost.sum(1).mean()), "units": float((mean.var(0) > ACTIVE).sum())}
 
 
 def scores_log_odds(system: TextGAN) -> bool:

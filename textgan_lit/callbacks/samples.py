@@ -77,17 +77,19 @@ class Samples(pl.Callback):
     @torch.no_grad()
     def _seen(self, trainer: pl.Trainer, system: TextGAN, written: Rollout) -> list[dict[str, Any]]:
         judges, nothing = models(trainer, system), [None] * len(written.tokens)
-        real, ratio, by_data = nothing, nothing, nothing
+        real, ratio, by_data, own, by_own = nothing, nothing, nothing, nothing, nothing
+        if exact := judges.generator.likelihood == "exact":
+            own, by_own = written.logp.sum(1).tolist(), _by_word(written.logp, written)
         if judges.score is not None:
             real = judges.score(written.batch).sigmoid().tolist()
         if judges.oracle is not None:
             known = judges.oracle.logp(written.batch, Categorical())
-            ratio = (known - written.logp).sum(1).tolist()
+            ratio = (known - written.logp).sum(1).tolist() if exact else nothing
             by_data = _by_word(known, written)
         text = [self.vocab.text(row) for row in written.tokens.tolist()]
-        said = (text, written.logp.sum(1).tolist(), real, ratio, *self._copied(written.batch))
+        said = (text, own, real, ratio, *self._copied(written.batch))
         tokens, names = _by_word(written.tokens, written), dict(enumerate(self.vocab.words))
-        by_word = [list(map(names.get, row)) for row in tokens], _by_word(written.logp, written), by_data
+        by_word = [list(map(names.get, row)) for row in tokens], by_own, by_data
         return [dict(zip(COLUMNS + BY_WORD, row, strict=True)) for row in zip(*said, *by_word, strict=True)]
 
     def _copied(self, batch: TextBatch) -> tuple[list[Any], ...]:

@@ -41,8 +41,10 @@ class TruthPanel(pl.Callback):
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         self.truth = Truth(system.generator.max_length).to(system.device)
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, *_: Any) -> None:
-        models(trainer, system).add_to(self.truth, outputs.real, outputs.fake.batch)
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        models(trainer, system, batch_idx).add_to(self.truth, outputs.real, outputs.fake.batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         row = self.truth.compute()
@@ -86,11 +88,11 @@ def publish(trainer: pl.Trainer, row: dict[str, Tensor]) -> None:
     trainer.callback_metrics.update({key: value.float() for key, value in row.items()})
 
 
-def models(trainer: pl.Trainer, system: TextGAN) -> Models:
-    """Who judges an evaluation: the players as they stand, and the oracle where there is one."""
-    game, oracle = system.evaluated("evaluation"), getattr(trainer.datamodule, "oracle", None)
+def models(trainer: pl.Trainer, system: TextGAN, batch: int = 0) -> Models:
+    """Who judges an evaluation's ``batch``: the players as they stand, and the oracle where there is one."""
+    game, oracle = system.evaluated("evaluation", batch), getattr(trainer.datamodule, "oracle", None)
     score = None if system.discriminator is None else game.verdict
-    return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score)
+    return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score, game.noise)
 
 
 def _last_turn(system: TextGAN) -> str:
@@ -116,4 +118,6 @@ def cells(row: dict[str, float]) -> tuple[str, ...]:
     accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
     oracle = split("nll_oracle", "entropy_g", "kl_gp_word")
     test = split("nll_test", "entropy_p", "kl_pg_word")
+    if "truth/nll_test_bound" in row:
+        test = f"≤ {number('truth/nll_test_bound', '.3f')}"
     return jsd, number("bound/value"), accuracy, oracle, test

@@ -91,7 +91,7 @@ def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
         chosen = OmegaConf.to_container(compose("train", ["metrics=text"]).metrics)
     real, others = (TextBatch(*(part[half::2][:n].to(opened.device) for part in text)) for half in range(2))
     generator = opened.generator
-    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.max_length)
+    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.uniforms)
     fake = sample(generator, noise, opened.policy).batch
 
     def sentences(split: str) -> TextBatch:

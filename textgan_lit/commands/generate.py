@@ -3,18 +3,22 @@ r"""Writes sentences with a run's generator, one a line.
 The same seed gives the same sentences, and the first n of them whatever -n is. In text format a line break inside a
 sentence is written as \n, so that it stays one line; jsonl keeps it, beside the sentence's log_probability (nats, under
 the policy that wrote it), its words (how many) and, where the run has a discriminator, D's probability that it is real.
-See docs/commands.md.
+
+With --interpolate, the sentences between two latents, a blank line between two ways. See docs/commands.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from textgan_lit.commands import opening, output
+
+if TYPE_CHECKING:
+    from textgan_lit.run import Sentence
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,8 +28,10 @@ def parser() -> argparse.ArgumentParser:
     opening.arguments(parser)
     parser.add_argument("-n", metavar="N", default=1000, help="how many (%(default)s)")
     parser.add_argument("--seed", default=0, help="(%(default)s)")
-    parser.add_argument(
-        "--candidates", metavar="N", default=1, help="the discriminator chooses each from N (%(default)s)"
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--candidates", metavar="N", default=1, help="the discriminator chooses each from N (%(default)s)")
+    how.add_argument(
+        "--interpolate", metavar="STEPS", help="-n ways from one latent to another, of so many sentences each"
     )
     output.arguments(parser, ("text", "jsonl"))
     return parser
@@ -36,13 +42,21 @@ def run(options: argparse.Namespace) -> int:
         n = opening.number(options.n, Annotated[int, Ge(0)], "-n")
         seed = opening.number(options.seed, int, "--seed")
         candidates = opening.number(options.candidates, Annotated[int, Ge(1)], "--candidates")
-        jsonl = output.wants_jsonl(options)
-        sentences = opening.opened(options).write(n, seed, candidates, judged=jsonl)
+        jsonl, opened = output.wants_jsonl(options), opening.opened(options)
+        if options.interpolate is not None:
+            steps = opening.number(options.interpolate, Annotated[int, Ge(2)], "--interpolate")
+            ways = opened.interpolate(n, steps, seed)
+        else:
+            ways = ([sentence] for sentence in opened.write(n, seed, candidates, judged=jsonl))
         with output.bar("sentences", n, out) as advance:
-            for sentence in sentences:
-                line = (
-                    json.dumps(output.record(sentence), ensure_ascii=False) if jsonl else output.one_line(sentence.text)
-                )
-                out.write(line + "\n")
+            for number, way in enumerate(ways):
+                if number and options.interpolate is not None and not jsonl:
+                    out.write("\n")
+                for sentence in way:
+                    out.write(_line(sentence, jsonl) + "\n")
                 advance(1)
     return 0
+
+
+def _line(sentence: Sentence, jsonl: bool) -> str:
+    return json.dumps(output.record(sentence), ensure_ascii=False) if jsonl else output.one_line(sentence.text)

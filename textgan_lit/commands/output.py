@@ -93,8 +93,10 @@ def one_line(text: str) -> str:
 
 
 def record(sentence: Sentence) -> dict[str, Any]:
-    """What jsonl says of a sentence; ``real`` is absent where nobody judged it."""
-    found: dict[str, Any] = {"text": sentence.text, "log_probability": digits(sentence.log_probability)}
+    """What jsonl says of a sentence; ``real`` and ``log_probability`` are absent where nobody knows them."""
+    found: dict[str, Any] = {"text": sentence.text}
+    if sentence.log_probability is not None:
+        found["log_probability"] = digits(sentence.log_probability)
     found["words"] = len(sentence.tokens) - sentence.ended
     if sentence.real:
         found["real"] = digits(sentence.real[-1])

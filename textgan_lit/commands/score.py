@@ -40,6 +40,11 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     with _read(options.file) as (file, size), output.opened(options) as out:
         run, seen = opening.opened(options), Summary()
+        if not run.exact:
+            raise UserError(
+                f"{type(run.generator).__name__} does not know log G of a sentence, only a bound on its mean "
+                "(truth/nll_test_bound in the run's metrics). Give a run of another generator, such as lstm."
+            )
         show = _as_jsonl(run, options.words) if output.wants_jsonl(options) else _as_table(run, options.words, out)
         with output.bar("read", size, out) as advance:
             for sentence in run.judge(_encoded(run, file, options, seen, advance)):

@@ -46,11 +46,7 @@ class DensityAware(Discriminator):
         refresh: Annotated[int, Ge(1)] | None = None,
     ):
         super().__init__(vocab, max_length)
-        if generator.likelihood != "exact":
-            raise UserError(
-                f"discriminator=density_aware subtracts log G(x), which {type(generator).__name__} knows only as "
-                f"a {generator.likelihood}. Use model/generator=lstm, markov or transformer, or another discriminator."
-            )
+        generator.need_likelihood("discriminator=density_aware", "model/discriminator=conv")
         if critic.reads_density:
             raise UserError(
                 f"discriminator=density_aware wraps a critic that reads sentences alone, but {type(critic).__name__} "

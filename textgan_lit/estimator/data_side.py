@@ -47,6 +47,7 @@ class DataSide(Objective):
         self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        generator.need_likelihood("estimator=data_side", "model/estimator=score_function")
         if discriminator is None:
             raise UserError(
                 "estimator=data_side weighs real sentences by a discriminator. "

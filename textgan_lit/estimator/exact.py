@@ -64,6 +64,7 @@ class Exact(Objective):
         return 0.5 * odds.flip(1).cumsum(1).flip(1) * sentences.mask
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        generator.need_likelihood("estimator=exact", "model/estimator=score_function")
         if not isinstance(discriminator, Mediator):
             raise UserError(
                 "estimator=exact asks a mediator for every word, but the discriminator is "

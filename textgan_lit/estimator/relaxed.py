@@ -74,7 +74,8 @@ class Relaxed(Objective):
     def _write(self, game: Game, n: int, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
         """Soft sentences, zeros after their ends; where they have words; mean entropy of the words' distributions."""
         generator, vocab = game.generator, game.vocab
-        prev, state, is_open = begin(generator, n)
+        latent = generator.prior(game.noise.uniform(n, generator.latent))
+        prev, state, is_open = begin(generator, n, latent)
         words, masks, nats = [], [], []
         for _ in range(generator.max_length):
             features, state = generator.advance(prev, state)

@@ -30,6 +30,7 @@ class Judged(NamedTuple):
     tokens: Int[Tensor, "B T"]
     mask: Bool[Tensor, "B T"]
     logp: Float[Tensor, "B T"]
+    latent: Float[Tensor, "B L"]
     value: Float[Tensor, "B T"]
     advantage: Float[Tensor, "B T"]
 
@@ -42,7 +43,8 @@ class ScoreFunction(Objective):
     word or per sentence and clipped to 1 ± ``clip``, or not at all (Schulman et al. 2017, arXiv:1707.06347).
     ``proposal`` is the temperature at which the samples are written; where it is not 1, the ratio makes up for it: an
     importance weight (ColdGAN: Scialom et al. 2020, arXiv:2006.04643, section 4). The generator samples and re-scores
-    without dropout, so that what wrote is what is improved.
+    without dropout, so that what wrote is what is improved. Where sentences have a latent z, what is improved is
+    log G(x | z) of the pair that was drawn: z's own distribution does not change, so the expected gradient is the same.
     """
 
     def __init__(
@@ -81,11 +83,6 @@ class ScoreFunction(Objective):
                 "estimator=score_function needs a discriminator to reward the generator. "
                 "Use model/discriminator=conv, for example, or model/estimator=self_play, which needs none."
             )
-        if generator.likelihood != "exact":
-            raise UserError(
-                f"estimator=score_function needs log G(x), which {type(generator).__name__} knows only as a "
-                f"{generator.likelihood}. Use model/generator=lstm, markov or transformer."
-            )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
@@ -111,8 +108,8 @@ class ScoreFunction(Objective):
         return Judged(*rollout, value, advantage)
 
     def _step(self, game: Game, judged: Judged) -> Outcome:
-        tokens, mask, before, value, advantage = judged
-        logp = game.generator.logp(TextBatch(tokens, mask), game.policy)
+        tokens, mask, before, latent, value, advantage = judged
+        logp = game.generator.logp(TextBatch(tokens, mask), game.policy, latent=latent)
         words = mean(mask.sum(dtype=torch.float))
         logs = {
             "reward": value.sum() / words,

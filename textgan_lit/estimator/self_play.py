@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.errors import UserError
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
@@ -45,11 +44,7 @@ class SelfPlay(Objective):
         return super().train(False)  # what it was never drops anything out
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
-        if generator.likelihood != "exact":
-            raise UserError(
-                f"estimator=self_play needs log G(x), which {type(generator).__name__} knows only as a "
-                f"{generator.likelihood}. Use model/generator=lstm, markov or transformer, or another estimator."
-            )
+        generator.need_likelihood("estimator=self_play", "model/estimator=score_function")
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)

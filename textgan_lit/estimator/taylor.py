@@ -46,7 +46,7 @@ class Taylor(Objective):
         written = game.sample(len(batch.tokens))
         words = one_hot(written.tokens, written.mask, game.vocab.size)
         reward, direction = slope(self.reward, game, words, written.mask)
-        chance = game.generator.predict(written.batch, game.policy).softmax(-1)
+        chance = game.generator.predict(written.batch, game.policy, written.latent).softmax(-1)
         # the terms without v add up to a constant, whose gradient is 0
         loss = -(chance * direction).sum() / len(chance)
         words = mean(written.mask.sum(dtype=torch.float))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -52,3 +54,12 @@ def inputs_of(tokens: Int[Tensor, "B T"], bos: int) -> Int[Tensor, "B T"]:
     tensor([[9, 4, 5]])
     """
     return torch.cat([torch.full_like(tokens[:, :1], bos), tokens[:, :-1]], 1)
+
+
+def log_mean_exp(x: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
+    """log of the mean of exp over the last axis.
+
+    >>> log_mean_exp(torch.tensor([[0.0, 0.0], [1000.0, 1000.0]]))
+    tensor([   0., 1000.])
+    """
+    return x.logsumexp(-1) - math.log(x.shape[-1])

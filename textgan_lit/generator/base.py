@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.functional.recompute import in_parts
 from textgan_lit.policy import Policy
 from textgan_lit.types import TextBatch, Vocab, Word
 
 State = tuple[Tensor, ...]
+Likelihood = Literal["exact", "bound", "none"]
 
 AT_ONCE = 800_000  # logits computed together: 3 MB, which a cache can hold
 FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
@@ -40,12 +42,22 @@ class Generator(nn.Module, ABC):
     """
 
     reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
-    likelihood: ClassVar[Literal["exact", "bound", "none"]] = "exact"
+    likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
+    latent: int = 0  # uniform numbers that a sentence needs before those of its words
 
     def __init__(self, vocab: Vocab, max_length: int):
         super().__init__()
         self.vocab = vocab
         self.max_length = max_length
+
+    def need_likelihood(self, who: str, otherwise: str) -> None:
+        """Refuses, in the name of ``who`` needs log G(x) itself, a generator that has none."""
+        if self.likelihood != "exact":
+            known = "knows only a bound on" if self.likelihood == "bound" else "does not know"
+            raise UserError(
+                f"{who} needs log G(x), which {type(self).__name__} {known}. "
+                f"Use model/generator=lstm, markov or transformer, or {otherwise}."
+            )
 
     @abstractmethod
     def start(self, n: int) -> State: ...
@@ -59,26 +71,52 @@ class Generator(nn.Module, ABC):
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
         return features
 
-    def logits(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    @property
+    def uniforms(self) -> int:
+        """How many uniform numbers write a sentence."""
+        return self.latent + self.max_length
+
+    def prior(self, uniform: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+        """What a sentence depends on beside its words, from the first of its uniform numbers."""
+        return uniform
+
+    def logits(self, inputs: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None = None) -> Float[Tensor, "B T V"]:
         """Unnormalised logits of the word after each input."""
-        return self.head(self.features(inputs))
+        return self.head(self.features(inputs, *self.given(latent)))
+
+    def given(self, latent: Float[Tensor, "B L"] | None) -> tuple[Tensor, ...]:
+        """What ``start`` and ``features`` are given besides: nothing where there is no latent."""
+        if not self.latent:
+            return ()
+        if latent is None:
+            raise ValueError(f"{type(self).__name__} knows log G(x | z) alone: pass latent, the z of every sentence.")
+        return (latent,)
 
     def rows_at_once(self) -> int:
         """How many rows of logits to compute together."""
         return max(FEWEST_ROWS, AT_ONCE // self.vocab.size)
 
-    def predict(self, batch: TextBatch, policy: Policy) -> Float[Tensor, "B T V"]:
-        """Logits of every word of ``batch`` given the words before it, under ``policy``."""
-        return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos)).float())
+    def predict(
+        self, batch: TextBatch, policy: Policy, latent: Float[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of every word of ``batch`` given the words before it (and its latent), under ``policy``."""
+        return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos), latent).float())
 
-    def logp(self, batch: TextBatch, policy: Policy, given: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B T"]:
+    def logp(
+        self,
+        batch: TextBatch,
+        policy: Policy,
+        given: Int[Tensor, "B T"] | None = None,
+        latent: Float[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B T"]:
         """log G(x_t | x<t) in nats; 0 on padding. ``given`` are sentences whose prefixes are read in place of x's own.
+        Where there is a ``latent``, all of this is given it.
 
         Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
         where there would be more, none are, and the logits are computed again.
         """
         read = batch.tokens if given is None else given
-        features = self.features(inputs_of(read, self.vocab.bos)).flatten(0, 1)
+        features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent)).flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)

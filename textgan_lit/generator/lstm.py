@@ -47,16 +47,17 @@ class LSTM(Generator):
         return (zeros,) * (2 * len(self.cores))
 
     def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        hidden, state = self._run(prev.unsqueeze(1), state)
+        hidden, state = self.read(prev.unsqueeze(1), state)
         return hidden.squeeze(1), state
 
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        return self._run(inputs, self.start(len(inputs)))[0]
+        return self.read(inputs, self.start(len(inputs)))[0]
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
         return linear(features, self.output)
 
-    def _run(self, inputs: Words, state: State) -> tuple[Float[Tensor, "B T H"], State]:
+    def read(self, inputs: Words, state: State) -> tuple[Float[Tensor, "B T H"], State]:
+        """What is said after each input, and the state after the last."""
         hidden, after = self.dropout(embed(self.embedding, inputs)), []
         for core, h, c in zip(self.cores, state[::2], state[1::2], strict=True):
             hidden, (h, c) = core(hidden, (h.unsqueeze(0), c.unsqueeze(0)))
