@@ -52,9 +52,10 @@ class RewardToGo(Credit):
 class MonteCarlo(Credit):
     """The mean reward of ``rollouts`` continuations after each word (SeqGAN, arXiv:1609.05473, eq. 4).
 
-    The last word's value is the sentence's own reward. The continuations of all positions advance together
-    from the states that the sentence itself passed through. ``max_rows`` bounds how many continuations are
-    held at once, rounded up to whole sentences; a discriminator of many features keeps as many rows of them.
+    What is continued is what was written so far, in whatever order. The last word's value is the sentence's own
+    reward. The continuations of all positions advance together from the states that the sentence itself passed
+    through. ``max_rows`` bounds how many continuations are held at once, rounded up to whole sentences; a discriminator
+    of many features keeps as many rows of them.
     """
 
     needs = "sentence"
@@ -67,15 +68,16 @@ class MonteCarlo(Credit):
         own = reward(game.verdict(rollout.batch)).unsqueeze(1)
         if length == 1:
             return own * rollout.mask
+        written = game.generator.written(rollout.tokens)
         noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
         at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
-        parts = rollout.tokens, noise, rollout.latent
+        parts = written, noise, rollout.latent
         scores = [
             game.verdicts(continuations(game, tokens, uniform, latent))
             for tokens, uniform, latent in zip(*(x.split(at_once) for x in parts), strict=True)
         ]
         later = reward(torch.cat(scores, 1)).mean(2).t()
-        return torch.cat([later, own], 1) * rollout.mask
+        return game.generator.read(torch.cat([later, own], 1)) * rollout.mask
 
 
 def continuations(
@@ -86,8 +88,9 @@ def continuations(
 ) -> Int[Tensor, "T-1 B N T"]:
     """Every prefix of every sentence, finished N times: entry [t-1, b, n] keeps the first t words of sentence b.
 
-    ``noise`` holds a uniform for every word still to be written, T(T-1)/2 of them for each of the N. What a sentence
-    was written from, its ``latent``, its continuations are written from, too.
+    Words come and are given back in the order of writing. ``noise`` holds a uniform for every word still to be written,
+    T(T-1)/2 of them for each of the N. What a sentence was written from, its ``latent``, its continuations are written
+    from, too.
     """
     n, length = tokens.shape
     copies = noise.shape[-1]

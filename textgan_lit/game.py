@@ -73,11 +73,12 @@ class Game:
         return last_score(self.score(batch.tokens, batch.mask), batch.mask)
 
     def verdicts(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
-        """One raw logit for each continuation of each prefix (see :func:`textgan_lit.credit.continuations`)."""
+        """One raw logit for each continuation of each prefix (see :func:`textgan_lit.credit.continuations`), whose
+        words come as they were written."""
         assert self.discriminator is not None
-        if self.discriminator.shares_prefixes:
+        if self.discriminator.shares_prefixes and self.generator.as_read:
             return self.discriminator.continuations(written).float()
-        parts = written.flatten(0, 2).split(SCORED)
+        parts = self.generator.read(written.flatten(0, 2)).split(SCORED)
         scores = [self.verdict(TextBatch(part, part != self.vocab.pad)) for part in parts]
         return torch.cat(scores).view(written.shape[:-1])
 

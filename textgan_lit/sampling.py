@@ -129,13 +129,17 @@ def mixed(
     noise: Float[Tensor, "B T"],
     policy: Policy,
 ) -> Int[Tensor, "B T"]:
-    """Sentences of which ``keep`` is given, and every other word is the generator's own, after the words before it."""
+    """Sentences of which ``keep`` is given, and every other word is the generator's own, after those written before.
+
+    A column of ``keep`` and of ``noise`` is a step of writing.
+    """
     pen, words = begin(generator, len(tokens)), []
-    for given, kept, uniform in zip(tokens.unbind(1), keep.unbind(1), noise.unbind(1), strict=True):
+    steps = generator.written(tokens).unbind(1)
+    for given, kept, uniform in zip(steps, keep.unbind(1), noise.unbind(1), strict=True):
         own, _, after = write(generator, pen, policy, uniform)
         pen = Pen(given.where(kept, own), after.state, pen.open)  # it goes on after eos: the data say where to end
         words.append(pen.prev)
-    return torch.stack(words, 1)
+    return generator.read(torch.stack(words, 1))
 
 
 def between(
@@ -156,8 +160,8 @@ def between(
 def sample(generator: Generator, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
     """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
 
-    The first columns are for the generator's latent, if it has one; then there is one a word. A sentence ends at eos
-    or with the last column of noise; one cut there is an outcome of its own.
+    The first columns are for the generator's latent, if it has one; then there is one a word, in the order of writing.
+    A sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
     """
     if len(noise) > SENTENCES:
         parts = [sample(generator, part, policy) for part in noise.split(SENTENCES)]
@@ -170,4 +174,4 @@ def sample(generator: Generator, noise: Float[Tensor, "B uniforms"], policy: Pol
         word, logp, pen = write(generator, pen, policy, uniform)
         words.append(word)
         logps.append(logp)
-    return Rollout(torch.stack(words, 1), torch.stack(masks, 1), torch.stack(logps, 1), latent)
+    return Rollout(*(generator.read(torch.stack(steps, 1)) for steps in (words, masks, logps)), latent)

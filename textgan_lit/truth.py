@@ -6,6 +6,10 @@ A quantity that was not measured is absent, never 0; one that is infinite says i
 
 What is summed over the vocabulary rather than sampled (Rao-Blackwell): the chain-rule JSD, both KLs, entropies
 and NLLs. So NLL_test = H(P) + KL(P‖G) and NLL_oracle = H(G) + KL(G‖P) hold exactly in what is printed.
+
+A generator that writes in another order than that of reading is compared with P step by step in its own order: a
+prefix is what it has written so far. Where P's words in that order are not known (a world too large to list), only
+whole sentences are compared: nothing is summed over the vocabulary, and what belongs to prefixes is absent.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from textgan_lit.functional.divergence import (
     direct_jsd,
     exposure_error,
     horizon,
+    prefix_log_ratio,
     regret,
     reweighted_jsd,
 )
@@ -53,7 +58,7 @@ Score = Callable[[TextBatch], Float[Tensor, " B"]]
 
 
 class Evidence(NamedTuple):
-    """One set of sentences, seen by both models."""
+    """One set of sentences, seen by both models; words and what is said of them are in the order of writing."""
 
     batch: TextBatch
     p_logits: Float[Tensor, "B T V"] | None  # oracle.predict(batch, Categorical()); None where P is unknown
@@ -61,6 +66,7 @@ class Evidence(NamedTuple):
     score: Float[Tensor, " B"] | None  # the discriminator's raw logit of the whole sentence
     valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
     g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
+    p_logp: Float[Tensor, "B T"] | None = None  # of the words in P's own order, where p_logits are not known but P is
 
 
 @dataclass(frozen=True)
@@ -195,19 +201,23 @@ class Truth(Metric):
         }
 
     def _divergences(self, real: Side, fake: Side) -> dict[str, Tensor]:
-        if "chain" not in real or "chain" not in fake:
+        if "direct" not in real or "direct" not in fake:
             return {}
-        direct, chain = _both(real, fake, "direct"), _both(real, fake, "chain")
-        jsd = direct if direct[1] < chain[1] else chain
-        found = {"jsd": jsd[0], "jsd_se": jsd[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
-        found |= {"jsd_chain": chain[0], "jsd_chain_se": chain[1], "bayes_accuracy": _both(real, fake, "bayes")[0]}
-        curves = self._curves()
+        direct, bayes = _both(real, fake, "direct"), _both(real, fake, "bayes")[0]
+        found = {"jsd": direct[0], "jsd_se": direct[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
+        curves, found = self._curves(), found | {"bayes_accuracy": bayes}
+        if not curves:
+            return {f"truth/{name}": value for name, value in found.items()}
+        chain = _both(real, fake, "chain")
+        found |= {"jsd_chain": chain[0], "jsd_chain_se": chain[1]}
+        if chain[1] <= direct[1]:
+            found |= {"jsd": chain[0], "jsd_se": chain[1]}
         optional = {
             "horizon": horizon(curves["prefix_jsd"]),
             "exposure_error": exposure_error(curves["free_running_kl"], curves["teacher_forced_kl"]),
             "exposure_tv": exposure_error(curves["free_running_tv"], curves["teacher_forced_tv"]),
         }
-        found |= {name: jsd[0].new_tensor(value) for name, value in optional.items() if value is not None}
+        found |= {name: direct[0].new_tensor(value) for name, value in optional.items() if value is not None}
         return {f"truth/{name}": value for name, value in found.items()}
 
     def _validity(self) -> dict[str, Tensor]:
@@ -250,8 +260,10 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
     if evidence.g_logits is None:
         return _without_density(evidence, is_real), {}
     if evidence.p_logits is None:
-        nll = -token_logp(evidence.g_logits, tokens, mask).double().sum(1)
-        return {"words": words, "nll": nll} if is_real else {"words": words}, {}
+        g_logp = token_logp(evidence.g_logits, tokens, mask).double()
+        if evidence.p_logp is not None:
+            return {"words": words} | _of_sentences(evidence.p_logp, g_logp, evidence, is_real), {}
+        return {"words": words, "nll": -g_logp.sum(1)} if is_real else {"words": words}, {}
     ratio, at = compare(evidence.p_logits, evidence.g_logits, tokens, mask)
     entropy, kl = (at.entropy_p, at.kl_pg) if is_real else (at.entropy_g, at.kl_gp)
     direct = direct_jsd(ratio if is_real else -ratio)
@@ -278,6 +290,17 @@ def _without_density(evidence: Evidence, is_real: bool) -> dict[str, Tensor]:
         if p is not None:
             found["kl_bound"] = p - evidence.g_bound.double()
     return found
+
+
+def _of_sentences(
+    p_logp: Float[Tensor, "B T"], g_logp: Float[Tensor, "B T"], evidence: Evidence, is_real: bool
+) -> dict[str, Float[Tensor, " B"]]:
+    """What whole sentences add, from their two probabilities alone."""
+    ratio = prefix_log_ratio(p_logp, g_logp, evidence.batch.mask)[:, -1]
+    own, logp = (ratio, p_logp) if is_real else (-ratio, g_logp)
+    found = {"entropy": -logp.double().sum(1), "kl": own, "direct": direct_jsd(own)}
+    found |= {"nll": found["entropy"] + own, "bayes": ratio.abs().sigmoid(), "ratio": ratio}
+    return found | ({} if evidence.score is None else {"regret": regret(ratio, evidence.score)})
 
 
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
@@ -311,15 +334,21 @@ class Models(NamedTuple):
 
     def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
         """What they say about these sentences; ``uniform`` is the noise of a bound."""
-        exact = self.generator.likelihood == "exact"
+        written, exact = self.generator.written, self.generator.likelihood == "exact"
         return Evidence(
-            batch=batch,
-            p_logits=None if self.oracle is None else self.oracle.predict(batch, Categorical()),
-            g_logits=self.generator.predict(batch, self.policy) if exact else None,
+            batch=TextBatch(*map(written, batch)),
+            g_logits=written(self.generator.predict(batch, self.policy)) if exact else None,
             score=None if self.score is None else self.score(batch),
             valid={} if self.oracle is None else self.oracle.validity(batch),
             g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
+            **self._of_oracle(batch),
         )
+
+    def _of_oracle(self, batch: TextBatch) -> dict[str, Tensor | None]:
+        if self.oracle is None or self.generator.as_read:
+            return {"p_logits": None if self.oracle is None else self.oracle.predict(batch, Categorical())}
+        logits = self.oracle.predict_in(self.generator.order_of_writing, self.generator.written(batch.tokens))
+        return {"p_logits": logits, "p_logp": self.oracle.logp(batch, Categorical()) if logits is None else None}
 
     @torch.no_grad()
     def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:

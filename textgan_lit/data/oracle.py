@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from abc import ABC
 
-from jaxtyping import Bool
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from textgan_lit.functional.order import Marginals
 from textgan_lit.generator.base import Generator
+from textgan_lit.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
+
+LISTED = 10**6  # sentences of a world: as many are summed over for P's words in another order than its own
+AT_ONCE = 20_000
 
 
 class Oracle(Generator, ABC):
@@ -26,6 +33,27 @@ class Oracle(Generator, ABC):
     def validity(self, batch: TextBatch) -> dict[str, Bool[Tensor, " B"]]:
         """Which sentences keep the rules of this world, by the name of the rule; none where it has no rules."""
         return {}
+
+    @torch.no_grad()
+    def predict_in(self, order: Int[Tensor, "1 T"], written: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"] | None:
+        """log P of every word after those written before it, all of them in the order of writing.
+
+        Summed over all sentences; None in a world of more than LISTED, or of sentences that vary in length.
+        """
+        if self.vocab.has_eos or len(self.vocab.words) ** self.max_length > LISTED:
+            return None
+        return self._marginals(tuple(order[0].tolist()), written.device).predict(written).float()
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019  (an oracle lives as long as its run)
+    def _marginals(self, order: tuple[int, ...], device: torch.device) -> Marginals:
+        words, length = len(self.vocab.words), self.max_length
+        place = words ** torch.arange(length - 1, -1, -1, device=device)
+        parts = []
+        for numbers in torch.arange(words**length, device=device).split(AT_ONCE):
+            tokens = numbers.unsqueeze(1) // place % words
+            batch = TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+            parts.append(self.logp(batch, Categorical()).double().nan_to_num(nan=-torch.inf).sum(1))
+        return Marginals(torch.cat(parts).view((words,) * length), order)
 
     def fingerprint(self) -> str:
         """Names these very weights: two runs with one fingerprint had the same data distribution."""

@@ -52,6 +52,12 @@ class DensityAware(Discriminator):
                 f"discriminator=density_aware wraps a critic that reads sentences alone, but {type(critic).__name__} "
                 "is given the density itself. Use model/discriminator@model.discriminator.critic=conv, for example."
             )
+        if critic.scores == "word" and not generator.as_read:
+            raise UserError(
+                f"discriminator=density_aware needs the density of every beginning of a sentence around "
+                f"{type(critic).__name__}, which scores words, but {type(generator).__name__} writes in another order. "
+                "Use model/discriminator@model.discriminator.critic=conv, or model.generator.order=l2r."
+            )
         self.critic, self.scores = critic, critic.scores
         self.reference = copy.deepcopy(generator).requires_grad_(False)
         self.refresh = refresh

@@ -71,6 +71,11 @@ class Exact(Objective):
                 f"{type(discriminator).__name__}. "
                 "Use model/discriminator=mediator with model/adversary=mediation, or model/estimator=score_function."
             )
+        if not (generator.as_read and discriminator.model.as_read):
+            raise UserError(
+                "estimator=exact compares what G and M say of a word after the words before it, so both must write "
+                "left to right. Use order=l2r for both, or model/estimator=score_function."
+            )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)

@@ -86,5 +86,5 @@ class Relaxed(Objective):
             masks.append(is_open)
             nats.append(Categorical(logits=logits.detach()).entropy() * is_open)
             is_open = still_open(generator, is_open, prev.detach().argmax(1))
-        mask = torch.stack(masks, 1)
-        return torch.stack(words, 1), mask, torch.stack(nats).sum() / mean(mask.sum(dtype=torch.float))
+        mask = generator.read(torch.stack(masks, 1))
+        return generator.read(torch.stack(words, 1)), mask, torch.stack(nats).sum() / mean(mask.sum(dtype=torch.float))

@@ -83,6 +83,12 @@ class ScoreFunction(Objective):
                 "estimator=score_function needs a discriminator to reward the generator. "
                 "Use model/discriminator=conv, for example, or model/estimator=self_play, which needs none."
             )
+        if self.credit.needs == "word" and not generator.as_read:
+            raise UserError(
+                f"{type(self.credit).__name__} credit rewards the beginnings of sentences as they are read, but the "
+                f"generator {type(generator).__name__} writes in another order: what a word earns would depend on "
+                "words written after it. Use model/credit=terminal or monte_carlo, or model.generator.order=l2r."
+            )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
+from textgan_lit.functional import order as orders
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.functional.recompute import in_parts
 from textgan_lit.policy import Policy
@@ -17,6 +18,7 @@ from textgan_lit.types import TextBatch, Vocab, Word
 
 State = tuple[Tensor, ...]
 Likelihood = Literal["exact", "bound", "none"]
+Order = Literal["l2r", "r2l", "random", "binary_tree"] | list[int]  # what is written first: functional.order.positions
 
 AT_ONCE = 800_000  # logits computed together: 3 MB, which a cache can hold
 FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
@@ -39,16 +41,25 @@ class Generator(nn.Module, ABC):
     ``head`` stands apart because it is what costs where V is large: it is asked for a few rows at a time, perhaps
     twice, and must give the same logits each time (no dropout). Without one, the features are the logits. ``advance``
     may reuse the memory of the state it was given, but never what that state stands for.
+
+    Sentences are written in an order of their own, left to right unless ``order`` says otherwise: ``advance`` and
+    ``features`` meet words as they are written, everybody else at their places. ``written`` and ``read`` lead from
+    one to the other. A generator of ``any_order`` is told where each word stands and where the next one goes, and
+    takes the order of each sentence as a further argument of ``start(n, order)`` and ``features(inputs, order)``.
     """
 
     reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
     latent: int = 0  # uniform numbers that a sentence needs before those of its words
 
-    def __init__(self, vocab: Vocab, max_length: int):
+    def __init__(
+        self, vocab: Vocab, max_length: int, order: Order = "l2r", order_seed: int = 0, any_order: bool = False
+    ):
         super().__init__()
         self.vocab = vocab
         self.max_length = max_length
+        self.any_order = any_order
+        self.register_buffer("order_of_writing", _checked(order, order_seed, any_order, vocab, max_length), False)
 
     def need_likelihood(self, who: str, otherwise: str) -> None:
         """Refuses, in the name of ``who`` needs log G(x) itself, a generator that has none."""
@@ -96,11 +107,25 @@ class Generator(nn.Module, ABC):
         """How many rows of logits to compute together."""
         return max(FEWEST_ROWS, AT_ONCE // self.vocab.size)
 
+    @property
+    def as_read(self) -> bool:
+        """Whether words are written in the order of reading."""
+        return self.order_of_writing is None
+
+    def written(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
+        """What stands at each place, in the order of writing."""
+        return x if self.as_read else orders.written(x, self.order_of_writing)
+
+    def read(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
+        """What was written step by step, at its places."""
+        return x if self.as_read else orders.read(x, self.order_of_writing)
+
     def predict(
         self, batch: TextBatch, policy: Policy, latent: Float[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        """Logits of every word of ``batch`` given the words before it (and its latent), under ``policy``."""
-        return policy(self.logits(inputs_of(batch.tokens, self.vocab.bos), latent).float())
+        """Logits of every word of ``batch`` given the words written before it (and its latent), under ``policy``."""
+        inputs = inputs_of(self.written(batch.tokens), self.vocab.bos)
+        return self.read(policy(self.logits(inputs, latent).float()))
 
     def logp(
         self,
@@ -108,15 +133,28 @@ class Generator(nn.Module, ABC):
         policy: Policy,
         given: Int[Tensor, "B T"] | None = None,
         latent: Float[Tensor, "B L"] | None = None,
+        order: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
-        """log G(x_t | x<t) in nats; 0 on padding. ``given`` are sentences whose prefixes are read in place of x's own.
-        Where there is a ``latent``, all of this is given it.
+        """log G(x_t | words written before x_t) in nats, at x_t's place; 0 on padding.
+
+        ``given`` are sentences whose words are read in place of x's own. Where there is a ``latent``, all of this is
+        given it. ``order`` is another order of writing than the generator's own, for one of ``any_order``.
 
         Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
         where there would be more, none are, and the logits are computed again.
         """
-        read = batch.tokens if given is None else given
-        features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent)).flatten(0, 1)
+        if order is not None:
+            ordered = TextBatch(*(orders.written(part, order) for part in batch))
+            read = ordered.tokens if given is None else orders.written(given, order)
+            features = self.features(inputs_of(read, self.vocab.bos), order)
+            return orders.read(self._of_written(features, ordered, policy), order)
+        ordered = TextBatch(*map(self.written, batch))
+        read = ordered.tokens if given is None else self.written(given)
+        features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent))
+        return self.read(self._of_written(features, ordered, policy))
+
+    def _of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
+        features = features.flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)
@@ -129,3 +167,22 @@ class Generator(nn.Module, ABC):
             parts = zip(*(part.split(rows) for part in (features, *words)), strict=True)
             found = torch.cat([score(*part) for part in parts])
         return found.view(batch.tokens.shape)
+
+
+def _checked(order: Order, seed: int, any_order: bool, vocab: Vocab, length: int) -> Int[Tensor, "1 T"] | None:
+    """The order of writing; None where words are written as they are read."""
+    try:
+        found = orders.positions(order, length, seed)
+    except ValueError:
+        raise UserError(
+            f"generator.order={shown(order)}: wanted each of the {length} positions from 0 to {length - 1} once, "
+            "or l2r, r2l, random or binary_tree."
+        ) from None
+    as_read = found == list(range(length))
+    if vocab.has_eos and not (as_read and not any_order):
+        raise UserError(
+            f"generator.{'any_order=true' if any_order else f'order={shown(order)}'}: these sentences vary in length, "
+            "and where one ends has to be known before its last words can be written first. Use "
+            "model.generator.order=l2r and any_order=false, or data of one length, such as data=mixture or oracle_lstm."
+        )
+    return None if as_read else torch.tensor([found])

@@ -13,7 +13,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
-from textgan_lit.generator.base import Generator, State
+from textgan_lit.generator.base import Generator, Order, State
+from textgan_lit.generator.places import Places
 from textgan_lit.types import Layers, Size, Vocab, Word
 
 
@@ -26,6 +27,11 @@ class Transformer(Generator):
         state   (keys, values) of every layer, then position
           keys, values   Float[B heads max_length d]   what lies at or after a row's own position is never read
           position       Int[B]                        how many words each row has read; rows may differ
+        with any_order, then also the state of Places
+
+    ``order`` is the order of writing (:func:`textgan_lit.functional.order.positions`; ``order_seed`` is that of
+    ``random``); its positions are those of writing, so any one order takes the same network. With ``any_order`` the
+    network is also told places, as :class:`Places` says.
 
     Without autograd ``advance`` writes into the caches it was given, always at the rows' own positions. So a state
     kept aside still stands for the same words after newer ones were made from it, and may be continued once
@@ -43,8 +49,11 @@ class Transformer(Generator):
         layers: Layers = 2,
         heads: Size = 4,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+        order: Order = "l2r",
+        order_seed: int = 0,
+        any_order: bool = False,
     ):
-        super().__init__(vocab, max_length)
+        super().__init__(vocab, max_length, order, order_seed, any_order)
         if width % heads:
             raise UserError(
                 f"generator=transformer has width={width} and heads={heads}, but every head takes an equal share of "
@@ -59,27 +68,36 @@ class Transformer(Generator):
         self.output = nn.Linear(width, vocab.size)
         nn.init.normal_(self.embedding.weight, 0.0, 0.1)
         nn.init.normal_(self.positions.weight, 0.0, 0.1)
+        self.places = Places(max_length, width, self.order_of_writing) if any_order else None
 
-    def start(self, n: int) -> State:
+    def start(self, n: int, order: Int[Tensor, "#n T"] | None = None) -> State:
         caches = [self.output.weight.new_zeros(n, *self.cache) for _ in range(2 * len(self.blocks))]
-        return *caches, torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
+        position = torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
+        return *caches, position, *(self.places.start(n, order) if self.places else ())
 
     def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        *caches, position = state
+        caches, position, told = list(state[: 2 * len(self.blocks)]), state[2 * len(self.blocks)], ()
         put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
         at = position[:, None, None, None]
         slot, read = at.expand_as(caches[0][:, :, :1]), torch.arange(self.max_length, device=at.device) <= at
-        hidden = self.dropout(embed(self.embedding, prev) + self.positions(position)).unsqueeze(1)
+        hidden = embed(self.embedding, prev) + self.positions(position)
+        if self.places:
+            place, told = self.places.advance(state[2 * len(self.blocks) + 1 :])
+            hidden = hidden + place
+        hidden = self.dropout(hidden).unsqueeze(1)
         for layer, block in enumerate(self.blocks):
             query, *fresh = block.project(hidden)
             past = slice(2 * layer, 2 * layer + 2)
             written = zip(caches[past], fresh, strict=True)
             caches[past] = [put(cache, 2, slot, new.to(cache.dtype)) for cache, new in written]
             hidden = block.mix(hidden, query, *caches[past], read)
-        return self.norm(hidden.squeeze(1)), (*caches, position + 1)
+        return self.norm(hidden.squeeze(1)), (*caches, position + 1, *told)
 
-    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        hidden = self.dropout(self.embedding(inputs) + self.positions.weight[: inputs.shape[1]])
+    def features(self, inputs: Int[Tensor, "B T"], order: Int[Tensor, "#B T"] | None = None) -> Float[Tensor, "B T H"]:
+        hidden = self.embedding(inputs) + self.positions.weight[: inputs.shape[1]]
+        if self.places:
+            hidden = hidden + self.places(order, inputs.shape[1])
+        hidden = self.dropout(hidden)
         for block in self.blocks:
             hidden = block.mix(hidden, *block.project(hidden))
         return self.norm(hidden)

@@ -48,7 +48,7 @@ class VAE(Gaussian):
         return self.decoder.advance(prev, state)
 
     def features(self, inputs: Int[Tensor, "B T"], latent: Float[Tensor, "B L"]) -> Float[Tensor, "B T H"]:
-        return self.decoder.read(inputs, self.start(len(inputs), latent))[0]
+        return self.decoder.run(inputs, self.start(len(inputs), latent))[0]
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
         return self.decoder.head(features)
