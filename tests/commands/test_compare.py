@@ -54,6 +54,18 @@ def test_words_that_look_like_markup_are_words(folder, monkeypatch, capsys):
     assert r"reward=\[red]x\[/blue]\|\_a\_" in (folder.parent / "evil.md").read_text()
 
 
+def test_a_terminal_is_shown_the_best_arms_and_a_file_has_all(folder, monkeypatch, capsys):
+    for k in range(31):
+        made(folder / f"k{k}", ("model/reward=minimax", f"k={k}", "seed=0"), 0.01 * k)
+    compare(monkeypatch, folder)
+    said = capsys.readouterr().out
+    assert "… and 3 more: --out FILE.md has them all." in said
+    assert "k=29" in said
+    assert "k=30" not in said.partition("Rank")[0]
+    compare(monkeypatch, folder, "--out", folder.parent / "all.md")
+    assert (folder.parent / "all.md").read_text().partition("**Rank")[0].count("k=") == 33
+
+
 def test_every_number_goes_into_a_csv(folder, monkeypatch, capsys):
     out = folder.parent / "numbers.csv"
     compare(monkeypatch, folder, "--out", out)

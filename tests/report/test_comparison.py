@@ -1,5 +1,7 @@
 """Arms beside each other, beside scipy and by hand."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -160,4 +162,15 @@ def test_what_is_in_no_mean_is_a_table_and_a_note(tmp_path):
     (sweep(tmp_path) / "sign4" / "closing.json").unlink()
     found = compared(tmp_path)
     assert found.missing().rows == [["sign4", "reward=sign, seed=4", "not finished: last evaluated after 250 turns"]]
-    assert "1 of the runs of these arms is in no mean" in found.notes[-1]
+    assert found.notes[-1].startswith("1 run is in no mean")
+
+
+def test_a_goal_that_is_measured_at_the_end_alone_is_not_matched_and_that_is_said(tmp_path):
+    for name, jsds in (("0", [0.5, 0.4]), ("1", [0.5, 0.4, 0.3])):
+        played(tmp_path / name, (f"k={name}", "seed=1"), jsds)
+        path = tmp_path / name / "evaluations.jsonl"
+        lines(path, [{k: v for k, v in row.items() if k != "truth/jsd"} for row in map(json.loads, path.open())])
+    found = compared(tmp_path)
+    assert found.views == [END]
+    wanted = "Left out are 3 matched views: not every arm has measured its true JSD where clocks meet."
+    assert wanted in found.notes

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textgan_lit.report.chart import Table
     from textgan_lit.report.comparison import Comparison, Line
 
+SHOWN = 30  # rows of a table in a terminal
 CSV_COLUMNS = (
     *("seeds", "started", "mean", "low", "high", "control", "pairs", "difference"),
     *("difference_low", "difference_high", "p", "p_holm", "seeds_to_tell"),
@@ -90,9 +91,11 @@ def _show(comparison: Comparison) -> None:
             number = all(cell[:1].isdigit() or cell[:1] in "–+-<>" for cell in cells)
             head = textwrap.fill(name, max(7, *map(len, cells))) if number else name
             drawn.add_column(Text(head), justify="right" if number else "left", no_wrap=number, overflow="fold")
-        for row in told.rows:
+        for row in told.rows[:SHOWN]:
             drawn.add_row(*map(Text, row))
         out.print(drawn)
+        if len(told.rows) > SHOWN:
+            out.print(f" … and {len(told.rows) - SHOWN:,} more: --out FILE.md has them all.\n", highlight=False)
     for note in _notes(comparison):
         out.print(note, highlight=False, markup=False)
 

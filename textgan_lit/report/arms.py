@@ -94,7 +94,6 @@ def runs(folder: Path) -> list[Path]:
         return []
     marks = ("evaluations.jsonl", folders.RECORD, ".hydra")
     found = {path.parent for depth in ("*", "*/*") for mark in marks for path in folder.glob(f"{depth}/{mark}")}
-    found.discard(folder)  # whose .hydra, if it has one, is no run's
     return sorted(found, key=lambda path: [(len(part), part) for part in path.relative_to(folder).parts])  # 2 before 10
 
 
@@ -125,7 +124,7 @@ def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
     if not ended:
         raise UserError(f"Of {len(records)} runs none has ended with a {goal.name}: there is nothing to compare.")
     ended.sort(key=lambda arm: sum(goal.value(record) for record in arm.runs.values()) / len(arm.runs))
-    left_out = [f"{said} in {name}" for name, record in records.items() for said in record.left_out]
+    left_out = [f"{said} in {shown(name)}" for name, record in records.items() for said in record.left_out]
     return Gathered(goal, ended, keys, missing, left_out)
 
 

@@ -134,11 +134,11 @@ class Comparison:
             ]
         else:
             found += ["No arm is a null control or likelihood, and none was named: nothing is tested."]
-        lost = sum(arm.started - len(arm.runs) for arm in self.found.arms)
-        if lost:
-            found += [
-                f"{lost} of the runs of these arms {'is' if lost == 1 else 'are'} in no mean, which may flatter theirs."
-            ]
+        if unseen := len(views(self.found.arms)) - len(self.views):
+            goal = self.found.goal.name
+            found += [f"Left out are {unseen} matched views: not every arm has measured its {goal} where clocks meet."]
+        if lost := len(self.found.missing):
+            found += [f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter those of their words."]
         return found
 
 
@@ -148,7 +148,7 @@ def compare(found: Gathered, control: Sequence[str] = ()) -> Comparison:
     Raises:
         UserError: where no arm has these words.
     """
-    seen = [view for view in views(found.arms) if any(_values(arm, found.goal.key, view) for arm in found.arms)]
+    seen = [view for view in views(found.arms) if all(_values(arm, found.goal.key, view) for arm in found.arms)]
     return Comparison(found, controls(found.arms, control), seen)
 
 
