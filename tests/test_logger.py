@@ -214,18 +214,26 @@ def test_where_not_even_a_file_can_be_begun_the_run_goes_on(anew, monkeypatch, t
     assert [line.partition(" (")[0] for line in said] == ["W&B online is not available", "W&B failed"]
 
 
+def services(parent: int) -> list[int]:
+    """W&B's services that the process ``parent`` has started."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words, told = (process / "cmdline").read_text(), (process / "stat").read_text().rsplit(")")[1]
+        except OSError:
+            continue
+        if int(told.split()[1]) == parent and "wandb" in words:
+            found.append(int(process.name))
+    return found
+
+
 class Killer(pl.Callback):
     """Kills W&B's service at the fifth turn."""
 
     def on_train_batch_start(self, trainer, system, *_):
         if system.clock.total == 5:
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    words, parent = (process / "cmdline").read_text(), (process / "stat").read_text().rsplit(")")[1]
-                except OSError:
-                    continue
-                if int(parent.split()[1]) == os.getpid() and "wandb" in words:
-                    os.kill(int(process.name), signal.SIGKILL)
+            for service in services(os.getpid()):
+                os.kill(service, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -246,3 +254,36 @@ def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
         (file,) = tmp_path.glob(f"{job}/wandb/offline-run-*/*.wandb")
         told = history(records(file))
         assert all(row.get("turns/all", 0) <= 5 for row in told)
+
+
+LOGS = """
+import sys
+from textgan_lit.logger import WandB
+log = WandB(sys.argv[1], "project", "name")
+for turn in range(1, 11):
+    log.log_metrics({"truth/jsd": 1 / turn, "turns/all": turn}, step=turn)
+print("logged", flush=True)
+sys.stdin.read()  # at a long turn when it is killed
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_with_its_service_has_what_it_logged_on_the_disk(tmp_path):
+    """By itself W&B writes few rows after 15 seconds. The deadline is in between, and generous to a busy machine."""
+    command, pipe = [sys.executable, "-c", LOGS, str(tmp_path)], subprocess.PIPE
+    alive = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    try:
+        assert alive.stdout.readline() == "logged\n"
+        (path,), latest = files(tmp_path), time.monotonic() + 10
+        while len(history(records(path))) < 10 and time.monotonic() < latest:
+            time.sleep(0.05)
+        together = [alive.pid, *services(alive.pid)]
+        for sent in (signal.SIGSTOP, signal.SIGKILL):  # held first, so that neither sees the other go
+            for process in together:
+                os.kill(process, sent)
+    finally:
+        alive.kill()
+        alive.wait()
+    assert len(together) == 2
+    told = [(row["turns/all"], row["truth/jsd"]) for row in history(records(path))]
+    assert told == [(turn, 1 / turn) for turn in range(1, 11)]

@@ -68,7 +68,7 @@ def test_rows_that_were_played_again_are_equal_and_all_of_them_reach_the_server(
     assert sent.keys() == told.keys()
     assert all(sent[key][-1] == pytest.approx(told[key][-1], nan_ok=True) for key in told)
     assert {".hydra/overrides.yaml", "wandb-summary.json"} <= server.files[name].keys()
-    assert "code/code-textgan_lit" in server.artifacts
+    assert "code/code-textgan_lit" in server.artifacts.values()
     assert server.runs[name]["displayName"].startswith("minimax-tiny")
     assert server.config[name]["model"]["value"]["program"]["k"] == 2
     told_axes = server.config[name]["_wandb"]["value"]["m"]  # {"1": a key, "5": the place of its x-axis, from 1 on}
@@ -80,6 +80,30 @@ def test_rows_that_were_played_again_are_equal_and_all_of_them_reach_the_server(
     for key in sorted(key for key in clocked if keys.best(key)):
         best = {"min": min, "max": max}[keys.best(key)]
         assert summary[key][keys.best(key)] == pytest.approx(best(row[key] for row in rows(lives) if key in row)), key
+
+
+@pytest.mark.slow
+def test_the_bytes_of_checkpoints_and_of_the_samples_table_arrive(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    run(monkeypatch, "debug=smoke", "data=tiny", "logger.wandb.artifacts=true", f"hydra.run.dir={folder}")
+    (file,) = files(folder)
+    ended(file)
+    with serving() as server:
+        sync(file.parent, server.url)
+    sent = {kind: [] for kind in ("model", "wandb-run-incremental-table")}
+    for made in server.committed:
+        if (kind := server.artifacts[made].partition("/")[0]) in sent:
+            sent[kind].append({name: content for name, content in server.files[made].items() if "manifest" not in name})
+    last, best = kept(folder / "checkpoints")[0], folder / "checkpoints" / "best.ckpt"
+    wanted = [{path.name: path.read_bytes()} for path in (last, best)]
+    assert sorted(sent["model"], key=str) == sorted(wanted, key=str)
+    tables = [
+        json.loads(content)["data"] for table in sent["wandb-run-incremental-table"] for content in table.values()
+    ]
+    arrived = sorted(row[:3] for rows_of_one in tables for row in rows_of_one)
+    lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    written = [[x["turns/all"], n, one["text"]] for x in lines for n, one in enumerate(x["samples"])]
+    assert arrived == sorted(written)
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ ENTITY = {"id": "E", "name": "e"}
 
 
 class Server(ThreadingHTTPServer):
-    """``history`` of each run by its id, as rows; its ``files`` (name → bytes); its ``config``; ``views`` by name."""
+    """``history`` of each run by its id, as rows; its ``files`` (name → bytes); its ``config``; ``views`` by name.
+
+    ``artifacts`` by their ids, as type/name; their bytes are in ``files``, too, and they are whole once ``committed``.
+    """
 
     daemon_threads = True
 
@@ -25,8 +28,10 @@ class Server(ThreadingHTTPServer):
         self.runs: dict[str, dict[str, Any]] = {}
         self.config: dict[str, dict[str, Any]] = defaultdict(dict)
         self.views: dict[str, dict[str, Any]] = {}
-        self.artifacts: list[str] = []
+        self.artifacts: dict[str, str] = {}
+        self.committed: set[str] = set()
         self.asked: list[str] = []
+        self.one_by_one = threading.Lock()
 
     def handle_error(self, *_: Any) -> None:
         """A client that has gone, which is its own affair; of anything else its test hears by what is not there."""
@@ -35,7 +40,8 @@ class Server(ThreadingHTTPServer):
         """What GraphQL's operation ``name`` returns."""
         self.asked.append(name)
         made = getattr(self, f"_{name}", None)
-        return made(given) if made else {}
+        with self.one_by_one:
+            return made(given) if made else {}
 
     def _UpsertBucket(self, given: dict[str, Any]) -> dict[str, Any]:
         run = given.get("name") or "r"
@@ -64,12 +70,33 @@ class Server(ThreadingHTTPServer):
         return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": wanted}}
 
     def _CreateArtifact(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Says that it has these bytes already, so that none are sent."""
+        """It waits for its files, which are asked for by name and then put."""
         given = given.get("input") or given
-        name = f"{given['artifactTypeName']}/{given['artifactCollectionName']}"
-        self.artifacts.append(name)
-        kept = {"id": name, "state": "COMMITTED", "artifactSequence": {"id": name, "latestArtifact": None}}
+        made = f"artifact-{len(self.artifacts)}"
+        self.artifacts[made] = f"{given['artifactTypeName']}/{given['artifactCollectionName']}"
+        kept = {"id": made, "state": "PENDING", "artifactSequence": {"id": made, "latestArtifact": None}}
         return {"createArtifact": {"artifact": kept}}
+
+    def _CreateArtifactManifest(self, given: dict[str, Any]) -> dict[str, Any]:
+        file = self._awaited(given["artifactID"], given["name"])
+        return {"createArtifactManifest": {"artifactManifest": {"id": given["artifactID"], "file": file}}}
+
+    def _CreateArtifactFiles(self, given: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"node": self._awaited(file["artifactID"], file["name"])} for file in given["input"]["artifactFiles"]]
+        return {"createArtifactFiles": {"files": {"edges": nodes}}}
+
+    def _UpdateArtifactManifest(self, given: dict[str, Any]) -> dict[str, Any]:
+        file = self._awaited(given["artifactManifestID"], "wandb_manifest.incremental.json")
+        return {"updateArtifactManifest": {"artifactManifest": {"id": file["artifact"]["id"], "file": file}}}
+
+    def _awaited(self, artifact: str, name: str) -> dict[str, Any]:
+        where = {"uploadUrl": f"{self.url}/up/{artifact}/{name}", "uploadHeaders": [], "uploadMultipartUrls": None}
+        file = {"id": name, "name": name, "displayName": name, "storagePath": name, "artifact": {"id": artifact}}
+        return file | where
+
+    def _CommitArtifact(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.committed.add(given["artifactID"])
+        return {"commitArtifact": {"artifact": {"id": given["artifactID"], "digest": ""}}}
 
     def _Viewer(self, given: dict[str, Any]) -> dict[str, Any]:
         person = {"id": "V", "entity": "e", "username": "e", "flags": "{}", "admin": False}

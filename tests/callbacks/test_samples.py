@@ -5,7 +5,9 @@ import math
 
 import pytest
 
+from benchmarks import long_run
 from tests.command import evaluations, run, smoke
+from textgan_lit.callbacks import samples
 from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
 
 AXES = {"turns/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
@@ -47,6 +49,7 @@ def test_what_is_not_known_is_null(monkeypatch, tmp_path):
 
 def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_path):
     """Bytes of what is written for W&B at each evaluation, and of samples.jsonl: the last as many as the first."""
+    monkeypatch.setattr(samples, "LAG", 99)
     words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
     run(monkeypatch, *words, "callbacks.schedule.likelihood=1", "model.program.warm_up=30", "model.program.patience=99")
     files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
@@ -62,6 +65,28 @@ def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_pa
     lines = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
     assert len(lines) >= 30
     assert len(lines[-1]) < 1.3 * len(lines[0])
+
+
+@pytest.mark.slow
+def test_ten_times_as_many_evaluations_write_ten_times_as_much_for_wandb_at_most(monkeypatch):
+    """With what each part of the table says of the parts before, in W&B's own file and in what waits to be sent."""
+    monkeypatch.setenv("WANDB_DATA_DIR", "")  # which is put back in the end
+    long_run.written(1)  # what W&B does once
+    (_, once), (_, few), (_, many) = (long_run.written(evaluations) for evaluations in (1, 50, 500))
+    assert 0 < many - once < 10 * (few - once)
+
+
+def test_what_waits_to_be_sent_is_sent_when_a_run_ends_however_it_ends(monkeypatch, tmp_path):
+    monkeypatch.setattr(samples, "LAG", 1)
+    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.schedule.likelihood=1")
+    more = ("model.program.warm_up=12", "model.program.patience=99", f"hydra.run.dir={tmp_path / 'run'}")
+    run(monkeypatch, *words, *more, "trainer.max_steps=6")
+    run(monkeypatch, *words, *more, "resume=true")
+    kept = [row["turns/all"] for row in evaluations(tmp_path / "run", "samples.jsonl")]
+    files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
+    told = sorted(row[0] for file in files for row in json.loads(file.read_text())["data"])
+    assert len(files) < len(kept)
+    assert told == sorted(10 * kept)
 
 
 def test_a_sentence_that_the_data_cannot_say_has_no_odds(monkeypatch, tmp_path):

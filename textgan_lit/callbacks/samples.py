@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, final
 
@@ -12,6 +13,7 @@ import torch
 from annotated_types import Ge
 
 from textgan_lit.callbacks.truth import models
+from textgan_lit.callbacks.weights_and_biases import wandbs
 from textgan_lit.distributed import rank
 from textgan_lit.functional.copying import Corpus
 from textgan_lit.logger import WandB
@@ -24,6 +26,7 @@ from textgan_lit.types import Rollout, TextBatch, Vocab
 # What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
 COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")
 BY_WORD = ("words", "log G by word", "log P by word")  # in samples.jsonl alone; eos is null among the words
+LAG = 32  # W&B's table lags behind by at most this part of the evaluations so far
 
 
 @final
@@ -32,6 +35,10 @@ class Samples(pl.Callback):
 
     A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report. They are
     compared with the training sentences where these are kept and no more than ``most``.
+
+    W&B sends a table's new rows, but with each of its parts the names of all parts before. So the first ``LAG``
+    evaluations are parts of their own, and later ones wait until they are a ``LAG``-th of those sent, or the run ends:
+    10,000 evaluations are some 220 parts.
     """
 
     def __init__(
@@ -46,6 +53,8 @@ class Samples(pl.Callback):
         self.vocab, self.sentences = vocab, sentences
         self.latest: list[str] = []
         self.table: Any = None
+        self.sent = 0  # evaluations whose rows W&B's table has
+        self.waiting: list[list[list[Any]]] = []  # rows of those that it has not yet, by evaluation
         self.corpus: Corpus | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
@@ -64,15 +73,22 @@ class Samples(pl.Callback):
         self.latest = [sample["text"] for sample in samples]
         with (self.folder / "samples.jsonl").open("a") as file:
             file.write(json.dumps({**axes, "samples": samples}) + "\n")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandB):
-                self._log(logger, system.clock.total, samples)
+        for logger in wandbs(trainer):
+            rows = [[sample[column] for column in COLUMNS] for sample in samples]
+            self._log(logger, [[system.clock.total, number, *row] for number, row in enumerate(rows)])
+
+    def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Before the last state is saved, so that a run that is taken up there does not send them again."""
+        for logger in wandbs(trainer):
+            self._send(logger)
+
+    on_exception = on_train_end
 
     def state_dict(self) -> dict[str, Any]:
-        return {"latest": self.latest}
+        return {"latest": self.latest, "sent": self.sent, "waiting": self.waiting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.latest = state["latest"]
+        self.latest, self.sent, self.waiting = state["latest"], state["sent"], state["waiting"]
 
     @torch.no_grad()
     def _seen(self, trainer: pl.Trainer, system: TextGAN, written: Rollout) -> list[dict[str, Any]]:
@@ -101,13 +117,21 @@ class Samples(pl.Callback):
         text = [self.vocab.text(self.corpus.sentence(row)) for row in nearest.sentence.tolist()]
         return text, nearest.edits.tolist(), self.corpus.copied(*said).span.tolist()
 
-    def _log(self, logger: WandB, turn: int, samples: list[dict[str, Any]]) -> None:
+    def _log(self, logger: WandB, rows: list[list[Any]]) -> None:
+        self.waiting.append(rows)
+        if len(self.waiting) * LAG >= self.sent:
+            self._send(logger)
+
+    def _send(self, logger: WandB) -> None:
         import wandb
 
+        if not self.waiting:
+            return
         if self.table is None:
             self.table = wandb.Table(columns=["turn", "sentence", *COLUMNS], log_mode="INCREMENTAL")
-        for number, sample in enumerate(samples):
-            self.table.add_data(turn, number, *(sample[column] for column in COLUMNS))
+        for row in chain.from_iterable(self.waiting):
+            self.table.add_data(*row)
+        self.sent, self.waiting = self.sent + len(self.waiting), []
         logger.tell(lambda run: run.log({"samples/table": self.table}))
 
 
