@@ -16,6 +16,7 @@ from textgan_lit.estimator.relaxed import Relaxed
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.relational_memory import RelationalMemory
 from textgan_lit.generator.transformer import Transformer
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical
@@ -23,7 +24,11 @@ from textgan_lit.reward import Constant, LogOdds, Minimax, Score, Shuffled
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3
-GENERATORS = [(LSTM, {"embedding": 3, "hidden": 4}), (Transformer, {"width": 4, "heads": 2})]
+GENERATORS = [
+    (LSTM, {"embedding": 3, "hidden": 4}),
+    (Transformer, {"width": 4, "heads": 2}),
+    (RelationalMemory, {"embedding": 3, "slots": 2, "width": 6, "heads": 2}),
+]
 
 
 @pytest.fixture(params=["fixed", "eos"])

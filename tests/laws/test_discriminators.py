@@ -52,8 +52,10 @@ def fake(vocab, unlike):
     return unlike(Markov(vocab, LENGTH), seed=2)
 
 
-@pytest.fixture(params=[*SMALL, (DensityAware, Recurrent)], ids=str)
+@pytest.fixture(params=[*SMALL, (DensityAware, Recurrent), "views"], ids=str)
 def discriminator(request, vocab, unlike, real, sentences):
+    if request.param == "views":
+        return unlike(Conv(vocab, LENGTH, **SMALL[Conv], views=3))
     kind, critic = request.param if isinstance(request.param, tuple) else (request.param, Conv)
     options = {
         Optimal: {"oracle": real},
@@ -280,6 +282,18 @@ def test_the_mediator_stays_finite_and_asks_for_the_density(vocab, real, fake, s
     fake.likelihood = "none"
     with pytest.raises(UserError, match=r"only as a none. Use .*model=lstm"):
         Mediator(vocab, LENGTH, fake)
+
+
+@torch.no_grad()
+def test_several_views_are_judged_by_the_mean_of_what_each_says(vocab, sentences, unlike):
+    judge = unlike(Conv(vocab, LENGTH, **SMALL[Conv], views=3))
+    each = []
+    for view in judge.embedding.weight.chunk(3, 1):
+        one = Conv(vocab, LENGTH, **SMALL[Conv]).eval()
+        one.load_state_dict(judge.state_dict() | {"embedding.weight": view})
+        each.append(one(*sentences))
+    assert (each[0] - each[1]).abs().max() > 0.1
+    assert_close(judge(*sentences), torch.stack(each).mean(0))
 
 
 def test_the_last_score_is_the_verdict_on_the_sentence():

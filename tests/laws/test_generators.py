@@ -13,6 +13,7 @@ from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.generator.base import Generator
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.relational_memory import RelationalMemory
 from textgan_lit.generator.transformer import Transformer
 from textgan_lit.generator.vae import VAE
 from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
@@ -29,6 +30,7 @@ SMALL = [
     (LSTM, {"embedding": 3, "hidden": 5, "order": "r2l"}),
     (LSTM, {"embedding": 3, "hidden": 5, "any_order": True}),
     (Transformer, {"width": 8, "heads": 2, "order": "binary_tree", "any_order": True}),
+    (RelationalMemory, {"embedding": 3, "slots": 2, "width": 6, "heads": 2}),
 ]
 POLICIES = [Categorical(), Categorical(0.7), TopK(2), Nucleus(0.8), Greedy()]
 
@@ -179,7 +181,7 @@ def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
 
 
 def test_who_reads_soft_words():
-    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, Transformer, VAE}
+    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, Transformer, VAE, RelationalMemory}
 
 
 @pytest.fixture
@@ -224,6 +226,7 @@ def test_branches_with_memory_of_their_own_live_side_by_side(generator, kept):
         assert_close(generator.head(features), wanted[1][:, t])
 
 
-def test_the_transformer_refuses_heads_that_do_not_divide_its_width():
+@pytest.mark.parametrize("kind", [Transformer, RelationalMemory])
+def test_heads_that_do_not_divide_the_width_are_refused(kind):
     with pytest.raises(UserError, match=r"width=10 and heads=4.*that 4 divides, for example 8"):
-        Transformer(Vocab(("a", "b")), LENGTH, width=10, heads=4)
+        kind(Vocab(("a", "b")), LENGTH, width=10, heads=4)

@@ -22,6 +22,7 @@ BUDGET += ("model.moves.likelihood.batch=64", "model.moves.discriminator.batch=6
 BUDGET += ("model.moves.discriminator.optimizer.lr=0.005",)
 # Where a model has such a part at all, it is made small.
 SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
+SMALL |= {"discriminator.views": 2}
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 

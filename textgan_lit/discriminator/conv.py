@@ -24,6 +24,9 @@ class Conv(Discriminator):
 
     ``filters`` lists (width, how many). Widths that no sentence can hold are left out, as in SeqGAN's own code.
     Windows that touch padding are ignored, so padding never changes a score.
+
+    ``views`` embeds every word that many times, each in ``embedding`` numbers; the layers read each view by itself,
+    and the score is the mean of theirs (RelGAN: Nie et al. 2019).
     """
 
     reads_soft = True
@@ -36,6 +39,7 @@ class Conv(Discriminator):
         filters: Annotated[Sequence[tuple[Size, Size]], MaxLen(1000)] = ((1, 32), (2, 64), (3, 64)),
         embedding: Size = 32,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
+        views: Size = 1,
     ):
         super().__init__(vocab, max_length)
         fitting = [(width, number) for width, number in filters if width <= max_length]
@@ -44,7 +48,8 @@ class Conv(Discriminator):
                 f"discriminator=conv has no usable filter: widths {[width for width, _ in filters]} for sentences of "
                 f"{max_length} words. Give at least one width from 1 to {max_length}."
             )
-        self.embedding = nn.Embedding(vocab.inputs, embedding)
+        self.views = views
+        self.embedding = nn.Embedding(vocab.inputs, views * embedding)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedding, number, width) for width, number in fitting)
         size = sum(number for _, number in fitting)
         self.highway = nn.Linear(size, size)
@@ -62,17 +67,22 @@ class Conv(Discriminator):
         return self.output(self.features(words, mask)).squeeze(1)
 
     def features(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
-        """What the verdict is read off."""
-        embedded = embed(self.embedding, words).transpose(1, 2)
+        """What the verdict is read off: as it is linear in them, their mean over the views gives its mean."""
+        embedded = embed(self.embedding, words).unflatten(2, (self.views, -1)).movedim(1, 3).flatten(0, 1)
+        mask = mask.repeat_interleave(self.views, 0)
         pooled = [self._pool(convolution, embedded, mask) for convolution in self.convolutions]
-        return self._pass(torch.cat(pooled, 1))
+        return self._pass(torch.cat(pooled, 1)).unflatten(0, (len(words), self.views)).mean(1)
 
     @torch.no_grad()
     def continuations(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
         """Scores of rollouts. A convolution becomes a sum of looked-up rows, one for each word of a window, and the
         windows that lie inside a prefix are looked at once for all of its continuations."""
-        pooled = torch.cat([self._pool_continuations(convolution, written) for convolution in self.convolutions], -1)
-        verdicts = [self.output(self._pass(part)) for part in pooled.flatten(0, 2).split(1024)]
+        views = [self._verdicts(view, written) for view in self.embedding.weight.chunk(self.views, 1)]
+        return torch.stack(views).mean(0)
+
+    def _verdicts(self, view: Float[Tensor, "inputs E"], written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+        each = [self._pool_continuations(convolution, view, written) for convolution in self.convolutions]
+        verdicts = [self.output(self._pass(part)) for part in torch.cat(each, -1).flatten(0, 2).split(1024)]
         return torch.cat(verdicts).view(written.shape[:-1])
 
     def _pass(self, features: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
@@ -89,9 +99,11 @@ class Conv(Discriminator):
         inside = mask[:, convolution.kernel_size[0] - 1 :].unsqueeze(1)
         return (response * inside).amax(2).relu()
 
-    def _pool_continuations(self, convolution: nn.Conv1d, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N H"]:
+    def _pool_continuations(
+        self, convolution: nn.Conv1d, view: Float[Tensor, "inputs E"], written: Int[Tensor, "P B N T"]
+    ) -> Float[Tensor, "P B N H"]:
         width = convolution.kernel_size[0]
-        table = torch.einsum("ve,hew->vwh", self.embedding.weight, convolution.weight).flatten(0, 1)
+        table = torch.einsum("ve,hew->vwh", view, convolution.weight).flatten(0, 1)
         respond = functools.partial(self._look_up, table, convolution.bias, width)
         before = respond(written[-1, :, 0]).cummax(1).values  # best window of each sentence so far, Float[B windows H]
         pooled = []

@@ -30,7 +30,7 @@ class Relaxed(Objective):
     Words are Gumbel-softmax draws whose temperature falls from ``temperature`` to ``coldest`` over the first ``turns``
     turns, by a factor a turn. Soft words bias the gradient, the less the colder, at the price of variance. ``hard``
     shows D and G whole words and keeps the soft ones' gradient (straight-through): its bias does not vanish, unless D
-    is linear between words. Where sentences end is not differentiated.
+    is linear between words. Where sentences end is not differentiated, and that bias does not vanish either.
     """
 
     bias = "words are relaxed, and where sentences end is not differentiated"
@@ -46,7 +46,6 @@ class Relaxed(Objective):
     ):
         super().__init__()
         self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
-        self.fades = "" if hard else "temperature"
         self.temperature, self.coldest, self.turns, self.hard = temperature, coldest, turns, hard
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
@@ -57,6 +56,7 @@ class Relaxed(Objective):
                 f"estimator=relaxed feeds soft words back into the generator, but {type(generator).__name__} reads "
                 "whole words only. Use model/generator=lstm or transformer, or model/estimator=score_function."
             )
+        self.fades = "" if self.hard or generator.vocab.has_eos else "temperature"
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
