@@ -101,6 +101,28 @@ def test_it_is_drawn_in_a_browser_without_a_word_and_without_overflow(browser, p
     assert said == []
 
 
+CUT = """() => [...document.querySelectorAll(".plot svg")].flatMap((svg) => {
+  const room = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter((text) => {
+    const seen = text.getBoundingClientRect();
+    return seen.width && (seen.left < room.left - 1 || seen.right > room.right + 1);
+  }).map((text) => `${svg.closest("[data-chart]").dataset.chart}: ${text.textContent}`);
+})"""
+
+
+@pytest.mark.slow
+def test_no_word_of_a_plot_is_cut_off_on_a_telephone(browser, tmp_path):
+    folder = made(tmp_path / "run")
+    both = {f"quality/self_bleu{n}_1000{side}": 0.5 + n / 20 for n in (2, 3, 4, 5) for side in ("", "_real")}
+    text = (folder / "metrics.csv").read_text().splitlines()
+    text[0] += "".join(f",{key}" for key in both)
+    text[1:] = [line + "".join(f",{value}" for value in both.values()) for line in text[1:]]
+    (folder / "metrics.csv").write_text("\n".join(text) + "\n")
+    window, _ = opened(browser, pages.page(sections.of(read(folder))), tmp_path, width=400)
+    assert window.locator("[data-chart=quality-self-bleu]").count() == 1
+    assert window.evaluate(CUT) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -60,10 +60,12 @@ def theme(dark: bool) -> Spec:
         colours = ["#1a1a1a", "#0072b2", "#d55e00", "#00805c", "#b0508a"]
     text = {"labelColor": soft, "labelFontSize": 11}
     text |= {"titleColor": ink, "titleFontSize": 12, "titleFontWeight": "normal"}
+    stacked = {"top": {"direction": "vertical", "anchor": "start"}}  # two legends beside each other outgrow a telephone
     return {
         "background": "transparent",
         "axis": text | {"gridColor": line, "domainColor": soft, "tickColor": soft},
-        "legend": text | {"labelColor": ink, "labelFontSize": 12, "labelLimit": 400, "symbolSize": 140},
+        "legend": text
+        | {"labelColor": ink, "labelFontSize": 12, "labelLimit": 400, "symbolSize": 140, "layout": stacked},
         "range": {"category": colours},
         "style": {"cell": {"stroke": "transparent"}},
     }
@@ -159,7 +161,8 @@ TIME = {
     "field": "time",
     "type": "quantitative",
     "scale": {"nice": False, "padding": 6},  # whole points at both ends
-    "axis": {"title": {"signal": "clock"}, "format": "~s"},
+    # both ends' numbers stay inside, and none touches the next
+    "axis": {"title": {"signal": "clock"}, "format": "~s", "labelFlush": 12, "labelSeparation": 6},
 }
 
 

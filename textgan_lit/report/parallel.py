@@ -8,6 +8,7 @@ from textgan_lit.report.chart import Chart, Spec, Table, sized
 from textgan_lit.report.record import Row
 
 ABOVE = 1.13  # where the names of the axes stand; the words are between 0 and 1
+MOST = 6  # axes that are named where they stand; more have numbers there, and their names below the title
 BELOW = 0.08  # the lowest words stand under their lines
 
 
@@ -24,13 +25,16 @@ def parallel(
         for place, word in enumerate(line):
             point = {"n": number, "place": place, "height": places[place][word]}
             data.append(point | {"value": value, "run": run})
-    labels = [{"place": place, "height": ABOVE, "word": axis} for place, axis in enumerate(axes)]
+    named = [axis if len(axes) <= MOST else f"{place + 1}" for place, axis in enumerate(axes)]
+    labels = [{"place": place, "height": ABOVE, "word": name} for place, name in enumerate(named)]
     for place, found in enumerate(places):
         ends = (min(found, key=found.get), max(found, key=found.get)) if axes[place] == goal else found
         below = {word: found[word] - BELOW * (found[word] == 0) for word in ends}
         labels += [{"place": place, "height": height, "word": word} for word, height in below.items()]
     rows = [[*line, value] for line, value in zip(lines, values, strict=True)]
     note = "Blue is close to the data, orange far from them."
+    if len(axes) > MOST:
+        note += " The axes: " + ", ".join(f"{place + 1} {axis}" for place, axis in enumerate(axes)) + "."
     spec = sized(320) | {"data": {"values": data}, "params": [{"name": "ink", "value": "#1a1a1a"}]}
     return Chart(name, title, note, spec | {"layer": _layers(goal, labels)}, Table(title, axes, rows))
 
