@@ -29,7 +29,7 @@ from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, TopK
 from textgan_lit.run import Run
 from textgan_lit.sampling import sample
-from textgan_lit.types import Vocab
+from textgan_lit.types import TextBatch, Vocab
 
 FIXED, EOS = Vocab(("a", "b", "c")), Vocab(("a", "b", "c"), has_eos=True)
 
@@ -296,3 +296,41 @@ def test_a_closed_pipe_ends_quietly(opened, tmp_path):  # noqa: F811
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_gaps_of_a_template_are_filled(command):
+    """The given words stay; the same seed fills the gaps alike, and n of them begin like any larger number."""
+    generator = lively(LSTM(FIXED, 3, embedding=3, hidden=4, any_order=True))
+    of_gaps = Run(generator, FIXED, {}, Categorical(), None)
+    code, written, _ = command("generate", "RUN", "-n", "30", "--infill", "_ b _", run=of_gaps)
+    lines = written.splitlines()
+    assert code == 0
+    assert len(lines) == 30
+    assert all(line.split()[1] == "b" for line in lines)
+    assert len(set(lines)) > 4
+    fewer = command("generate", "RUN", "-n", "7", "--infill", "_ b _", "--format", "jsonl", run=of_gaps)[1]
+    records = [json.loads(line) for line in fewer.splitlines()]
+    assert [record["text"] for record in records] == lines[:7]
+    order = torch.tensor([[1, 0, 2]])
+    tokens = torch.tensor([FIXED.encode(record["text"]) for record in records])
+    logp = generator.logp(TextBatch(tokens, tokens >= 0), Categorical(), order=order)[:, [0, 2]].sum(1)
+    assert [record["log_probability"] for record in records] == pytest.approx(logp.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("_ b", "has 2 words and 1 gaps: wanted exactly 3 words"),
+        ("a b c", "at least one of them _"),
+        ("_ d a", "word d"),
+    ],
+)
+def test_what_is_no_template_is_said(template, said):
+    of_gaps = Run(LSTM(FIXED, 3, any_order=True), FIXED, {}, Categorical(), None)
+    with pytest.raises(UserError, match=said):
+        of_gaps.infill(template, 1)
+
+
+def test_one_order_of_writing_cannot_be_given_later_words():
+    with pytest.raises(UserError, match=r"LSTM writes in one order.*any_order=true model/objective=any_order"):
+        run(FIXED).infill("_ b _", 1)

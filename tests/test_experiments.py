@@ -76,6 +76,9 @@ REFUSED = {
     "also needs (reward|credit|baseline).* Choose one": lambda p: (
         p["estimator"] in {"ScoreFunction", "Relaxed", "Taylor", "Exact", "DataSide"} and p["reward"] is None
     ),
+    "writes every sentence in a fresh order.* Use": lambda p: (
+        p["objective"] == "AnyOrder" and not p["settings"]["generator"].get("any_order")
+    ),
     "also needs (credit|baseline).* Choose one": lambda p: p["estimator"] == "ScoreFunction" and p["credit"] is None,
 }
 

@@ -22,7 +22,7 @@ RUNS = (
     ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),
     ("model=cot", *SMALL, "model/regulariser=[entropy]"),
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
-    ("model=dgsan", *SMALL),
+    ("model=dgsan", *SMALL, "model/objective=any_order", "model.generator.any_order=true"),
     ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=text"),
     ("model=vae", *SMALL),

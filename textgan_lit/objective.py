@@ -125,6 +125,33 @@ class ScheduledSampling(Objective):
 
 
 @final
+class AnyOrder(Objective):
+    r"""Likelihood under a fresh order of writing for every sentence (Uria et al. 2014, arXiv:1310.1757; Shih et al.
+    2022, arXiv:2205.13554).
+
+    .. math:: -E_\pi \sum_t \log G(x_{\pi(t)} | x_{\pi(<t)}) \ge -\log E_\pi G_\pi(x)
+
+    All orders share one network, which is then asked for any of them: for the generator's own, whose likelihood stays
+    exact, and for one that begins with what is given (:func:`textgan_lit.sampling.infill`).
+    """
+
+    divergence = "KL(P‖G)"
+    bias = "a mean over all orders of writing, of which the generator's own is one"
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        if not generator.any_order:
+            raise UserError(
+                f"objective=any_order writes every sentence in a fresh order, and {type(generator).__name__} is not "
+                "told which. Use model/generator=lstm or transformer with model.generator.any_order=true."
+            )
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        order = game.noise.uniform(*batch.tokens.shape).argsort(1)
+        loss = nll(game.generator.logp(batch, game.policy, order=order), batch.mask)
+        return Outcome(loss, {"nll_any_order": loss.detach()})
+
+
+@final
 class ELBO(Objective):
     r"""The evidence lower bound of a generator that has a latent (Kingma & Welling 2014, arXiv:1312.6114).
 

@@ -21,11 +21,12 @@ from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
-from textgan_lit.sampling import between, sample
+from textgan_lit.sampling import between, infill, sample
 from textgan_lit.trust import check, vouched
 from textgan_lit.types import Length, TextBatch, Vocab
 
 Weights = dict[str, torch.Tensor]
+GAP = "_"  # in a template: a word that is to be written
 AT_ONCE = 256  # sentences written or scored side by side; changes no sentence
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # any of them is taken for another
 
@@ -100,6 +101,39 @@ class Run(NamedTuple):
             way = between(one, other, self.generator.latent, steps)
             written = sample(self.generator, way, self.policy)
             yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
+
+    def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:
+        """n sentences of the ``template``'s words, with others of the generator's own in place of each ``_``.
+
+        ``logp`` is log G of those after all that is given; 0 of what is given. The same seed gives the same sentences.
+
+        Raises:
+            UserError: where the generator cannot write in any order, or the template is none of its sentences.
+        """
+        generator = self.generator
+        if not generator.any_order:
+            raise UserError(
+                f"This run's {type(generator).__name__} writes in one order, so words that come later cannot be given. "
+                "Play one with model.generator.any_order=true model/objective=any_order."
+            )
+        words = template.split()
+        gap = torch.tensor([word == GAP for word in words], dtype=torch.bool)
+        if len(words) != generator.max_length or not gap.any():
+            raise UserError(
+                f"infill={shown(template)} has {len(words)} words and {int(gap.sum())} gaps: wanted exactly "
+                f"{generator.max_length} words, at least one of them {GAP}."
+            )
+        tokens = torch.tensor([0 if word == GAP else self.vocab.encode(word)[0] for word in words])
+        return self._infilled(tokens.to(self.device), gap.to(self.device), n, seed)
+
+    @torch.no_grad()
+    def _infilled(self, tokens: torch.Tensor, gap: torch.Tensor, n: int, seed: int) -> Iterator[Sentence]:
+        noise = Noise(seed, "infill", device=self.device)
+        for done in range(0, n, AT_ONCE):
+            uniform = noise.uniform(AT_ONCE, int(gap.sum()))
+            written = infill(self.generator, tokens, gap, uniform, self.policy)
+            found, mask, logp, _ = (leaf[: n - done] for leaf in written)
+            yield from self._seen(self._game(noise), TextBatch(found, mask), logp)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a sentence as the generator would have written it: with eos where it ends early.

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from textgan_lit.functional.order import read
 from textgan_lit.generator.base import Generator, State
 from textgan_lit.policy import Policy
 from textgan_lit.types import Rollout
@@ -87,9 +88,14 @@ class Pen(NamedTuple):
         )
 
 
-def begin(generator: Generator, n: int, latent: Float[Tensor, "B L"] | None = None) -> Pen:
-    """n empty sentences, each with its latent where the generator has one."""
-    state = generator.start(n, *generator.given(latent))
+def begin(
+    generator: Generator,
+    n: int,
+    latent: Float[Tensor, "B L"] | None = None,
+    order: Int[Tensor, "#B T"] | None = None,
+) -> Pen:
+    """n empty sentences, each with its latent where the generator has one, in another ``order`` where that is asked."""
+    state = generator.start(n, *generator.given(latent), *(() if order is None else (order,)))
     prev = torch.full((n,), generator.vocab.bos, device=state[0].device)
     return Pen(prev, state, torch.ones_like(prev, dtype=torch.bool))
 
@@ -140,6 +146,35 @@ def mixed(
         pen = Pen(given.where(kept, own), after.state, pen.open)  # it goes on after eos: the data say where to end
         words.append(pen.prev)
     return generator.read(torch.stack(words, 1))
+
+
+@torch.no_grad()
+def infill(
+    generator: Generator,
+    tokens: Int[Tensor, " T"],
+    gap: Bool[Tensor, " T"],
+    noise: Float[Tensor, "B gaps"],
+    policy: Policy,
+) -> Rollout:
+    """``tokens`` with a word of the generator's in every ``gap``, for one of ``any_order``; a column of noise a gap.
+
+    What is given is read first, then the gaps are written, both in the generator's own order. ``logp`` is log G of a
+    gap's word given that and the gaps before it, 0 of what is given.
+    """
+    own = generator.written(torch.arange(len(tokens), device=tokens.device).unsqueeze(0)).squeeze(0)
+    order = torch.cat([own[~gap[own]], own[gap[own]]]).unsqueeze(0)
+    pen, uniforms = begin(generator, len(noise), order=order), iter(noise.unbind(1))
+    words, logps = [], []
+    for given, missing in zip(tokens[order[0]].tolist(), gap[order[0]].tolist(), strict=True):
+        if missing:
+            word, logp, pen = write(generator, pen, policy, next(uniforms))
+        else:
+            word, logp = torch.full_like(pen.prev, given), torch.zeros_like(noise[:, 0])
+            pen = follow(generator, pen, word)
+        words.append(word)
+        logps.append(logp)
+    found, logp = (read(torch.stack(steps, 1), order) for steps in (words, logps))
+    return Rollout(found, torch.ones_like(found, dtype=torch.bool), logp, noise[:, :0])
 
 
 def between(

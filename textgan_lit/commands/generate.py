@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--interpolate", metavar="STEPS", help="-n ways from one latent to another, of so many sentences each"
     )
+    how.add_argument("--infill", metavar="TEXT", help="-n sentences of these words, with others in place of each _")
     output.arguments(parser, ("text", "jsonl"))
     return parser
 
@@ -46,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
         if options.interpolate is not None:
             steps = opening.number(options.interpolate, Annotated[int, Ge(2)], "--interpolate")
             ways = opened.interpolate(n, steps, seed)
+        elif options.infill is not None:
+            ways = ([sentence] for sentence in opened.infill(options.infill, n, seed))
         else:
             ways = ([sentence] for sentence in opened.write(n, seed, candidates, judged=jsonl))
         with output.bar("sentences", n, out) as advance:
