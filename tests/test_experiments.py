@@ -26,7 +26,7 @@ GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir(
 WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
 CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
-BOUNDED = {"VAE"}  # generators that know a bound on log G(x) alone
+BOUNDED = {"OneShot", "VAE"}  # generators that know a bound on log G(x) alone
 EXACT = {"Likelihood", "ScheduledSampling", "SelfPlay", "DataSide", "Exact"}  # objectives and estimators that need more
 REFUSED = {
     r"needs log G\(x\), which .* only a bound on. Use": lambda p: (
@@ -38,7 +38,10 @@ REFUSED = {
             or p["program"]["rule"]["_target_"].endswith("Regret")
         )
     ),
-    r"bounds log G\(x\).* Use": lambda p: p["objective"] == "ELBO" and p["generator"] not in BOUNDED,
+    r"bounds log G\(x\).* Use": lambda p: (
+        p["generator"] not in BOUNDED
+        and (p["objective"] == "ELBO" or (p["estimator"] and "elbo" in (p["settings"].get("regulariser") or {})))
+    ),
     "would be infinite. Use": lambda p: p["policy"] in {"Greedy", "Nucleus", "TopK"} and p["program"]["warm_up"],
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per word.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",

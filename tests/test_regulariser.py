@@ -8,16 +8,18 @@ from torch.testing import assert_close
 
 from tests.enumeration import Even, lively, quarters
 from tests.playing import TINY, built
+from textgan_lit import objective as objectives
 from textgan_lit.callbacks.turns import Turns
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.game import Game
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.vae import VAE
 from textgan_lit.noise import Noise
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Categorical, TopK
-from textgan_lit.regulariser import Entropy, Likelihood, ReferenceKL, Regularised
+from textgan_lit.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
 from textgan_lit.types import Outcome, TextBatch, Vocab
 
 LENGTH = 3
@@ -54,6 +56,14 @@ def test_likelihood_is_the_nll_of_real_sentences():
     batch = TextBatch(torch.tensor([[1, 1], [0, 4]]), torch.tensor([[True, True], [True, False]]))
     assert_close(Likelihood()(game(generator), batch).item(), (2 * log(4 / 3) + log(4)) / 3)
     assert_close(Likelihood()(game(generator, policy=Categorical(0.5)), batch).item(), (2 * log(10 / 9) + log(10)) / 3)
+
+
+def test_elbo_is_the_bounds_loss():
+    vocab = Vocab(("a", "b"), has_eos=True)
+    generator = lively(VAE(vocab, LENGTH, latent=2, embedding=3, hidden=4))
+    sentences = every_sentence(vocab, LENGTH)
+    wanted = objectives.ELBO(anneal=0)(game(generator, Noise(3)), sentences).loss
+    assert_close(ELBO()(game(generator, Noise(3)), sentences), wanted)
 
 
 def test_entropy_is_that_of_the_next_word_after_what_g_writes(vocab):

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
-from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
-from textgan_lit.generator.latent import Latent
+from textgan_lit.generator.latent import need_bound
 from textgan_lit.sampling import mixed
 from textgan_lit.types import Outcome, TextBatch
 
@@ -173,12 +172,7 @@ class ELBO(Objective):
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
-        if not isinstance(generator, Latent):
-            raise UserError(
-                f"objective=elbo bounds log G(x), but {type(generator).__name__} "
-                + ("knows it. Use model/objective=likelihood" if generator.likelihood == "exact" else "has no bound")
-                + ", or a generator with a latent: model/generator=vae."
-            )
+        need_bound(generator, "objective=elbo", "model/objective=likelihood")
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         weight = min(int(self.played) / self.anneal, 1.0) if self.anneal else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import torch
 from annotated_types import Gt
@@ -15,6 +15,7 @@ from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
 from textgan_lit.game import Game
 from textgan_lit.generator.base import Generator
+from textgan_lit.generator.latent import need_bound
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
 from textgan_lit.types import Outcome, Rollout, TextBatch
@@ -24,6 +25,8 @@ LEAST = -1e4  # nats, of words that a policy leaves out
 
 class Regulariser(nn.Module, ABC):
     """game, real sentences → a loss, nats a word, a mean over all ranks' words; it counts ``weight`` times."""
+
+    reads_real: ClassVar[bool] = False  # whether it learns from real sentences
 
     def __init__(self, weight: float):
         super().__init__()
@@ -41,6 +44,8 @@ class Regulariser(nn.Module, ABC):
 class Likelihood(Regulariser):
     """NLL of real sentences: demonstrations mixed in."""
 
+    reads_real = True
+
     def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
         super().__init__(weight)
 
@@ -50,6 +55,24 @@ class Likelihood(Regulariser):
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         logp = game.generator.logp(batch, game.policy)
         return -logp.sum() / mean(batch.mask.sum(dtype=torch.float))
+
+
+@final
+class ELBO(Regulariser):
+    """−ELBO of real sentences, where likelihood is a bound: it keeps the encoder beside the decoder that the game moves
+    (VAE-GAN: Larsen et al. 2016, arXiv:1512.09300)."""
+
+    reads_real = True
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+
+    def check(self, generator: Generator) -> None:
+        need_bound(generator, "regulariser=elbo", "model/regulariser=[likelihood]")
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        logp, kl = game.generator.elbo(batch, game.policy, game.noise)
+        return (kl.sum() - logp.sum()) / mean(batch.mask.sum(dtype=torch.float))
 
 
 @final
@@ -111,7 +134,7 @@ class Regularised(Objective):
         super().__init__()
         self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
         self.null, self.epochs = objective.null, objective.epochs
-        self.reads_real = objective.reads_real or any(isinstance(some, Likelihood) for some in regularisers.values())
+        self.reads_real = objective.reads_real or any(some.reads_real for some in regularisers.values())
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         self.objective.check(generator, discriminator)

@@ -10,6 +10,7 @@ from annotated_types import Interval
 from jaxtyping import Float
 from torch import Tensor
 
+from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import log_mean_exp
 from textgan_lit.generator.base import Generator, Likelihood
 from textgan_lit.noise import Noise
@@ -18,6 +19,16 @@ from textgan_lit.types import TextBatch, Vocab
 
 ROWS = 4096  # pairs of a sentence and a latent that are scored together
 Proposals = Annotated[int, Interval(ge=1, le=2**16)]
+
+
+def need_bound(generator: Generator, who: str, exact: str) -> None:
+    """Refuses, in the name of ``who`` bounds log G(x), a generator without a latent."""
+    if not isinstance(generator, Latent):
+        known = "knows it" if generator.likelihood == "exact" else "has no bound"
+        raise UserError(
+            f"{who} bounds log G(x), but {type(generator).__name__} {known}. "
+            f"Use {exact}, or a generator with a latent: model/generator=vae."
+        )
 
 
 class Elbo(NamedTuple):

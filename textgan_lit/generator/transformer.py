@@ -54,11 +54,7 @@ class Transformer(Generator):
         any_order: bool = False,
     ):
         super().__init__(vocab, max_length, order, order_seed, any_order)
-        if width % heads:
-            raise UserError(
-                f"generator=transformer has width={width} and heads={heads}, but every head takes an equal share of "
-                f"the width. Give a width that {heads} divides, for example {heads * max(1, round(width / heads))}."
-            )
+        share_width("transformer", width, heads)
         self.cache = heads, max_length, width // heads
         self.embedding = nn.Embedding(vocab.inputs, width)
         self.positions = nn.Embedding(max_length, width)
@@ -106,8 +102,18 @@ class Transformer(Generator):
         return linear(features, self.output)
 
 
+def share_width(name: str, width: int, heads: int) -> None:
+    """Refuses heads that cannot share a width equally."""
+    if width % heads:
+        raise UserError(
+            f"generator={name} has width={width} and heads={heads}, but every head takes an equal share of "
+            f"the width. Give a width that {heads} divides, for example {heads * max(1, round(width / heads))}."
+        )
+
+
 class Block(nn.Module):
-    """Attention to the words so far, then a feed-forward layer of four times the width, each added to its input."""
+    """Attention to the words so far (or those that ``read`` says), then a feed-forward layer of four times the width,
+    each added to its input."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -131,7 +137,7 @@ class Block(nn.Module):
         query: Float[Tensor, "B heads T d"],
         key: Float[Tensor, "B heads S d"],
         value: Float[Tensor, "B heads S d"],
-        read: Bool[Tensor, "B 1 T S"] | None = None,
+        read: Bool[Tensor, "#B 1 #T S"] | None = None,
     ) -> Float[Tensor, "B T H"]:
         """The layer's output. ``read`` says which keys each query sees; without it, its own and those before it."""
         attended = scaled_dot_product_attention(query, key, value, attn_mask=read, is_causal=read is None)
