@@ -1,0 +1,114 @@
+"""The inverse-transform view: a sentence is a function of its noise, and what it makes of uniform noise is G.
+
+Found by globbing conf/model/generator: the volume of all noise that is mapped to a sentence, measured by writing alone,
+against the likelihood that the generator declares; for every generator that declares one exactly, in every order.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.testing import assert_close
+
+from tests.enumeration import lively
+from textgan_lit import build
+from textgan_lit.data.tiny import every_sentence
+from textgan_lit.generator.base import Generator
+from textgan_lit.policy import Categorical, TopK
+from textgan_lit.sampling import sample
+from textgan_lit.types import Vocab
+
+LENGTH = 3
+PARTS = 1024  # of a word's uniform number: an interval of them is known to 1/PARTS
+CONF = Path(__file__).parents[2] / "conf" / "model" / "generator"
+KINDS = sorted(path.stem for path in CONF.glob("*.yaml"))
+ORDERS = ("l2r", "r2l", "binary_tree", [1, 2, 0])
+SMALLER = {"width": 8, "heads": 2, "embedding": 4, "hidden": 6}
+FIXED, EOS = Vocab(("a", "b", "c")), Vocab(("a", "b"), has_eos=True)
+
+
+def built(kind, vocab=FIXED, **more):
+    settings = yaml.safe_load((CONF / f"{kind}.yaml").read_text()) | more
+    settings |= {key: value for key, value in SMALLER.items() if key in settings}
+    known = {"vocab": vocab, "max_length": LENGTH}
+    return lively(build.part(settings, "model.generator", Generator, **known))
+
+
+def cases():
+    """Every generator, in every order where it has one that is asked for, told places or not."""
+    for kind in KINDS:
+        settings = yaml.safe_load((CONF / f"{kind}.yaml").read_text())
+        orders = ORDERS if "any_order" in settings else (None,)
+        for order in orders:
+            for told in (False, True) if order else (False,):
+                yield pytest.param(
+                    kind, {"order": order, "any_order": told} if order else {}, id=f"{kind}-{order}-{told}"
+                )
+
+
+def volumes(generator, policy):
+    """Of the noise of every sentence: step by step the share of uniform numbers that write each word, after noise that
+    wrote the words before it. A sentence's noise is the product of these sets: a word depends on earlier words."""
+    grid = (torch.arange(PARTS) + 0.5) / PARTS
+    found = {(): (1.0, torch.zeros(0))}
+    for step in range(LENGTH):
+        longer = {}
+        for words, (volume, uniforms) in found.items():
+            if words and words[-1] == generator.vocab.eos:
+                longer[words] = volume, uniforms
+                continue
+            noise = torch.full((PARTS, LENGTH), 0.5)
+            noise[:, :step], noise[:, step] = uniforms, grid
+            rollout = sample(generator, noise, policy)
+            written = generator.written(rollout.tokens)
+            assert (written[:, :step] == torch.tensor(words, dtype=torch.long)).all()  # the past does not change
+            for word in written[:, step].unique().tolist():
+                own = grid[written[:, step] == word]
+                longer[(*words, word)] = volume * len(own) / PARTS, torch.cat([uniforms, own[len(own) // 2].view(1)])
+        found = longer
+    return {words: volume for words, (volume, _) in found.items()}
+
+
+@pytest.mark.parametrize("policy", [Categorical(), Categorical(0.6), TopK(2)], ids=["1", "0.6", "top 2"])
+@pytest.mark.parametrize(("kind", "settings"), list(cases()))
+@torch.no_grad()
+def test_the_volume_of_a_sentences_noise_is_its_probability(kind, settings, policy):
+    for vocab in (FIXED,) if settings.get("order") not in (None, "l2r") or settings.get("any_order") else (FIXED, EOS):
+        generator = built(kind, vocab, **settings)
+        if generator.likelihood != "exact" or generator.latent:
+            pytest.skip("log G is not known, or the noise is not of words alone")
+        sentences = every_sentence(vocab, LENGTH)
+        probability = generator.logp(sentences, policy).sum(1).exp()
+        by_volume = volumes(generator, policy)
+        rows = zip(generator.written(sentences.tokens).tolist(), sentences.mask.sum(1).tolist(), strict=True)
+        volume = torch.tensor([by_volume.get(tuple(row[:length]), 0.0) for row, length in rows])
+        assert_close(volume.sum().item(), 1.0)
+        assert_close(volume, probability, rtol=0, atol=LENGTH / PARTS)
+        assert probability.max() > 10 * LENGTH / PARTS
+
+
+# --- common random numbers --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_near_by_weights_and_temperatures_write_nearly_the_same_sentences(kind):
+    """One noise at two moments of a run, or at two temperatures: most words stay, with other noise most change."""
+    generator = built(kind)
+    stream = torch.Generator().manual_seed(1)
+    noise, other = torch.rand(2, 2000, generator.uniforms, generator=stream).unbind()
+    words = sample(generator, noise, Categorical()).tokens
+    cooler = sample(generator, noise, Categorical(0.95)).tokens
+    for weight in generator.parameters():
+        weight += 0.01 * torch.randn(weight.shape, generator=stream)
+    later = sample(generator, noise, Categorical()).tokens
+    elsewhere = sample(generator, other, Categorical()).tokens
+    same = [(words == some).all(1).float().mean().item() for some in (cooler, later, elsewhere)]
+    assert min(same[:2]) > 0.8 > 0.4 > same[2]
+    assert max(same[:2]) < 1.0
+
+
+def test_orders_are_asked_for_where_there_are_any():
+    assert {"lstm", "markov", "transformer"} <= set(KINDS)
+    assert len(list(cases())) >= len(KINDS) + 2 * (2 * len(ORDERS) - 1)
