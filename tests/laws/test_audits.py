@@ -17,6 +17,8 @@ SMALLER = {"seqgan": ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "mod
 VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",
     ("model=airl", "model.estimator.ratio=sentence", "model/baseline=leave_one_out"): "unbiased within 4 SE",
+    ("model=minimax", "model/generator=mixture", "model/baseline=leave_one_out"): "unbiased within 4 SE",
+    ("model=minimax", "model/generator=mixture", "model/reward=shuffled"): "null control",
     ("model=minimax", "model/reward=constant"): "null control",
     ("model=minimax", "model/reward=shuffled"): "null control",
     ("model=gsgan", "model/reward=shuffled"): "null control",

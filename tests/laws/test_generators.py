@@ -13,6 +13,7 @@ from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.generator.base import Generator
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
+from textgan_lit.generator.mixture import Mixture
 from textgan_lit.generator.one_shot import OneShot
 from textgan_lit.generator.relational_memory import RelationalMemory
 from textgan_lit.generator.transformer import Transformer
@@ -33,7 +34,11 @@ SMALL = [
     (LSTM, {"embedding": 3, "hidden": 5, "any_order": True}),
     (Transformer, {"width": 8, "heads": 2, "order": "binary_tree", "any_order": True}),
     (RelationalMemory, {"embedding": 3, "slots": 2, "width": 6, "heads": 2}),
+    (Mixture, {"member": Markov, "members": 3}),
+    (Mixture, {"member": LSTM}),
+    (Mixture, {"member": Transformer}),
 ]
+MEMBERS = {Markov: {}, LSTM: {"embedding": 3, "hidden": 5}, Transformer: {"width": 8, "heads": 2, "dropout": 0.5}}
 POLICIES = [Categorical(), Categorical(0.7), TopK(2), Nucleus(0.8), Greedy()]
 
 
@@ -42,6 +47,8 @@ def generator(request, vocab, unlike):
     kind, options = request.param
     if vocab.has_eos and {"order", "any_order"} & options.keys() and kind is not Markov:
         pytest.skip("where sentences vary in length they are written left to right")
+    if "member" in options:
+        options = options | {"member": options["member"](vocab, LENGTH, **MEMBERS[options["member"]])}
     made = unlike(kind(vocab, LENGTH, **options))
     return Given(made, torch.tensor([[0.7, -1.2]])).eval() if made.latent else made
 
@@ -107,7 +114,7 @@ def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noi
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
         generator.logp(sentences, Categorical())
-    if type(generator).head is not Generator.head:
+    if all(type(part).head is not Generator.head for part in (generator, *getattr(generator, "members", ()))):
         assert not any(saved.shape == (7, generator.vocab.size) for saved in kept)  # nothing as large as the logits
     assert_close(written_and_scored(), whole, rtol=1e-5, atol=1e-3)  # gradients are in the hundreds
 

@@ -147,13 +147,14 @@ class Generator(nn.Module, ABC):
             ordered = TextBatch(*(orders.written(part, order) for part in batch))
             read = ordered.tokens if given is None else orders.written(given, order)
             features = self.features(inputs_of(read, self.vocab.bos), order)
-            return orders.read(self._of_written(features, ordered, policy), order)
+            return orders.read(self.of_written(features, ordered, policy), order)
         ordered = TextBatch(*map(self.written, batch))
         read = ordered.tokens if given is None else self.written(given)
         features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent))
-        return self.read(self._of_written(features, ordered, policy))
+        return self.read(self.of_written(features, ordered, policy))
 
-    def _of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
+    def of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
+        """log-probability of each word of ``batch``, in the order of writing, from what ``features`` gave for it."""
         features = features.flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
