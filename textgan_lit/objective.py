@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
+from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game, silence_dropout
 from textgan_lit.generator.base import Generator
