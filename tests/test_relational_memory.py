@@ -1,0 +1,29 @@
+"""The memory's step against torch's own attention, and its gates by hand."""
+
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from textgan_lit.generator.relational_memory import Core, RelationalMemory
+from textgan_lit.types import Vocab
+
+
+@torch.no_grad()
+def test_a_step_is_gated_attention_to_memory_and_word():
+    torch.manual_seed(0)
+    core, attention = Core(6, 2), nn.MultiheadAttention(6, 2, bias=False, batch_first=True)
+    attention.in_proj_weight.copy_(torch.cat([core.query.weight, core.keys_values.weight]))
+    attention.out_proj.weight.copy_(torch.eye(6))
+    memory, word = torch.randn(5, 3, 6), torch.randn(5, 6)
+    seen = torch.cat([word.unsqueeze(1), memory], 1)  # in whatever order
+    attended = core.attended_norm(memory + attention(memory, seen, seen)[0])
+    candidate = core.norm(attended + core.mlp(attended))
+    gates = core.gate_word(word).unsqueeze(1) + core.gate_memory(memory.tanh())
+    expected = gates[..., :6].sigmoid() * candidate.tanh() + gates[..., 6:].sigmoid() * memory
+    assert_close(core(word, memory), expected)
+    assert core.gate_word.bias.tolist() == [0.0] * 6 + [1.0] * 6
+
+
+def test_no_two_slots_begin_alike():
+    (memory,) = RelationalMemory(Vocab(("a", "b")), 4, slots=3, width=6).start(2)
+    assert memory.unique(dim=1).shape == (2, 3, 6)
