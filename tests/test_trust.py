@@ -82,6 +82,7 @@ def test_every_place_of_every_model_has_a_group():
             name = {"model/optimizer": "moves.x.optimizer", "model/regulariser": "regulariser.x"}.get(group, group[6:])
             assert group_of(f"model.{name}") == group
     assert group_of("model.discriminator.critic.critic.model") == "model/generator"
+    assert group_of("model.generator.member") == group_of("model.discriminator.model.member") == "model/generator"
     assert group_of("model.reward.of.of") == group_of("model.control") == "model/reward"
     assert group_of("trainer.strategy") is group_of("model.generator.critic") is group_of("modelxgenerator") is None
 

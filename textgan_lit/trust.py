@@ -23,7 +23,7 @@ CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf" 
 PLACES = {
     r"faults": ".",
     r"data(\.oracle)?": "data",
-    r"model\.generator|model\.discriminator(\.critic)*\.model": "model/generator",
+    r"(model\.generator|model\.discriminator(\.critic)*\.model)(\.member)*": "model/generator",
     r"model\.discriminator(\.critic)*": "model/discriminator",
     r"model\.(control|reward)(\.of)*": "model/reward",
     r"model\.program(\.rule)?": "model/program",
