@@ -26,9 +26,17 @@ GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir(
 WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
 CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
-BOUNDED = {"OneShot", "VAE"}  # generators that know a bound on log G(x) alone
+BOUNDED = {"MaskedDiffusion", "OneShot", "VAE"}  # generators that know a bound on log G(x) alone
 EXACT = {"Likelihood", "ScheduledSampling", "SelfPlay", "DataSide", "Exact"}  # objectives and estimators that need more
 REFUSED = {
+    "does not write from left to right. Use": lambda p: (
+        p["generator"] == "MaskedDiffusion"
+        and (
+            p["estimator"] in {"Relaxed", "Taylor"}
+            or (p["credit"] not in {None, "Terminal"} and p["estimator"] == "ScoreFunction")
+            or {"entropy", "reference_kl"} & {*(p["settings"].get("regulariser") or {})}
+        )
+    ),
     r"needs log G\(x\), which .* only a bound on. Use": lambda p: (
         p["generator"] in BOUNDED
         and (
@@ -62,7 +70,7 @@ REFUSED = {
     "reads whole words only. Use": lambda p: (
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
-    "feeds soft words back.* Use": lambda p: p["estimator"] == "Relaxed" and p["generator"] == "Markov",
+    "feeds soft words back.* Use": lambda p: p["estimator"] == "Relaxed" and p["generator"] in {"Markov", "Mixture"},
     "taught by likelihood.* Use": lambda p: (
         p["discriminator"] == "Mediator" and p["adversary"] not in {None, "Mediation"}
     ),
@@ -87,7 +95,7 @@ REFUSED = {
 
 
 def small(model: str) -> list[str]:
-    without_a_game = model in ("mle", "scheduled_sampling", "vae")
+    without_a_game = model in ("mle", "scheduled_sampling", "vae", "masked_diffusion")
     return [word for word in TINY if not (without_a_game and word.startswith(("model.moves.d", "model.moves.g")))]
 
 

@@ -120,7 +120,7 @@ def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
 
 
 SHARED = {  # models that differ in what passes between processes and between the players
-    2: ["seqgan", "gsgan", "cot", "airl", "wgan_gp", "scheduled_sampling", "vae", "vae_gan"],
+    2: ["seqgan", "gsgan", "cot", "airl", "wgan_gp", "scheduled_sampling", "vae_gan", "masked_diffusion"],
     4: ["seqgan", "wgan_gp"],
 }
 

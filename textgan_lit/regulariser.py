@@ -85,6 +85,9 @@ class Entropy(Regulariser):
     def __init__(self, weight: Annotated[float, Gt(0)] = 0.01):
         super().__init__(weight)
 
+    def check(self, generator: Generator) -> None:
+        generator.need_prefixes("regulariser=entropy", "model/regulariser=[]")
+
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         written = game.sample(len(batch.tokens))
         logp = _log_probabilities(game.generator, written, game.policy)
@@ -106,6 +109,9 @@ class ReferenceKL(Regulariser):
 
     def train(self, mode: bool = True) -> ReferenceKL:
         return super().train(False)  # the reference never drops anything out
+
+    def check(self, generator: Generator) -> None:
+        generator.need_prefixes("regulariser=reference_kl", "model/regulariser=[]")
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         if not self.met:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from textgan_lit.functional.order import read
 from textgan_lit.generator.base import Generator, State
+from textgan_lit.generator.masked_diffusion import MaskedDiffusion
 from textgan_lit.policy import Policy
-from textgan_lit.types import Rollout
+from textgan_lit.types import Rollout, TextBatch
 
 BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
 BELOW = 1 - 2**-23  # times a float32: less than it, by one or two of its smallest steps
@@ -201,6 +202,8 @@ def sample(generator: Generator, noise: Float[Tensor, "B uniforms"], policy: Pol
     if len(noise) > SENTENCES:
         parts = [sample(generator, part, policy) for part in noise.split(SENTENCES)]
         return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+    if isinstance(generator, MaskedDiffusion):
+        return _in_rounds(generator, noise, policy)
     latent = generator.prior(noise[:, : generator.latent])
     pen = begin(generator, len(noise), latent)
     words, logps, masks = [], [], []
@@ -210,3 +213,43 @@ def sample(generator: Generator, noise: Float[Tensor, "B uniforms"], policy: Pol
         words.append(word)
         logps.append(logp)
     return Rollout(*(generator.read(torch.stack(steps, 1)) for steps in (words, masks, logps)), latent)
+
+
+def _in_rounds(generator: MaskedDiffusion, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
+    """Sentences whose words are drawn several at a time, each by the uniform number of its place."""
+    order, uniform, last = noise.split([generator.max_length, generator.max_length, generator.vocab.has_eos], 1)
+    tokens, mask = _masked(generator, last, len(noise), policy)
+    words, logp = mask & (tokens == generator.vocab.bos), torch.zeros_like(uniform)
+    rounds = generator.rounds(order, words)
+    most = -(-generator.max_length // generator.steps)  # words of a round
+    for now in range(generator.steps):
+        due, place = (rounds == now).int().topk(most, 1)
+        features = generator.features(tokens.masked_fill(~words, generator.vocab.pad)).gather(
+            1, place.unsqueeze(2).expand(-1, -1, generator.width)
+        )
+        drawn = [
+            draw(policy(generator.head(some).float()), part)
+            for some, part in zip(
+                features.flatten(0, 1).split(generator.rows_at_once()),
+                uniform.gather(1, place).flatten().split(generator.rows_at_once()),
+                strict=True,
+            )
+        ]
+        word, chance = (torch.cat(parts).view_as(place) for parts in zip(*drawn, strict=True))
+        tokens = tokens.scatter(1, place, word.where(due.bool(), tokens.gather(1, place)))
+        logp = logp.scatter(1, place, chance.where(due.bool(), logp.gather(1, place)))
+    return Rollout(tokens, mask, logp + generator.of_length(TextBatch(tokens, mask), words, policy), order)
+
+
+def _masked(
+    generator: MaskedDiffusion, uniform: Float[Tensor, "B ends"], n: int, policy: Policy
+) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
+    """Sentences of so many masked words, and eos after them where it fits; and where they are."""
+    vocab, place = generator.vocab, torch.arange(generator.max_length, device=uniform.device)
+    tokens = torch.full((n, generator.max_length), vocab.bos, device=uniform.device)
+    if generator.lengths is None:
+        return tokens, torch.ones_like(tokens, dtype=torch.bool)
+    chances = policy(generator.length_logits()).expand(n, -1)
+    words = draw(chances, uniform.squeeze(1))[0].unsqueeze(1)
+    tokens = tokens.masked_fill(place == words, vocab.eos).masked_fill(place > words, vocab.pad)
+    return tokens, place <= words

@@ -12,7 +12,9 @@ from textgan_lit.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-KNOWN = [model for model in MODELS if model not in ("one_shot", "vae", "vae_gan")]  # the audit compares with log G(x)
+KNOWN = [
+    model for model in MODELS if model not in ("masked_diffusion", "one_shot", "vae", "vae_gan")
+]  # the audit compares with log G(x)
 SMALLER = {"seqgan": ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rollouts=2")}
 VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",

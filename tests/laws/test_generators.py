@@ -73,7 +73,9 @@ def stepped(generator, inputs, state=None):
 
 
 def test_every_generator_is_under_these_laws(every):
-    assert every(textgan_lit.generator, Generator) == {kind for kind, _ in SMALL}
+    """But for those that do not write word after word: laws/test_latents.py has theirs."""
+    after = {kind for kind in every(textgan_lit.generator, Generator) if kind.left_to_right}
+    assert after == {kind for kind, _ in SMALL}
 
 
 def test_all_sentences_together_have_probability_one(generator, sentences):

@@ -94,7 +94,7 @@ def test_a_null_control_does_not(model, control):
     assert known < 0.2
 
 
-@pytest.mark.parametrize("model", ["mle", "scheduled_sampling", "vae"])
+@pytest.mark.parametrize("model", ["mle", "scheduled_sampling", "vae", "masked_diffusion"])
 def test_likelihood_learns_it(model):
     assert played(model, 0, "model.program.warm_up=250")[1] > 0.9
 
@@ -112,4 +112,4 @@ def test_a_discriminator_alone_picks_it_out_of_what_an_untaught_generator_says()
 
 
 def test_no_model_was_forgotten():
-    assert {*GAMES, "mle", "scheduled_sampling", "residual_ebm", "vae"} == set(MODELS)
+    assert {*GAMES, "mle", "scheduled_sampling", "residual_ebm", "vae", "masked_diffusion"} == set(MODELS)

@@ -51,6 +51,7 @@ class Relaxed(Objective):
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         check_soft("relaxed", discriminator)
+        generator.need_prefixes("estimator=relaxed", "model/estimator=score_function")
         if not generator.reads_soft:
             raise UserError(
                 f"estimator=relaxed feeds soft words back into the generator, but {type(generator).__name__} reads "

@@ -83,6 +83,8 @@ class ScoreFunction(Objective):
                 "estimator=score_function needs a discriminator to reward the generator. "
                 "Use model/discriminator=conv, for example, or model/estimator=self_play, which needs none."
             )
+        if not isinstance(self.credit, Terminal):
+            generator.need_prefixes(f"{type(self.credit).__name__} credit", "model/credit=terminal")
         if self.credit.needs == "word" and not generator.as_read:
             raise UserError(
                 f"{type(self.credit).__name__} credit rewards the beginnings of sentences as they are read, but the "

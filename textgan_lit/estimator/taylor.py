@@ -40,6 +40,7 @@ class Taylor(Objective):
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         check_soft("taylor", discriminator)
+        generator.need_prefixes("estimator=taylor", "model/estimator=score_function")
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)

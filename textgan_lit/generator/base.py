@@ -50,6 +50,7 @@ class Generator(nn.Module, ABC):
 
     reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
+    left_to_right: ClassVar[bool] = True  # else start and advance, the next word after a prefix, are no use
     latent: int = 0  # uniform numbers that a sentence needs before those of its words
 
     def __init__(
@@ -68,6 +69,14 @@ class Generator(nn.Module, ABC):
             raise UserError(
                 f"{who} needs log G(x), which {type(self).__name__} {known}. "
                 f"Use model/generator=lstm, markov or transformer, or {otherwise}."
+            )
+
+    def need_prefixes(self, who: str, otherwise: str) -> None:
+        """Refuses, in the name of ``who`` asks for the next word, a generator that has none."""
+        if not self.left_to_right:
+            raise UserError(
+                f"{who} asks for the next word, but {type(self).__name__} does not write from left to right. "
+                f"Use {otherwise}, or model/generator=lstm, markov or transformer."
             )
 
     @abstractmethod
