@@ -31,12 +31,12 @@ FLOORS = [  # from the cellar to the roof
     ["play"],
     ["resume"],
     ["cli"],
-    ["commands"],
+    ["commands", "sweep"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"resume", "launch", "build", "run", "play", "cli", "commands"}
+COMMAND_LINE = {"resume", "launch", "build", "run", "play", "cli", "commands", "sweep"}
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},

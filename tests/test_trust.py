@@ -14,7 +14,9 @@ from textgan_lit import trust
 from textgan_lit.errors import UserError
 from textgan_lit.trust import check, find, group_of, listed
 
+# hydra/sweeper is of the command that plays many runs, and in the configuration of none of them.
 GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml") if path.parent != CONF})
+GROUPS = [group for group in GROUPS if not group.startswith("hydra/sweeper")]
 HOUSES = ("textgan_lit.", "torch.optim.", "pytorch_lightning.")
 
 

@@ -11,8 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
+ROOMS = ("textgan_lit", "hydra_plugins")  # the second is where Hydra looks for our sweeper
 EXTRAS = re.compile(
-    "safetensors|report|dashboard"
+    "safetensors|report|dashboard|sweep"
 )  # what people install beside the core; dev is for those who work on it
 
 
@@ -40,9 +41,9 @@ def test_the_configuration_ships_inside(wheel):
 
 def test_every_module_ships_and_nothing_else(wheel):
     modules = {name for name in wheel.namelist() if name.endswith(".py")}
-    assert modules == {path.relative_to(ROOT).as_posix() for path in (ROOT / "textgan_lit").rglob("*.py")}
+    assert modules == {path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py")}
     assert {"textgan_lit/report/page.css", "textgan_lit/report/page.js"} <= set(wheel.namelist())
-    others = {name.split("/")[0] for name in wheel.namelist()} - {"textgan_lit"}
+    others = {name.split("/")[0] for name in wheel.namelist()} - set(ROOMS)
     assert all(name.endswith(".dist-info") for name in others), others
 
 

@@ -37,8 +37,10 @@ def job(config: DictConfig) -> float | None:
         return _play(plain, folder, sweep)
     except Interrupted as stopped:
         sys.exit(128 + stopped.number)  # which ends a sweep, too: Hydra goes on with the next job after any Exception
-    except EXPECTED as error:
-        if sweep or FULL_ERROR:
+    except Exception as error:
+        if sweep and folders.first():
+            folders.fail(folder, explain(error))  # Hydra goes on with the next job
+        if sweep or FULL_ERROR or not isinstance(error, EXPECTED):
             raise
         if folders.first():
             folders.release(folder)
@@ -103,7 +105,7 @@ def explain(error: Exception) -> str:
     missing = re.search(r"[Mm]issing mandatory value.*full_key: (\S+)", text, re.DOTALL)
     if missing:
         return f"{missing[1]} has no default: give {missing[1]}=…"
-    return " ".join(text.split())
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _nearest(name: str, names: list[str]) -> str:

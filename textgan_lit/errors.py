@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for people, and the end of a run that was told to stop."""
+"""The one kind of error that is meant for people, and the ends of a run that was told to stop."""
 
 import reprlib
 from typing import Any
@@ -36,3 +36,7 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         return "a number too long to be shown"
     text = text if text.isprintable() and text else repr(text)
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+class Pruned(Exception):
+    """A sweep has seen enough of this trial."""

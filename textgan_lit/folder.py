@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from textgan_lit.errors import UserError
 
 RECORD = "run.json"
+TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
     RECORD,
@@ -125,6 +126,12 @@ def start(folder: Path, configuration: str) -> None:
 
 def finish(folder: Path, objective: float | None) -> None:
     note(folder, record(folder) | {"finished": True, "objective": objective})
+
+
+def fail(folder: Path, reason: str) -> None:
+    """Notes why the run, one of a sweep, ended before it had finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note(folder, record(folder) | {"finished": False, "failed": reason})
 
 
 def record(folder: Path) -> dict[str, Any]:

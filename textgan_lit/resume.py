@@ -45,10 +45,15 @@ class Claim(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             _check(config)
-            if config.resume and not any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+            continues = config.hydra.sweeper._target_.startswith("hydra_plugins.textgan_lit.")
+            if config.overwrite and continues:
+                raise UserError("overwrite=true: sweep=optuna goes on where it was. Give another hydra.sweep.dir.")
+            named = continues or any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
+            if config.resume and not named:
                 raise UserError("resume=true of a sweep needs its folder: hydra.sweep.dir=multirun/….")
             folder = Path(config.hydra.sweep.dir)
-            folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again=bool(config.resume))
+            again = bool(config.resume) or continues
+            folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
         except UserError as error:
             _refuse(str(error))
 
