@@ -165,3 +165,9 @@ def test_what_two_temperatures_cover():
     found = closing.covered({1.0: row(0.25, 0.0), 0.5: row(0.5, 0.5)})
     assert found == {"frontier/hypervolume_9": 0.25 + 0.25 * 0.5}
     assert closing.covered({1.0: {"truth/jsd": torch.tensor(0.1)}}) == {}
+
+
+@pytest.mark.parametrize("given", ["[]", "[1.0,0]", "[-1]", "warm"])
+def test_temperatures_that_are_none_are_refused(monkeypatch, tmp_path, given):
+    with pytest.raises(SystemExit, match=r"callbacks\.closing\.temperatures.*wanted"):
+        smoke(monkeypatch, tmp_path / "run", f"callbacks.closing.temperatures={given}")

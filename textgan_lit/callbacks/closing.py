@@ -7,10 +7,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
 import torch
+from annotated_types import Gt, MinLen
 from rich import get_console
 from rich.progress import track
 from rich.table import Table
@@ -50,6 +51,7 @@ READ = 1000  # sentences a side that the proxies are shown at every temperature
 ORDER = 5  # of BLEU and Self-BLEU
 
 Row = dict[str, torch.Tensor | float | int]
+Temperatures = Annotated[Sequence[Annotated[float, Gt(0)]], MinLen(1)]
 Frontier = dict[float, Row]  # temperature → what was measured there
 
 
@@ -70,7 +72,7 @@ class Closing(pl.Callback):
     def __init__(
         self,
         folder: str,
-        temperatures: Sequence[float] = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3),
+        temperatures: Temperatures = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3),
         evaluation: Mapping[str, SetMetric] | None = None,
         closing: Mapping[str, SetMetric] | None = None,
     ):

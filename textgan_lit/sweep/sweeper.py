@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -29,7 +30,7 @@ SHOWN = 10  # trials of the closing table
 
 
 class Sweep:
-    """``n_trials`` trials in all, ``n_jobs`` side by side where the launcher can; failed ones count.
+    """``n_trials`` trials in all, ``n_jobs`` side by side (-1: one a CPU); failed ones count.
 
     ``params`` are words of the search space, those of the command line come on top. ``objectives`` are keys of the
     closing table (none: what a run returns). ``sampler`` and ``pruner`` are Optuna's, by their ``_target_``.
@@ -41,7 +42,7 @@ class Sweep:
         hydra: Sweeper,
         folder: str,
         n_trials: Annotated[int, Ge(1)],
-        n_jobs: Annotated[int, Ge(1)],
+        n_jobs: Annotated[int, Ge(-1)],
         params: dict[str, str],
         objectives: list[str],
         sampler: dict[str, Any],
@@ -51,7 +52,8 @@ class Sweep:
         seed: Annotated[int, Ge(0)],
     ):
         self.hydra, self.folder = hydra, Path(folder)
-        self.n_trials, self.n_jobs, self.params, self.keys = n_trials, n_jobs, params, objectives
+        self.n_trials, self.params, self.keys = n_trials, params, objectives
+        self.n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
         self.settings, self.pruner = {"sampler": sampler, "seed": seed}, pruner
         self.storage, self.name = storage or str(self.folder.resolve() / JOURNAL), study_name
 

@@ -1,0 +1,41 @@
+"""Jobs that other processes play: beside each other by joblib, and as a batch system would by submitit."""
+
+import json
+
+import pytest
+
+from tests.lives import left, play, same
+from tests.sweep.test_sweeper import SPACE, WORLD, trials, words
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [JOBLIB, ("hydra/launcher=submitit_local",)], ids=["joblib", "submitit"])
+def test_a_grid_is_what_it_is_in_one_process(tmp_path, launcher):
+    one, many = tmp_path / "one", tmp_path / "many"
+    for folder, more in ((one, ()), (many, launcher)):
+        done = play(folder, "-m", *WORLD, "seed=1,2", f"hydra.sweep.dir={folder}", *more)
+        assert done.returncode == 0, done.stderr
+    for job in "01":
+        same(left(many / job), left(one / job))
+
+
+@pytest.mark.slow
+def test_trials_side_by_side_as_many_as_the_launcher_has_places_for(tmp_path):
+    done = play(tmp_path, *words(tmp_path, *SPACE, *JOBLIB, "hydra.sweeper.n_trials=3"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Joblib.Parallel(n_jobs=2") == 2  # two trials, then the third
+    assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 3
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_in_another_process_is_recorded_and_the_others_are_played(tmp_path):
+    done = play(tmp_path, *words(tmp_path, "model.moves.generator.batch=0,16", *JOBLIB, "hydra.sweeper.n_trials=3"))
+    assert done.returncode == 1
+    for trial in trials(tmp_path):
+        notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
+        bad = trial.params["model.moves.generator.batch"] == "0"
+        assert (trial.state.name, "batch=0: wanted" in notes.get("failed", "")) == (
+            ("FAIL", True) if bad else ("COMPLETE", False)
+        )
