@@ -32,6 +32,8 @@ def left(folder: Path) -> dict:
     """All that a run leaves behind but for the time it took."""
     state = read(kept(folder / "checkpoints")[0])
     state["textgan_lit"].pop("spent")
+    for table in ("sent", "waiting"):  # which of W&B's parts the samples are in: an interruption sends what waits
+        state["callbacks"].get("Samples", {}).pop(table, None)
     state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
     return {
         "state": {

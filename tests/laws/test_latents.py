@@ -1,6 +1,7 @@
 """What holds for every generator that writes from a latent, where E_z can be taken: z of one number, by quadrature."""
 
 import copy
+import math
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -129,6 +130,10 @@ def test_sentences_are_as_frequent_as_the_marginal_says(generator, sentences):
 @torch.no_grad()
 def test_the_bound_is_one_and_becomes_the_likelihood(generator, sentences):
     exact = marginal(generator, sentences).log()
+    # A grid of a normal prior knows too little of sentences that its tails alone write.
+    likely = exact > (-8 if isinstance(generator, Gaussian) else -math.inf)
+    sentences, exact = TextBatch(*(rows[likely] for rows in sentences)), exact[likely]
+    assert exact.exp().sum() > 0.9
     stream, gaps = torch.Generator().manual_seed(5), []
     for k, repeats in ((1, 1000), (8, 400), (400, 20)):
         noise = torch.rand(repeats, len(exact), k, generator.latent, generator=stream)
