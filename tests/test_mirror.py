@@ -9,6 +9,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from pathlib import Path
 
@@ -181,3 +182,12 @@ def test_every_final_class_has_its_yaml(room):
     named = {node["_target_"] for file in FILES for node in written(file)}
     unnamed = [cls.__name__ for cls in final_classes(room) if f"{cls.__module__}.{cls.__qualname__}" not in named]
     assert not unnamed, f"no YAML under conf/ names {', '.join(unnamed)} of {room}"
+
+
+def test_the_readme_names_every_part():
+    rows = dict(re.findall(r"^\| `(model/\w+)` \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    groups = {path.name for path in (CONF / "model").iterdir() if path.is_dir()} - {"optimizer"}
+    assert rows.keys() == {f"model/{group}" for group in groups}
+    for group in groups:
+        named = set(re.findall(r"`(\w+)`", rows[f"model/{group}"]))
+        assert named >= {path.stem for path in (CONF / "model" / group).glob("*.yaml")}, group
