@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from hydra.utils import instantiate
 from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from textgan_lit.errors import UserError
@@ -20,9 +21,23 @@ JOURNAL = "trials.journal"
 OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
+class Lock:
+    """Of a journal: the system drops it with the process that held it, however that ended. Optuna's own would stay."""
+
+    def __init__(self, path: str):
+        self.lock = FileLock(path)
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()
+
+
 def opened(storage: str) -> BaseStorage | str:
     """``storage`` is a file's path or a database's URL."""
-    return storage if "://" in storage else JournalStorage(JournalFileBackend(storage, JournalFileOpenLock(storage)))
+    return storage if "://" in storage else JournalStorage(JournalFileBackend(storage, Lock(f"{storage}.lock")))
 
 
 def built(settings: dict[str, Any] | None) -> BasePruner:
