@@ -21,7 +21,10 @@ def played(model, *words):
     return probability(run.system, run.data)
 
 
-@pytest.mark.parametrize("model", MODELS)
+BOUNDED = {"masked_diffusion", "one_shot", "vae", "vae_gan", "relgan"}  # too slow at 20 words for a test: minutes each
+
+
+@pytest.mark.parametrize("model", sorted({*MODELS} - BOUNDED))
 def test_likelihood_learns_it_and_a_guarded_game_keeps_it(model):
     assert played(model, "model/program=guard") > 0.9
 
