@@ -219,12 +219,18 @@ def services(parent: int) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words, told = (process / "cmdline").read_text(), (process / "stat").read_text().rsplit(")")[1]
+            words, told = (process / "cmdline").read_text(), (process / "stat").read_text().rpartition(")")[2]
         except OSError:
             continue
         if int(told.split()[1]) == parent and "wandb" in words:
             found.append(int(process.name))
     return found
+
+
+@pytest.fixture
+def own_service(monkeypatch):
+    """For a process that a test starts: W&B hands the address of a service that runs already down to every child."""
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
 
 
 class Killer(pl.Callback):
@@ -237,6 +243,7 @@ class Killer(pl.Callback):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_service")
 def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
     """Two jobs of a multirun: the second has a service of its own, until that is killed, too."""
     words = ("-m", "debug=smoke", "model/program=fixed", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
@@ -268,6 +275,7 @@ sys.stdin.read()  # at a long turn when it is killed
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_service")
 def test_a_run_that_is_killed_with_its_service_has_what_it_logged_on_the_disk(tmp_path):
     """By itself W&B writes few rows after 15 seconds. The deadline is in between, and generous to a busy machine."""
     command, pipe = [sys.executable, "-c", LOGS, str(tmp_path)], subprocess.PIPE

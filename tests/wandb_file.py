@@ -17,6 +17,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def records(path: Path) -> list[Record]:
+    """All that are whole: the last may just be being written."""
     content, at, parts, found = path.read_bytes(), 7, b"", []
     while at + 7 <= len(content):
         left = BLOCK - at % BLOCK
@@ -24,6 +25,8 @@ def records(path: Path) -> list[Record]:
             at += left
             continue
         _, size, kind = struct.unpack("<IHB", content[at : at + 7])
+        if at + 7 + size > len(content):
+            break
         piece, at = content[at + 7 : at + 7 + size], at + 7 + size
         parts = piece if kind <= FIRST else parts + piece
         if kind in (1, LAST):
