@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import socket
 from pathlib import Path
 
 import pytest
@@ -194,14 +195,53 @@ def test_other_data_sets_compose_with_the_metrics_of_text(words):
     assert config.data._target_ == "textgan_lit.data.text.TextData"
 
 
-def test_a_hub_that_cannot_be_reached_says_so(data, tmp_path, monkeypatch):
-    def far(*_, **__):
-        raise ConnectionError("Couldn't reach 'a/b' on the Hub")
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """Nobody knows any address, nothing was had before, waiting takes no time: the addresses that were asked for."""
+    import datasets
 
-    monkeypatch.setattr("datasets.load_dataset", far)
-    with pytest.raises(UserError, match=r"data\.name=a/b cannot be had \(Couldn't reach .* takes a network"):
+    asked = []
+
+    def unknown(host, *_, **__):
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    return asked
+
+
+def test_a_hub_that_cannot_be_reached_says_so_after_one_question(tmp_path, no_network):
+    said = r"data\.name=a/b cannot be had \(the Hub does not answer: .*not known\)\. Give .* a network .* or its folder"
+    with pytest.raises(UserError, match=said):
         TextData(name="a/b", cache=str(tmp_path / "cache"))
+    assert 1 <= len(no_network) <= 2  # a new huggingface_hub also looks for a list of its own; datasets asked 7 times
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_what_was_had_of_the_hub_before_needs_no_network(tmp_path, put, no_network):
+    import datasets
+
+    lines = put([json.dumps({"text": line}) for line in LINES], "lines.jsonl")
+    datasets.load_dataset("json", data_files=lines, cache_dir=str(tmp_path / "had"))
+    (table,) = (tmp_path / "had").rglob("json-train.arrow")
+    room = tmp_path / "hub" / "a___b" / "default" / "0.0.0"  # as a dataset of the Hub lies there
+    room.mkdir(parents=True)
+    table.rename(table.with_name("b-train.arrow")).parent.rename(room / table.parent.name)
+    assert TextData(name="a/b", cache=str(tmp_path / "cache")).sizes == {"train": 28, "valid": 4, "test": 4}
+    assert 1 <= len(no_network) <= 2
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
+    def absent(*_, **__):
+        raise FileNotFoundError("Dataset 'a/b' doesn't exist on the Hub")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *_, **__: None)
+    monkeypatch.setattr("datasets.load_dataset", absent)
+    with pytest.raises(UserError, match=r"data\.name=a/b cannot be had \(Dataset 'a/b' doesn't exist on the Hub\)"):
+        TextData(name="a/b", cache=str(tmp_path / "cache"))
 
 
 # --- lengths and sizes --------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -21,6 +22,7 @@ FORMATS = {".txt": "text", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet
 LONGEST = 100_000  # bytes of a line that may be a sentence
 AT_ONCE = 10_000  # lines
 BARS = 20_000_000  # bytes from where on progress is shown
+WAIT = 5.0  # seconds in which the Hub answers, or is not there
 
 
 class Found(NamedTuple):
@@ -127,10 +129,12 @@ def hub(name: str, subset: str | None, revision: str | None, column: str, work: 
     """The splits ``train``, ``valid`` and ``test``, where there are any, of a dataset of the Hub, or of a folder."""
     import datasets
 
+    silence = None if Path(name).is_dir() else _silence(name, revision)
     try:
-        whole = datasets.load_dataset(name, subset, revision=revision)
+        with _offline() if silence else contextlib.nullcontext():
+            whole = datasets.load_dataset(name, subset, revision=revision)
     except Exception as error:
-        line = shown(" ".join(str(error).split()))
+        line = f"the Hub does not answer: {_line(_first(silence))}" if silence else _line(error)
         raise UserError(
             f"data.name={shown(name)} cannot be had ({line}). Give a dataset of the Hub, which takes a network the "
             "first time, or its folder."
@@ -145,6 +149,35 @@ def hub(name: str, subset: str | None, revision: str | None, column: str, work: 
         for split, raw in whole.items()
         if split in names
     }
+
+
+def _silence(name: str, revision: str | None) -> Exception | None:
+    """Why the Hub does not answer when it is asked once; None where it does, whatever it says.
+
+    ``datasets`` asks it half a dozen times and waits in between, half a minute in all, before it looks into its cache.
+    """
+    from huggingface_hub import HfApi  # which datasets brings
+    from huggingface_hub.utils import HfHubHTTPError
+
+    try:
+        HfApi().dataset_info(name, revision=revision, timeout=WAIT)
+    except (HfHubHTTPError, ValueError):  # an answer, or a name of which the Hub is not asked
+        return None
+    except Exception as error:  # of the HTTP library, another one in each version
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """``datasets`` takes what it has had before, and asks nobody."""
+    from datasets import config
+
+    before, config.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before
 
 
 def stamp(name: str) -> list[str]:
@@ -165,9 +198,7 @@ def _load(file: Path, work: Path) -> Dataset:
 
 def _explain(file: Path, error: Exception) -> NoReturn:
     """Why a file could not be read: the line, where it can be found."""
-    reason, where = error, str(file)
-    while reason.__cause__ or reason.__context__:
-        reason = reason.__cause__ or reason.__context__
+    reason, where = _first(error), str(file)
     if file.suffix == ".jsonl":
         with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
@@ -178,8 +209,19 @@ def _explain(file: Path, error: Exception) -> NoReturn:
                 except ValueError as fault:
                     reason, where = fault, f"{file}, line {number:,}"
                     break
-    said = shown(" ".join(str(reason).split()))
+    said = _line(reason)
     raise UserError(f"{where} cannot be read as {file.suffix[1:]} ({said}). Give a file that can be.") from error
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of the errors that led to one another, the first."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _line(error: BaseException) -> str:
+    return shown(" ".join(str(error).split()))
 
 
 def _clean(raw: Dataset, column: str, where: str, written: Path, first: int) -> Dataset:
