@@ -102,6 +102,22 @@ def test_words_that_only_the_test_file_has_are_unknown(data, put):
     assert "<unk>: 0.00% of train, 0.00% of valid, 50.00% of test." in made.story[1]
 
 
+def test_an_unknown_word_that_no_training_sentence_teaches_is_said_once(data, put):
+    held_out = put(["zebra cat"] * 4, "test.txt")
+
+    lines = [*LINES, *(f"the {rare} sat" for rare in ("owl", "ox", "eel", "emu", "yak", "boa"))]
+
+    def said(content=lines, test_path=held_out, **options):
+        return [line for line in data(content, test_path=test_path, **options).story if "none of" in line]
+
+    (line,) = said()
+    assert "50.00% of test's words are <unk>, none of train's," in line
+    assert "Give data.min_count=2" in line
+    assert not said(min_count=2)  # an owl is <unk> in a training sentence
+    assert "Give another data.tokenizer" in said(tokenizer="bpe")[0]
+    assert not said(LINES, test_path=None)
+
+
 def test_a_tokenizer_json_of_ones_own(data, put):
     spelling = tokenizer.trained("word", iter([["the cat sat"]]), 100)
     made = data(tokenizer=put(spelling, "mine.json"))

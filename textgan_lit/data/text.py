@@ -26,7 +26,8 @@ Part = Annotated[int, Interval(ge=LEAST, le=MANY)] | Annotated[float, Interval(g
 Paths = str | list[str] | None
 LARGEST = 2**27  # positions of a split that is taken into memory whole
 LONGEST = 100  # positions at most, where nobody gives a max_length
-MANY_UNKNOWN = 0.05  # share of the training words from where on something is said
+MANY_UNKNOWN = 0.05  # share of the training words from where on something is said …
+UNTAUGHT = 0.001  # … and of a held-out split's, where the training words have no <unk>
 
 
 @final
@@ -103,7 +104,8 @@ class TextData(pl.LightningDataModule):
         self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
         self.batch: int | None = None
         self.position = 0
-        self._story = [*_story(self, hashes, too_long, cut), *_versions(hashes, versions)]
+        untaught = _untaught(self.prepared.facts, tokenizer, min_count)
+        self._story = [*_story(self, hashes, too_long, cut), *untaught, *_versions(hashes, versions)]
 
     def _refuse(self, cut: dict[str, int], found: dict[str, list[Path]], needed: int) -> NoReturn:
         """Says which sentence is the first that is too long, and where it stands."""
@@ -246,7 +248,7 @@ def _story(data: TextData, hashes: Mapping[str, list[str]], too_long: str, cut: 
         f"Text: {sizes} sentences; {len(data.vocab.words):,} words; {data.max_length} positions, eos included "
         f"({sum(cut.values()):,} longer: {'dropped' if too_long == 'drop' else 'cut'})."
     )
-    unknown = ", ".join(f"{facts['unknown'][split] / max(1, facts['words'][split]):.2%} of {split}" for split in SPLITS)
+    unknown = ", ".join(f"{share:.2%} of {split}" for split, share in _unknown(facts).items())
     leaks = " and ".join(f"{count:,} of {split}" for split, count in facts["leaks"].items())
     yield f"<unk>: {unknown}. {facts['duplicates']:,} training sentences are repetitions; {leaks} are among them."
     if facts["unknown"]["train"] > MANY_UNKNOWN * facts["words"]["train"]:
@@ -260,6 +262,26 @@ def _story(data: TextData, hashes: Mapping[str, list[str]], too_long: str, cut: 
             yield f"Warning: the {split} file is the training file, so its numbers say nothing of new sentences."
         elif facts["leaks"][split] == data.sizes[split]:
             yield f"Warning: every {split} sentence is a training sentence, so its numbers say nothing of new ones."
+
+
+def _unknown(facts: Mapping[str, Any]) -> dict[str, float]:
+    return {split: facts["unknown"][split] / max(1, facts["words"][split]) for split in SPLITS}
+
+
+def _untaught(facts: Mapping[str, Any], tokenizer: str, min_count: int) -> Iterator[str]:
+    """Held-out words that are <unk> where no training word is: likelihood teaches that it never comes."""
+    shares = _unknown(facts)
+    met = [f"{shares[split]:.2%} of {split}'s words" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
+    if met and not facts["unknown"]["train"]:
+        way = (
+            f"data.min_count={min_count + 1}, so that the rarest training words are <unk>, too"
+            if tokenizer in ("word", "char")
+            else "another data.tokenizer"
+        )
+        yield (
+            f"Warning: {' and '.join(met)} are <unk>, none of train's, so a generator learns that <unk> never comes, "
+            f"and its NLL of held-out sentences says so. Give {way}."
+        )
 
 
 def _versions(hashes: Mapping[str, list[str]], known: Mapping[str, str] | None) -> Iterator[str]:
