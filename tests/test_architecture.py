@@ -26,6 +26,7 @@ FLOORS = [  # from the cellar to the roof
     ["adversary", "estimator", "metrics"],
     ["system", "logger"],
     ["callbacks", "launch", "memory", "audit", "report"],
+    ["fitting"],
     ["build"],
     ["run"],
     ["play"],
@@ -36,7 +37,7 @@ FLOORS = [  # from the cellar to the roof
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"resume", "launch", "build", "run", "play", "cli", "commands", "sweep"}
+COMMAND_LINE = {"resume", "launch", "fitting", "build", "run", "play", "cli", "commands", "sweep"}
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},

@@ -22,6 +22,11 @@ MODELS = options("model")
 LARGE = ("oracle_seqgan", "oracle_lstm", "coco", "emnlp_news", "hub")  # the last three are text with other settings
 GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
 
+
+def not_needed(p: dict) -> bool:
+    return p["credit"] not in {None, "Terminal"} or p["baseline"] not in {None, "BatchMean"}
+
+
 # What does not fit, by the classes of the parts: a reason, and when it holds.
 WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
 CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
@@ -66,7 +71,10 @@ REFUSED = {
     "leaves a constant.* Use": lambda p: (
         p["adversary"] == "Relativistic" and p["of"] not in {None, "LogOdds", "Score", "Constant"}
     ),
-    "would be ignored.* Use": lambda p: p["estimator"] == "SelfPlay" and p["reward"],
+    "would be ignored.* Use": lambda p: (
+        (p["estimator"] == "SelfPlay" and p["reward"])
+        or (p["estimator"] in {"Relaxed", "Taylor", "Exact", "DataSide", "SelfPlay"} and not_needed(p))
+    ),
     "reads whole words only. Use": lambda p: (
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
@@ -81,6 +89,9 @@ REFUSED = {
     ),
     "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
     "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
+    "adds to the generator's turns.* choose a game": lambda p: (
+        p["estimator"] is None and p["settings"].get("regulariser")
+    ),
     "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability", "Score"},
     "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["reward"] == "Shuffled",
     "weighs real sentences.* Use": lambda p: p["estimator"] == "DataSide" and p["discriminator"] is None,
@@ -155,6 +166,11 @@ def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
                 build.system(new, data())
         else:
             assert build.system(new, data()).moves
+
+
+def test_a_regulariser_has_turns_to_add_to():
+    with pytest.raises(UserError, match=r"regulariser=entropy adds to the generator's turns.* choose a game"):
+        built(*small("mle"), "model=mle", "+model/regulariser=entropy")
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,13 @@ from annotated_types import Ge, Gt, Interval
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from textgan_lit import fitting
 from textgan_lit.baseline import Baseline
 from textgan_lit.checkpoint import CheckpointFiles
 from textgan_lit.credit import Credit
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
-from textgan_lit.estimator.data_side import DataSide
-from textgan_lit.estimator.self_play import SelfPlay
 from textgan_lit.faults import Faults
 from textgan_lit.generator.base import Generator
 from textgan_lit.launch import JobDDP, started_outside, surroundings
@@ -36,7 +35,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.objective import Objective
 from textgan_lit.penalty import Penalty
 from textgan_lit.policy import Policy
-from textgan_lit.program import Fixed, Program, Rule
+from textgan_lit.program import Fixed, Program
 from textgan_lit.regulariser import Regularised, Regulariser
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
@@ -77,7 +76,10 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
         if key in context:
             raise UserError(f"{where}.{key}: the program itself gives {cls.__name__} its {key}. Leave it out.")
         if key not in accepted and not open_ended:
-            raise UserError(f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}.")
+            raise UserError(
+                f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}. "
+                f"Where a file under conf/ gives it, leave it out by ~{where}.{key}."
+            )
     hints = _hints(cls)
     values = {key: context[key] for key in accepted if context.get(key) is not None}
     for key, value in given.items():
@@ -226,10 +228,11 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     known["generator"] = generator
     discriminator = make("discriminator")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
-    _check_fit(rules["credit"], discriminator, model)
+    fitting.check_credit(rules["credit"], discriminator, model)
     if discriminator is not None and discriminator.reads_density:
         generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
     estimator = make("estimator", **rules)
+    fitting.check_used(estimator, rules)
     objectives = {
         "likelihood": make("objective"),
         "discriminator": make("adversary", penalty=make("penalty")) if discriminator is not None else None,
@@ -243,15 +246,15 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     }
     for move in moves.values():
         move.objective.check(generator, discriminator)
-    _check_taught(discriminator, moves)
-    _check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None, estimator)
+    fitting.check_taught(discriminator, moves)
+    fitting.check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None, estimator)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
     turns = {"moves": tuple(moves), "epoch": _epoch(module, moves), "in_a_row": together}
     program = part(model.get("program"), "model.program", Program, **turns)
-    _check_policy(policy, program)
+    fitting.check_policy(policy, program)
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
-    _check_rule(program.rule, known)
+    fitting.check_rule(program.rule, known)
     if program.rule.needs_oracle:
         generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
     seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
@@ -275,9 +278,14 @@ def _faults(config: Mapping[str, Any]) -> Faults:
 
 def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:
     """The generator's objective with what ``model.regulariser`` adds to it."""
-    if objective is None or not model.get("regulariser"):
+    if not model.get("regulariser"):
         return objective
     chosen = group({"model": model}, "model.regulariser")
+    if objective is None:
+        raise UserError(
+            f"model.regulariser={', '.join(chosen)} adds to the generator's turns, and without an estimator there are "
+            "none. Leave it out, or choose a game: model=minimax."
+        )
     more = {name: part(entry, f"model.regulariser.{name}", Regulariser, **known) for name, entry in chosen.items()}
     return Regularised(objective, more)
 
@@ -316,80 +324,6 @@ def _batch(model: Mapping[str, Any], name: str) -> int:
     return setting(
         group({"model": model}, where).get("batch"), Annotated[int, Interval(ge=1, le=MANY)], f"{where}.batch"
     )
-
-
-def _check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
-    if rule.needs_oracle and "oracle" not in known:
-        raise UserError(
-            f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
-            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
-        )
-
-
-def _check_policy(policy: Policy, program: Program) -> None:
-    if policy.leaves_out and program.warm_up > 0:
-        raise UserError(
-            f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
-            "Use model/policy=categorical while training, or model.program.warm_up=0."
-        )
-
-
-def _check_fit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
-    if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
-        return
-    fitting = {
-        "word": "model/credit=terminal or model/credit=reward_to_go",
-        "sentence": "model/credit=terminal or model/credit=monte_carlo",
-    }
-    place = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
-    players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
-    raise UserError(
-        f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
-        f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
-        f"Use {fitting[discriminator.scores]}, or {players[credit.needs]}."
-    )
-
-
-def _check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
-    learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
-    if learns and "discriminator" not in moves:
-        raise UserError(
-            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
-            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
-        )
-
-
-def _check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
-    """Whether the score that the adversary trains is what the reward takes it for."""
-    if isinstance(estimator, SelfPlay) and reward is not None:
-        raise UserError(
-            "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
-            "Use model/reward=null; its control is model.estimator.shuffled=true."
-        )
-    if reward is None or adversary is None:
-        return
-    of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)
-    if of_log_odds and not adversary.log_odds:
-        raise UserError(
-            f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
-            "critic whose score is not. Use model/reward=score or sign, or model/adversary=minimax or least_squares."
-        )
-    if getattr(adversary, "pairs", False) and not reward.linear:
-        raise UserError(
-            f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
-            "would see. Use model/reward=log_odds, or model/adversary=minimax."
-        )
-
-
-def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:
-    """Whether so many processes can share every batch and split equally: said before any of them is started."""
-    rows = {f"model.moves.{name}.batch": move.batch for name, move in system.moves.items()}
-    rows |= {f"data.{name}": size for name, size in module.sizes.items() if name != "train" and size}
-    for name, number in rows.items():
-        if number % processes:
-            raise UserError(
-                f"{processes} processes cannot share {name}={number} sentences equally. Give a multiple of {processes}."
-            )
 
 
 def metrics(config: Mapping[str, Any], module: pl.LightningDataModule) -> dict[str, dict[str, SetMetric]]:

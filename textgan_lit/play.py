@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 from rich import get_console
 
-from textgan_lit import build, trust
+from textgan_lit import build, fitting, trust
 from textgan_lit.checkpoint import kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
@@ -55,7 +55,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     system = build.system(config, data)
     state = _take_up(config.get("resume", False), folder, system)
     trainer = build.trainer(config, data)
-    build.check_shares(system, data, trainer.world_size)
+    fitting.check_shares(system, data, trainer.world_size)
     if first():
         _say_what(data, system, trainer)
     failed = True

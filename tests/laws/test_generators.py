@@ -28,8 +28,8 @@ SMALL = [
     (Markov, {"order": 2, "positional": True}),
     (LSTM, {"embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),
     (Transformer, {"width": 8, "heads": 2, "dropout": 0.5}),
-    (OneShot, {"latent": 2, "width": 8, "heads": 2}),  # given its latent, like
-    (VAE, {"latent": 2, "embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),  # given its latent
+    (OneShot, {"latent": 2, "width": 8, "heads": 2}),  # exact only given its latent
+    (VAE, {"latent": 2, "embedding": 3, "hidden": 5, "layers": 2, "dropout": 0.5}),  # exact only given its latent
     (LSTM, {"embedding": 3, "hidden": 5, "order": "r2l"}),
     (LSTM, {"embedding": 3, "hidden": 5, "any_order": True}),
     (Transformer, {"width": 8, "heads": 2, "order": "binary_tree", "any_order": True}),

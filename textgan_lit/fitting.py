@@ -1,0 +1,109 @@
+"""Whether the parts of a game fit each other: a refusal gives the reason and parts that would fit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+
+from textgan_lit.baseline import BatchMean
+from textgan_lit.credit import Credit, Terminal
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.errors import UserError
+from textgan_lit.estimator.data_side import DataSide
+from textgan_lit.estimator.self_play import SelfPlay
+from textgan_lit.policy import Policy
+from textgan_lit.program import Program, Rule
+from textgan_lit.reward import Reward
+from textgan_lit.system import Move, TextGAN
+
+DEFAULT = {"credit": Terminal, "baseline": BatchMean}  # conf/skeleton/game.yaml gives them, and nobody chose them
+
+
+def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
+    """Whether the estimator takes every credit and baseline that was chosen, so that none is there for show."""
+    if estimator is None:
+        return
+    taken = inspect.signature(type(estimator)).parameters
+    for name, default in DEFAULT.items():
+        if name not in taken and not isinstance(rules[name], default | None):
+            raise UserError(
+                f"{type(rules[name]).__name__} {name} would be ignored: {type(estimator).__name__} has no use for a "
+                f"{name}. Use model/{name}=null, or model/estimator=score_function."
+            )
+
+
+def check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
+    if rule.needs_oracle and "oracle" not in known:
+        raise UserError(
+            f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
+            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
+        )
+
+
+def check_policy(policy: Policy, program: Program) -> None:
+    if policy.leaves_out and program.warm_up > 0:
+        raise UserError(
+            f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
+            "Use model/policy=categorical while training, or model.program.warm_up=0."
+        )
+
+
+def check_credit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
+    if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
+        return
+    takes = {
+        "word": "model/credit=terminal or model/credit=reward_to_go",
+        "sentence": "model/credit=terminal or model/credit=monte_carlo",
+    }
+    place = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
+    players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
+    raise UserError(
+        f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
+        f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
+        f"Use {takes[discriminator.scores]}, or {players[credit.needs]}."
+    )
+
+
+def check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
+    learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
+    if learns and "discriminator" not in moves:
+        raise UserError(
+            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
+            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
+        )
+
+
+def check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
+    """Whether the score that the adversary trains is what the reward takes it for."""
+    if isinstance(estimator, SelfPlay) and reward is not None:
+        raise UserError(
+            "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
+            "Use model/reward=null; its control is model.estimator.shuffled=true."
+        )
+    if reward is None or adversary is None:
+        return
+    of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)
+    if of_log_odds and not adversary.log_odds:
+        raise UserError(
+            f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
+            "critic whose score is not. Use model/reward=score or sign, or model/adversary=minimax or least_squares."
+        )
+    if getattr(adversary, "pairs", False) and not reward.linear:
+        raise UserError(
+            f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
+            "would see. Use model/reward=log_odds, or model/adversary=minimax."
+        )
+
+
+def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:
+    """Whether so many processes can share every batch and split equally: said before any of them is started."""
+    rows = {f"model.moves.{name}.batch": move.batch for name, move in system.moves.items()}
+    rows |= {f"data.{name}": size for name, size in module.sizes.items() if name != "train" and size}
+    for name, number in rows.items():
+        if number % processes:
+            raise UserError(
+                f"{processes} processes cannot share {name}={number} sentences equally. Give a multiple of {processes}."
+            )
