@@ -33,6 +33,7 @@ FLOORS = [  # from the cellar to the roof
     ["resume"],
     ["cli"],
     ["commands", "sweep"],
+    ["__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
