@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from textgan_lit.functional.significance import half_width, holm, needed, paired, power, quantile, tail
+from textgan_lit.functional.significance import half_width, holm, needed, paired, power, quantile, ratio, tail
 
 FREEDOMS = [1, 2, 3, 9, 30, 999]
 
@@ -94,3 +94,26 @@ def test_holms_p_values_by_hand():
     assert holm([0.03, 0.031]) == pytest.approx([0.06, 0.06])  # the second is not told more surely than the first
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert math.isnan(holm([math.nan])[0])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 40])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_interval_of_a_ratio_ends_where_a_paired_test_begins_to_tell(count, sign):
+    stream = np.random.default_rng(count)
+    below = sign * stream.normal(5, 0.2, size=count)
+    above = 0.6 * below + stream.normal(0, 0.4, size=count)
+    found = ratio(above.tolist(), below.tolist())
+    assert found.value == pytest.approx(above.mean() / below.mean())
+    assert found.low < found.value < found.high
+    for end in (found.low, found.high):
+        assert stats.ttest_1samp(above - end * below, 0).pvalue == pytest.approx(0.05)
+
+
+def test_nothing_is_measured_in_units_of_what_may_be_nothing():
+    above, below = [1.0, 1.1, 0.9], [0.3, -0.2, 0.1]
+    assert stats.ttest_1samp(below, 0).pvalue > 0.05
+    assert ratio(above, below) is None
+    assert ratio([1.0], [2.0]) is ratio([], []) is None
+    assert ratio([1.0, 2.0], [2.0, 2.0]) == pytest.approx(
+        (0.75, 0.75 - half_width([0.5, 1.0]), 0.75 + half_width([0.5, 1.0]))
+    )

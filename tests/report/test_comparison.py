@@ -9,7 +9,7 @@ from scipy import stats
 from tests.runs import evaluation, lines, made
 from textgan_lit.errors import UserError
 from textgan_lit.report import arms
-from textgan_lit.report.comparison import Comparison, View, cells, compare, views
+from textgan_lit.report.comparison import Comparison, View, compare, views
 
 JSDS = {  # reward → by seed
     "constant": {1: 0.50, 2: 0.54, 3: 0.47},
@@ -50,21 +50,60 @@ def test_tests_are_paired_by_seed_against_the_control_that_was_found(tmp_path):
 
 def test_the_cells_of_a_row(tmp_path):
     (sweep(tmp_path) / "minimax3" / "closing.json").unlink()
-    found = by_name(compared(tmp_path).lines("truth/jsd", END))
-    assert cells(found["minimax"], True)[:2] == ["2 of 3", "0.2400 ± 0.3812"]  # 12.7062 · 0.0424 / √2
-    assert cells(found["minimax"], True)[2] == "-0.2800 ± 0.1271"  # −0.29 and −0.27
-    assert cells(found["sign"], True)[2].endswith(" (2 pairs)")
-    assert cells(found["sign"], True)[4] == "> 10,000"
-    assert cells(found["constant"], True)[2:] == ["–", "–", "–"]
-    assert len(cells(found["minimax"], False)) == 2
+    held = compared(tmp_path)
+    found = by_name(held.lines("truth/jsd", END))
+    assert held.cells(found["minimax"])[:2] == ["2 of 3", "0.2400 ± 0.3812"]  # 12.7062 · 0.0424 / √2
+    assert held.cells(found["minimax"])[2] == "-0.2800 ± 0.1271"  # −0.29 and −0.27
+    assert held.cells(found["sign"])[2].endswith(" (2 pairs)")
+    assert held.cells(found["sign"])[4] == "> 10,000"
+    assert held.cells(found["constant"])[2:] == ["–", "–", "–"]
 
 
 def test_one_pair_and_none_test_nothing(tmp_path):
     for reward, seed, jsd in (("constant", 1, 0.5), ("minimax", 1, 0.2), ("sign", 2, 0.3)):
         made(tmp_path / reward, (f"model/reward={reward}", f"seed={seed}"), jsd)
-    found = by_name(compared(tmp_path).lines("truth/jsd", END))
-    assert cells(found["minimax"], True) == ["1", "0.2000", "-0.3000 (1 pair)", "–", "–"]
-    assert cells(found["sign"], True) == ["1", "0.3000", "no seed in common", "–", "–"]
+    held = compared(tmp_path)
+    found = by_name(held.lines("truth/jsd", END))
+    assert held.cells(found["minimax"]) == ["1", "0.2000", "-0.3000 (1 pair)", "–", "–"]
+    assert held.cells(found["sign"]) == ["1", "0.3000", "no seed in common", "–", "–"]
+
+
+def with_the_best_discriminator(folder, gains):
+    """The game with a trained D and with D*, and their controls; ``gains`` are D*'s by seed."""
+    for seed, gain in gains.items():
+        for discriminator, reward, jsd in (
+            ("conv", "minimax", 0.5 - 0.6 * gain),
+            ("oracle", "minimax", 0.5 - gain),
+            ("conv", "constant", 0.5),
+            ("oracle", "constant", 0.7),  # of another arm: the trained one is held against its own
+        ):
+            words = (f"model/discriminator={discriminator}", f"model/reward={reward}", f"seed={seed}")
+            made(folder / f"{discriminator}-{reward}-{seed}", words, jsd)
+    return compared(folder)
+
+
+def test_a_trained_discriminator_has_a_share_of_what_the_best_one_gains(tmp_path):
+    held = with_the_best_discriminator(tmp_path, {1: 0.20, 2: 0.30, 3: 0.25})
+    shares = {line.arm.name: line.share for line in held.lines("truth/jsd", END)}
+    assert [name for name, share in shares.items() if share] == ["discriminator=conv, reward=minimax"]
+    share = shares["discriminator=conv, reward=minimax"]
+    assert (share.value, share.low, share.high) == pytest.approx((0.6, 0.6, 0.6))
+    table = held.table(END)
+    assert table.columns[-1] == "share of D*'s gain"
+    assert {row[0]: row[-1] for row in table.rows}["discriminator=conv, reward=minimax"] == "60 % (60 to 60)"
+    assert [row[-1] for row in table.rows].count("–") == 3
+    assert "(arm − control) / (D* − control)" in " ".join(held.notes)
+
+
+def test_there_is_no_share_of_a_gain_that_is_none(tmp_path):
+    held = with_the_best_discriminator(tmp_path, {1: 0.20, 2: -0.30, 3: 0.05})
+    assert all(line.share is None for line in held.lines("truth/jsd", END))
+
+
+def test_where_the_best_discriminator_was_not_played_nobody_speaks_of_shares(tmp_path):
+    held = compared(sweep(tmp_path))
+    assert held.table(END).columns[-1] == "seeds to tell"
+    assert "D*" not in " ".join(held.notes)
 
 
 def test_a_named_control_is_taken_and_one_that_is_not_there_refused(tmp_path):

@@ -28,6 +28,7 @@ SHOWN = 30  # rows of a table in a terminal
 CSV_COLUMNS = (
     *("seeds", "started", "mean", "low", "high", "control", "pairs", "difference"),
     *("difference_low", "difference_high", "p", "p_holm", "seeds_to_tell"),
+    *("share_of_gain", "share_low", "share_high"),
 )
 
 
@@ -147,6 +148,6 @@ def _numbers(line: Line) -> list[Any]:
     found = [len(values), line.arm.started, mean, mean - half, mean + half, line.control.name if line.control else ""]
     if test is not None:
         found += [test.pairs, test.difference, test.difference - test.half, test.difference + test.half]
-        found += [test.p, line.p, test.needed]
+        found += [test.p, line.p, test.needed, *(line.share or ())]
     found += [""] * (len(CSV_COLUMNS) - len(found))
     return ["" if value is None or (isinstance(value, float) and math.isnan(value)) else value for value in found]

@@ -32,6 +32,14 @@ class Paired(NamedTuple):
     needed: int | None  # pairs with which such a test would tell; None where MOST would not, or nobody can know
 
 
+class Ratio(NamedTuple):
+    """A ratio of two means and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def tail(t: float, freedom: int, shift: float = 0.0) -> float:
     """P{T > t} for Student's t with ``freedom`` ≥ 1 degrees of freedom; noncentral where there is a ``shift``.
 
@@ -93,6 +101,32 @@ def paired(values: Sequence[int | float], control: Sequence[int | float]) -> Pai
     effect = abs(mean) / deviation
     p = min(1.0, 2 * tail(effect * math.sqrt(pairs), pairs - 1))
     return Paired(pairs, mean, half_width(differences), p, needed(effect))
+
+
+def ratio(above: Sequence[int | float], below: Sequence[int | float]) -> Ratio | None:
+    """The mean of ``above`` in units of the mean of ``below``, which were measured in pairs: of two at least.
+
+    The interval holds each θ with which a paired test of above − θ · below tells nothing. Where the mean of ``below``
+    itself cannot be told from 0 it has no end, and there is no ratio to speak of: None.
+    Source: Fieller 1954, *Some problems in interval estimation*.
+
+    >>> found = ratio([1.0, 2.0, 3.0], [3.9, 4.0, 4.1])
+    >>> found.value, round(found.low, 4), round(found.high, 4)
+    (0.5, -0.129, 1.0555)
+    """
+    pairs = len(above)
+    if pairs < 2:
+        return None
+    top, bottom = statistics.fmean(above), statistics.fmean(below)
+    edge = quantile(LEVEL / 2, pairs - 1) ** 2 / pairs
+    own, others = edge * statistics.variance(above), edge * statistics.variance(below)
+    shared = edge * statistics.covariance(above, below)
+    lead = bottom**2 - others  # of θ² lead − 2 θ middle + rest ≤ 0
+    if lead <= 0:
+        return None
+    middle = top * bottom - shared
+    spread = math.sqrt(max(middle**2 - lead * (top**2 - own), 0.0))
+    return Ratio(top / bottom, (middle - spread) / lead, (middle + spread) / lead)
 
 
 def power(effect: float, pairs: int) -> float:

@@ -75,6 +75,14 @@ class Arm:
             return min(found)
         return None if any("game" in record.closing for record in self.runs.values()) else "likelihood"
 
+    @property
+    def optimal(self) -> bool:
+        """Whether G was taught by the best possible discriminator, D*."""
+        return self.null is None and all(
+            record.choices.get("model/discriminator", self.words.get("model/discriminator")) == "oracle"
+            for record in self.runs.values()
+        )
+
 
 @dataclass
 class Gathered:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.functional.significance import MOST, Paired, half_width, holm, paired
+from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width, holm, paired, ratio
 from textgan_lit.report import scorecard
 from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, judged, short
 from textgan_lit.report.chart import Table, finite
@@ -20,6 +20,7 @@ from textgan_lit.report.record import TOKENS, Record, Row
 CLOCKS = {"generator turns": "turns/generator", "turns in all": "turns/all", TOKENS: TOKENS}
 CLOCKS |= {"seconds": "system/seconds", "CPU seconds": "system/cpu_seconds"}
 TESTED = ["− control", "p", "seeds to tell"]
+SHARE = "share of D*'s gain"
 NAMED = 3  # controls
 LONGEST = 200  # characters of an arm's name
 MEANS = "Mean ± half of its 95 % interval over seeds (Student's t)."
@@ -53,23 +54,33 @@ class View(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One number of an arm, by seed, and its test against the arm's ``control``; ``p`` is Holm's."""
+    """One number of an arm, by seed, and its test against the arm's ``control``; ``p`` is Holm's.
+
+    ``share``: (arm − control) / (D* − control), over the seeds that all three have.
+    """
 
     arm: Arm
     values: dict[str, float]
     control: Arm | None = None
     test: Paired | None = None
     p: float = math.nan
+    share: Ratio | None = None
 
 
 @final
 @dataclass
 class Comparison:
-    """``controls`` are the arms that others are tested against, each against the one that is nearest in its words."""
+    """``controls`` are the arms that others are tested against, each against the one that is nearest in its words, and
+    ``ideals`` those that D* taught, which others are measured by in the same way."""
 
     found: Gathered
     controls: list[Arm]
     views: list[View]
+
+    @property
+    def ideals(self) -> list[Arm]:
+        found = [arm for arm in self.found.arms if arm.optimal and not any(arm is one for one in self.controls)]
+        return found if self.controls else []
 
     def lines(self, key: str, view: View) -> list[Line]:
         """Of the arms that have the number there."""
@@ -81,16 +92,25 @@ class Comparison:
             other = nearest(arm, self.controls)
             shared = [seed for seed in values if other is not None and seed in seen[id(other)]]
             pairs = [values[seed] for seed in shared], [seen[id(other)][seed] for seed in shared] if shared else []
-            lines.append(Line(arm, values, other, paired(*pairs) if shared else None))
+            test, ideal = paired(*pairs) if shared else None, nearest(arm, self.ideals)
+            share = _share(values, seen[id(ideal)], seen[id(other)]) if ideal and other else None
+            lines.append(Line(arm, values, other, test, share=share))
         adjusted = holm([line.test.p if line.test else math.nan for line in lines])
         return [line._replace(p=p) for line, p in zip(lines, adjusted, strict=True)]
 
     def table(self, view: View) -> Table:
         """By the goal; an arm a row."""
-        goal, tested = self.found.goal, self.controls != []
-        lines = self.lines(goal.key, view)
-        rows = [[shown(line.arm.name, LONGEST), *cells(line, tested)] for line in lines]
-        return Table(f"{goal.name[0].upper()}{goal.name[1:]} {view.title}", ["arm", *head(goal.name, tested)], rows)
+        goal = self.found.goal
+        rows = [[shown(line.arm.name, LONGEST), *self.cells(line)] for line in self.lines(goal.key, view)]
+        return Table(f"{goal.name[0].upper()}{goal.name[1:]} {view.title}", ["arm", *self.head(goal.name)], rows)
+
+    def head(self, goal: str) -> list[str]:
+        return ["seeds", goal, *(TESTED if self.controls else []), *([SHARE] if self.ideals else [])]
+
+    def cells(self, line: Line) -> list[str]:
+        """Under :meth:`head`."""
+        found = [*_told(line), *(_tested(line) if self.controls else [])]
+        return [*found, "–" if line.share is None else portion(line.share)] if self.ideals else found
 
     def scores(self) -> Table | None:
         """Which numbers rank runs, and means over seeds, as the truth does; None where they rank nothing."""
@@ -128,6 +148,11 @@ class Comparison:
             found += [
                 f"Control: {named}. Tests are Student's, two-sided, paired by seed; p is Holm's for all of a table."
             ]
+            if self.ideals:
+                found += [
+                    f"{SHARE[0].upper()}{SHARE[1:]}: (arm − control) / (D* − control), with Fieller's 95 % interval "
+                    "over the seeds that all three have; – where D*'s own gain cannot be told from 0."
+                ]
             found += [
                 "Seeds to tell: with so many a test tells in four cases of five, were difference and spread what they "
                 "are here; of few seeds that is rough."
@@ -188,23 +213,6 @@ def views(arms: Sequence[Arm]) -> list[View]:
     return found
 
 
-def head(goal: str, tested: bool) -> list[str]:
-    return ["seeds", goal, *(TESTED if tested else [])]
-
-
-def cells(line: Line, tested: bool) -> list[str]:
-    """Under :func:`head`."""
-    values, started, test = list(line.values.values()), line.arm.started, line.test
-    seeds = f"{len(values)} of {started}" if started > len(values) else str(len(values))
-    found = [seeds, around(statistics.fmean(values), half_width(values))]
-    if not tested:
-        return found
-    if test is None:
-        return [*found, "no seed in common" if line.control else "–", "–", "–"]
-    pairs = f" ({test.pairs} pair{'s' * (test.pairs > 1)})" if test.pairs < len(values) or test.pairs == 1 else ""
-    return [*found, around(test.difference, test.half, "+") + pairs, chance(line.p), _needed(test)]
-
-
 def around(middle: float, half: float, sign: str = "") -> str:
     """``half`` is left out of a single value.
 
@@ -217,6 +225,34 @@ def around(middle: float, half: float, sign: str = "") -> str:
 def chance(p: float) -> str:
     """A p-value."""
     return "–" if math.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def portion(share: Ratio) -> str:
+    """
+    >>> portion(Ratio(0.5, -0.125, 1.25))
+    '50 % (-12 to 125)'
+    """
+    return f"{share.value:.0%} ({100 * share.low:.0f} to {100 * share.high:.0f})".replace("%", " %")
+
+
+def _told(line: Line) -> list[str]:
+    values, started = list(line.values.values()), line.arm.started
+    seeds = f"{len(values)} of {started}" if started > len(values) else str(len(values))
+    return [seeds, around(statistics.fmean(values), half_width(values))]
+
+
+def _tested(line: Line) -> list[str]:
+    test = line.test
+    if test is None:
+        return ["no seed in common" if line.control else "–", "–", "–"]
+    few = test.pairs < len(line.values) or test.pairs == 1
+    pairs = f" ({test.pairs} pair{'s' * (test.pairs > 1)})" if few else ""
+    return [around(test.difference, test.half, "+") + pairs, chance(line.p), _needed(test)]
+
+
+def _share(values: dict[str, float], ideal: dict[str, float], control: dict[str, float]) -> Ratio | None:
+    seeds = [seed for seed in values if seed in ideal and seed in control]
+    return ratio(*([of[seed] - control[seed] for seed in seeds] for of in (values, ideal)))
 
 
 def _needed(test: Paired) -> str:

@@ -58,10 +58,10 @@ class Sweep:
 
     def configurations(self, compared: comparison.Comparison) -> Section:
         """Runs that differ in their seed alone, together."""
-        names, tested = [key for key in self.keys if key != SEED], bool(compared.controls)
+        names = [key for key in self.keys if key != SEED]
         lines = compared.lines(self.goal.key, compared.views[0])
-        rows = [[*line.arm.words.values(), *comparison.cells(line, tested)] for line in lines]
-        columns = [*names, *comparison.head(f"{self.goal.name}, nats a sentence", tested)]
+        rows = [[*line.arm.words.values(), *compared.cells(line)] for line in lines]
+        columns = [*names, *compared.head(f"{self.goal.name}, nats a sentence")]
         note = " ".join(["The best first; on the test sentences.", *compared.notes])
         return Section("Configurations", note, [Table("Configurations", columns, rows), *self._courses()])
 
