@@ -30,6 +30,10 @@ WRONG = {
     # parts that do not fit
     "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
     "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood warm-up would be infinite\. Use",
+    "model=dgsan model/reward=shuffled": r"this model rewards nothing\. Its page .* model\.estimator\.shuffled=true",
+    "model=dgsan model/program=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
+    "model/penalty=null": r"model/penalty=null: a part is taken away by ~model/penalty\.",
+    "model/reward@model.control=null": r"a part is taken away by ~model/reward@model\.control\.",
     "model.program.check_every=0": r"Guard acts on readings and would never get one\. Give",
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
@@ -53,7 +57,7 @@ def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch
 
     if word == "trainer=gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", word]
+    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", *word.split()]
     with pytest.raises(SystemExit) as stopped:
         run(monkeypatch, *words)
     line = str(stopped.value.code)

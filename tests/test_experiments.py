@@ -30,6 +30,7 @@ def not_needed(p: dict) -> bool:
 # What does not fit, by the classes of the parts: a reason, and when it holds.
 WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
 CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
+OPEN = {"Relativistic", "Wasserstein"}  # adversaries to which s and s + c are one
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
 BOUNDED = {"MaskedDiffusion", "OneShot", "VAE"}  # generators that know a bound on log G(x) alone
 EXACT = {"Likelihood", "ScheduledSampling", "SelfPlay", "DataSide", "Exact"}  # objectives and estimators that need more
@@ -55,7 +56,20 @@ REFUSED = {
         p["generator"] not in BOUNDED
         and (p["objective"] == "ELBO" or (p["estimator"] and "elbo" in (p["settings"].get("regulariser") or {})))
     ),
-    "would be infinite. Use": lambda p: p["policy"] in {"Greedy", "Nucleus", "TopK"} and p["program"]["warm_up"],
+    "would be infinite. Use": lambda p: (
+        p["policy"] in {"Greedy", "Nucleus", "TopK"}
+        and (
+            p["program"]["warm_up"]
+            or p["estimator"] in {"SelfPlay", "DataSide"}
+            or (p["estimator"] and {"likelihood", "elbo"} & {*(p["settings"].get("regulariser") or {})})
+        )
+    ),
+    "this model has none. Use": lambda p: (
+        p["discriminator"] is None and not p["program"]["rule"]["_target_"].endswith("Fixed")
+    ),
+    "for length. Use": lambda p: (
+        p["credit"] == "RewardToGo" and p["adversary"] in OPEN and p["of"] not in {None, "Constant"}
+    ),
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per word.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
     "takes a sentence for one action.* Use": lambda p: (
@@ -69,7 +83,7 @@ REFUSED = {
     ),
     "grows without end.* Use": lambda p: p["adversary"] == "Wasserstein" and not p["penalty"],
     "leaves a constant.* Use": lambda p: (
-        p["adversary"] == "Relativistic" and p["of"] not in {None, "LogOdds", "Score", "Constant"}
+        p["adversary"] in OPEN and p["of"] not in {None, "LogOdds", "Score", "Constant"}
     ),
     "would be ignored.* Use": lambda p: (
         (p["estimator"] == "SelfPlay" and p["reward"])

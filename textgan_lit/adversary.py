@@ -1,7 +1,8 @@
 """The discriminator's losses: how the log-odds of real against generated are estimated.
 
 A score s is compared on real and on generated sentences. All losses but those of critics are smallest at
-s = log P/G (docs/theory.md, "The discriminator estimates"), so any reward may be read off the score they leave behind.
+s = log P/G (docs/theory.md, "The discriminator estimates"), so any reward may be read off the score they leave behind;
+smoothed labels bend it, as that page says.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ LARGEST = 20.0  # log-odds beyond which exp is followed along its tangent, so th
 class Adversary(Objective, ABC):
     """½ of a loss on real words or sentences + ½ of one on generated, whichever D scores, + a penalty.
 
-    Means are over all ranks' scores. ``log_odds`` says whether the best score is log P/G.
+    Means are over all ranks' scores. ``log_odds`` says whether the best score is log P/G, ``open_constant`` whether the
+    loss is the same for s and for s + c.
     """
 
     log_odds: ClassVar[bool] = True
+    open_constant: ClassVar[bool] = False
     pairs: ClassVar[bool] = False  # whether a loss is of a real score and a generated one, both of which must exist
 
     def __init__(self, penalty: Penalty | None = None):
@@ -121,7 +124,7 @@ class Relativistic(Adversary):
     sentences have one: the constant is another one at each position.
     """
 
-    pairs = True
+    pairs = open_constant = True
 
     def losses(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         loss = F.softplus(fake - real)
@@ -148,7 +151,7 @@ class Wasserstein(Adversary):
     It measures a distance only among critics of bounded slope: refused without ``model/penalty=gradient_penalty``.
     """
 
-    log_odds = False
+    log_odds, open_constant = False, True
 
     def losses(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         return -real, fake
@@ -200,12 +203,13 @@ class Mediation(Objective):
     (Lu et al. 2018, arXiv:1804.03782)."""
 
     log_odds: ClassVar[bool] = True
+    open_constant: ClassVar[bool] = False
 
     def __init__(self, penalty: Penalty | None = None):
         super().__init__()
         if penalty is not None:
             raise UserError(
-                "adversary=mediation takes no penalty. Use model/penalty=null, or an adversary that scores sentences."
+                "adversary=mediation takes no penalty. Use ~model/penalty, or an adversary that scores sentences."
             )
 
     def check(self, generator: Generator, discriminator: Discriminator) -> None:

@@ -247,14 +247,17 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     for move in moves.values():
         move.objective.check(generator, discriminator)
     fitting.check_taught(discriminator, moves)
-    fitting.check_reward(rules["reward"], objectives["discriminator"] if "discriminator" in moves else None, estimator)
+    adversary = objectives["discriminator"] if "discriminator" in moves else None
+    fitting.check_reward(rules["reward"], adversary, estimator)
+    if adversary is not None:
+        fitting.check_length(rules["credit"], adversary, rules["reward"], module.vocab)
     together = moves["generator"].objective.epochs if "generator" in moves else 1
     turns = {"moves": tuple(moves), "epoch": _epoch(module, moves), "in_a_row": together}
     program = part(model.get("program"), "model.program", Program, **turns)
-    fitting.check_policy(policy, program)
+    fitting.check_policy(policy, program, moves)
     if any(move.objective.null for move in moves.values()):
         program.rule = Fixed()  # nothing may withhold a control's generator turns
-    fitting.check_rule(program.rule, known)
+    fitting.check_rule(program.rule, discriminator, known)
     if program.rule.needs_oracle:
         generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
     seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")

@@ -74,6 +74,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
     try:
         sys.argv[1:] = resume.expand(sys.argv[1:])
+        _check_taken_away(sys.argv[1:])
         job()
     except EXPECTED as error:
         if FULL_ERROR:
@@ -81,6 +82,17 @@ def main() -> None:
         sys.exit(f"textgan_lit: {explain(error)}")
     finally:
         folders.unlock()
+
+
+def _check_taken_away(words: list[str]) -> None:
+    """Hydra's own answer to a group that is set to null is a traceback."""
+    for word in words:
+        if (found := re.fullmatch(r"\+*([\w@.]+/[\w@./]+)=(null|None|)", word)) and found[1].partition("@")[
+            0
+        ] in _groups():
+            raise UserError(
+                f"{word}: a part is taken away by ~{found[1]}. (Where a value is wanted, choose an option.)"
+            )
 
 
 def explain(error: Exception) -> str:

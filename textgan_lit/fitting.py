@@ -9,15 +9,16 @@ from typing import Any
 import pytorch_lightning as pl
 
 from textgan_lit.baseline import BatchMean
-from textgan_lit.credit import Credit, Terminal
+from textgan_lit.credit import Credit, RewardToGo, Terminal
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.estimator.data_side import DataSide
 from textgan_lit.estimator.self_play import SelfPlay
 from textgan_lit.policy import Policy
-from textgan_lit.program import Program, Rule
+from textgan_lit.program import Fixed, Program, Rule
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
+from textgan_lit.types import Vocab
 
 DEFAULT = {"credit": Terminal, "baseline": BatchMean}  # conf/skeleton/game.yaml gives them, and nobody chose them
 
@@ -31,11 +32,16 @@ def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
         if name not in taken and not isinstance(rules[name], default | None):
             raise UserError(
                 f"{type(rules[name]).__name__} {name} would be ignored: {type(estimator).__name__} has no use for a "
-                f"{name}. Use model/{name}=null, or model/estimator=score_function."
+                f"{name}. Use ~model/{name}, or model/estimator=score_function."
             )
 
 
-def check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
+def check_rule(rule: Rule, discriminator: Discriminator | None, known: Mapping[str, Any]) -> None:
+    if discriminator is None and not isinstance(rule, Fixed):
+        raise UserError(
+            f"{type(rule).__name__} asks how far the discriminator is ahead, and this model has none. "
+            "Use model/program=fixed."
+        )
     if rule.needs_oracle and "oracle" not in known:
         raise UserError(
             f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
@@ -43,11 +49,18 @@ def check_rule(rule: Rule, known: Mapping[str, Any]) -> None:
         )
 
 
-def check_policy(policy: Policy, program: Program) -> None:
-    if policy.leaves_out and program.warm_up > 0:
+def check_policy(policy: Policy, program: Program, moves: Mapping[str, Move]) -> None:
+    if not policy.leaves_out:
+        return
+    if program.warm_up > 0:
         raise UserError(
             f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
             "Use model/policy=categorical while training, or model.program.warm_up=0."
+        )
+    if "generator" in moves and moves["generator"].objective.reads_real:
+        raise UserError(
+            f"{type(policy).__name__} gives some words probability 0, and the generator's turns of this model take the "
+            "likelihood of real sentences, which would be infinite. Use model/policy=categorical while training."
         )
 
 
@@ -81,7 +94,7 @@ def check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
     if isinstance(estimator, SelfPlay) and reward is not None:
         raise UserError(
             "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
-            "Use model/reward=null; its control is model.estimator.shuffled=true."
+            "Use ~model/reward; its control is model.estimator.shuffled=true."
         )
     if reward is None or adversary is None:
         return
@@ -89,12 +102,22 @@ def check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
     if of_log_odds and not adversary.log_odds:
         raise UserError(
             f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
-            "critic whose score is not. Use model/reward=score or sign, or model/adversary=minimax or least_squares."
+            "critic whose score is not. Use model/reward=score, or model/adversary=minimax or least_squares."
         )
-    if getattr(adversary, "pairs", False) and not reward.linear:
+    if adversary.open_constant and not reward.linear:
         raise UserError(
             f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
-            "would see. Use model/reward=log_odds, or model/adversary=minimax."
+            "would see. Use model/reward=score, or model/adversary=minimax."
+        )
+
+
+def check_length(credit: Credit | None, adversary: Any, reward: Reward | None, vocab: Vocab) -> None:
+    """Whether what every word is paid alike can teach nothing but length."""
+    paid = reward is not None and not reward.null and isinstance(credit, RewardToGo)
+    if paid and adversary.open_constant and vocab.has_eos:
+        raise UserError(
+            f"{type(adversary).__name__} leaves a constant of the score open, and RewardToGo credit would pay it for "
+            "every word still to come, so for length. Use model/credit=terminal, or model/adversary=minimax."
         )
 
 

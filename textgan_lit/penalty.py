@@ -31,12 +31,15 @@ class Penalty(ABC):
         if not discriminator.reads_soft:
             raise UserError(
                 f"{type(self).__name__} asks how the verdict changes between words, but {type(discriminator).__name__} "
-                "reads whole words only. Use model/discriminator=conv, recurrent or transformer, or model/penalty=null."
+                "reads whole words only. Use model/discriminator=conv, recurrent or transformer, or ~model/penalty."
             )
 
 
 def squared_slope(game: Game, words: Float[Tensor, "B T V"], mask: Tensor) -> Float[Tensor, " B"]:
-    """‖∂ verdict / ∂ words‖² of each sentence, which can be differentiated in D's parameters."""
+    """‖∂ verdict / ∂ words‖² of each sentence, which can be differentiated in D's parameters.
+
+    Of a discriminator that judges after each word it is the slope of its last verdict alone.
+    """
     words = words.detach().requires_grad_()
     # neither cuDNN's recurrent cores nor fused attention can be differentiated twice
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from textgan_lit.errors import UserError
+
 
 class Reward(ABC):
     """Logits → rewards, of one shape. Higher fools the discriminator more."""
@@ -112,7 +114,8 @@ class Sign(Reward):
 class Score(Reward):
     """The score itself, of a critic that does not estimate log P/G: hinge, Wasserstein, total variation.
 
-    What is descended is what that critic measures. (Of log-odds it is :class:`LogOdds`.)
+    What is descended is what that critic measures; f-GAN's total variation measures ½ tanh s, and this pays s, of the
+    same sign. (Of log-odds it is :class:`LogOdds`.)
     """
 
     of_log_odds = False
@@ -146,7 +149,12 @@ class Shuffled(Reward):
     null = True
     shuffles = True
 
-    def __init__(self, of: Reward):
+    def __init__(self, of: Reward | None = None):
+        if of is None:
+            raise UserError(
+                "reward=shuffled deals the rewards of model.control to the wrong sentences, and this model rewards "
+                "nothing. Its page under docs/methods names its control (dgsan: model.estimator.shuffled=true)."
+            )
         self.of, self.of_log_odds, self.linear, self.positive = of, of.of_log_odds, of.linear, of.positive
 
     def __call__(self, score: Tensor) -> Tensor:
