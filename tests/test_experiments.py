@@ -92,7 +92,18 @@ REFUSED = {
     "reads whole words only. Use": lambda p: (
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
-    "feeds soft words back.* Use": lambda p: p["estimator"] == "Relaxed" and p["generator"] in {"Markov", "Mixture"},
+    "feeds soft words back.* Use": lambda p: (
+        p["estimator"] == "Relaxed" and p["generator"] in {"ManagerWorker", "Markov", "Mixture"}
+    ),
+    "reads what leaks of a discriminator.* Use": lambda p: (
+        p["generator"] == "ManagerWorker" and p["discriminator"] != "Conv"
+    ),
+    "moves a manager and a worker.* Use": lambda p: p["estimator"] == "Feudal" and p["generator"] != "ManagerWorker",
+    "is no null control. Use": lambda p: (
+        p["estimator"] == "Feudal"
+        and p["reward"] in {"Constant", "Shuffled"}
+        and p["baseline"] not in {"BatchMean", "LeaveOneOut", "Standardised"}
+    ),
     "taught by likelihood.* Use": lambda p: (
         p["discriminator"] == "Mediator" and p["adversary"] not in {None, "Mediation"}
     ),
@@ -110,12 +121,14 @@ REFUSED = {
     "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["reward"] == "Shuffled",
     "weighs real sentences.* Use": lambda p: p["estimator"] == "DataSide" and p["discriminator"] is None,
     "also needs (reward|credit|baseline).* Choose one": lambda p: (
-        p["estimator"] in {"ScoreFunction", "Relaxed", "Taylor", "Exact", "DataSide"} and p["reward"] is None
+        p["estimator"] in {"ScoreFunction", "Feudal", "Relaxed", "Taylor", "Exact", "DataSide"} and p["reward"] is None
     ),
     "writes every sentence in a fresh order.* Use": lambda p: (
         p["objective"] == "AnyOrder" and not p["settings"]["generator"].get("any_order")
     ),
-    "also needs (credit|baseline).* Choose one": lambda p: p["estimator"] == "ScoreFunction" and p["credit"] is None,
+    "also needs (credit|baseline).* Choose one": lambda p: (
+        p["estimator"] in {"ScoreFunction", "Feudal"} and p["credit"] is None
+    ),
 }
 
 

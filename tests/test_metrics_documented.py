@@ -26,6 +26,7 @@ RUNS = (
     ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=text"),
     ("model=vae", *SMALL),
+    ("model=leakgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=minimax", "data=text", "data.path=LINES", "data.cache=CACHE"),  # P is unknown; metrics=text of itself
 )
 

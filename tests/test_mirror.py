@@ -53,6 +53,7 @@ PASSED = {
     "oracle",
     "sentences",
     "generator",
+    "reader",
     "moves",
     "epoch",
     "in_a_row",

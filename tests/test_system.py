@@ -511,6 +511,7 @@ REMEMBERING = {
     "relaxed": ("model=gsgan", "model.estimator.turns=4"),
     "spectral": ("model=minimax", "model/discriminator=spectral"),
     "mediator": ("model=cot",),
+    "manager_worker": ("model=leakgan", "model.discriminator.filters=[[1,4],[2,4]]", "model.credit.rollouts=2"),
 }
 
 

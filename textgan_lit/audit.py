@@ -341,6 +341,7 @@ def audit(
     learn(system, oracle, "likelihood", g_turns)
     if "discriminator" in system.moves:
         learn(system, oracle, "discriminator", d_turns)
+        system.generator.meet(system.discriminator)
     system.generator.train()
     silence_dropout(system.generator)
     if system.discriminator is not None:

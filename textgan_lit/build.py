@@ -12,7 +12,7 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
@@ -224,7 +224,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
-    generator, policy = make("generator"), make("policy")
+    generator, policy = make("generator", reader=reader(model, known)), make("policy")
     known["generator"] = generator
     discriminator = make("discriminator")
     rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
@@ -266,6 +266,20 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     faults = _faults(config)
     sentences = getattr(module, "fingerprint", None)
     return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults, sentences)
+
+
+def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
+    """What makes a generator that looks on a discriminator of its own like the model's; None where that shows nothing.
+
+    A generator is made before the discriminator, which may be made of it.
+    """
+
+    def make() -> Discriminator | None:
+        config = model.get("discriminator")
+        leaks = config is not None and getattr(_class(config, "model.discriminator"), "leaks", False)
+        return part(config, "model.discriminator", Discriminator, **known) if leaks else None
+
+    return make
 
 
 def _faults(config: Mapping[str, Any]) -> Faults:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textgan_lit.distributed import gather, own_rows
 from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.game import Game
 from textgan_lit.reward import Reward
@@ -78,6 +79,15 @@ class MonteCarlo(Credit):
         ]
         later = reward(torch.cat(scores, 1)).mean(2).t()
         return game.generator.read(torch.cat([later, own], 1)) * rollout.mask
+
+
+def earned(reward: Reward, credit: Credit, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
+    """What credit gives every word; where the reward shuffles, what it gives the words of another sentence."""
+    value = credit(reward, game, rollout)
+    if not reward.shuffles:
+        return value
+    everyone = gather(value)
+    return own_rows(everyone[game.noise.permutation(len(everyone))])
 
 
 def continuations(

@@ -252,7 +252,8 @@ def _players(
     model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
 ) -> tuple[Generator, Discriminator | None]:
     """Both players with weights of their own; no discriminator where none were saved."""
-    generator = build.part(model.get("generator"), "model.generator", Generator, **known)
+    reader = build.reader(model, known)
+    generator = build.part(model.get("generator"), "model.generator", Generator, **known, reader=reader)
     if not weights[1]:
         return generator, None
     described = model.get("discriminator")

@@ -225,8 +225,14 @@ class TextGAN(pl.LightningModule):
             self.reading = self._read(self.clock.turns)
         last, self.upcoming = self.upcoming, self.program.move(self.clock, self.reading)
         self.trainer.should_stop = self.upcoming is None
-        if self.upcoming == "discriminator" and last != "discriminator":
-            self.discriminator.meet(self.generator)
+        if self.discriminator is not None and self.upcoming not in (None, last):
+            self._introduce(self.moves[self.upcoming].player)
+
+    def _introduce(self, player: str) -> None:
+        """Whose turn it is meets the other as it has become."""
+        players = {"generator": self.generator, "discriminator": self.discriminator}
+        meets = players.pop(player)
+        meets.meet(*players.values())
 
     def _read(self, turns: dict[str, int]) -> Reading:
         """A reading of the players as they are, on the sentences and noise that belong to ``turns``, or to all."""

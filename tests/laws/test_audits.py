@@ -15,7 +15,8 @@ MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 KNOWN = [
     model for model in MODELS if model not in ("masked_diffusion", "one_shot", "vae", "vae_gan")
 ]  # the audit compares with log G(x)
-SMALLER = {"seqgan": ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rollouts=2")}
+FEWER = ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rollouts=2")
+SMALLER = {"leakgan": FEWER, "seqgan": FEWER}
 VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",
     ("model=airl", "model.estimator.ratio=sentence", "model/baseline=leave_one_out"): "unbiased within 4 SE",
@@ -24,6 +25,7 @@ VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=minimax", "model/reward=constant"): "null control",
     ("model=minimax", "model/reward=shuffled"): "null control",
     ("model=gsgan", "model/reward=shuffled"): "null control",
+    ("model=leakgan", *FEWER, "model/reward=shuffled"): "null control",
 }
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")

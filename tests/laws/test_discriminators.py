@@ -411,3 +411,52 @@ def test_continuations_are_scored_as_forward_scores_them(discriminator, fake):
     slowly = discriminator(written.flatten(0, 2), written.flatten(0, 2) != fake.vocab.pad).view(written.shape[:-1])
     assert slowly.std() > 0.01
     assert_close(discriminator.continuations(written), slowly)
+
+
+# --- what leaks to a generator that looks on ------------------------------------------------------------------------
+
+
+def test_who_shows_what_it_sees(discriminator):
+    assert discriminator.leaks == isinstance(discriminator, Conv)
+
+
+@pytest.fixture
+def leaking(discriminator):
+    if not discriminator.leaks:
+        pytest.skip("shows nothing")
+    return discriminator
+
+
+@torch.no_grad()
+def test_what_is_seen_of_a_beginning_is_what_it_would_be_judged_by_if_it_ended_there(leaking, sentences):
+    tokens, mask = sentences
+    seen = leaking.prefixes(tokens)
+    assert seen.shape == (*tokens.shape, leaking.leaked)
+    last = mask.sum(1) - 1
+    whole = seen[torch.arange(len(last)), last]
+    assert_close(whole, leaking.features(tokens, mask))
+    assert_close(leaking.output(whole).squeeze(1), leaking(tokens, mask))
+    if leaking.vocab.eos is not None:  # else a sentence has no other length, and its mask is not asked for
+        for t in range(1, LENGTH):
+            assert_close(seen[:, t - 1], leaking.features(tokens, mask & (torch.arange(LENGTH) < t)))
+
+
+@torch.no_grad()
+def test_word_by_word_the_same_is_seen(leaking, sentences):
+    tokens, state, seen = sentences.tokens, leaking.unread(len(sentences.tokens)), []
+    for word in tokens.unbind(1):
+        found, state = leaking.read(word, state)
+        assert {len(leaf) for leaf in state} == {len(tokens)}
+        seen.append(found)
+    assert_close(torch.stack(seen, 1), leaking.prefixes(tokens))
+
+
+@torch.no_grad()
+def test_what_is_no_word_is_not_seen(leaking, sentences):
+    tokens = sentences.tokens
+    begun = torch.cat([torch.full_like(tokens[:, :1], leaking.vocab.bos), tokens], 1)
+    seen = leaking.prefixes(begun)
+    assert_close(seen[:, 1:], leaking.prefixes(tokens))
+    assert_close(seen[:, 0], leaking.prefixes(torch.full_like(begun, leaking.vocab.pad))[:, -1])
+    assert (seen[:, 0] == seen[0, 0]).all()
+    assert seen[:, 1].std(0).max() > 0.01

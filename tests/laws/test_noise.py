@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from tests.enumeration import lively
 from textgan_lit import build
 from textgan_lit.data.tiny import every_sentence
+from textgan_lit.discriminator.conv import Conv
 from textgan_lit.generator.base import Generator
 from textgan_lit.policy import Categorical, TopK
 from textgan_lit.sampling import sample
@@ -41,7 +42,7 @@ def read(kind):
 def built(kind, vocab=FIXED, **more):
     settings = read(kind) | more
     settings |= {key: value for key, value in SMALLER.items() if key in settings}
-    known = {"vocab": vocab, "max_length": LENGTH}
+    known = {"vocab": vocab, "max_length": LENGTH, "reader": lambda: Conv(vocab, LENGTH)}
     return lively(build.part(settings, "model.generator", Generator, **known))
 
 

@@ -69,7 +69,8 @@ def game(model):
 
 
 GAMES = [model for model in MODELS if has(model, "estimator")]
-CONTROLS = {"jsdgan": ("constant",)}  # real sentences teach, however their weights are dealt
+# Real sentences teach, however their weights are dealt; what follows goals is paid where no baseline takes it away.
+CONTROLS = {"jsdgan": ("constant",), "leakgan": ("shuffled",)}
 NULLS = [
     (model, control)
     for model in GAMES

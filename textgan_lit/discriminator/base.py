@@ -25,12 +25,21 @@ class Discriminator(nn.Module, ABC):
                                  that declares reads_density, and to no other
         continuations(written) -> Float[P B N]      where shares_prefixes: what forward gives, without a gradient
           written  Int[P B N T]  entry [t-1, b, n] keeps the first t words of sentence b; pad where it has ended
+
+    and where it ``leaks`` what it sees of a sentence's beginnings, ``leaked`` numbers F each::
+
+        prefixes(words) -> Float[B T F]             of the words up to each; the last of a sentence are what forward
+                                                    reads its verdict off, where that is not random
+        unread(n) -> state                          the same word by word; every leaf is batch first
+        read(word, state) -> (Float[B F], state)
+          words    Int[B T]      what cannot be emitted (bos, pad) is passed over
     """
 
     scores: ClassVar[Literal["sentence", "word"]] = "sentence"
     reads_density: ClassVar[bool] = False
     reads_soft: ClassVar[bool] = False  # whether it can judge soft words, and pass a gradient to them
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
+    leaks: ClassVar[bool] = False  # whether it has prefixes(), unread() and read(), for a generator that looks on
 
     def __init__(self, vocab: Vocab, max_length: int):
         super().__init__()

@@ -31,6 +31,7 @@ class Conv(Discriminator):
 
     reads_soft = True
     shares_prefixes = True
+    leaks = True
 
     def __init__(
         self,
@@ -68,10 +69,33 @@ class Conv(Discriminator):
 
     def features(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
         """What the verdict is read off: as it is linear in them, their mean over the views gives its mean."""
-        embedded = embed(self.embedding, words).unflatten(2, (self.views, -1)).movedim(1, 3).flatten(0, 1)
+        embedded = self._embed(words)
         mask = mask.repeat_interleave(self.views, 0)
         pooled = [self._pool(convolution, embedded, mask) for convolution in self.convolutions]
         return self._pass(torch.cat(pooled, 1)).unflatten(0, (len(words), self.views)).mean(1)
+
+    @property
+    def leaked(self) -> int:
+        return self.output.in_features
+
+    def prefixes(self, words: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """``features`` of the words up to each."""
+        before = nn.functional.pad(words, (self._longest - 1, 0), value=self.vocab.pad)
+        return self._pass(self._respond(before).cummax(2).values).mean(1)
+
+    def unread(self, n: int) -> tuple[Int[Tensor, "n W"], Float[Tensor, "n S H"]]:
+        """The last words, as many as the longest filter looks back, and the best response of each filter so far."""
+        weight = self.output.weight
+        words = torch.full((n, self._longest - 1), self.vocab.pad, device=weight.device)
+        return words, weight.new_zeros(n, self.views, self.leaked)
+
+    def read(
+        self, word: Int[Tensor, " B"], state: tuple[Int[Tensor, "B W"], Float[Tensor, "B S H"]]
+    ) -> tuple[Float[Tensor, "B H"], tuple[Int[Tensor, "B W"], Float[Tensor, "B S H"]]]:
+        words, best = state
+        window = torch.cat([words, word.unsqueeze(1)], 1)
+        best = best.maximum(self._respond(window).squeeze(2))
+        return self._pass(best).mean(1), (window[:, 1:], best)
 
     @torch.no_grad()
     def continuations(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
@@ -85,7 +109,26 @@ class Conv(Discriminator):
         verdicts = [self.output(self._pass(part)) for part in torch.cat(each, -1).flatten(0, 2).split(1024)]
         return torch.cat(verdicts).view(written.shape[:-1])
 
-    def _pass(self, features: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
+    @property
+    def _longest(self) -> int:
+        return max(convolution.kernel_size[0] for convolution in self.convolutions)
+
+    def _embed(self, words: Words) -> Float[Tensor, "rows E T"]:
+        """Every view of the words, each as a sentence of its own."""
+        return embed(self.embedding, words).unflatten(2, (self.views, -1)).movedim(1, 3).flatten(0, 1)
+
+    def _respond(self, words: Int[Tensor, "B L"]) -> Float[Tensor, "B S T H"]:
+        """Every filter's response to the window that ends at each word but the first W, one less than the longest
+        filter is wide; 0 where a window holds what is no word."""
+        embedded, found = self._embed(words), []
+        for convolution in self.convolutions:
+            width = convolution.kernel_size[0]
+            response = convolution(embedded[..., self._longest - width :]).relu()
+            inside = (words[:, self._longest - width :] < self.vocab.size).unfold(1, width, 1).all(2)
+            found.append(response.unflatten(0, (len(words), self.views)) * inside[:, None, None])
+        return torch.cat(found, 2).transpose(2, 3)
+
+    def _pass(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows H"]:
         """The highway layer, and dropout."""
         gate = linear(features, self.gate).sigmoid()
         features = gate * linear(features, self.highway).relu() + (1 - gate) * features

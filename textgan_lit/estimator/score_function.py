@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textgan_lit.baseline import Baseline, SelfNormalised
-from textgan_lit.credit import Credit, Terminal
+from textgan_lit.credit import Credit, Terminal, earned
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import gather, mean, own_rows
 from textgan_lit.errors import UserError
@@ -63,11 +63,7 @@ class ScoreFunction(Objective):
                 f"estimator.ratio=sentence takes a sentence for one action, but {type(credit).__name__} credit pays "
                 "each word its own. Use model/credit=terminal, or model.estimator.ratio=word."
             )
-        if isinstance(baseline, SelfNormalised) and not reward.positive:
-            raise UserError(
-                f"baseline=self_normalised takes rewards for importance weights, but {type(reward).__name__} may be "
-                "negative. Use model/reward=ratio, or model/baseline=batch_mean."
-            )
+        check_weights(reward, baseline)
         self.reward, self.credit, self.baseline = reward, credit, baseline
         self.epochs, self.clip, self.ratio, self.proposal = epochs, clip, ratio, proposal
         self.null = reward.null
@@ -105,10 +101,7 @@ class ScoreFunction(Objective):
     @torch.no_grad()
     def _judge(self, game: Game, n: int) -> Judged:
         rollout = replace(game, policy=Tempered(game.policy, self.proposal)).sample(n)
-        value = self.credit(self.reward, game, rollout)
-        if self.reward.shuffles:
-            everyone = gather(value)
-            value = own_rows(everyone[game.noise.permutation(len(everyone))])
+        value = earned(self.reward, self.credit, game, rollout)
         # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
         whole = self.ratio == "sentence" or (self.baseline.of_sentences and isinstance(self.credit, Terminal))
         seen = slice(0, 1) if whole else slice(None)
@@ -134,3 +127,12 @@ class ScoreFunction(Objective):
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.kept, self.used = Judged(**state["kept"]) if state["kept"] else None, state["used"]
+
+
+def check_weights(reward: Reward, baseline: Baseline) -> None:
+    """Refuses a baseline that takes rewards for weights, where they may be negative."""
+    if isinstance(baseline, SelfNormalised) and not reward.positive:
+        raise UserError(
+            f"baseline=self_normalised takes rewards for importance weights, but {type(reward).__name__} may be "
+            "negative. Use model/reward=ratio, or model/baseline=batch_mean."
+        )

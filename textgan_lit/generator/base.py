@@ -79,6 +79,11 @@ class Generator(nn.Module, ABC):
                 f"Use {otherwise}, or model/generator=lstm, markov or transformer."
             )
 
+    def meet(self, discriminator: nn.Module) -> None:
+        """Called before its first turn, and before its first turn after each of the discriminator's, with the
+        discriminator, where there is one."""
+        return
+
     @abstractmethod
     def start(self, n: int) -> State: ...
 
