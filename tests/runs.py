@@ -32,7 +32,7 @@ def proxies(turns: int) -> dict:
         row |= {f"quality/ngram_jsd{n}_500_real": 0.01, f"quality/ms_jaccard{n}_500": 0.4}
         row |= {f"quality/ms_jaccard{n}_500_real": 0.9, f"quality/stutter{n}": 0.1, f"quality/stutter{n}_real": 0.1}
         row |= {f"quality/repeats{n}": 0.1, f"quality/repeats{n}_real": 0.2}
-    for name in ("copied", "copied_span", "fresh_bound", "lm_score", "reverse_lm_score", "frechet"):
+    for name in ("copied", "copied_span", "fresh_bound", "lm_score", "reverse_lm_score", "frechet", "mauve"):
         row |= {f"quality/{name}_1000": 0.3, f"quality/{name}_1000_real": 0.2, f"quality/{name}_1000_se": 0.01}
     return row
 

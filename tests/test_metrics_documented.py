@@ -24,7 +24,7 @@ RUNS = (
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
     ("model=dgsan", *SMALL, "model/objective=any_order", "model.generator.any_order=true"),
     ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
-    ("model=mle", "data=tiny", "metrics=text"),
+    ("model=mle", "data=tiny", "metrics=mauve"),
     ("model=vae", *SMALL),
     ("model=leakgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=minimax", "data=text", "data.path=LINES", "data.cache=CACHE"),  # P is unknown; metrics=text of itself

@@ -30,7 +30,7 @@ LOWER = (
 )
 HIGHER = (
     *("game/bound", "game/bound_raw", "game/accuracy", "truth/horizon", "truth/valid_any"),
-    *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*"),
+    *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*", "quality/mauve_*"),
 )
 BESIDE = ("*_se", "*_real")  # what another key is read against: an error, a floor, a ceiling
 

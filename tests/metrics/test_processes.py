@@ -1,4 +1,4 @@
-"""Every proxy of ``metrics=text`` says the same of the same sentences, however many processes collected them."""
+"""Every proxy of ``metrics=mauve`` says the same of the same sentences, however many processes collected them."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
 RANKS, BATCH = 2, 50
-WORDS = ("metrics=text", "data=tiny", "data.oracle.variable=true", "data.train=600", "data.valid=100", "data.test=100")
+WORDS = ("metrics=mauve", "data=tiny", "data.oracle.variable=true", "data.train=600", "data.valid=100", "data.test=100")
 
 
 def proxies() -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ def test_every_proxy_is_the_same_in_two_processes(tmp_path):
     torch.multiprocessing.start_processes(one_of_two, (str(tmp_path),), RANKS, start_method="fork")
     single = proxies()
     kinds = {"bleu", "self_bleu", "distinct", "ngram_jsd", "ms_jaccard", "copied", "stutter", "repeats"}
-    kinds |= {"fresh_bound", "lm_score", "reverse_lm_score", "frechet"}
+    kinds |= {"fresh_bound", "lm_score", "reverse_lm_score", "frechet", "mauve"}
     assert all(any(key.startswith(f"quality/{kind}") for key in single) for kind in kinds)
     for number in range(RANKS):
         assert torch.load(tmp_path / f"{number}.pt") == single  # bit for bit

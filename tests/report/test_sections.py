@@ -29,7 +29,7 @@ def test_a_run_with_everything_has_every_section(tmp_path):
     report = sections.of(read(made(tmp_path / "run")))
     assert titles(report) == ALL
     names = [chart.name for chart in sections.charts(report)]
-    assert len(set(names)) == len(names) == 28
+    assert len(set(names)) == len(names) == 29
     assert report.facts == {
         "model": "minimax",
         "data": "mixture",

@@ -38,6 +38,7 @@ FAMILIES = {
     "lm_score": Family("LM score", "nats a word", "real", "NLL of samples under a small language model."),
     "reverse_lm_score": Family("Reverse LM score", "nats a word", "down", "NLL of real text under a model of samples."),
     "frechet": Family("Fréchet distance", "of hidden states", "down", "Real text's own is the floor."),
+    "mauve": Family("MAUVE", "0 to 1", "up", "Clusters of hidden states in common; real text's own is the ceiling."),
 }
 
 
