@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit import folder as folders
 from textgan_lit import resume
-from textgan_lit.errors import Interrupted, UserError
+from textgan_lit.errors import Interrupted, Pruned, UserError
 from textgan_lit.trust import CONF
 
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
@@ -39,7 +39,8 @@ def job(config: DictConfig) -> float | None:
         sys.exit(128 + stopped.number)  # which ends a sweep, too: Hydra goes on with the next job after any Exception
     except Exception as error:
         if sweep and folders.first():
-            folders.fail(folder, explain(error))  # Hydra goes on with the next job
+            how = "pruned" if isinstance(error, Pruned) else "failed"
+            folders.end(folder, how, explain(error))  # Hydra goes on with the next job
         if sweep or FULL_ERROR or not isinstance(error, EXPECTED):
             raise
         if folders.first():

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -128,10 +128,10 @@ def finish(folder: Path, objective: float | None) -> None:
     note(folder, record(folder) | {"finished": True, "objective": objective})
 
 
-def fail(folder: Path, reason: str) -> None:
-    """Notes why the run, one of a sweep, ended before it had finished."""
+def end(folder: Path, how: Literal["failed", "pruned"], why: str) -> None:
+    """Notes that the run, one of a sweep, has ended before it was finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    note(folder, record(folder) | {"finished": False, "failed": reason})
+    note(folder, record(folder) | {"finished": False, how: why})
 
 
 def record(folder: Path) -> dict[str, Any]:

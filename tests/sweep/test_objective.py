@@ -64,3 +64,45 @@ def test_likelihoods_where_no_game_was_played(played):
 def test_what_was_not_measured_is_said(played, keys, returned):
     with pytest.raises(UserError, match=r"nothing to compare|has no truth/horizon"):
         values(played, objectives(keys), returned)
+
+
+def swept(folder, column, points, axes=("truth/entropy_g", "truth/nll_oracle")):
+    folder.mkdir(exist_ok=True)
+    rows = [dict(zip((*axes, f"{axes[1]}_se"), (*point, 9.0), strict=True)) for point in points]
+    (folder / "frontier.json").write_text(json.dumps({column: rows}))
+    return folder
+
+
+LIKELIHOOD = [(1.0, 3.0), (2.0, 4.0)]
+
+
+@pytest.mark.parametrize(
+    "axes", [("truth/entropy_g", "truth/nll_oracle"), ("frontier/entropy_9", "quality/lm_score_9")]
+)
+def test_the_gap_is_to_likelihood_of_the_same_entropy(tmp_path, axes):
+    reference = swept(tmp_path / "mle", "likelihood", LIKELIHOOD, axes)
+    wanted = objectives(["likelihood_gap"], str(reference))
+    assert (wanted[0].direction, values(reference, wanted, None)) == ("minimize", [0.0])
+    better = swept(tmp_path / "game", "game", [(1.5, 3.25), (0.5, 2.25)], axes)
+    assert values(better, wanted, None) == [pytest.approx(-0.25)]
+
+
+def test_a_gap_that_cannot_be_had_is_said(tmp_path):
+    reference = str(swept(tmp_path / "mle", "likelihood", LIKELIHOOD))
+    wanted = objectives(["likelihood_gap"], reference)
+    with pytest.raises(
+        UserError, match=r"0\.100 to 0\.200 nats, share nothing with likelihood's, 1\.000 to 2\.000\. More"
+    ):
+        values(swept(tmp_path / "cold", "game", [(0.1, 1.0), (0.2, 1.0)]), wanted, None)
+    with pytest.raises(UserError, match="they cannot be compared"):
+        values(swept(tmp_path / "text", "game", LIKELIHOOD, ("frontier/entropy_9", "quality/lm_score_9")), wanted, None)
+
+
+def test_the_run_to_measure_against_is_looked_at_before_any_trial(tmp_path):
+    for keys, against in ((["likelihood_gap"], None), (["truth/jsd"], "somewhere")):
+        with pytest.raises(UserError, match="go together"):
+            objectives(keys, against)
+    with pytest.raises(UserError, match="cannot be read"):
+        objectives(["likelihood_gap"], str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="has no entropy and cost of likelihood"):
+        objectives(["likelihood_gap"], str(swept(tmp_path / "mle", "game", LIKELIHOOD)))

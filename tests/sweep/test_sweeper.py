@@ -38,6 +38,7 @@ def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     assert [trial.state for trial in trials(folder)] == [TrialState.COMPLETE, TrialState.RUNNING]
     (folder / f"{JOURNAL}.lock").touch()  # as a kill in mid-write leaves it
+    folder = folder.rename(tmp_path / "moved")
     again = play(folder, *words(folder, *asked))
     assert again.returncode == 0, again.stderr
     assert "Going on after turn" in again.stdout
@@ -80,7 +81,20 @@ def test_a_trial_that_stands_badly_is_pruned(monkeypatch, tmp_path):
     for trial in trials(tmp_path):
         assert (trial.state == TrialState.PRUNED) == (trial.params["model.moves.likelihood.optimizer.lr"] == "1e-09")
         assert trial.intermediate_values
+        notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
+        assert ("worse than other trials" in notes.get("pruned", "")) == (trial.state == TrialState.PRUNED)
+        assert "failed" not in notes
     assert len({trial.state for trial in trials(tmp_path)}) == 2
+
+
+def test_a_sweep_looks_for_what_likelihood_does_not_have_at_any_temperature(monkeypatch, tmp_path):
+    wide = "callbacks.closing.temperatures=[2.0,1.0,0.5,0.2]"
+    run(monkeypatch, *WORLD, "model=mle", "model.program.warm_up=50", wide, f"hydra.run.dir={tmp_path / 'mle'}")
+    gap = (wide, "hydra.sweeper.objectives=[likelihood_gap]", f"hydra.sweeper.against={tmp_path / 'mle'}")
+    run(monkeypatch, *words(tmp_path / "sweep", SPACE[0], "model.program.warm_up=5", *gap, "hydra.sweeper.n_trials=1"))
+    (found,) = trials(tmp_path / "sweep")
+    assert found.state == TrialState.COMPLETE
+    assert found.value > 0.01  # of one that has learnt less
 
 
 @pytest.mark.parametrize(
@@ -89,6 +103,7 @@ def test_a_trial_that_stands_badly_is_pruned(monkeypatch, tmp_path):
         (("nothing.there=1,2",), "nothing: there is no such key"),
         ((SPACE[0], "overwrite=true"), "Give another hydra.sweep.dir"),
         ((SPACE[0], "hydra.sweeper.objectives=[truth/nll_oracle]"), "a sweep would find that"),
+        ((SPACE[0], "hydra.sweeper.objectives=[likelihood_gap]"), "go together"),
         ((SPACE[0], "hydra.sweeper.n_trials=0"), "n_trials=0"),
         ((SPACE[0], "hydra.sweeper.storage=/nowhere/at/all"), "cannot be opened"),
         ((SPACE[0], "hydra.sweeper.trials=3"), "trials"),

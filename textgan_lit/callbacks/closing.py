@@ -18,7 +18,7 @@ from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
-from textgan_lit.distributed import gather, own_rows, rank, world
+from textgan_lit.distributed import gather, mean, own_rows, rank, world
 from textgan_lit.functional.hypervolume import hypervolume
 from textgan_lit.functional.ngram import bleu, self_bleu
 from textgan_lit.logger import WandB
@@ -28,7 +28,7 @@ from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Models, Truth, measure
-from textgan_lit.types import TextBatch
+from textgan_lit.types import Rollout, TextBatch
 
 ROWS = {
     "true JSD": ("truth/jsd", "truth/jsd_se"),
@@ -115,8 +115,11 @@ class Closing(pl.Callback):
             found[temperature] = measure(tried, real, noise).compute()
             if self.proxies:
                 few = READ // world()
-                fake = sample(tried.generator, noise[:few], tried.policy).batch
-                found[temperature] |= self._read(_everyones(real.first(few)), _everyones(fake))
+                fake = sample(tried.generator, noise[:few], tried.policy)
+                everyones = _everyones(fake.batch)
+                found[temperature] |= self._read(_everyones(real.first(few)), everyones)
+                if tried.generator.likelihood == "exact":
+                    found[temperature][f"frontier/entropy_{len(everyones.tokens)}"] = _entropy(tried, fake)
         return found
 
     def _read(self, real: TextBatch, fake: TextBatch) -> Row:
@@ -200,6 +203,13 @@ def covered(found: Frontier) -> Row:
 def _named(found: Frontier, start: str) -> str | None:
     """The key of every row that begins so: the first, whose standard error comes after it."""
     return next((key for row in found.values() for key in row if key.startswith(start)), None)
+
+
+@torch.no_grad()
+def _entropy(of: Models, written: Rollout) -> torch.Tensor:
+    """H(G) by its own samples, in nats a word."""
+    logp = of.generator.logp(written.batch, of.policy, latent=written.latent)
+    return -mean(logp.sum()) / mean(written.mask.sum(dtype=torch.float))
 
 
 def _everyones(batch: TextBatch) -> TextBatch:

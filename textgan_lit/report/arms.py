@@ -179,8 +179,9 @@ def _name(record: Record, records: Mapping[str, Record]) -> str:
 def _why(record: Record, goal: Goal) -> str | None:
     """Why a run is not in its arm's mean; None where it is."""
     notes, measured = folders.record(record.folder), judged(record)
-    if isinstance(notes.get("failed"), str):
-        return f"failed: {shown(notes['failed'], 200)}"
+    for how in ("failed", "pruned"):
+        if isinstance(notes.get(how), str):
+            return f"{how}: {shown(notes[how], 200)}"
     if notes.get("finished", bool(measured)) is True:
         if goal.value(record) is not None:
             return None

@@ -6,9 +6,10 @@ import json
 import math
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from textgan_lit.errors import UserError
+from textgan_lit.functional.frontier import Point, gap
 from textgan_lit.keys import best
 
 CRITIC = "quality/fresh_bound_*"
@@ -25,25 +26,48 @@ TRICKS = {
 }
 
 
+GAP = "likelihood_gap"  # no key of a table: it takes two runs
+AXES = (("truth/entropy_g", "truth/nll_oracle"), ("frontier/entropy_*", "quality/lm_score_*"))
+
+
 class Objective(NamedTuple):
-    """``key`` is one of the closing table's, perhaps with a ``*`` for its settings; "" is what the run returns."""
+    """``key`` is one of the closing table's, perhaps with a ``*`` for its settings; "" is what the run returns;
+    ``likelihood_gap`` is measured ``against`` the folder of a run."""
 
     key: str
     direction: Literal["minimize", "maximize"]
+    against: str = ""
 
 
-def objectives(keys: list[str]) -> list[Objective]:
+class Line(NamedTuple):
+    """A generator's temperatures in the plane of two numbers, by what these are called."""
+
+    axes: tuple[str, str]
+    points: list[Point]
+
+
+def objectives(keys: list[str], against: str | None = None) -> list[Objective]:
     """Those of a sweep; without keys the run's own: the true JSD, or a fresh critic's bound where P is unknown.
 
     Raises:
-        UserError: for a key of which neither way is better, more than two, or one that a trick can have alone.
+        UserError: for a key of which neither way is better, more than two, one that a trick can have alone, or a gap
+            without a run of likelihood to measure it against.
     """
+    if (GAP in keys) != (against is not None):
+        raise UserError(
+            f"hydra.sweeper.objectives=[{GAP}] and hydra.sweeper.against=RUN go together: RUN is the folder of a "
+            "finished run of likelihood (model=mle) on the same data."
+        )
     if not keys:
         return [Objective("", "minimize")]
     if len(keys) > 2:
         raise UserError(f"hydra.sweeper.objectives has {len(keys)} keys, wanted one or two.")
     found = []
     for key in keys:
+        if key == GAP:
+            line(Path(against), "likelihood")  # says now what is missing
+            found.append(Objective(GAP, "minimize", str(Path(against).resolve())))
+            continue
         extreme = "max" if fnmatchcase(key, COVERED) else best(key) or _of_tricks(key)
         if extreme is None:
             raise UserError(
@@ -76,21 +100,66 @@ def values(folder: Path, wanted: list[Objective], returned: float | None) -> lis
     Raises:
         UserError: a number is not there, or is none that can be compared.
     """
-    found = [returned if objective.key == "" else _closing(folder, objective.key) for objective in wanted]
+    found = [_value(folder, objective, returned) for objective in wanted]
     for objective, value in zip(wanted, found, strict=True):
         if value is None or not math.isfinite(value):
             raise UserError(f"{objective.key or 'its objective'} is {value} in {folder}: nothing to compare.")
     return [float(value) for value in found]
 
 
+def _value(folder: Path, objective: Objective, returned: float | None) -> float | None:
+    if objective.key == "":
+        return returned
+    return _gap(folder, objective.against) if objective.key == GAP else _closing(folder, objective.key)
+
+
+def _gap(folder: Path, against: str) -> float:
+    ours, theirs = line(folder, "game", "likelihood"), line(Path(against), "likelihood")
+    if ours.axes != theirs.axes:
+        raise UserError(
+            f"{folder} has {' over '.join(ours.axes[::-1])}, but {against} has {' over '.join(theirs.axes[::-1])}: "
+            "they cannot be compared. Play both on the same data with the same metrics."
+        )
+    found = gap(ours.points, theirs.points)
+    if found is None:
+        ends = (f"{min(points)[0]:.3f} to {max(points)[0]:.3f}" for points in (ours.points, theirs.points))
+        raise UserError(
+            f"{folder}: its entropies, {next(ends)} nats, share nothing with likelihood's, {next(ends)}. More "
+            "callbacks.closing.temperatures may; nothing is extrapolated."
+        )
+    return found
+
+
+def line(folder: Path, *columns: str) -> Line:
+    """Of the first of these columns of the run's ``frontier.json`` that is there."""
+    table = _table(folder / "frontier.json", "frontier")
+    rows = next((table[name] for name in columns if table.get(name)), [])
+    for axes in AXES:
+        names = [_match(list(rows[0]) if rows else [], key) for key in axes]
+        if None not in names:
+            return Line(tuple(names), [tuple(row[name] for name in names) for row in rows])
+    raise UserError(
+        f"{folder / 'frontier.json'} has no entropy and cost of {' or '.join(columns)} at each temperature. It takes a "
+        "known truth or metrics=text, and a generator whose likelihood is exact."
+    )
+
+
+def _match(names: list[str], key: str) -> str | None:
+    return next((name for name in names if fnmatchcase(name, key) and not name.endswith(("_se", "_real"))), None)
+
+
+def _table(path: Path, what: str) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read, so there is no {what}. Is callbacks.closing there?") from error
+
+
 def _closing(folder: Path, key: str) -> float:
     path = folder / "closing.json"
-    try:
-        table = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read, so there is no {key}. Is callbacks.closing there?") from error
+    table = _table(path, key)
     column = table.get("game") or table.get("likelihood") or {}
-    match = [name for name in column if fnmatchcase(name, key) and not name.endswith(("_se", "_real"))]
-    if not match:
+    match = _match(list(column), key)
+    if match is None:
         raise UserError(f"{path} has no {key}. It has {', '.join(list(column)[:8])}, …")
-    return column[match[0]]
+    return column[match]

@@ -84,7 +84,7 @@ class Study:
         asked = {
             "search space": sorted(f"{key}: {values}" for key, values in self.space.searched.items()),
             "words": sorted(self.space.words),
-            "objectives": [objective.key for objective in self.objectives],
+            "objectives": [" against ".join(filter(None, (one.key, one.against))) for one in self.objectives],
         }
         before = self.study.user_attrs.get("question")
         if before is None:
@@ -109,7 +109,12 @@ class Study:
         return [*ours, *(self._new() for _ in range(min(most - len(ours), n_trials - begun)))][:most]
 
     def _is_ours(self, trial: FrozenTrial) -> bool:
-        return trial.user_attrs.get("folder") == str(self.folder.resolve())
+        return "folder" in trial.user_attrs and self.place(trial).parent == self.folder.resolve()
+
+    def place(self, trial: FrozenTrial) -> Path:
+        """The trial's run: where it was begun, or where the sweep's folder was moved to since."""
+        begun, here = (Path(at) / str(trial.number) for at in (trial.user_attrs["folder"], self.folder.resolve()))
+        return here if here.exists() and not begun.exists() else begun
 
     def _new(self) -> FrozenTrial:
         trial = self.study.ask(self.space.searched)

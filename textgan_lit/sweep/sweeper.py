@@ -33,8 +33,9 @@ class Sweep:
     """``n_trials`` trials in all, ``n_jobs`` side by side (-1: one a CPU); failed ones count.
 
     ``params`` are words of the search space, those of the command line come on top. ``objectives`` are keys of the
-    closing table (none: what a run returns). ``sampler`` and ``pruner`` are Optuna's, by their ``_target_``.
-    ``storage`` is a file or a database's URL (none: a journal in the sweep's folder), ``seed`` the sampler's.
+    closing table (none: what a run returns), or ``likelihood_gap``, ``against`` a run. ``sampler`` and ``pruner`` are
+    Optuna's, by their ``_target_``. ``storage`` is a file or a database's URL (none: a journal in the sweep's folder),
+    ``seed`` the sampler's.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Sweep:
         n_jobs: Annotated[int, Ge(-1)],
         params: dict[str, str],
         objectives: list[str],
+        against: str | None,
         sampler: dict[str, Any],
         pruner: dict[str, Any] | None,
         storage: str | None,
@@ -53,6 +55,7 @@ class Sweep:
     ):
         self.hydra, self.folder = hydra, Path(folder)
         self.n_trials, self.params, self.keys = n_trials, params, objectives
+        self.against = against
         self.n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
         self.settings, self.pruner = {"sampler": sampler, "seed": seed}, pruner
         self.storage, self.name = storage or str(self.folder.resolve() / JOURNAL), study_name
@@ -73,7 +76,7 @@ class Sweep:
         """
         parser = OverridesParser.create(config_loader=self.hydra.hydra_context.config_loader)
         asked = space(parser.parse_overrides([*(f"{key}={value}" for key, value in self.params.items()), *arguments]))
-        wanted = objectives(self.keys)
+        wanted = objectives(self.keys, self.against)
         built(self.pruner)
         self._compose(asked.trial(asked.some()))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -122,14 +125,19 @@ class Sweep:
             self._fail(number, error)
 
     def _fail(self, number: int, error: Exception) -> None:
-        folders.fail(self.folder / str(number), explain(error))
+        folders.end(self.folder / str(number), "failed", explain(error))
         self.study.tell(number, None, TrialState.FAIL)
         get_console().print(f"Trial {number} failed: {explain(error)}", highlight=False, markup=False)
 
     def _report(self) -> None:
         best, failed = self.study.best(), self.study.of(TrialState.FAIL)
         found = [
-            {"trial": trial.number, "params": trial.params, "values": trial.values, "folder": self._place(trial)}
+            {
+                "trial": trial.number,
+                "params": trial.params,
+                "values": trial.values,
+                "folder": str(self.study.place(trial)),
+            }
             for trial in best
         ]
         folders.replace(self.folder / RESULTS, yaml.safe_dump({"name": "textgan_lit", "best": found}, sort_keys=False))
@@ -138,7 +146,7 @@ class Sweep:
         done = len(self.study.of(TrialState.COMPLETE))
         print(f"{done} trials finished, {pruned} were pruned, {len(failed)} failed. {self.folder / RESULTS}")
         if failed:
-            places = ", ".join(self._place(trial) for trial in failed[:5])
+            places = ", ".join(str(self.study.place(trial)) for trial in failed[:5])
             raise UserError(f"{len(failed)} of {self.n_trials} trials failed; run.json says why in each of {places}.")
 
     def _table(self) -> Table:
@@ -150,6 +158,3 @@ class Sweep:
             cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in (*trial.values, *shown))
             table.add_row(str(trial.number), *cells)
         return table
-
-    def _place(self, trial: FrozenTrial) -> str:
-        return str(Path(trial.user_attrs["folder"]) / str(trial.number))
