@@ -14,6 +14,8 @@ from textgan_lit.callbacks.samples import COLUMNS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
+# documented, and logged where a model of sentences is at hand: tests/metrics/test_embedding.py
+ELSEWHERE = {f"quality/{name}-<model>_<sentences>{end}" for name in ("frechet", "mauve") for end in ("", "_real")}
 SMALL = ("data=oracle_lstm", "data.oracle.words=12", "data.oracle.length=4", "data.oracle.hidden=4")
 RUNS = (
     ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator turn is at fault
@@ -77,7 +79,7 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
         judged |= {key for rows in swept.values() for row in rows for key in row} - {"temperature"}
         assert not unexplained(here | judged, keys), f"not in docs/metrics.md: {' '.join(words)}"
         logged |= here | judged
-    assert unlogged(logged, keys) == WANDB_ONLY, "in docs/metrics.md, but not logged"
+    assert unlogged(logged, keys) == WANDB_ONLY | ELSEWHERE, "in docs/metrics.md, but not logged"
 
 
 def test_the_page_gives_the_x_axes_that_wandb_is_told():

@@ -25,12 +25,12 @@ LOWER = (
     "game/regret",
     *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/nll_test_bound", "truth/bayes_accuracy", "truth/exposure_*"),
     *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),
-    *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet_*"),
+    *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet*"),
     "faults/*",
 )
 HIGHER = (
     *("game/bound", "game/bound_raw", "game/accuracy", "truth/horizon", "truth/valid_any"),
-    *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*", "quality/mauve_*"),
+    *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*", "quality/mauve*"),
 )
 BESIDE = ("*_se", "*_real")  # what another key is read against: an error, a floor, a ceiling
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textgan_lit.errors import UserError
-from textgan_lit.metrics import reader
+from textgan_lit.metrics import embedding, reader
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.types import MANY, TextBatch, Vocab
 
@@ -21,7 +21,7 @@ FEWEST = 20  # sentences: two halves are compared, and the reader learns from as
 
 class FeatureMetric(SetMetric, ABC):
     """A number about two clouds of features: mean hidden states of a small language model of the validation sentences,
-    of the same recipe in every run.
+    of the same recipe in every run; or those of ``features``, the name or folder of a sentence-transformers model.
 
     Between half of the real sentences and as many samples; ``_real`` is between that half and the other one.
     """
@@ -35,6 +35,7 @@ class FeatureMetric(SetMetric, ABC):
         max_length: int,
         sentences: Callable[[str], TextBatch],
         most: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 1000,
+        features: str | None = None,
     ):
         super().__init__()
         if self.takes is not None and find_spec(self.takes) is None:
@@ -43,6 +44,8 @@ class FeatureMetric(SetMetric, ABC):
                 f'[{self.name}]", or leave it out with metrics=text.'
             )
         self.vocab, self.max_length, self.sentences, self.most = vocab, max_length, sentences, most
+        self.embedding = None if features is None else embedding.opened(features, vocab)
+        self.key = f"quality/{self.name}" + ("" if features is None else f"-{embedding.called(features)}")
 
     @abstractmethod
     def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> Float[Tensor, ""]:
@@ -52,8 +55,13 @@ class FeatureMetric(SetMetric, ABC):
         n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.most)
         if n < FEWEST:
             return {}
-        model = reader.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
         half = n // 2
-        ours, theirs = reader.features(model, real.first(2 * half)), reader.features(model, fake.first(half))
-        key = f"quality/{self.name}_{half}"
+        ours, theirs = self._read(real.first(2 * half), fake.first(half), n)
+        key = f"{self.key}_{half}"
         return {key: self.between(ours[:half], theirs), f"{key}_real": self.between(ours[:half], ours[half:])}
+
+    def _read(self, real: TextBatch, fake: TextBatch, n: int) -> tuple[Float[Tensor, "N H"], Float[Tensor, "M H"]]:
+        if self.embedding is not None:
+            return self.embedding.real(real), self.embedding.fake(fake)
+        model = reader.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
+        return reader.features(model, real), reader.features(model, fake)

@@ -10,7 +10,8 @@ from textgan_lit.report import chart
 from textgan_lit.report.chart import Chart, Spec, Table
 from textgan_lit.report.record import Row
 
-KEY = re.compile(r"quality/([a-z_]+?)(\d+)?((?:_\d+)?(?:_unsmoothed)?)(_real)?")  # the family, its order, what was seen
+# the family, its order, what was seen and by whose model
+KEY = re.compile(r"quality/([a-z_]+?)(\d+)?((?:-[\w.-]+?)?(?:_\d+)?(?:_unsmoothed)?)(_real)?")
 SAMPLES, REAL = "samples", "real text"
 
 
@@ -50,8 +51,19 @@ class Proxy(NamedTuple):
     seen: str
 
     @property
+    def variant(self) -> str:
+        """What tells it from others of its family and order.
+
+        >>> [Proxy("bleu", 2, seen).variant for seen in ("_1000", "_1000_unsmoothed", "-all-MiniLM-L6-v2_500")]
+        ['', ', unsmoothed', ', all-MiniLM-L6-v2']
+        """
+        if self.seen.endswith("_unsmoothed"):
+            return ", unsmoothed"
+        return f", {self.seen[1:].rpartition('_')[0]}" if self.seen.startswith("-") else ""
+
+    @property
     def label(self) -> str:
-        return FAMILIES[self.family].title + (f", n = {self.order}" if self.order else "") + _smoothed(self.seen)
+        return FAMILIES[self.family].title + (f", n = {self.order}" if self.order else "") + self.variant
 
 
 def proxy(key: str) -> Proxy | None:
@@ -66,25 +78,21 @@ def proxy(key: str) -> Proxy | None:
     return Proxy(found[1], int(found[2]) if found[2] else None, found[3])
 
 
-def _smoothed(seen: str) -> str:
-    return ", unsmoothed" if seen.endswith("_unsmoothed") else ""
-
-
 def charts(rows: Sequence[Row]) -> list[Chart]:
     """One for each family that the rows have, orders beside each other; first the two that are read together."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for key in dict.fromkeys(key for row in rows for key in row):
         if (told := proxy(key)) is not None:
-            labels = found.setdefault((told.family, _smoothed(told.seen)), {})
+            labels = found.setdefault((told.family, told.variant), {})
             labels[f"n = {told.order}" if told.order else SAMPLES] = key
     order = list(FAMILIES)
     ranked = sorted(found, key=lambda item: (order.index(item[0]), item[1]))
-    drawn = [_over_training(name, smoothed, rows, found[name, smoothed]) for name, smoothed in ranked]
+    drawn = [_over_training(name, variant, rows, found[name, variant]) for name, variant in ranked]
     plane = _plane(rows, *(found.get((name, ""), {}) for name in ("bleu", "self_bleu")))
     return [one for one in (plane, *drawn) if one is not None]
 
 
-def _over_training(name: str, smoothed: str, rows: Sequence[Row], series: Mapping[str, str]) -> Chart | None:
+def _over_training(name: str, variant: str, rows: Sequence[Row], series: Mapping[str, str]) -> Chart | None:
     """Samples' lines in full, real text's broken and of the same colour; with a band where the error is known."""
     family = FAMILIES[name]
     sides = {(label, side): f"{key}{end}" for label, key in series.items() for side, end in _SIDES.items()}
@@ -97,9 +105,9 @@ def _over_training(name: str, smoothed: str, rows: Sequence[Row], series: Mappin
     layers = _lines(value, list(series), [side for side in _SIDES if any(at[1] == side for at in sides)])
     spec = {"data": {"values": values}, **chart.on_a_clock(rows), "layer": layers} | chart.sized(200)
     columns = [*chart.clocks(rows).values(), *dict.fromkeys(key for key in sides.values())]
-    title = family.title + smoothed
+    title = family.title + variant
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
-    stem = f"quality-{name}{smoothed.replace(', ', '-')}".replace("_", "-")
+    stem = re.sub(r"[^a-z0-9]+", "-", f"quality-{name}{variant}".lower())
     return Chart(stem, title, family.note, spec, table, controls=("clock",))
 
 

@@ -60,7 +60,7 @@ def objectives(rows: Sequence[Row]) -> list[Objective]:
     for key in keys:
         if (told := proxy(key)) is not None:
             place = (told.order or 0, Objective(key, told.label, FAMILIES[told.family].good))
-            name = told.family + ("unsmoothed" * told.seen.endswith("_unsmoothed"))
+            name = told.family + told.variant
             proxies[name] = max(proxies.get(name, place), place, key=lambda item: item[0])
     found += [objective for _, objective in proxies.values()]
     covered = [key for key in keys if key.startswith("frontier/hypervolume")]
