@@ -1,5 +1,6 @@
-"""Jobs that other processes play: beside each other by joblib, and as a batch system would by submitit."""
+"""Jobs that other processes play: beside each other by joblib or Ray, and as a batch system would by submitit."""
 
+import importlib.util
 import json
 
 import pytest
@@ -8,10 +9,17 @@ from tests.lives import left, play, same
 from tests.sweep.test_sweeper import SPACE, WORLD, trials, words
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+RAY = ("hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false")
+no_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is an extra of its own, .[ray]")
+LAUNCHERS = [
+    pytest.param(JOBLIB, id="joblib"),
+    pytest.param(("hydra/launcher=submitit_local",), id="submitit"),
+    pytest.param(RAY, id="ray", marks=no_ray),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [JOBLIB, ("hydra/launcher=submitit_local",)], ids=["joblib", "submitit"])
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_grid_is_what_it_is_in_one_process(tmp_path, launcher):
     one, many = tmp_path / "one", tmp_path / "many"
     for folder, more in ((one, ()), (many, launcher)):
