@@ -1,4 +1,4 @@
-"""Plays games as one process of several: ``python -m tests.sharing FOLDER MODEL…``, its rank in the environment."""
+"""Plays games as one process of several: ``python -m tests.sharing FOLDER 'WORDS'…``, its rank in the environment."""
 
 import os
 import sys
@@ -23,10 +23,10 @@ def shrunk(value: Any) -> Any:
     return {key: SMALL[key] if key in SMALL else shrunk(inner) for key, inner in value.items()}
 
 
-def share(folder: Path, model: str, processes: int) -> None:
-    """Plays a few turns of ``model``; the first process leaves their numbers in FOLDER/metrics.csv."""
+def share(folder: Path, words: str, processes: int) -> None:
+    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = shrunk(config(*WORDS, f"model={model}", f"trainer.devices={processes}"))
+    settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
     for move in settings["model"]["moves"].values():
         move["batch"] = 16
     target = "textgan_lit.callbacks"
@@ -45,5 +45,5 @@ def share(folder: Path, model: str, processes: int) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = int(os.environ["WORLD_SIZE"])  # which Lightning takes away
-    for name in sys.argv[2:]:
-        share(Path(sys.argv[1], name), name, processes)
+    for number, words in enumerate(sys.argv[2:]):
+        share(Path(sys.argv[1], str(number)), words, processes)

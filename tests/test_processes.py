@@ -119,9 +119,15 @@ def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
     close(rows(tmp_path / "alone"), rows(tmp_path / "shared"))
 
 
-SHARED = {  # models that differ in what passes between processes and between the players
-    2: ["seqgan", "gsgan", "cot", "airl", "wgan_gp", "scheduled_sampling", "vae_gan", "masked_diffusion"],
-    4: ["seqgan", "wgan_gp"],
+ONE_LENGTH = "data.oracle.variable=false"  # orders other than left to right
+SHARED = {  # games that differ in what passes between processes and between the players
+    2: [
+        *("model=seqgan", "model=gsgan", "model=cot", "model=airl", "model=wgan_gp", "model=scheduled_sampling"),
+        *("model=vae_gan", "model=masked_diffusion", "model=relgan", "model=leakgan", "model/generator=mixture"),
+        f"model/generator=transformer model.generator.order=random {ONE_LENGTH}",
+        f"model=mle model.generator.any_order=true model/objective=any_order {ONE_LENGTH}",
+    ],
+    4: ["model=seqgan", "model=wgan_gp"],
 }
 
 
@@ -132,12 +138,12 @@ def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
         start("-m", "tests.sharing", str(tmp_path / "many"), *SHARED[processes], LOCAL_RANK=rank, **meeting)
         for rank in range(processes)
     ]
-    for model in SHARED[processes]:
-        share(tmp_path / "one" / model, model, 1)
+    for number, words in enumerate(SHARED[processes]):
+        share(tmp_path / "one" / str(number), words, 1)
     for code, _, errors in ended(*playing):
         assert code == 0, errors
-    for model in SHARED[processes]:
-        alone, shared = (rows(tmp_path / many / model) for many in ("one", "many"))
+    for number in range(len(SHARED[processes])):
+        alone, shared = (rows(tmp_path / many / str(number)) for many in ("one", "many"))
         close(alone, shared)
         assert sum("truth/jsd" in row or "truth/nll_test_bound" in row for row in alone) >= 1
 

@@ -68,6 +68,29 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     same(left(folder), whole)
 
 
+KINDS = {  # what else a generator, a discriminator or a gradient may remember
+    "relgan": ("model=relgan", "model.generator.width=8", "model.discriminator.views=2"),
+    "leakgan": ("model=leakgan", "model.generator.hidden=8"),
+    "mixture": ("model/generator=mixture",),
+    "ordered": ("model/generator=transformer", "model.generator.width=8", "model.generator.order=random"),
+    "any_order": ("model/generator=lstm", "model.generator.any_order=true", "model/objective=any_order"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_game_goes_on_where_it_was_killed(kind, tmp_path):
+    batches = [f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")]
+    words = (*RUN[: RUN.index("model/generator=lstm")], *batches, *KINDS[kind], RUN[-1])
+    unharmed, cut = tmp_path / "unharmed", tmp_path / "cut"
+    assert play(unharmed, *words, f"hydra.run.dir={unharmed}").returncode == 0
+    assert play(cut, *words, f"hydra.run.dir={cut}", death="SIGKILL at 12 start").returncode == -signal.SIGKILL
+    done = play(cut, *words, f"hydra.run.dir={cut}", "resume=true")
+    assert done.returncode == 0, done.stderr
+    assert "Going on after turn" in done.stdout
+    same(left(cut), left(unharmed))
+
+
 # --- the world fails --------------------------------------------------------------------------------------------------
 
 FULL = """
