@@ -16,14 +16,16 @@ from torch.testing import assert_close
 from textgan_lit import audit as audits
 from textgan_lit import commands, reward
 from textgan_lit.audit import Claim, Table, World, at_best, examine, worth
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Zero
 from textgan_lit.credit import Credit, MonteCarlo, RewardToGo, Terminal
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.discriminator.oracle import Optimal
 from textgan_lit.errors import UserError
+from textgan_lit.estimator import score_function
 from textgan_lit.estimator.score_function import ScoreFunction
 from textgan_lit.functional.enumeration import divergence
+from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.game import Game
 from textgan_lit.generator.markov import Markov
 from textgan_lit.noise import Noise
@@ -172,7 +174,7 @@ class Claims(reward.Reward):
 
 SABOTAGED = {
     "rewards of the wrong sentences": ScoreFunction(reward.Minimax(), Scrambled(MonteCarlo(4)), LeaveOneOut()),
-    "a weight left out": ScoreFunction(Claims(reward.LogOdds(), "KL(P‖G)"), Terminal(), LeaveOneOut()),
+    "another divergence": ScoreFunction(Claims(reward.LogOdds(), "KL(P‖G)"), Terminal(), LeaveOneOut()),
     "a sign flipped": ScoreFunction(Claims(reward.Minimax(), "JSD(P‖G)", -1.0), Terminal(), LeaveOneOut()),
     "half of it": ScoreFunction(Claims(reward.Minimax(), "2·JSD(P‖G)"), Terminal(), LeaveOneOut()),
 }
@@ -183,6 +185,42 @@ def test_sabotage_is_seen(players, what):
     finding = descends(SABOTAGED[what], players)
     assert not finding.passed
     assert finding.verdict.startswith("FAILS"), finding.verdict
+
+
+def cold():
+    """ColdGAN's: samples written at T = 0.7, weighted by G over what wrote them."""
+    return ScoreFunction(reward.Probability(), Terminal(), LeaveOneOut(), clip=None, ratio="sentence", proposal=0.7)
+
+
+def mali(of):
+    """MaliGAN's: importance weights, divided by their mean over the batch."""
+    return ScoreFunction(of, Terminal(), SelfNormalised())
+
+
+def unweighted(logp, before, advantage, mask, clip, ratio):
+    return surrogate(logp, advantage, mask), torch.zeros(())
+
+
+def test_importance_weights_make_up_for_the_temperature_and_their_absence_is_seen(players, monkeypatch):
+    assert descends(cold(), players, batches=200).verdict == "unbiased within 4 SE"
+    monkeypatch.setattr(score_function, "clipped_surrogate", unweighted)
+    finding = descends(cold(), players, batches=200)
+    assert not finding.passed
+    assert finding.verdict.startswith("FAILS"), finding.verdict
+    assert finding.verdict.endswith("and no bias is declared")
+
+
+@pytest.mark.slow
+def test_d_in_place_of_its_odds_is_seen_in_the_verdict_or_where_that_is_lenient_in_the_numbers(players):
+    """Normalised weights declare a bias that need not fade: pointing along is enough; the numbers say how badly."""
+    wrong = Claims(reward.Probability(), "KL(P‖G)")
+    wrong.positive = True
+    assert descends(ScoreFunction(reward.Ratio(), Terminal(), LeaveOneOut()), players, batches=200).passed
+    assert descends(ScoreFunction(wrong, Terminal(), LeaveOneOut()), players, batches=200).verdict.startswith("FAILS")
+    (right,), (other,) = (descends(mali(of), players, batches=200).measured for of in (reward.Ratio(), wrong))
+    assert right.agreement.along > 0.7
+    assert other.agreement.along < 0.5
+    assert other.agreement.aside > 3 * right.agreement.aside
 
 
 @pytest.mark.parametrize("credit", [Terminal(), MonteCarlo(2)], ids=lambda credit: type(credit).__name__)

@@ -172,7 +172,8 @@ class FGAN(Adversary):
     .. math:: -E_P f'(e^s) + E_G f^*(f'(e^s))
 
     ``kl`` KL(P‖G): −s on real, e^s on generated. ``reverse_kl`` KL(G‖P): e^−s on real, s on generated. Both are
-    smallest at s = log P/G. ``total_variation``: ∓ ½ tanh s (its best score only tells the sign).
+    smallest at s = log P/G. ``total_variation``: ∓ ½ tanh s (its best score only tells the sign). The Jensen–Shannon
+    row is :class:`Minimax`, and no option here.
     """
 
     def __init__(

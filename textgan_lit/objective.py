@@ -39,6 +39,7 @@ class Objective(nn.Module, ABC):
     bias: str = ""  # in words, why the expected gradient is another one by design
     fades: str = ""  # what makes that vanish: "batch" (as it grows), or a setting of the objective (as it falls)
     per_word: bool = False  # whether the loss is a mean over words; else over sentences
+    improper: bool = False  # whether G = P does not minimise it: then ``divergence`` is near, and is not descended
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"] | None:
         """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
@@ -85,6 +86,7 @@ class ScheduledSampling(Objective):
     divergence = "KL(P‖G)"
     bias = "some words of the prefixes are the generator's own"
     per_word = True
+    improper = True
 
     def __init__(
         self,

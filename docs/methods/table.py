@@ -10,6 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from textgan_lit import build
+from textgan_lit.discriminator.base import Discriminator
+from textgan_lit.objective import Objective
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
@@ -28,9 +30,8 @@ def row(name: str) -> tuple[str, ...]:
     objective = system.moves[move].objective
     added = getattr(objective, "regularisers", {})
     objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
-    gamma = getattr(getattr(objective, "credit", None), "gamma", None)
-    descends = "no one divergence (discounted)" if gamma not in (None, 1.0) else objective.divergence
-    descends = " + ".join([descends or "what its critic measures", *added])
+    descends, biased = _descends(objective, system.discriminator if move == "generator" else None)
+    descends = " + ".join([descends, *added])
     gradient = _option(chosen, "estimator" if move == "generator" else "objective")
     text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (
@@ -38,10 +39,22 @@ def row(name: str) -> tuple[str, ...]:
         _option(chosen, "generator"),
         _option(chosen, "discriminator"),
         gradient,
-        descends + " \\*" * bool(objective.bias),
+        descends + " \\*" * biased,
         system.generator.likelihood,
         str(sum(bool(line.strip()) and not line.startswith("#") for line in text)),
     )
+
+
+def _descends(objective: Objective, discriminator: Discriminator | None) -> tuple[str, bool]:
+    """The divergence, and whether the gradient is another one's by design; or why there is none."""
+    if objective.improper:
+        return "no divergence (improper)", False
+    if discriminator is not None and discriminator.limited:
+        return "no known divergence", False
+    gamma = getattr(getattr(objective, "credit", None), "gamma", None)
+    if gamma not in (None, 1.0):
+        return "no one divergence (discounted)", bool(objective.bias)
+    return objective.divergence or "what its critic measures", bool(objective.bias)
 
 
 def _option(chosen: Mapping[str, str], group: str) -> str:

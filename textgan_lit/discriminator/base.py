@@ -40,6 +40,7 @@ class Discriminator(nn.Module, ABC):
     reads_soft: ClassVar[bool] = False  # whether it can judge soft words, and pass a gradient to them
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
     leaks: ClassVar[bool] = False  # whether it has prefixes(), unread() and read(), for a generator that looks on
+    limited: ClassVar[bool] = False  # whether its score cannot become log P/G: then no reward's divergence is descended
 
     def __init__(self, vocab: Vocab, max_length: int):
         super().__init__()

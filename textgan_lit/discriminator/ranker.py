@@ -33,6 +33,7 @@ class Ranker(Discriminator):
     """
 
     reads_soft = True
+    limited = True  # a mean of cosines lies between −1 and 1
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Spectral(Discriminator):
                 if weight.dim() > 1:
                     spectral_norm(module, name)
         self.critic, self.scores, self.reads_soft = critic, critic.scores, critic.reads_soft
+        self.limited = critic.limited
 
     def forward(
         self,
