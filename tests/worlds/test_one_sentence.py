@@ -24,7 +24,7 @@ BUDGET += ("model.moves.discriminator.optimizer.lr=0.005",)
 SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
 SMALL |= {"discriminator.views": 2}
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 def has(model, key):
@@ -87,6 +87,7 @@ def test_the_game_learns_the_only_sentence(model):
     assert known > 0.9, f"{known} after {turns} generator turns"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "control"), NULLS)
 def test_a_null_control_does_not(model, control):
     budget, _ = game(model)
