@@ -13,7 +13,7 @@ from textgan_lit.errors import UserError
 CONF = Path(__file__).parents[2] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 KNOWN = [
-    model for model in MODELS if model not in ("masked_diffusion", "one_shot", "vae", "vae_gan")
+    model for model in MODELS if model not in ("didi", "masked_diffusion", "one_shot", "vae", "vae_gan")
 ]  # the audit compares with log G(x)
 FEWER = ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rollouts=2")
 SMALLER = {"leakgan": FEWER, "seqgan": FEWER}

@@ -22,7 +22,7 @@ def played(model, *words):
     return probability(run.system, run.data)
 
 
-BOUNDED = {"masked_diffusion", "one_shot", "vae", "vae_gan", "relgan"}
+BOUNDED = {"didi", "masked_diffusion", "one_shot", "vae", "vae_gan", "relgan"}
 
 
 @pytest.mark.parametrize("model", sorted({*MODELS} - BOUNDED))

@@ -22,7 +22,9 @@ BUDGET += ("model.moves.likelihood.batch=64", "model.moves.discriminator.batch=6
 BUDGET += ("model.moves.discriminator.optimizer.lr=0.005",)
 # Where a model has such a part at all, it is made small.
 SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
-SMALL |= {"discriminator.views": 2}
+SMALL |= {"discriminator.views": 2, "generator.proposals": 2}
+# Rates that are for what likelihood has taught, not for a start from nothing.
+RATES = {"didi": ("model.moves.generator.optimizer.lr=0.002",)}
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -54,7 +56,8 @@ class Enough(pl.Callback):
 def small(model):
     """The budget's words, but for parts that the model does not have."""
     budget = [word for word in BUDGET if not word.startswith("model.moves.") or has(model, word[6:].split("=")[0])]
-    return [f"model={model}", *budget, *(f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))]
+    parts = (f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))
+    return [f"model={model}", *budget, *parts, *RATES.get(model, ())]
 
 
 def played(model, turns, *words):
@@ -96,7 +99,7 @@ def test_a_null_control_does_not(model, control):
     assert known < 0.2
 
 
-@pytest.mark.parametrize("model", ["mle", "scheduled_sampling", "vae"])  # masked_diffusion: 12 s and a chance
+@pytest.mark.parametrize("model", ["mle", "scheduled_sampling", "vae", "masked_diffusion"])
 def test_likelihood_learns_it(model):
     assert played(model, 0, "model.program.warm_up=250")[1] > 0.9
 
