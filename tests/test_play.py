@@ -49,7 +49,7 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
     assert "A null control" in capsys.readouterr().out
     config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
     assert config["model"]["reward"]["_target_"] == "textgan_lit.reward.Shuffled"
-    assert config["model"]["reward"]["of"] == "${model.control}"
+    assert config["model"]["reward"]["of"] == "${oc.select:model.control}"
 
 
 def test_max_steps_cuts_a_run_short_and_still_judges_it(monkeypatch, tmp_path, capsys):

@@ -166,6 +166,7 @@ def slurm(folder: Path, rank: int) -> dict[str, object]:
     return {"PATH": path, "MASTER_PORT": 29400} | {f"SLURM_{name}": value for name, value in {**job, **tasks}.items()}
 
 
+@pytest.mark.slow
 def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
     """One run in six lives: its processes killed, failing, interrupted, put back by SLURM, and on two nodes."""
     folder = tmp_path / "run"

@@ -78,7 +78,7 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
         if key not in accepted and not open_ended:
             raise UserError(
                 f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}. "
-                f"Where a file under conf/ gives it, leave it out by ~{where}.{key}."
+                f"Where a file under conf/ gives it, leave it out by ~{where}.{shown(key)}."
             )
     hints = _hints(cls)
     values = {key: context[key] for key in accepted if context.get(key) is not None}

@@ -127,6 +127,7 @@ def test_sentences_are_as_frequent_as_the_marginal_says(generator, sentences):
     assert chisquare(seen, expected * n / expected.sum()).pvalue > 0.001
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_bound_is_one_and_becomes_the_likelihood(generator, sentences):
     exact = marginal(generator, sentences).log()
