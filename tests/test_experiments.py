@@ -24,7 +24,7 @@ GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir(
 
 
 def not_needed(p: dict) -> bool:
-    return p["credit"] not in {None, "Terminal"} or p["baseline"] not in {None, "BatchMean"}
+    return p["credit"] not in {None, "Terminal"} or p["baseline"] not in {None, "BatchMean", "Zero"}
 
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.

@@ -46,7 +46,7 @@ def test_a_finished_run_opens_in_a_notebook(monkeypatch, tmp_path):
 
 def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "model/reward=shuffled")
-    assert "A null control" in capsys.readouterr().out
+    assert "A null control: the rewards of Minimax (model.control), dealt to" in capsys.readouterr().out
     config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
     assert config["model"]["reward"]["_target_"] == "textgan_lit.reward.Shuffled"
     assert config["model"]["reward"]["of"] == "${oc.select:model.control}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from textgan_lit.baseline import BatchMean
+from textgan_lit.baseline import BatchMean, Zero
 from textgan_lit.credit import Credit, RewardToGo, Terminal
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
@@ -20,7 +20,8 @@ from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
 from textgan_lit.types import Vocab
 
-DEFAULT = {"credit": Terminal, "baseline": BatchMean}  # conf/skeleton/game.yaml gives them, and nobody chose them
+# What conf/skeleton/game.yaml gives, which nobody chose, and what says itself that there is none.
+UNUSED = {"credit": Terminal, "baseline": BatchMean | Zero}
 
 
 def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
@@ -28,8 +29,8 @@ def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
     if estimator is None:
         return
     taken = inspect.signature(type(estimator)).parameters
-    for name, default in DEFAULT.items():
-        if name not in taken and not isinstance(rules[name], default | None):
+    for name, harmless in UNUSED.items():
+        if name not in taken and not isinstance(rules[name], harmless | None):
             raise UserError(
                 f"{type(rules[name]).__name__} {name} would be ignored: {type(estimator).__name__} has no use for a "
                 f"{name}. Use ~model/{name}, or model/estimator=score_function."

@@ -24,6 +24,7 @@ from textgan_lit.launch import dismiss
 from textgan_lit.logger import finish
 from textgan_lit.memory import keep_freed_memory
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
+from textgan_lit.reward import Shuffled
 from textgan_lit.system import TextGAN
 
 
@@ -178,7 +179,16 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
     for line in getattr(data, "story", ()):
         console.print(line, highlight=False, markup=False)
     if system.null_control:
-        console.print("A null control: its reward must not teach. No rule withholds its turns.", highlight=False)
+        console.print(f"A null control: {_control(system)} No rule withholds its turns.", highlight=False)
+
+
+def _control(system: TextGAN) -> str:
+    """Whose rewards are shuffled, for that need not be those of the method's own reward."""
+    objective = system.moves["generator"].objective if "generator" in system.moves else None
+    reward = getattr(getattr(objective, "objective", objective), "reward", None)
+    if not isinstance(reward, Shuffled):
+        return "its reward must not teach."
+    return f"the rewards of {type(reward.of).__name__} (model.control), dealt to the wrong sentences, must not teach."
 
 
 def _say_where(folder: Path, trainer: pl.Trainer) -> None:
