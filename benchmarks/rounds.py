@@ -1,0 +1,44 @@
+"""Writing in few rounds: masked diffusion and one-shot beside autoregression, 512 sentences of 20 words, V = 1000.
+
+Untrained networks of their default settings. The reference is the transformer with its key-value cache, so a ratio
+below 1 is slower than that. What a device that works on much at once would gain is not seen on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.measure import NONE, seconds
+from benchmarks.row import Row
+from textgan_lit.generator.base import Generator
+from textgan_lit.generator.lstm import LSTM
+from textgan_lit.generator.masked_diffusion import MaskedDiffusion
+from textgan_lit.generator.one_shot import OneShot
+from textgan_lit.generator.transformer import Transformer
+from textgan_lit.noise import Noise
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.types import Vocab
+
+WORDS, LENGTH, BATCH = 1000, 20, 512
+ROUNDS = (1, 2, 4, 8, 20)
+
+
+def rows() -> Iterator[Row]:
+    vocab = Vocab(tuple(map(str, range(WORDS))))
+    torch.manual_seed(0)
+    reference = written(Transformer(vocab, LENGTH))
+    players = {"the LSTM": LSTM(vocab, LENGTH), "one-shot": OneShot(vocab, LENGTH)}
+    players |= {f"masked diffusion, {n} round{'s' * (n > 1)}": MaskedDiffusion(vocab, LENGTH, steps=n) for n in ROUNDS}
+    for name, generator in players.items():
+        ours = written(generator)
+        yield Row(f"512 sentences of 20 words: {name}", ours, reference, NONE, reference / ours, "", None)
+
+
+def written(generator: Generator) -> float:
+    """Processor seconds of a batch."""
+    noise = Noise(0, "rounds").uniform(BATCH, generator.uniforms)
+    generator.eval()
+    return seconds(lambda: sample(generator, noise, Categorical()), times=5)
