@@ -88,12 +88,9 @@ def main() -> None:
 def _check_taken_away(words: list[str]) -> None:
     """Hydra's own answer to a group that is set to null is a traceback."""
     for word in words:
-        if (found := re.fullmatch(r"\+*([\w@.]+/[\w@./]+)=(null|None|)", word)) and found[1].partition("@")[
-            0
-        ] in _groups():
-            raise UserError(
-                f"{word}: a part is taken away by ~{found[1]}. (Where a value is wanted, choose an option.)"
-            )
+        place, given, value = word.lstrip("+").partition("=")
+        if given and value in ("null", "") and place.partition("@")[0] in _groups():
+            raise UserError(f"{word}: a part is taken away by ~{place}. (Where a value is wanted, choose an option.)")
 
 
 def explain(error: Exception) -> str:

@@ -119,7 +119,7 @@ class Closing(pl.Callback):
                 everyones = _everyones(fake.batch)
                 found[temperature] |= self._read(_everyones(real.first(few)), everyones)
                 if tried.generator.likelihood == "exact":
-                    found[temperature][f"frontier/entropy_{len(everyones.tokens)}"] = _entropy(tried, fake)
+                    found[temperature][f"frontier/entropy_{len(everyones.tokens)}"] = _entropy(fake)
         return found
 
     def _read(self, real: TextBatch, fake: TextBatch) -> Row:
@@ -205,11 +205,9 @@ def _named(found: Frontier, start: str) -> str | None:
     return next((key for row in found.values() for key in row if key.startswith(start)), None)
 
 
-@torch.no_grad()
-def _entropy(of: Models, written: Rollout) -> torch.Tensor:
+def _entropy(written: Rollout) -> torch.Tensor:
     """H(G) by its own samples, in nats a word."""
-    logp = of.generator.logp(written.batch, of.policy, latent=written.latent)
-    return -mean(logp.sum()) / mean(written.mask.sum(dtype=torch.float))
+    return -mean(written.logp.sum()) / mean(written.mask.sum(dtype=torch.float))
 
 
 def _everyones(batch: TextBatch) -> TextBatch:
