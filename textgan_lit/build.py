@@ -343,8 +343,11 @@ def _batch(model: Mapping[str, Any], name: str) -> int:
     )
 
 
-def metrics(config: Mapping[str, Any], module: pl.LightningDataModule) -> dict[str, dict[str, SetMetric]]:
-    """What is measured at every evaluation, and what at the end besides."""
+def metrics(config: Mapping[str, Any], module: Any) -> dict[str, dict[str, SetMetric]]:
+    """What is measured at every evaluation, and what at the end besides.
+
+    ``module`` has a ``vocab``, a ``max_length`` and ``sentences``, as a data module has.
+    """
     known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     chosen = {stage: (config.get("metrics") or {}).get(stage) or {} for stage in ("evaluation", "closing")}
     return {

@@ -34,3 +34,22 @@ def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
     assert "1 left out for a word" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(UserError, match="At least 20 are needed"):
         evaluate.run(evaluate.parser().parse_args([*words, "-n", "5"]))
+    evaluate.run(evaluate.parser().parse_intermixed_args([*words, "metrics=mauve", "metrics.closing.frechet.most=20"]))
+    other = json.loads((tmp_path / "out").read_text())["numbers"]
+    assert other.keys() - found["numbers"].keys() == {
+        *("quality/mauve_15", "quality/mauve_15_real", "quality/frechet_10", "quality/frechet_10_real")
+    }
+    monkeypatch.setattr("textgan_lit.metrics.embedding.find_spec", lambda _: None)
+    monkeypatch.setattr("textgan_lit.sampling.sample", lambda *_: pytest.fail("work has begun"))
+    with pytest.raises(UserError, match=r"features=some/model takes .*\[sentence-transformers\]"):
+        evaluate.run(evaluate.parser().parse_intermixed_args([*words, "metrics.closing.frechet.features=some/model"]))
+
+
+def test_words_choose_what_is_measured_and_nothing_else():
+    found = evaluate.chosen(["metrics=mauve", "metrics.closing.mauve.features=some/model"])["metrics"]
+    assert found["closing"]["mauve"]["features"] == "some/model"
+    assert found["closing"].keys() == evaluate.chosen([])["metrics"]["closing"].keys() | {"mauve"}
+    assert "bleu" not in evaluate.chosen(["~metrics.evaluation.bleu"])["metrics"]["evaluation"]
+    for word in ("model=mle", "metricsx=1", "seed=2"):
+        with pytest.raises(UserError, match=f"{word}: wanted what is measured, such as metrics=mauve"):
+            evaluate.chosen([word])

@@ -1,19 +1,22 @@
-"""Measures a finished run's samples against the sentences of a text file, with everything in conf/metrics/text.yaml.
+"""Measures a finished run's samples against the sentences of a text file, by every proxy of metrics=text.
 
-Every second usable line is what samples are compared with; the others teach the language model.
+Every second usable line is what samples are compared with; the others teach the language model. Other proxies, or other
+settings of theirs, are asked for in training's own words: metrics=mauve, metrics.closing.frechet.features=FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from textgan_lit import folder
 from textgan_lit.cli import CONF
 from textgan_lit.commands import opening
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
 
 if TYPE_CHECKING:
     from textgan_lit.run import Run
@@ -27,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         prog="textgan evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     opening.arguments(parser)
+    parser.add_argument("overrides", nargs="*", metavar="metrics…=VALUE", help="as for textgan-train: metrics=mauve …")
     parser.add_argument("--data", required=True, metavar="FILE", help="sentences, one a line, words between spaces")
     parser.add_argument("-n", type=int, default=1000, help="sentences on each side, at most (%(default)s)")
     parser.add_argument("--json", metavar="OUT", help="a file for the numbers")
@@ -36,12 +40,13 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     if options.json and not Path(options.json).parent.is_dir():
         raise UserError(f"--json {options.json}: there is no such folder. Give one that exists.")
+    config = chosen(options.overrides)
     opened = opening.opened(options)
     text, counted = read(Path(options.data), opened.vocab, opened.generator.max_length)
     n = min(options.n, len(text.tokens) // 2)
     if n < FEWEST:
         raise UserError(f"{options.data} and -n {options.n} leave {n} sentences a side. At least {FEWEST} are needed.")
-    numbers = measured(opened, text, n)
+    numbers = measured(opened, config, text, n)
     _show(numbers, counted, options)
     if options.json:
         folder.replace(Path(options.json), json.dumps({"lines": counted, "numbers": numbers}, indent=2) + "\n")
@@ -75,33 +80,40 @@ def read(path: Path, vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str
     return TextBatch(tokens, tokens != vocab.pad), counted
 
 
-def measured(opened: Run, text: TextBatch, n: int) -> dict[str, float]:
+def chosen(overrides: list[str]) -> dict[str, Any]:
+    """The configuration of what the words ask for."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
+    for word in overrides:
+        if not re.match(r"[+~]{0,2}metrics[.=@]", word):
+            raise UserError(f"{shown(word)}: wanted what is measured, such as metrics=mauve. A run stays what it was.")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("train", ["metrics=text", *overrides])
+    return {"metrics": OmegaConf.to_container(composed.metrics)}
+
+
+def measured(opened: Run, config: dict[str, Any], text: TextBatch, n: int) -> dict[str, float]:
     from textgan_lit import build
-    from textgan_lit.metrics.base import SetMetric
     from textgan_lit.noise import Noise
     from textgan_lit.sampling import sample
     from textgan_lit.types import TextBatch
 
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        chosen = OmegaConf.to_container(compose("train", ["metrics=text"]).metrics)
     real, others = (TextBatch(*(part[half::2][:n].to(opened.device) for part in text)) for half in range(2))
     generator = opened.generator
-    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.uniforms)
-    fake = sample(generator, noise, opened.policy).batch
 
     def sentences(split: str) -> TextBatch:
         if split != "valid":  # copies of training sentences are then not counted
             raise UserError(f"A finished run does not keep its {split} sentences.")
         return others
 
-    known = {"vocab": opened.vocab, "max_length": generator.max_length, "sentences": sentences}
-    entries = {f"metrics.{stage}.{name}": entry for stage in chosen for name, entry in chosen[stage].items()}
-    proxies = [build.part(entry, where, SetMetric, **known) for where, entry in entries.items()]
+    source = SimpleNamespace(vocab=opened.vocab, max_length=generator.max_length, sentences=sentences)
+    stages = build.metrics(config, source)  # before the samples: what is wrong or missing is said at once
+    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.uniforms)
+    fake = sample(generator, noise, opened.policy).batch
+    proxies = [proxy for stage in stages.values() for proxy in stage.values()]
     return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
 
 
