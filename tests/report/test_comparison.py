@@ -194,7 +194,8 @@ def test_the_scorecard_ranks_runs_and_arms(tmp_path):
     sweep(tmp_path)
     rows = {row[0]: row for row in compared(tmp_path).scores().rows}  # NLL_oracle is 2 + the true JSD
     assert rows["NLL_oracle"][1:3] == ["↓", "+1.00"]
-    assert rows["NLL_oracle"][4:] == ["+1.00", "reward=minimax", "0.0000"]
+    assert rows["NLL_oracle"][3:] == ["–", "+1.00", "reward=minimax", "0.0000"]  # nine ranks that all agree
+    assert any(note.startswith("Rank correlation: – where") for note in compared(tmp_path).notes)
 
 
 def test_what_is_in_no_mean_is_a_table_and_a_note(tmp_path):

@@ -23,6 +23,7 @@ TESTED = ["− control", "p", "seeds to tell"]
 SHARE = "share of D*'s gain"
 NAMED = 3  # controls
 LONGEST = 200  # characters of an arm's name
+NO_INTERVAL = "Rank correlation: – where fewer than four runs, or ranks that all agree, give no interval."
 MEANS = "Mean ± half of its 95 % interval over seeds (Student's t)."
 
 
@@ -159,6 +160,8 @@ class Comparison:
             ]
         else:
             found += ["No arm is a null control or likelihood, and none was named: nothing is tested."]
+        if (ranked := self.scores()) is not None and any(row[3] == "–" for row in ranked.rows):
+            found += [NO_INTERVAL]
         if unseen := len(views(self.found.arms)) - len(self.views):
             goal = self.found.goal.name
             found += [f"Left out are {unseen} matched views: not every arm has measured its {goal} where clocks meet."]
