@@ -29,8 +29,8 @@ def _ranks(values: Sequence[int | float]) -> list[int | float]:
 def interval(correlation: float, runs: int) -> tuple[float, float]:
     """95 %: Fisher's z with the variance of Bonett and Wright (2000), (1 + ρ²/2) / (n − 3).
 
-    NaN of fewer than four runs, and where all ranks agree: z is then infinite, which is no certainty. Of four runs whose
-    ranks have nothing to do with each other, one study in twelve finds ρ = ±1.
+    NaN of fewer than four runs, and where all ranks agree: z is then infinite, which is no certainty. Of four runs
+    whose ranks have nothing to do with each other, one study in twelve finds ρ = ±1.
 
     >>> [round(end, 2) for end in interval(0.8, 4)], interval(1.0, 4)
     ([-0.82, 1.0], (nan, nan))
