@@ -42,6 +42,7 @@ WRONG = {
     "overwrite=no": r"overwrite=no: wanted true or false",
     "model/rewrd=constant": r"model/rewrd: there is no such group\. Nearest: model/reward",
     "seed=a": r"seed=a: wanted a whole number from 0 on",
+    "data.streaming=true": r"data\.streaming: there is no such key\. Text is mapped from the disk, so none of it need",
     "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
     "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer: .*devices.*",

@@ -68,7 +68,7 @@ def everything(data):
 
 
 def test_every_line_is_in_one_split(data):
-    assert data().sizes == {"train": 28, "valid": 4, "test": 4}
+    assert data().sizes == {"train": 30, "valid": 4, "test": 2}
     assert everything(data(tokenizer="char")) == sorted(LINES)  # which knows every letter
 
 
@@ -81,7 +81,7 @@ def test_training_words_are_the_vocabulary(data):
 def test_sentences_end_with_eos_and_are_padded(data):
     made = data()
     tokens, mask = made.sentences("train")
-    assert tokens.shape == (28, made.max_length) == (28, 5)  # four words and eos
+    assert tokens.shape == (30, made.max_length) == (30, 5)  # four words and eos
     assert mask.equal(tokens != made.vocab.pad)
     for row, inside in zip(tokens.tolist(), mask.tolist(), strict=True):
         assert row.index(made.vocab.eos) == sum(inside) - 1
@@ -116,6 +116,10 @@ def test_an_unknown_word_that_no_training_sentence_teaches_is_said_once(data, pu
     assert not said(min_count=2)  # an owl is <unk> in a training sentence
     assert "Give another data.tokenizer" in said(tokenizer="bpe")[0]
     assert not said(LINES, test_path=None)
+    way = "Give more sentences, or data.tokenizer=bpe or char, whose words come more often."
+    assert said(LINES[:10])[0].endswith(way)  # half of whose words come once, and would be <unk>
+    letters = said(LINES, tokenizer="char", test_path=put(["ж"] * 4, "other.txt"))
+    assert letters[0].endswith("Give more sentences.")  # there is no letter that comes once
 
 
 def test_a_tokenizer_json_of_ones_own(data, put):
@@ -245,7 +249,7 @@ def test_what_was_had_of_the_hub_before_needs_no_network(tmp_path, put, no_netwo
     room = tmp_path / "hub" / "a___b" / "default" / "0.0.0"  # as a dataset of the Hub lies there
     room.mkdir(parents=True)
     table.rename(table.with_name("b-train.arrow")).parent.rename(room / table.parent.name)
-    assert TextData(name="a/b", cache=str(tmp_path / "cache")).sizes == {"train": 28, "valid": 4, "test": 4}
+    assert TextData(name="a/b", cache=str(tmp_path / "cache")).sizes == {"train": 30, "valid": 4, "test": 2}
     assert 1 <= len(no_network) <= 2
     assert not datasets.config.HF_HUB_OFFLINE
 
@@ -290,7 +294,7 @@ def test_the_first_sentence_that_is_too_long_is_named(data, put):
         data(lines, test_path=[put(lines, "short.txt"), long], **room)
     with pytest.raises(UserError, match=r"\.csv, row 31, has 4 words.*max_length=4\. Give data\.max_length=5"):
         data(["text", *["a b"] * 30, "a b c d"], "my.csv", train=27, valid=4, test=4, seed=1, **room)
-    assert data(lines, **room).sizes["train"] == 23
+    assert data(lines, **room).sizes["train"] == 25
 
 
 def test_max_length_holds_every_training_sentence_but_the_longest(data):
@@ -308,12 +312,18 @@ def test_sizes_are_numbers_or_fractions(data):
 
 def test_ten_lines_are_enough(data):
     made = data(LINES[:10], batch=512, train=4096, valid=256, test=256)
-    assert made.sizes == {"train": 2, "valid": 4, "test": 4}
+    assert made.sizes == {"train": 4, "valid": 4, "test": 2}
     (batch,) = take(made.train_dataloader(), 1)
     assert len(batch.tokens) == 512
-    assert len(batch.tokens.unique(dim=0)) == 2
-    assert "too few" in " ".join(made.story)
+    assert len(batch.tokens.unique(dim=0)) == 4
+    assert "10 sentences are too few for data.valid=256 and test=256: valid=4 and test=2 are held out." in made.story
     assert "more than once" in " ".join(made.story)
+
+
+@pytest.mark.parametrize("n", range(10, 37))
+def test_of_few_lines_most_are_learned_from(n, data):
+    sizes = data(LINES[:n]).sizes
+    assert sizes == {"train": n - 6, "valid": 4, "test": 2}
 
 
 def test_duplicates_are_counted(data):
@@ -337,8 +347,8 @@ def test_too_much_for_memory_is_refused(data, monkeypatch):
 
 
 def test_an_epoch_is_every_sentence_once(data):
-    made = data(batch=7)
-    epoch = torch.cat([batch.tokens for batch in take(made.train_dataloader(), 4)])
+    made = data(batch=10)
+    epoch = torch.cat([batch.tokens for batch in take(made.train_dataloader(), 3)])
     assert sorted(epoch.tolist()) == sorted(made.sentences("train").tokens.tolist())
 
 
@@ -402,7 +412,7 @@ def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
         data()
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir() and path.name != "files"]
     monkeypatch.undo()
-    assert data().sizes["train"] == 28
+    assert data().sizes["train"] == 30
 
 
 def _start(path, cache, results):

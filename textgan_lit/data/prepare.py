@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "valid", "test")
 CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
 OWN_CAP = 10_000  # … of a file of its own
-LEAST = 4  # sentences held out, which a bound needs
-FORMAT = 2  # of the folders; another one is another folder
+LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a reading of D needs four, a mean with an error two
+FORMAT = 3  # of the folders; another one is another folder
 
 
 @final
@@ -124,6 +124,7 @@ def _make(recipe: Recipe, work: Path) -> None:
         )
     unknown = tokenizer.unknown(spelling)
     facts["lengths"] = {split: lengths.tolist() for split, (lengths, _) in counts.items()}
+    facts["rare"] = int(counts["train"][1][counts["train"][1] == recipe.min_count].sum())  # all but <unk>
     facts["words"] = {split: int(words.sum()) for split, (_, words) in counts.items()}
     facts["unknown"] = {split: 0 if unknown is None else int(words[unknown]) for split, (_, words) in counts.items()}
     (work / "tokenizer.json").write_text(spelling, encoding="utf-8")
@@ -164,18 +165,18 @@ def _divide(
 ) -> tuple[dict[str, int], str | None]:
     """How many sentences each split gets, and what had to be done otherwise than asked."""
     n, taken = have["train"], [split for split in ("valid", "test") if split not in own]
-    sizes = {split: min(have[split], _number(asked[split], have[split], OWN_CAP)) for split in own}
-    usual = max(LEAST, min(CAP, _power_of_two(n // 10)))
-    cut = {split: _number(asked[split], n, usual) for split in taken}
+    sizes = {split: min(have[split], _number(split, asked[split], have[split], OWN_CAP)) for split in own}
+    usual = {split: max(LEAST[split], min(CAP, _power_of_two(n // 10))) for split in taken}
+    cut = {split: _number(split, asked[split], n, usual[split]) for split in taken}
     note = None
-    if sum(cut.values()) > n - 2:
-        note = f"{n:,} sentences are too few for {_said(cut)}: {usual} each are held out."
-        cut = dict.fromkeys(taken, usual)
+    if sum(cut.values()) > n - LEAST["train"]:
+        note = f"{n:,} sentences are too few for {_said(cut)}: {_said(usual, '')} are held out."
+        cut = usual
     rest = n - sum(cut.values())
-    if rest < 2 or min(have[split] for split in have) < LEAST:
+    if rest < LEAST["train"] or any(have[split] < LEAST[split] for split in own):
         raise UserError(
-            f"{where}: {_said(have, 'sentences ')}, too few to train on some and hold out {LEAST} each for valid and "
-            "test. Give at least ten, or files of their own, data.valid_path and data.test_path."
+            f"{where}: {_said(have, 'sentences ')}, too few to train on some and hold out others ({_said(LEAST, '')}). "
+            "Give at least ten, or files of their own, data.valid_path and data.test_path."
         )
     return {"train": min(rest, asked["train"] or rest), **sizes, **cut}, note
 
@@ -184,10 +185,10 @@ def _said(sizes: Mapping[str, int], before: str = "data.") -> str:
     return f"{before}{' and '.join(f'{split}={size:,}' for split, size in sizes.items())}"
 
 
-def _number(asked: int | float | None, n: int, otherwise: int) -> int:
+def _number(split: str, asked: int | float | None, n: int, otherwise: int) -> int:
     if asked is None:
         return otherwise
-    return max(LEAST, round(asked * n)) if isinstance(asked, float) else asked
+    return max(LEAST[split], round(asked * n)) if isinstance(asked, float) else asked
 
 
 def _power_of_two(n: int) -> int:

@@ -22,7 +22,9 @@ from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
 Split = Literal["train", "valid", "test"]
 Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
-Part = Annotated[int, Interval(ge=LEAST, le=MANY)] | Annotated[float, Interval(gt=0, lt=1)] | None
+Share = Annotated[float, Interval(gt=0, lt=1)]
+Valid = Annotated[int, Interval(ge=LEAST["valid"], le=MANY)] | Share | None
+Test = Annotated[int, Interval(ge=LEAST["test"], le=MANY)] | Share | None
 Paths = str | list[str] | None
 LARGEST = 2**27  # positions of a split that is taken into memory whole
 LONGEST = 100  # positions at most, where nobody gives a max_length
@@ -54,8 +56,8 @@ class TextData(pl.LightningDataModule):
         max_length: Length | None = None,
         too_long: Literal["truncate", "drop", "error"] = "truncate",
         train: Number | None = None,
-        valid: Part = None,
-        test: Part = None,
+        valid: Valid = None,
+        test: Test = None,
         bucket: Annotated[int, Interval(ge=0, le=10_000)] = 0,
         seed: int = 0,
         evaluation_batch: Number = 1_000,
@@ -273,11 +275,12 @@ def _untaught(facts: Mapping[str, Any], tokenizer: str, min_count: int) -> Itera
     shares = _unknown(facts)
     met = [f"{shares[split]:.2%} of {split}'s words" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
     if met and not facts["unknown"]["train"]:
-        way = (
-            f"data.min_count={min_count + 1}, so that the rarest training words are <unk>, too"
-            if tokenizer in ("word", "char")
-            else "another data.tokenizer"
-        )
+        way = "another data.tokenizer"
+        if tokenizer in ("word", "char") and 0 < facts["rare"] <= MANY_UNKNOWN * facts["words"]["train"]:
+            way = f"data.min_count={min_count + 1}, so that the rarest training words are <unk>, too"
+        elif tokenizer in ("word", "char"):
+            shorter = "" if tokenizer == "char" else ", or data.tokenizer=bpe or char, whose words come more often"
+            way = f"more sentences{shorter}"
         yield (
             f"Warning: {' and '.join(met)} are <unk>, none of train's, so a generator learns that <unk> never comes, "
             f"and its NLL of held-out sentences says so. Give {way}."
