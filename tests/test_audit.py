@@ -400,6 +400,8 @@ def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
     assert "JSD(P‖G)" in out
     assert "as given, D = D*: unbiased within 4 SE" in out
     assert "taught D" in out
+    legend = out.partition("cosine: of")[2]
+    assert all(f" {column}: " in legend.replace("\n", " ") for column in ("along", "aside", "variance"))  # each is said
 
 
 def test_a_broken_one_exits_with_1(monkeypatch, capsys):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from textgan_lit.audit import Finding
 
 WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
+LEGEND = """\
+cosine: of mean and exact gradient (due: what noise leaves of 1). along: the mean's part along it, 1 where it is right.
+aside: all other parts, in standard errors. variance: sentences until noise is as long as signal. See docs/audit.md."""
 SMALL = ("data=tiny", "data.train=20000", "data.oracle.words=3", "data.oracle.length=3")
 
 
@@ -105,6 +108,8 @@ def _show(found: dict[str, list[Finding]], model: str) -> None:
     for world, findings in found.items():
         console.print()
         console.print(_table(world, findings))
+    console.print()
+    console.print(Text(LEGEND, style="dim"), soft_wrap=True)
     console.print()
     for world, findings in found.items():
         for finding in findings:
