@@ -180,7 +180,7 @@ def mutate(draw_from, tree, values=VALUES, targets=HOSTILE):
 
 @functools.cache
 def settled(model):
-    lone = model in ("mle", "scheduled_sampling", "vae", "masked_diffusion")
+    lone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
     return config(*(word for word in TINY if not (lone and word.startswith(("model.moves.d", "model.moves.g")))),
                   f"model={model}")  # fmt: skip
 

@@ -114,7 +114,7 @@ class Run(NamedTuple):
         if not generator.any_order:
             raise UserError(
                 f"This run's {type(generator).__name__} writes in one order, so words that come later cannot be given. "
-                "Play one with model.generator.any_order=true model/objective=any_order."
+                "Play one of model=any_order."
             )
         words = template.split()
         gap = torch.tensor([word == GAP for word in words], dtype=torch.bool)
