@@ -61,6 +61,15 @@ def test_self_normalised_weights_add_up_to_their_number():
     assert ((SelfNormalised()(torch.zeros_like(VALUE), MASK)) * MASK).isfinite().all()
 
 
+@pytest.mark.parametrize("baseline", [Standardised(), SelfNormalised()], ids=lambda b: type(b).__name__)
+def test_the_unit_is_what_a_large_batch_is_divided_by(baseline):
+    """Three sentences of chances ½, ¼, ¼, and a batch that has them two, one and one time: its advantages differ by the
+    rewards' differences over the unit."""
+    reward, chance, often = torch.tensor([1.0, 4.0, 7.0]), torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0, 0, 1, 2])
+    found = baseline(reward[often].unsqueeze(1), torch.ones(4, 1, dtype=torch.bool)).squeeze(1)
+    assert_close(found - found[0], (reward[often] - 1) / baseline.unit(reward, chance))
+
+
 @pytest.mark.parametrize("reward", [LogOdds(), Minimax(), Shuffled(LogOdds())], ids=lambda r: type(r).__name__)
 def test_weights_cannot_be_negative(reward):
     with pytest.raises(UserError, match=rf"{type(reward).__name__} may be negative. Use model/reward=ratio"):

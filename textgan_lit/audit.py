@@ -70,13 +70,17 @@ class World:
     def logp(self) -> Float[Tensor, "N T"]:
         return self.generator.logp(self.sentences, self.policy).double()
 
+    def chance(self) -> Float[Tensor, " N"]:
+        """Of every sentence under G."""
+        return self.logp().detach().sum(1).exp()
+
     def of_divergence(self, name: str) -> Float[Tensor, " P"]:
         return self.gradient(divergence(name, self.p, self.logp().sum(1).exp()))
 
     def of_worth(self, worth: Float[Tensor, "N T"]) -> Float[Tensor, " P"]:
         """Of −E_G Σ_t worth_t log G(x_t | x<t), the worth held fixed: the policy gradient theorem."""
         logp = self.logp()
-        g = logp.detach().sum(1, keepdim=True).exp()
+        g = self.chance().unsqueeze(1)
         return self.gradient(-(g * worth.double() * self.sentences.mask * logp).sum())
 
     def length(self) -> float:
@@ -128,7 +132,7 @@ class Table(Discriminator):
 def mixture(world: World) -> Tiny:
     """M = (P + G)/2 as a language model: what a discriminator that learns M should become."""
     tokens, mask = world.sentences
-    g = world.logp().detach().sum(1).exp()
+    g = world.chance()
     model = Tiny(len(world.oracle.vocab.words), tokens.shape[1], world.oracle.vocab.has_eos)
     chance = torch.zeros_like(model.table, dtype=torch.double)
     (row,) = model.start(len(tokens))
@@ -370,7 +374,7 @@ def claims(system: TextGAN, world: World) -> Iterator[Claim]:
     best = at_best(world, opponent, _scores(objective, opponent))
     rewarded = hasattr(objective, "reward")
     if discount(objective, opponent) is None and objective.divergence:
-        yield Claim("D = D*", objective.divergence, objective, best, world.of_divergence(objective.divergence))
+        yield of_divergence(objective, world, best)
     elif rewarded:
         yield _with_fixed(objective, world, best, "D = D*")
     if rewarded:
@@ -381,12 +385,27 @@ def _scores(objective: Objective, discriminator: Discriminator) -> str:
     return "sentence" if discount(objective, discriminator) is None else "word"
 
 
+def of_divergence(objective: Objective, world: World, best: Discriminator) -> Claim:
+    """That the divergence is descended, with D at its best."""
+    exact = world.of_divergence(objective.divergence)
+    if hasattr(objective, "reward"):
+        exact = exact / _earned(objective, world, best)[1]
+    return Claim("D = D*", objective.divergence, objective, best, exact)
+
+
+def _earned(objective: Objective, world: World, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
+    """What the words of every sentence earn, and the unit that the objective's gradient has for it."""
+    game = Game(world.generator, discriminator, world.policy, Noise("audit"))
+    earned = worth(objective, game, world.sentences).double()
+    return earned, objective.unit(earned[:, 0], world.chance())
+
+
 def _with_fixed(objective: Objective, world: World, discriminator: Discriminator, judge: str) -> Claim:
     """That the expected reward is ascended, with D held as it is."""
-    game = Game(world.generator, discriminator, world.policy, Noise("audit"))
     gamma = discount(objective, discriminator)
     says = "−E r(D)" if gamma is None else f"−E Σ r(D), γ={gamma:g}"
-    return Claim(judge, says, objective, discriminator, world.of_worth(worth(objective, game, world.sentences)))
+    earned, unit = _earned(objective, world, discriminator)
+    return Claim(judge, says, objective, discriminator, world.of_worth(earned / unit))
 
 
 def learn(system: TextGAN, oracle: Oracle, name: str, turns: int) -> None:

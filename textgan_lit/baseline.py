@@ -26,6 +26,10 @@ class Baseline(nn.Module, ABC):
     @abstractmethod
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]: ...
 
+    def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        """What an endless batch of whole sentences would divide by: of all sentences, each with its ``chance``."""
+        return torch.ones(())
+
 
 def _sums(value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Per position: the sum of the values and how many sentences reach it, Float[1 T] each, over all ranks."""
@@ -69,7 +73,8 @@ class Standardised(Baseline):
     section 4.1.2), the whole batch one group. Steps are then as long whatever the scale of the rewards, so near the end
     of a game, where rewards hardly differ, they are too long for what there is to learn."""
 
-    bias = "divided by the batch's standard deviation"
+    bias = "divided by the batch's standard deviation, in place of all sentences'"
+    fades = "batch"
     of_sentences = True
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
@@ -78,18 +83,25 @@ class Standardised(Baseline):
         square, _ = _sums(away.square(), mask)
         return away / (square / count.clamp_min(1)).sqrt().clamp_min(1e-6)
 
+    def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        return (chance @ (reward - chance @ reward).square()).sqrt()
+
 
 @final
 class SelfNormalised(Baseline):
     """value / mean − 1, for rewards that are importance weights: Σ weights = B (MaliGAN: Che et al. 2017,
     arXiv:1702.07983, eq. 8, with b = 1/B; times B). Biased by O(1/B), as every ratio of means."""
 
-    bias = "divided by the batch's mean weight, which is 1 at D* alone, and there but for O(1/B)"
+    bias = "divided by the batch's mean weight, in place of all sentences'"
+    fades = "batch"
     of_sentences = True
 
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         total, count = _sums(value, mask)
         return value * count.clamp_min(1) / total.clamp_min(1e-30) - 1
+
+    def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        return chance @ reward
 
 
 @final

@@ -45,6 +45,10 @@ class Objective(nn.Module, ABC):
         """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
         return None
 
+    def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        """What the claim's gradient is divided by, given all sentences' rewards and chances."""
+        return torch.ones(())
+
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         """Refuses players that it cannot work with, before anything is played: a UserError names those that fit."""
         return

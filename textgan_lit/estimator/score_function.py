@@ -66,8 +66,12 @@ class ScoreFunction(Objective):
         check_weights(reward, baseline)
         self.reward, self.credit, self.baseline = reward, credit, baseline
         self.epochs, self.clip, self.ratio, self.proposal = epochs, clip, ratio, proposal
+        # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
+        self.whole = ratio == "sentence" or (baseline.of_sentences and isinstance(credit, Terminal))
         self.null = reward.null
         self.divergence, self.bias, self.fades = reward.divergence, baseline.bias, baseline.fades
+        if baseline.of_sentences and not self.whole:
+            self.fades = ""  # no exact sum says what a position's values are divided by
         if proposal != 1.0 and (clip is not None or ratio == "word"):
             self.bias, self.fades = "importance weights are clipped, or of a word alone", ""
         self.kept: Judged | None = None  # everyone's rows, where epochs share them
@@ -88,6 +92,9 @@ class ScoreFunction(Objective):
                 "words written after it. Use model/credit=terminal or monte_carlo, or model.generator.order=l2r."
             )
 
+    def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        return self.baseline.unit(reward, chance) if self.whole else super().unit(reward, chance)
+
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
         if self.kept is None or self.used == self.epochs:
@@ -102,9 +109,7 @@ class ScoreFunction(Objective):
     def _judge(self, game: Game, n: int) -> Judged:
         rollout = replace(game, policy=Tempered(game.policy, self.proposal)).sample(n)
         value = earned(self.reward, self.credit, game, rollout)
-        # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
-        whole = self.ratio == "sentence" or (self.baseline.of_sentences and isinstance(self.credit, Terminal))
-        seen = slice(0, 1) if whole else slice(None)
+        seen = slice(0, 1) if self.whole else slice(None)
         advantage = self.baseline(value[:, seen], rollout.mask[:, seen]) * rollout.mask
         return Judged(*rollout, value, advantage)
 
