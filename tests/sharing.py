@@ -24,7 +24,8 @@ def shrunk(value: Any) -> Any:
 
 
 def share(folder: Path, words: str, processes: int) -> None:
-    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv."""
+    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv,
+    and each its players' weights."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
     for move in settings["model"]["moves"].values():
@@ -40,6 +41,8 @@ def share(folder: Path, words: str, processes: int) -> None:
     data = build.data(settings)
     system = build.system(settings, data)
     build.trainer(settings, data).fit(system, datamodule=data)
+    weights = {name: value for name, value in system.state_dict().items() if isinstance(value, torch.Tensor)}
+    torch.save(weights, folder / f"{system.global_rank}.pt")
 
 
 if __name__ == "__main__":

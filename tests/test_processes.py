@@ -146,6 +146,9 @@ def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
         alone, shared = (rows(tmp_path / many / str(number)) for many in ("one", "many"))
         close(alone, shared)
         assert sum("truth/jsd" in row or "truth/nll_test_bound" in row for row in alone) >= 1
+        held = [torch.load(tmp_path / "many" / str(number) / f"{rank}.pt") for rank in range(processes)]
+        for name, weight in held[0].items():  # also those that no optimizer moves: what is read with D's own eyes
+            assert all(weight.equal(other[name]) for other in held[1:]), (SHARED[processes][number], name)
 
 
 # --- one of them fails ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from typing import Annotated, Literal, final
@@ -16,7 +17,7 @@ from textgan_lit.distributed import mean
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import nll
 from textgan_lit.game import Game, silence_dropout
-from textgan_lit.generator.base import Generator
+from textgan_lit.generator.base import Generator, fitting
 from textgan_lit.generator.latent import need_bound
 from textgan_lit.sampling import mixed
 from textgan_lit.types import Outcome, TextBatch
@@ -146,9 +147,10 @@ class AnyOrder(Objective):
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         if not generator.any_order:
+            able = fitting(lambda kind: "any_order" in inspect.signature(kind).parameters)
             raise UserError(
                 f"objective=any_order writes every sentence in a fresh order, and {type(generator).__name__} is not "
-                "told which. Use model/generator=lstm or transformer with model.generator.any_order=true."
+                f"told which. Use model/generator={able} with model.generator.any_order=true."
             )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:

@@ -280,7 +280,7 @@ def test_the_mediator_stays_finite_and_asks_for_the_density(vocab, real, fake, s
     with pytest.raises(ValueError, match="pass density"):
         judge(*sentences)
     fake.likelihood = "none"
-    with pytest.raises(UserError, match=r"only as a none. Use .*model=lstm"):
+    with pytest.raises(UserError, match=r"which Markov does not know\. Use .*model=lstm"):
         Mediator(vocab, LENGTH, fake)
 
 

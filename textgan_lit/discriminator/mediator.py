@@ -11,7 +11,7 @@ from torch import Tensor
 
 from textgan_lit.discriminator.base import Discriminator, sentence_density
 from textgan_lit.errors import UserError
-from textgan_lit.generator.base import Generator
+from textgan_lit.generator.base import Generator, fitting
 from textgan_lit.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
@@ -33,9 +33,11 @@ class Mediator(Discriminator):
     def __init__(self, vocab: Vocab, max_length: int, model: Generator):
         super().__init__(vocab, max_length)
         if model.likelihood != "exact":
+            exact = fitting(lambda kind: kind.likelihood == "exact")
+            known = "knows only as a bound" if model.likelihood == "bound" else "does not know"
             raise UserError(
-                f"discriminator=mediator needs M's probabilities, which {type(model).__name__} knows only as a "
-                f"{model.likelihood}. Use model/generator@model.discriminator.model=lstm, markov or transformer."
+                f"discriminator=mediator needs M's probabilities, which {type(model).__name__} {known}. "
+                f"Use model/generator@model.discriminator.model={exact}."
             )
         self.model = model
 

@@ -15,7 +15,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.estimator.slope import check_soft, slope
 from textgan_lit.functional.relaxation import gumbel_softmax
 from textgan_lit.game import Game, silence_dropout
-from textgan_lit.generator.base import Generator
+from textgan_lit.generator.base import Generator, fitting
 from textgan_lit.objective import Objective
 from textgan_lit.reward import Reward
 from textgan_lit.sampling import begin, still_open
@@ -51,11 +51,11 @@ class Relaxed(Objective):
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         check_soft("relaxed", discriminator)
-        generator.need_prefixes("estimator=relaxed", "model/estimator=score_function")
-        if not generator.reads_soft:
+        if not (generator.reads_soft and generator.left_to_right):
+            able = fitting(lambda kind: kind.reads_soft and kind.left_to_right)
             raise UserError(
                 f"estimator=relaxed feeds soft words back into the generator, but {type(generator).__name__} reads "
-                "whole words only. Use model/generator=lstm or transformer, or model/estimator=score_function."
+                f"whole words only. Use model/generator={able}, or model/estimator=score_function."
             )
         self.fades = "" if self.hard or generator.vocab.has_eos else "temperature"
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from importlib import import_module
 from typing import ClassVar, Literal
 
 import torch
@@ -68,7 +72,7 @@ class Generator(nn.Module, ABC):
             known = "knows only a bound on" if self.likelihood == "bound" else "does not know"
             raise UserError(
                 f"{who} needs log G(x), which {type(self).__name__} {known}. "
-                f"Use model/generator=lstm, markov or transformer, or {otherwise}."
+                f"Use model/generator={fitting(lambda kind: kind.likelihood == 'exact')}, or {otherwise}."
             )
 
     def need_prefixes(self, who: str, otherwise: str) -> None:
@@ -76,7 +80,7 @@ class Generator(nn.Module, ABC):
         if not self.left_to_right:
             raise UserError(
                 f"{who} asks for the next word, but {type(self).__name__} does not write from left to right. "
-                f"Use {otherwise}, or model/generator=lstm, markov or transformer."
+                f"Use {otherwise}, or model/generator={fitting(lambda kind: kind.left_to_right)}."
             )
 
     def meet(self, discriminator: nn.Module) -> None:
@@ -182,6 +186,23 @@ class Generator(nn.Module, ABC):
             parts = zip(*(part.split(rows) for part in (features, *words)), strict=True)
             found = torch.cat([score(*part) for part in parts])
         return found.view(batch.tokens.shape)
+
+
+def fitting(fits: Callable[[type[Generator]], bool]) -> str:
+    """The generators whose declarations fit, as a refusal offers them and ``model/generator`` names them.
+
+    Whoever reads with a discriminator's eyes is never offered: not every model has such a discriminator.
+
+    >>> fitting(lambda kind: "any_order" in inspect.signature(kind).parameters)
+    'lstm or transformer'
+    """
+    package, found = import_module(__package__), []
+    for name in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        kinds = vars(import_module(f"{package.__name__}.{name}")).values()
+        own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__ == f"{package.__name__}.{name}"]
+        final = [kind for kind in own if issubclass(kind, Generator) and "__final__" in vars(kind)]
+        found += [name for kind in final if "reader" not in inspect.signature(kind).parameters and fits(kind)]
+    return " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 
 def _checked(order: Order, seed: int, any_order: bool, vocab: Vocab, length: int) -> Int[Tensor, "1 T"] | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import log_mean_exp
-from textgan_lit.generator.base import Generator, Likelihood
+from textgan_lit.generator.base import Generator, Likelihood, fitting
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Policy
 from textgan_lit.types import TextBatch, Vocab
@@ -27,7 +27,7 @@ def need_bound(generator: Generator, who: str, exact: str) -> None:
         known = "knows it" if generator.likelihood == "exact" else "has no bound"
         raise UserError(
             f"{who} bounds log G(x), but {type(generator).__name__} {known}. "
-            f"Use {exact}, or a generator with a latent: model/generator=vae."
+            f"Use {exact}, or model/generator={fitting(lambda kind: kind.likelihood == 'bound')}."
         )
 
 
