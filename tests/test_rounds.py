@@ -1,11 +1,11 @@
-"""docs/studies/rounds.py lists G: what it lists is as frequent as what G writes, and its JSD is a JSD."""
+"""studies/rounds.py lists G: what it lists is as frequent as what G writes, and its JSD is a JSD."""
 
 import math
 
 import pytest
 import torch
 
-from docs.studies.rounds import LENGTH, WORDS, autoregression, every_sentence, jsd, over_latents, over_orders
+from studies.rounds import LENGTH, WORDS, autoregression, every_sentence, jsd, over_latents, over_orders
 from tests.playing import built
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical

@@ -1,4 +1,4 @@
-"""Writing in few rounds, speed against quality: python -m docs.studies.rounds plays, and writes rounds.md's table.
+"""Writing in few rounds, speed against quality: python -m studies.rounds plays, and writes the table of its page.
 
 A world of 6⁴ sentences, so that P is a list. G is one too: an autoregression's own likelihood; of masked diffusion the
 mean over all 24 orders, of one-shot the mean over many latents.
@@ -27,8 +27,8 @@ from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
-HERE = Path(__file__).parent
-BEGIN, END = "<!-- rounds: begin (python -m docs.studies.rounds writes up to the end mark) -->", "<!-- rounds: end -->"
+PAGE = Path(__file__).parents[1] / "docs" / "studies" / "rounds.md"
+BEGIN, END = "<!-- rounds: begin (python -m studies.rounds writes up to the end mark) -->", "<!-- rounds: end -->"
 SEEDS, WORDS, LENGTH = (1, 2, 3), 6, 4
 LATENTS = 20_000
 WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
@@ -91,7 +91,7 @@ def jsd(p: Tensor, g: Tensor) -> float:
 @torch.no_grad()
 def played(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     """Of every player and number of rounds, after the same likelihood turns: JSD, passes, processor seconds of writing
-    512 sentences, each beside the transformer's own, measured again right before it."""
+    512 sentences, each beside the transformer's own, measured again right after it."""
     batch, reference = every_sentence(), None
     for name, (words, rounds) in PLAYERS.items():
         with torch.enable_grad():
@@ -131,15 +131,14 @@ def write(found: list[dict[str, dict[str, float]]]) -> None:
     axes[0].set(xlabel="processor time, the transformer's = 1", ylabel="JSD(P‖G), nats a sentence", yscale="log")
     axes[1].set(xlabel="passes of a network, one after another", xticks=(1, 2, 3, 4))
     axes[1].legend(frameon=False, fontsize=7, loc="lower left")
-    figure.savefig(HERE / "rounds.png", dpi=120)
-    page = HERE / "rounds.md"
-    before, _, rest = page.read_text().partition(BEGIN)
+    figure.savefig(PAGE.with_suffix(".png"), dpi=120)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{after}")
 
 
 def main() -> None:
-    """``python -m docs.studies.rounds [FOLDER]``: one file a seed there (runs/rounds), played where it is missing."""
+    """``python -m studies.rounds [FOLDER]``: one file a seed there (runs/rounds), played where it is missing."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/rounds")
     folder.mkdir(parents=True, exist_ok=True)
     for seed in SEEDS:
