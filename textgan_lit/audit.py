@@ -80,7 +80,7 @@ class World:
     def of_worth(self, worth: Float[Tensor, "N T"]) -> Float[Tensor, " P"]:
         """Of −E_G Σ_t worth_t log G(x_t | x<t), the worth held fixed: the policy gradient theorem."""
         logp = self.logp()
-        g = self.chance().unsqueeze(1)
+        g = logp.detach().sum(1, keepdim=True).exp()
         return self.gradient(-(g * worth.double() * self.sentences.mask * logp).sum())
 
     def length(self) -> float:
