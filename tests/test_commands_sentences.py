@@ -207,8 +207,8 @@ def test_the_heat_view_has_colours(command, tmp_path, monkeypatch):
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
 LINES = {
-    "long": (EOS, b"a\na b c a\n", "line 2: The sentence has 4 words, wanted at most 3"),
-    "short": (FIXED, b"a b c\na\n", "line 2: The sentence has 1 words, wanted exactly 3"),
+    "long": (EOS, b"a\na b c a\n", "line 2: The sentence has 4 tokens, wanted at most 3"),
+    "short": (FIXED, b"a b c\na\n", "line 2: The sentence has 1 tokens, wanted exactly 3"),
     "unknown": (EOS, b"a\nx\n", "line 2: The word x is not among"),
     "empty": (EOS, b"a\n\n", "line 2: It is empty"),
     "bytes": (EOS, b"a\n\xff\n", "line 2: It is not UTF-8"),

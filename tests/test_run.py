@@ -47,6 +47,28 @@ def test_without_a_discriminator_there_is_nobody_to_choose():
         run().sample(3, candidates=2)
 
 
+def test_sentences_that_were_written_need_no_text_to_be_scored():
+    written = list(run().write(30))
+    for given in (written, [sentence.tokens for sentence in written]):
+        assert [sentence.tokens for sentence in run().score(given)] == [sentence.tokens for sentence in written]
+    assert run().encode([0]) == run().encode([0, 3]) == run().encode("a") == [0, 3]
+    assert run().encode([0, 1, 2]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ([0, 4], r"token 4 is not among the 3 of this run, 0 to 2\. Give tokens that it wrote"),
+        ([3, 0], r"token 3 is not among"),  # what comes after eos
+        ([-1], r"token -1 is not among"),
+        ([0, 1, 2, 0], r"has 4 tokens, wanted at most 3\. Give one that this run could have written; its own keep"),
+    ],
+)
+def test_ids_that_no_sentence_has_are_refused(ids, said):
+    with pytest.raises(UserError, match=said):
+        run().encode(ids)
+
+
 # --- a run of somebody's ------------------------------------------------------------------------------------------
 
 SMALL = ("model.generator.hidden=3", "model.generator.embedding=2")

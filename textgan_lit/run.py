@@ -135,33 +135,49 @@ class Run(NamedTuple):
             found, mask, logp, _ = (leaf[: n - done] for leaf in written)
             yield from self._seen(self._game(noise), TextBatch(found, mask), logp)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, sentence: str | Sentence | Sequence[int]) -> list[int]:
         """The ids of a sentence as the generator would have written it: with eos where it ends early.
+
+        Of a :class:`Sentence`, and of ids, the ids stay as they are; its text might be cut into others.
 
         Raises:
             UserError: at what the generator could not have written, a word or a length.
         """
-        tokens, most, eos = self.vocab.encode(text), self.generator.max_length, self.vocab.eos
+        eos, most = self.vocab.eos, self.generator.max_length
+        if isinstance(sentence, str):
+            tokens = self.vocab.encode(sentence)
+        else:
+            tokens = self._known(sentence.tokens if isinstance(sentence, Sentence) else sentence)
         if len(tokens) > most or (len(tokens) < most and eos is None):
             raise UserError(
-                f"The sentence has {len(tokens):,} words, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
-                "Give one that this run could have written."
+                f"The sentence has {len(tokens):,} tokens, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
+                "Give one that this run could have written; its own keep their tokens in generate's --format jsonl."
             )
         return [*tokens, eos] if len(tokens) < most else tokens
 
-    def score(self, lines: Iterable[str]) -> Iterator[Sentence]:
-        """What the players make of sentences of somebody's, one after another; only a few are held at a time.
+    def _known(self, ids: Sequence[int]) -> list[int]:
+        """The ids of words, without the eos at their end."""
+        tokens = list(ids[:-1] if ids and ids[-1] == self.vocab.eos else ids)
+        words = len(self.vocab.words)
+        for token in tokens:
+            if not 0 <= token < words:
+                raise UserError(
+                    f"The token {token} is not among the {words:,} of this run, 0 to {words - 1:,}. "
+                    "Give tokens that it wrote."
+                )
+        return tokens
+
+    @torch.no_grad()
+    def score(self, sentences: Iterable[str | Sentence | Sequence[int]]) -> Iterator[Sentence]:
+        """What the players make of sentences, one after another; only a few are held at a time.
+
+        ``sentences`` are text of somebody's, or what :meth:`write` gave, or ids: see :meth:`encode`.
 
         Raises:
             UserError: at the first that this run could not have written.
         """
-        return self.judge(map(self.encode, lines))
-
-    @torch.no_grad()
-    def judge(self, sentences: Iterable[list[int]]) -> Iterator[Sentence]:
-        """As :meth:`score`, of sentences as ids (see :meth:`encode`)."""
-        game, sentences = self._game(Noise("judge")), iter(sentences)
-        while rows := list(itertools.islice(sentences, AT_ONCE)):
+        game, encoded = self._game(Noise("judge")), map(self.encode, sentences)
+        while rows := list(itertools.islice(encoded, AT_ONCE)):
             tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
             for place, row in enumerate(rows):
                 tokens[place, : len(row)] = torch.tensor(row)

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             )
         show = _as_jsonl(run, options.words) if output.wants_jsonl(options) else _as_table(run, options.words, out)
         with output.bar("read", size, out) as advance:
-            for sentence in run.judge(_encoded(run, file, options, seen, advance)):
+            for sentence in run.score(_encoded(run, file, options, seen, advance)):
                 seen.add(sentence)
                 out.write(show(sentence))
     print(seen, file=sys.stderr)
