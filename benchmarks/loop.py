@@ -23,6 +23,7 @@ from textgan_lit.callbacks.turns import Turns
 from textgan_lit.callbacks.weights_and_biases import WeightsAndBiases
 from textgan_lit.logger import WandB
 from textgan_lit.system import TextGAN
+from textgan_lit.trainer import FIXED
 
 DUEL = ("model/program=fixed", "model.program.warm_up=0", "model.program.discriminator_warm_up=0")
 REST = ("model.program.check_every=0", "trainer.limit_val_batches=0", "data.valid=1000", "data.test=1000")
@@ -58,7 +59,8 @@ def through_lightning(words: tuple[str, ...]) -> float:
         watch, log = Watch(), WandB(folder, "benchmarks", "loop")
         csv = pl.loggers.CSVLogger(folder, name="", version="")
         callbacks = [Turns(), WeightsAndBiases(folder), watch]
-        pl.Trainer(**config["trainer"], callbacks=callbacks, logger=[log, csv]).fit(system, datamodule=data)
+        settings = {**config["trainer"], **FIXED, "enable_checkpointing": False}
+        pl.Trainer(**settings, callbacks=callbacks, logger=[log, csv]).fit(system, datamodule=data)
         log.experiment.finish()
         assert Path(folder, "metrics.csv").exists()
     return watch.seconds

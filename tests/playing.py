@@ -11,6 +11,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 
 from textgan_lit import build
 from textgan_lit.system import TextGAN
+from textgan_lit.trainer import FIXED
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = (
@@ -58,5 +59,6 @@ def built(*overrides: str, callbacks: tuple[pl.Callback, ...] = (), **system: An
     module = build.system(settings, data)
     for name, value in system.items():
         setattr(module, name, value)
-    trainer = pl.Trainer(**settings["trainer"], callbacks=list(callbacks), logger=logger)
+    fixed = FIXED | {"enable_checkpointing": False}
+    trainer = pl.Trainer(**settings["trainer"], **fixed, callbacks=list(callbacks), logger=logger)
     return Run(module, data, trainer, logger.rows)

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors", "keys"],
+    ["errors", "keys", "elsewhere"],
     ["tokenizer"],
     ["types", "distributed", "stopwatch"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
@@ -26,7 +26,7 @@ FLOORS = [  # from the cellar to the roof
     ["adversary", "estimator", "metrics"],
     ["system", "logger"],
     ["callbacks", "launch", "memory", "audit", "report"],
-    ["fitting"],
+    ["fitting", "trainer"],
     ["build"],
     ["run"],
     ["play"],
@@ -38,7 +38,7 @@ FLOORS = [  # from the cellar to the roof
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"resume", "launch", "fitting", "build", "run", "play", "cli", "commands", "sweep"}
+COMMAND_LINE = {"resume", "launch", "fitting", "trainer", "build", "run", "play", "cli", "commands", "sweep"}
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},

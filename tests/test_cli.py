@@ -18,6 +18,14 @@ WRONG = {
     "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan,",
     "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
     "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
+    # what something else does here: that key
+    "trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
+    "+trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
+    "+trainer.gradient_clip_val=1": r"trainer\.gradient_clip_val: .* model\.moves\.likelihood\.clip=5",
+    "+trainer.accumulate_grad_batches=2": r"trainer\.accumulate_grad_batches: .* model\.moves\.generator\.batch=",
+    "+trainer.val_check_interval=100": r"trainer\.val_check_interval: .* callbacks\.schedule\.generator=",
+    "+trainer.strategy=fsdp": r"trainer\.strategy: .* always play by DDP",
+    "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
     # a value that its part cannot use
     "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",

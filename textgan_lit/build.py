@@ -19,18 +19,15 @@ import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, Gt, Interval
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from textgan_lit import fitting
+from textgan_lit import elsewhere, fitting
 from textgan_lit.baseline import Baseline
-from textgan_lit.checkpoint import CheckpointFiles
 from textgan_lit.credit import Credit
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
 from textgan_lit.faults import Faults
 from textgan_lit.generator.base import Generator
-from textgan_lit.launch import JobDDP, started_outside, surroundings
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.objective import Objective
 from textgan_lit.penalty import Penalty
@@ -39,10 +36,10 @@ from textgan_lit.program import Fixed, Program
 from textgan_lit.regulariser import Regularised, Regulariser
 from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
+from textgan_lit.trainer import Settings, make
 from textgan_lit.trust import find
 from textgan_lit.types import MANY
 
-SHARED = 4  # processes a CPU: to try what several do; far more are a slip of the finger
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
 KINDS = {
     "generator": Generator,
@@ -77,7 +74,8 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
             raise UserError(f"{where}.{key}: the program itself gives {cls.__name__} its {key}. Leave it out.")
         if key not in accepted and not open_ended:
             raise UserError(
-                f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}. "
+                elsewhere.refusal(f"{where}.{key}")
+                or f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}. "
                 f"Where a file under conf/ gives it, leave it out by ~{where}.{shown(key)}."
             )
     hints = _hints(cls)
@@ -364,30 +362,5 @@ def trainer(config: Mapping[str, Any], module: pl.LightningDataModule) -> pl.Tra
     chosen = (config.get("callbacks") or {}).items()
     callbacks = [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
-    settings = dict(config["trainer"])
-    minutes = setting(settings.pop("timeout", 10.0), Annotated[float, Gt(0)], "trainer.timeout")
-    devices, cpus = settings["devices"], os.cpu_count() or 1
-    if settings["accelerator"] == "cpu" and isinstance(devices, int) and devices > SHARED * cpus:
-        raise UserError(
-            f"trainer.devices={devices}, but this machine has {cpus} CPUs. Give at most {SHARED * cpus}; more "
-            "processes than CPUs gain nothing."
-        )
-    if (settings["devices"], settings["num_nodes"]) != (1, 1):
-        settings.setdefault("strategy", JobDDP(timeout=minutes))
-    plugins = [CheckpointFiles()]
-    try:
-        plugins += surroundings()
-        made = pl.Trainer(**settings, plugins=plugins, callbacks=callbacks, logger=loggers or False)
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(
-            f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys."
-        ) from error
-    started = started_outside()
-    if started not in (None, made.world_size):
-        raise UserError(
-            f"{started} processes were started from outside (torchrun, srun), but trainer.devices={devices} and "
-            f"trainer.num_nodes={settings['num_nodes']} make {made.world_size}. Give the processes of a node, and the "
-            "nodes."
-        )
-    return made
+    named = {**group(config, "trainer"), "_target_": f"{Settings.__module__}.{Settings.__qualname__}"}
+    return make(part(named, "trainer", Settings), callbacks, loggers)

@@ -19,17 +19,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from textgan_lit import elsewhere, resume
 from textgan_lit import folder as folders
-from textgan_lit import resume
 from textgan_lit.errors import Interrupted, Pruned, UserError
 from textgan_lit.trust import CONF
 
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
-
-NOT_NEEDED = {  # keys that people bring from elsewhere
-    "data.streaming": "Text is mapped from the disk, so none of it need fit into memory (docs/data.md#the-cache).",
-}
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -137,8 +133,8 @@ def _unknown_key(key: str) -> str:
         if "=" in word and not word.startswith("-") and not word.lstrip("+~").startswith((key, "hydra"))
     ]
     parent = key.rpartition(".")[0]
-    if key in NOT_NEEDED:
-        return f"{key}: there is no such key. {NOT_NEEDED[key]}"
+    if told := elsewhere.refusal(key):
+        return told
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             more = ",".join(f"file://{folder}" for folder in _folders()[1:])

@@ -87,6 +87,8 @@ def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path |
         state = None
     trainer.test(system, datamodule=data, ckpt_path=state, verbose=False)
     if trainer.is_global_zero:
+        if profile := trainer.profiler.summary():  # Lightning would log it, where nobody looks
+            get_console().print(profile, highlight=False, markup=False, soft_wrap=True)
         _say_where(folder, trainer)
     return objective(trainer.callback_metrics)
 
