@@ -7,7 +7,7 @@ import pytest
 
 from textgan_lit import folder as folders
 from textgan_lit.errors import UserError
-from textgan_lit.folder import busy, claim, identity, note, record, rewind, start, unfinished, unlock
+from textgan_lit.folder import busy, claim, fresh, identity, note, record, rewind, start, unfinished, unlock
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,14 @@ def test_a_run_is_refused_or_replaced_or_gone_on_with(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine, too")
     claim(tmp_path, "hydra.run.dir", overwrite=True)
     assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["thesis.tex"]
+
+
+def test_a_fresh_folder_is_had_once(tmp_path):
+    asked = [fresh(tmp_path / "day" / "12-00-00") for _ in range(3)]
+    assert [path.name for path in asked] == ["12-00-00", "12-00-00-2", "12-00-00-3"]
+    assert all(path.is_dir() for path in asked)
+    (tmp_path / "file").write_text("")
+    assert fresh(tmp_path / "file" / "run") == tmp_path / "file" / "run"  # claim says why there is none
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
@@ -142,6 +143,36 @@ def test_the_newest_unfinished_run_of_the_same_configuration_is_found(monkeypatc
     run(monkeypatch, *words, "resume=true", f"hydra.run.dir={tmp_path}/other", "seed=2")  # its own folder, its own run
     assert "holds no run. Starting anew." in capsys.readouterr().out
     assert not record(folder)["finished"]
+
+
+class Noon(datetime):
+    """A clock that stands still: what is named by it is named alike."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 1, 1, 12)
+
+
+def test_runs_and_sweeps_of_one_second_have_folders_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hydra.core.utils.datetime", Noon)
+    for seed in (1, 2):
+        run(monkeypatch, *SMOKE, "trainer.max_steps=1", f"seed={seed}")
+        run(monkeypatch, "-m", *SMOKE, "trainer.max_steps=1", f"seed={seed}")
+    for root, job in (("outputs", ""), ("multirun", "0")):
+        day = tmp_path / root / "2026-01-01"
+        assert {path.name for path in day.iterdir()} == {"12-00-00", "12-00-00-2"}
+        for name, seed in (("12-00-00", 1), ("12-00-00-2", 2)):
+            assert f"seed: {seed}\n" in (day / name / job / ".hydra" / "config.yaml").read_text()
+            assert record(day / name / job)["finished"]
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_all_play(tmp_path):
+    command = [sys.executable, str(CHECKOUT / "train.py"), *SMOKE, "trainer.max_steps=1"]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(5)]
+    assert [one.wait() for one in runs] == [0] * 5
+    assert len([path for path in tmp_path.rglob("run.json") if record(path.parent)["finished"]]) == 5
 
 
 def test_a_finished_run_taken_up_with_more_turns_goes_on_and_says_what_is_new(monkeypatch, tmp_path, capsys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -46,6 +47,19 @@ def first() -> bool:
 
 def holds_a_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in (RECORD, "checkpoints", *CURVES))
+
+
+def fresh(folder: Path) -> Path:
+    """Makes ``folder``, or the first of ``folder-2``, ``folder-3``, … that nobody has made: two never get the same."""
+    for number in itertools.count(1):
+        free = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            free.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # which claim says
+        return free
 
 
 def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, again: bool = False) -> None:

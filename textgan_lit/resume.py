@@ -52,6 +52,10 @@ class Claim(Callback):
             if config.resume and not named:
                 raise UserError("resume=true of a sweep needs its folder: hydra.sweep.dir=multirun/….")
             folder = Path(config.hydra.sweep.dir)
+            if _by_the_clock(config.hydra.sweep):
+                folder = folders.fresh(folder)
+                config.hydra.sweep.dir = str(folder)
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # which every job is composed with
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
         except UserError as error:
@@ -82,16 +86,21 @@ def _many(config: DictConfig) -> bool:
 def place(config: DictConfig, given: bool) -> None:
     """Settles where ``config`` is played (``hydra.run.dir``) and whether that goes on (``resume``), and claims it."""
     folder, configuration = Path(config.hydra.run.dir), fingerprint(config)
+    by_the_clock = _by_the_clock(config.hydra.run)
     if config.resume is True and not given:
         root = Path(config.outputs)
         free = [found for found in folders.unfinished(root, configuration) if not folders.busy(found)]
         if not free:
             print(f"resume=true: no unfinished run of this configuration below {root}. Starting anew.")
+        by_the_clock = by_the_clock and not free
         folder = free[0] if free else folder
         _settle(config, folder, bool(free))
     elif config.resume is True and not folders.holds_a_run(folder):
         print(f"resume=true: {folder} holds no run. Starting anew.")
         _settle(config, folder, False)
+    if by_the_clock:
+        folder = folders.fresh(folder)
+        _settle(config, folder, config.resume)
     folders.claim(folder, "hydra.run.dir", overwrite=config.overwrite, again=bool(config.resume))
     if config.resume:
         print(f"Going on with the run in {folder}.")
@@ -100,7 +109,12 @@ def place(config: DictConfig, given: bool) -> None:
     folders.start(folder, configuration)
 
 
-def _settle(config: DictConfig, folder: Path, resume: bool) -> None:
+def _by_the_clock(node: DictConfig) -> bool:
+    """Whether a folder has its name of the second, which another run may have, too."""
+    return "${now:" in OmegaConf.to_container(node, resolve=False)["dir"]
+
+
+def _settle(config: DictConfig, folder: Path, resume: bool | str) -> None:
     with read_write(config), open_dict(config):
         config.hydra.run.dir, config.resume = str(folder), resume
 
