@@ -90,6 +90,20 @@ def test_one_score_a_word_is_a_mean_over_words_and_not_over_padding():
     assert_close(outcome.logs["accuracy"].item(), 0.5 * 1 / 4 + 0.5 * 1 / 2)  # a score of exactly 0 says "generated"
 
 
+def test_a_word_that_both_sides_write_as_often_teaches_nothing_whoever_writes_longer_sentences():
+    # Real: "a b eos"; generated: "a eos". P(a) = G(a) and P(eos) = G(eos), so their best score is log 1 = 0. Divided by
+    # the 5 words of both sides: a −½/5 + ½/5, b −½/5, eos −½/5 + ½/5. Over each side's own 3 and 2 words, a would have
+    # ½ (−½/3 + ½/2), and its best score would be log 2/3, the ratio of the lengths.
+    judge = Table([0.0, 0.0, 0.0], "word")
+    outcome = Minimax()(game(judge, [0]), real([0, 1, 2]))
+    outcome.loss.backward()
+    assert_close(judge.of_words.grad[:3], torch.tensor([0.0, -0.1, 0.0]), rtol=0, atol=1e-7)
+    # D(a) = ¾, D(b) = ¼, D(eos) = ½
+    outcome = Minimax()(game(Table([log(3), -log(3), 0.0], "word"), [0]), real([0, 1, 2]))
+    assert_close(outcome.loss.item(), (log(4 / 3) + log(4) + log(2) + log(4) + log(2)) / 5)
+    assert_close(outcome.logs["accuracy"].item(), 2 / 5)  # the real a and the generated eos
+
+
 @pytest.mark.parametrize("scores", ["sentence", "word"])
 def test_padding_is_taught_nothing(scores):
     judge = Table([1.0, 2.0, 3.0], scores)

@@ -382,6 +382,18 @@ def test_a_run_taken_up_in_mid_cycle_goes_on_as_if_nothing_had_happened(after, t
     assert not differ(weights(resumed.system), weights(whole.system))
 
 
+def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to_the_best(monkeypatch, tmp_path):
+    nll = {1: 2.0, 2: 1.0, 3: 9.0, 4: 9.0}  # after each turn; cut off after the third, taken up before the last
+    monkeypatch.setattr(TextGAN, "_held_out_nll", lambda self: nll[self.clock.turns["likelihood"]])
+    words = (*TINY, *FIXED, "model.program.discriminator_warm_up=0", "model.program.duel=0", "model.program.patience=3")
+    runs = [built(*words, callbacks=callbacks) for callbacks in ((Cut(3, tmp_path / "cut.ckpt"),), ())]
+    for run in runs:
+        run.system.program.epoch = 1
+    whole, resumed = runs[0].fit().system, runs[1].fit(tmp_path / "cut.ckpt").system
+    assert not differ(resumed.warm, whole.warm)
+    assert not differ(weights(resumed.generator), whole.warm)  # the last validation was not the best
+
+
 def test_a_discriminator_meets_the_generator_at_the_end_of_its_warm_up(monkeypatch):
     """Before it is first evaluated: with the generator of before the warm-up, the density alone would tell."""
     met, meet = [], DensityAware.meet
