@@ -179,12 +179,12 @@ def test_a_sentence_with_a_line_break_stays_one_line(command):
 
 
 def test_scores_as_a_table_and_as_jsonl(command, tmp_path):
-    (tmp_path / "x").write_text("a b\nc c c\n")
-    code, text, said = command("score", "RUN", str(tmp_path / "x"), "--words", run=run(judge=Recurrent))
+    (tmp_path / "x.txt").write_text("a b\nc c c\n")
+    code, text, said = command("score", "RUN", str(tmp_path / "x.txt"), "--words", run=run(judge=Recurrent))
     assert code == 0
     assert "⏎" in text
     assert said.startswith("2 sentences, 6 words; NLL ")
-    found = command("score", "RUN", str(tmp_path / "x"), "--words", "--format=jsonl", run=run(judge=Recurrent))[1]
+    found = command("score", "RUN", str(tmp_path / "x.txt"), "--words", "--format=jsonl", run=run(judge=Recurrent))[1]
     first, second = map(json.loads, found.splitlines())
     assert [word for word, _ in first["by_word"]] == ["a", "b", None]
     assert [word for word, _ in second["by_word"]] == ["c", "c", "c"]
@@ -200,8 +200,8 @@ def test_scores_as_a_table_and_as_jsonl(command, tmp_path):
 def test_the_heat_view_has_colours(command, tmp_path, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLORTERM", "truecolor")
-    (tmp_path / "x").write_text("a b\n")
-    assert "\x1b[30;48;2;" in command("score", "RUN", str(tmp_path / "x"), "--words")[1]
+    (tmp_path / "x.txt").write_text("a b\n")
+    assert "\x1b[30;48;2;" in command("score", "RUN", str(tmp_path / "x.txt"), "--words")[1]
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ LINES = {
     "short": (FIXED, b"a b c\na\n", "line 2: The sentence has 1 tokens, wanted exactly 3"),
     "unknown": (EOS, b"a\nx\n", "line 2: The word x is not among"),
     "empty": (EOS, b"a\n\n", "line 2: It is empty"),
-    "bytes": (EOS, b"a\n\xff\n", "line 2: It is not UTF-8"),
+    "bytes": (EOS, b"a\n\xff\n", "line 2 is not UTF-8"),
 }
 
 

@@ -101,8 +101,13 @@ def encode(text: str, sentence: str) -> list[int]:
 
 
 def decode(text: str, ids: list[int]) -> str:
-    """The sentence that ``ids`` spell, on one line."""
+    """The sentence that ``ids`` spell."""
     return _safely(lambda: opened(text).decode(ids, skip_special_tokens=False), "The tokenizer cannot write this")
+
+
+def keeps_breaks(text: str) -> bool:
+    """Whether a sentence comes back with its line breaks and indentation."""
+    return [sign for sign in decode(text, encode(text, "a\n  a")) if sign.isspace()] == ["\n", " ", " "]
 
 
 def _safely(call: Callable[[], Result], what: str) -> Result:

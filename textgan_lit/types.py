@@ -67,6 +67,11 @@ class Vocab:
         """How many rows an input embedding needs: V + bos + pad."""
         return self.size + 2
 
+    @property
+    def keeps_breaks(self) -> bool:
+        """Whether sentences can hold line breaks and indentation."""
+        return self.tokenizer is not None and tokenizer.keeps_breaks(self.tokenizer)
+
     def text(self, tokens: list[int]) -> str:
         """The words of one sentence, up to eos or padding."""
         tokens = [token for token in tokens if token < len(self.words)]

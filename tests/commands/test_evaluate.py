@@ -11,12 +11,12 @@ from textgan_lit.errors import UserError
 from textgan_lit.types import Vocab
 
 
-def test_lines_are_cut_or_left_out_and_counted(tmp_path):
-    (tmp_path / "text").write_text("a b\n\na b a b\nb z\na a a\n")
-    batch, counted = evaluate.read(tmp_path / "text", Vocab(("a", "b"), has_eos=True), 3)
+def test_lines_are_cut_or_left_out_and_counted():
+    lines = ["a b", "a b a b", "b z", "a a a"]
+    batch, counted = evaluate.read(lines, Vocab(("a", "b"), has_eos=True), 3)
     assert batch.tokens.tolist() == [[0, 1, 2], [0, 1, 0], [0, 0, 0]]
     assert counted == {"lines": 4, "cut": 1, "unknown": 1, "short": 0}
-    batch, counted = evaluate.read(tmp_path / "text", Vocab(("a", "b")), 3)
+    batch, counted = evaluate.read(lines, Vocab(("a", "b")), 3)
     assert batch.tokens.tolist() == [[0, 1, 0], [0, 0, 0]]
     assert counted == {"lines": 4, "cut": 1, "unknown": 1, "short": 1}
 
@@ -25,8 +25,8 @@ def test_lines_are_cut_or_left_out_and_counted(tmp_path):
 def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "model=mle")
     sentences = textgan_lit.load(tmp_path / "run").sample(60, seed=5)
-    (tmp_path / "text").write_text("\n".join([*sentences, "never seen"]))
-    words = [str(tmp_path / "run"), "--data", str(tmp_path / "text"), "--json", str(tmp_path / "out")]
+    (tmp_path / "text.txt").write_text("\n".join([*sentences, "never seen"]))
+    words = [str(tmp_path / "run"), "--data", str(tmp_path / "text.txt"), "--json", str(tmp_path / "out")]
     assert evaluate.run(evaluate.parser().parse_args(words)) == 0
     found = json.loads((tmp_path / "out").read_text())
     assert {"quality/fresh_bound_30", "quality/lm_score_30_real", "quality/frechet_15"} <= found["numbers"].keys()

@@ -1,4 +1,4 @@
-"""Measures a finished run's samples against the sentences of a text file, by every proxy of metrics=text.
+"""Measures a finished run's samples against the sentences of a file, by every proxy of metrics=text.
 
 Every second usable line is what samples are compared with; the others teach the language model. Other proxies, or other
 settings of theirs, are asked for in training's own words: metrics=mauve, metrics.closing.frechet.features=FOLDER.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgan_lit import folder
 from textgan_lit.cli import CONF
-from textgan_lit.commands import opening
+from textgan_lit.commands import input, opening
 from textgan_lit.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
     )
     opening.arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="metrics…=VALUE", help="as for textgan-train: metrics=mauve …")
-    parser.add_argument("--data", required=True, metavar="FILE", help="sentences, one a line, words between spaces")
+    parser.add_argument("--data", required=True, metavar="FILE", help="sentences, in a file as training takes it")
     parser.add_argument("-n", type=int, default=1000, help="sentences on each side, at most (%(default)s)")
+    input.arguments(parser)
     parser.add_argument("--json", metavar="OUT", help="a file for the numbers")
     return parser
 
@@ -42,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--json {options.json}: there is no such folder. Give one that exists.")
     config = chosen(options.overrides)
     opened = opening.opened(options)
-    text, counted = read(Path(options.data), opened.vocab, opened.generator.max_length)
+    with input.opened(options.data) as file:
+        sentences = [row.text for row in input.rows(file, options.data, options, opened) if row.text]
+    text, counted = read(sentences, opened.vocab, opened.generator.max_length)
     n = min(options.n, len(text.tokens) // 2)
     if n < FEWEST:
         raise UserError(f"{options.data} and -n {options.n} leave {n} sentences a side. At least {FEWEST} are needed.")
@@ -53,16 +56,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def read(path: Path, vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str, int]]:
-    """The usable lines, and how many were cut, or left out for a word that is not known or for their length."""
+def read(lines: list[str], vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str, int]]:
+    """The usable sentences, and how many were cut, or left out for a word that is not known or for their length."""
     import torch
 
     from textgan_lit.types import TextBatch
 
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {error}. Give a file of sentences, one a line.") from error
     counted, found = {"lines": len(lines), "cut": 0, "unknown": 0, "short": 0}, []
     for line in lines:
         try:

@@ -1,6 +1,7 @@
 """What a run's players make of sentences: log-probability in nats, per word, and D's probability "real".
 
-One sentence a line, of words as the run writes them. A summary goes to standard error. See docs/commands.md.
+A file is read as training reads its own: by its ending, with the column that the run was taught. A summary goes to
+standard error. See docs/commands.md.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, TextIOBase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgan_lit.commands import opening, output
+from textgan_lit.commands import input, opening, output
 from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def parser() -> argparse.ArgumentParser:
         prog="textgan score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     opening.arguments(parser)
-    parser.add_argument("file", metavar="FILE", help="sentences, one a line; - reads standard input")
+    parser.add_argument(
+        "file", metavar="FILE", help="sentences, as training takes them; - reads lines of standard input"
+    )
+    input.arguments(parser)
     parser.add_argument("--words", action="store_true", help="each word's numbers, too; on a terminal a heat view")
     parser.add_argument("--skip", action="store_true", help="go on without lines that this run could not have written")
     output.arguments(parser, ("table", "jsonl"))
@@ -38,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    with _read(options.file) as (file, size), output.opened(options) as out:
+    with input.opened(options.file) as file, output.opened(options) as out:
+        size = input.size(file)
         run, seen = opening.opened(options), Summary()
         if not run.exact:
             raise UserError(
@@ -54,47 +58,29 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _read(name: str) -> Iterator[tuple[BufferedIOBase, int | None]]:
-    """The file and how many bytes it has, where that is known."""
-    if name == "-":
-        yield sys.stdin.buffer, None
-        return
-    try:
-        file = open(name, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise UserError(
-            f"{name} cannot be read ({error.strerror}). Give a file of sentences, or - for input."
-        ) from error
-    with file:
-        yield file, file.seek(0, 2) if file.seekable() else None
-
-
 def _encoded(
     run: Run, file: BufferedIOBase, options: argparse.Namespace, seen: Summary, advance: Callable[[int], None]
 ) -> Iterator[list[int]]:
-    """The sentences as ids, line by line."""
-    if file.seekable():
-        file.seek(0)
-    for number, raw in enumerate(file, 1):
-        advance(len(raw))
+    """The sentences as ids, row by row."""
+
+    def skip(error: UserError) -> None:
+        if not options.skip:
+            raise UserError(f"{error} Or --skip such lines.") from error
+        seen.skipped += 1
+
+    before = 0
+    for row in input.rows(file, options.file, options, run, skip):
+        if file.seekable():
+            advance(file.tell() - before)
+            before = file.tell()
         try:
-            yield _ids(run, raw)
+            if not row.text:  # a slip more often than the sentence that ends at once
+                raise UserError("It is empty. Leave it out.")
+            ids = run.encode(row.text)
         except UserError as error:
-            if not options.skip:
-                name = "standard input" if options.file == "-" else options.file
-                raise UserError(f"{name}, line {number:,}: {error} Or --skip such lines.") from error
-            seen.skipped += 1
-
-
-def _ids(run: Run, raw: bytes) -> list[int]:
-    try:
-        line = raw.decode()
-    except UnicodeDecodeError as error:
-        raise UserError("It is not UTF-8. Give text in that encoding.") from error
-    if not line.strip():  # a slip more often than the sentence that ends at once
-        raise UserError("It is empty. Leave it out.")
-    return run.encode(line.rstrip("\r\n"))
+            skip(UserError(f"{row.where}: {error}"))
+        else:
+            yield ids
 
 
 @dataclass
