@@ -15,7 +15,8 @@ from textgan_lit.objective import Objective
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
-HEAD = ("model", "generator", "discriminator", "gradient", "descends", "likelihood", "lines of YAML")
+HEAD = ("model", "generator", "discriminator", "gradient", "descends", "bias", "likelihood", "lines of YAML")
+NO_CLAIM = "–"
 
 
 def row(name: str) -> tuple[str, ...]:
@@ -30,8 +31,7 @@ def row(name: str) -> tuple[str, ...]:
     objective = system.moves[move].objective
     added = getattr(objective, "regularisers", {})
     objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
-    descends, biased = _descends(objective, system.discriminator if move == "generator" else None)
-    descends = " + ".join([descends, *added])
+    descends, is_claimed = _descends(objective, system.discriminator if move == "generator" else None)
     gradient = _option(chosen, "estimator" if move == "generator" else "objective")
     text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (
@@ -39,22 +39,30 @@ def row(name: str) -> tuple[str, ...]:
         _option(chosen, "generator"),
         _option(chosen, "discriminator"),
         gradient,
-        descends + " \\*" * biased,
+        " + ".join([descends, *added]),
+        _bias(objective) if is_claimed else NO_CLAIM,
         system.generator.likelihood,
         str(sum(bool(line.strip()) and not line.startswith("#") for line in text)),
     )
 
 
 def _descends(objective: Objective, discriminator: Discriminator | None) -> tuple[str, bool]:
-    """The divergence, and whether the gradient is another one's by design; or why there is none."""
+    """The divergence that is claimed; or why none is, and False."""
     if objective.improper:
         return "no divergence (improper)", False
     if discriminator is not None and discriminator.limited:
         return "no known divergence", False
     gamma = getattr(getattr(objective, "credit", None), "gamma", None)
     if gamma not in (None, 1.0):
-        return "no one divergence (discounted)", bool(objective.bias)
-    return objective.divergence or "what its critic measures", bool(objective.bias)
+        return "no one divergence (discounted)", False
+    return objective.divergence or "what its critic measures", True
+
+
+def _bias(objective: Objective) -> str:
+    """Whether the expected gradient is another one than the claim's, and what makes the difference vanish."""
+    fades = {"": "stays", "batch": "O(1/B)"}.get(objective.fades, f"falls with {objective.fades}, without eos")
+    first = fades if objective.bias else "none"
+    return f"{first}; clipped after epoch 1" if objective.epochs > 1 else first
 
 
 def _option(chosen: Mapping[str, str], group: str) -> str:
