@@ -201,11 +201,14 @@ def tempered(variable):
     return world
 
 
-def of_proposals(world, **settings):
+def proposed(world, **settings):
     size = 4**world.length
     batch = TextBatch(world.sentences.tokens[:1].expand(size, -1), world.sentences.mask[:1].expand(size, -1))
-    objective = ScoreFunction(rewards.Minimax(), Terminal(), Zero(), **settings)
-    return world.gradient(objective(world.game(), batch).loss)
+    return ScoreFunction(rewards.Minimax(), Terminal(), Zero(), **settings)(world.game(), batch)
+
+
+def of_proposals(world, **settings):
+    return world.gradient(proposed(world, **settings).loss)
 
 
 def test_importance_weights_make_up_for_the_proposal(tempered):
@@ -213,6 +216,15 @@ def test_importance_weights_make_up_for_the_proposal(tempered):
     exact = tempered.exact("JSD(P‖G)")
     assert exact.abs().max() > 0.01
     assert_close(of_proposals(tempered, clip=None, ratio="sentence", proposal=0.5), exact, **TOLERANCE)
+
+
+def test_the_entropy_that_is_logged_is_that_of_what_wrote(tempered):
+    """H of the tempered G, not of G: docs/metrics.md."""
+    logs = proposed(tempered, clip=None, ratio="sentence", proposal=0.5).logs
+    tempered.policy = Tempered(tempered.policy, 0.5)
+    q = tempered.probabilities()[1].detach()
+    entropy = -torch.special.xlogy(q, q).sum() / (q * tempered.sentences.mask.sum(1)).sum()
+    assert_close(logs["entropy"].double(), entropy, **TOLERANCE)
 
 
 def test_without_the_weights_of_whole_sentences_it_is_another_gradient(tempered):
