@@ -1,6 +1,7 @@
 """Studies: every arm composes, nothing is played twice, tables are right, and prose is kept."""
 
 import json
+import re
 import statistics
 from types import SimpleNamespace
 
@@ -82,6 +83,14 @@ def test_every_page_has_a_place_for_its_table_and_every_row_an_arm(name):
     patterns += [row for panel in ours.config["picture"]["panels"] for row in panel["rows"]]
     for pattern in [*patterns, *ours.config.get("ledger", {})]:
         assert any(study.matches(arm, [pattern]) for arm in arms), pattern
+
+
+def test_the_overview_says_how_many_runs_every_study_has():
+    overview = (study.ROOT / "studies" / "README.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \| \[.*?\]\(.*?\) \| (\d+)", overview, re.MULTILINE)
+    assert {name: int(count) for name, count in told} == {
+        name: len(study.Study.load(name).runs(study.ROOT)) for name in study.names()
+    }
 
 
 def test_an_axis_gives_values_or_words():
