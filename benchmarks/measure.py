@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +25,8 @@ from textgan_lit.functional.linear import linear
 from textgan_lit.system import TextGAN
 
 LIBRARYS_GFLOPS = 54.6
+PROJECTION = 1024, 32, 5000  # hidden states to logits
+ALWAYS = ("logger=none", "name=benchmark")  # words of every composition
 SMALL = ("data.train=1000", "data.valid=100", "data.test=100")  # where sentences are not what is measured
 
 
@@ -55,8 +59,9 @@ class Beside:
 
 
 def _projection_gflops() -> float:
-    a, b = torch.randn(1024, 32), torch.randn(32, 5000)
-    return 2e-9 * 1024 * 32 * 5000 / seconds(lambda: a @ b, times=151)
+    rows, inner, outer = PROJECTION
+    a, b = torch.randn(rows, inner), torch.randn(inner, outer)
+    return 2e-9 * rows * inner * outer / seconds(lambda: a @ b, times=151)
 
 
 @functools.cache
@@ -69,10 +74,15 @@ def best_gflops(rows: int, inner: int, outer: int) -> float:
     return 2e-9 * rows * inner * outer / taken
 
 
+def played(*words: str) -> None:
+    """``python train.py WORDS``, in a process of its own."""
+    subprocess.run([sys.executable, "-m", "textgan_lit.cli", *words], check=True, stdout=subprocess.DEVNULL)
+
+
 def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:
     """The players, the data and the configuration of ``python train.py WORDS``, callbacks left out."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", ["logger=none", "name=benchmark", *words])
+        config = compose("train", [*words, *ALWAYS])
     config.callbacks = {}
     config = OmegaConf.to_container(config, resolve=True)
     pl.seed_everything(config["seed"], verbose=False)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from typing import final
 
 import pytorch_lightning as pl
 
+from benchmarks import measure
 from benchmarks.measure import NONE
 from benchmarks.row import Row
 from textgan_lit.system import TextGAN
@@ -65,9 +64,8 @@ def played(trials: int) -> tuple[float, list[float]]:
             "+callbacks.clock._target_=benchmarks.sweeping.Clock",
             "+callbacks.clock.folder=${hydra:runtime.output_dir}",
         )
-        command = [sys.executable, "-m", "textgan_lit.cli", *WORDS, *clock, f"hydra.sweep.dir={folder}"]
         before = used()
-        subprocess.run([*command, f"hydra.sweeper.n_trials={trials}"], check=True, stdout=subprocess.DEVNULL)
+        measure.played(*WORDS, *clock, f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}")
         spent = used() - before
         places = (Path(folder, str(number), "turns.json") for number in range(trials))
         return spent, [json.loads(place.read_text()) for place in places]

@@ -17,14 +17,15 @@ from textgan_lit.system import TextGAN
 from textgan_lit.truth import Models, measure
 from textgan_lit.types import TextBatch
 
+SENTENCES = 4000  # a side
 CYCLES = 50  # callbacks.schedule.generator
 
 
 def rows() -> Iterator[Row]:
-    system, data, _ = composed("model=seqgan", "data=oracle_lstm", "data.valid=4000", "data.test=100")
-    ours = panel(system, data, 4000)
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.valid={SENTENCES}", "data.test=100")
+    ours = panel(system, data, SENTENCES)
     floor = 2 * 2e-9 * 8000 * 20 * 32 * 5000 / best_gflops(1024, 32, 5000)
-    name = "truth panel, 4,000 + 4,000 sentences, V = 5000"
+    name = f"truth panel, {SENTENCES:,} + {SENTENCES:,} sentences, V = 5000"
     yield Row(name, ours, NONE, floor, 15 / ours, "≥ 1: below 15 s", ours < 15)
     for name, words in {
         "SeqGAN at the published oracle's size": ("model=seqgan", "data=oracle_lstm", "data.test=100"),

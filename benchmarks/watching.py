@@ -16,8 +16,6 @@ from __future__ import annotations
 import atexit
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,6 +25,7 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 
+from benchmarks import measure
 from benchmarks.measure import NONE
 from benchmarks.row import Row
 from textgan_lit import play
@@ -134,6 +133,5 @@ def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
 def played(words: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clock = ["+callbacks.clock._target_=benchmarks.watching.Clock", f"+callbacks.clock.folder={folder}"]
-        command = [sys.executable, "-m", "textgan_lit.cli", *words, *clock, f"hydra.run.dir={folder}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        measure.played(*words, *clock, f"hydra.run.dir={folder}")
         return json.loads(Path(folder, "watching.json").read_text())
