@@ -1,5 +1,7 @@
 """A linear layer by another library is the same linear layer."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -108,7 +110,27 @@ def test_function_transforms_see_through_it(layer):
     assert_close(gradient, layer.weight.sum(0).expand(3, 32), **CLOSE)
 
 
-def test_a_torch_without_onednn_will_do(layer, monkeypatch):
-    monkeypatch.setattr(room, "ONE_DNN", None)
+@pytest.mark.parametrize(
+    "operators",
+    [
+        {},
+        {"_linear_pointwise": torch.ops.aten.linear},
+        {"_linear_pointwise": lambda features, weight: features @ weight.t()},
+        {"_linear_pointwise": lambda features, weight, bias, *_: features @ weight + bias + 1},
+    ],
+    ids=["gone", "asked otherwise", "asked for less", "answers otherwise"],
+)
+def test_a_torch_whose_onednn_is_another_will_do(layer, monkeypatch, operators):
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**operators))
+    monkeypatch.setattr(room, "ONE_DNN", room.one_dnn())
+    features = torch.randn(7, 32, requires_grad=True)
+    assert linear(features, layer).equal(layer(features))
+    gradients = [torch.autograd.grad(work(features).sum(), features)[0] for work in (lambda x: linear(x, layer), layer)]
+    assert gradients[0].equal(gradients[1])
+
+
+def test_a_torch_whose_transforms_cannot_be_asked_for_will_do(layer, monkeypatch):
+    monkeypatch.delattr(torch._C, "_are_functorch_transforms_active")
+    monkeypatch.setattr(room, "ONE_DNN", room.one_dnn())
     features = torch.randn(7, 32)
-    assert_close(linear(features, layer), layer(features))
+    assert linear(features, layer).equal(layer(features))
