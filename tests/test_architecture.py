@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere"],
     ["tokenizer"],
-    ["types", "distributed", "stopwatch"],
+    ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy"],
     ["generator"],

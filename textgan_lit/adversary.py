@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from textgan_lit.answer import checked
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.discriminator.mediator import Mediator
 from textgan_lit.distributed import mean
@@ -74,7 +75,7 @@ class Adversary(Objective, ABC):
             "accuracy": half_and_half((real > 0).float(), (fake <= 0).float(), of_real, of_fake),
         }
         if self.penalty is not None:
-            punished = self.penalty(game, batch, written)
+            punished = checked(self.penalty, self.penalty(game, batch, written), (), "one number")
             loss, logs = loss + punished, logs | {"penalty": punished.detach()}
         return Outcome(loss, logs)
 

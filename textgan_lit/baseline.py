@@ -13,6 +13,7 @@ from annotated_types import Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from textgan_lit.answer import checked
 from textgan_lit.distributed import gather
 
 
@@ -25,6 +26,10 @@ class Baseline(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]: ...
+
+    def advantage(self, value: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """Those of these values, refused where there is not one for each."""
+        return checked(self, self(value, mask), value.shape, "an advantage for each value")
 
     def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
         """What an endless batch of whole sentences would divide by: of all sentences, each with its ``chance``."""

@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textgan_lit.answer import checked
 from textgan_lit.distributed import gather, own_rows
 from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.game import Game
@@ -33,7 +34,7 @@ class Terminal(Credit):
     """The sentence's reward at each of its words: plain REINFORCE (Williams 1992)."""
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
-        return reward(game.verdict(rollout.batch)).unsqueeze(1) * rollout.mask
+        return reward.paid(game.verdict(rollout.batch)).unsqueeze(1) * rollout.mask
 
 
 @final
@@ -46,7 +47,7 @@ class RewardToGo(Credit):
         self.gamma = gamma
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
-        return reward_to_go(reward(game.score(rollout.tokens, rollout.mask)), rollout.mask, self.gamma)
+        return reward_to_go(reward.paid(game.score(rollout.tokens, rollout.mask)), rollout.mask, self.gamma)
 
 
 @final
@@ -66,7 +67,7 @@ class MonteCarlo(Credit):
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
         n, length = rollout.tokens.shape
-        own = reward(game.verdict(rollout.batch)).unsqueeze(1)
+        own = reward.paid(game.verdict(rollout.batch)).unsqueeze(1)
         if length == 1:
             return own * rollout.mask
         written = game.generator.written(rollout.tokens)
@@ -77,13 +78,13 @@ class MonteCarlo(Credit):
             game.verdicts(continuations(game, tokens, uniform, latent))
             for tokens, uniform, latent in zip(*(x.split(at_once) for x in parts), strict=True)
         ]
-        later = reward(torch.cat(scores, 1)).mean(2).t()
+        later = reward.paid(torch.cat(scores, 1)).mean(2).t()
         return game.generator.read(torch.cat([later, own], 1)) * rollout.mask
 
 
 def earned(reward: Reward, credit: Credit, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
     """What credit gives every word; where the reward shuffles, what it gives the words of another sentence."""
-    value = credit(reward, game, rollout)
+    value = checked(credit, credit(reward, game, rollout), rollout.mask.shape, "a value for each word")
     if not reward.shuffles:
         return value
     everyone = gather(value)

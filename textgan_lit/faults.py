@@ -26,14 +26,15 @@ class Fault(NamedTuple):
     loss: float
     reward: float
 
-    def said(self, clip: float | None) -> str:
-        """In words: which turn, what was seen, the likely cause, and the way out. ``clip`` is the move's."""
+    def said(self, clip: float | None, parts: str = "") -> str:
+        """In words: which turn, what was seen, the likely cause, and the way out. ``clip`` is the move's, ``parts`` are
+        those that make its rewards."""
         rate = f"a lower model.moves.{self.move}.optimizer.lr"
         if clip is None:
             rate += f" or model.moves.{self.move}.clip=5"
         seen, cause, out = {
             "reward": (
-                f"the reward is {self.reward:.3g}",
+                f"the reward is {self.reward:.3g}" + f" ({parts})" * bool(parts),
                 "a reward without a bound, and a D that is very sure",
                 "model/reward=probability or margin, a lower model.moves.discriminator.optimizer.lr, "
                 "or a higher faults.reward",

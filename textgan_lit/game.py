@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.answer import checked
 from textgan_lit.discriminator.base import Discriminator, last_score
 from textgan_lit.generator.base import Generator
 from textgan_lit.generator.latent import Latent
@@ -53,12 +54,14 @@ class Game:
 
     def score(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
         """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""
-        assert self.discriminator is not None
-        if not self.discriminator.reads_density:
-            return self.discriminator(words, mask).float()
-        with torch.no_grad():
-            density = self.generator.logp(TextBatch(words, mask), self.policy)
-        return self.discriminator(words, mask, density).float()
+        player = self.discriminator
+        assert player is not None
+        density = ()
+        if player.reads_density:
+            with torch.no_grad():
+                density = (self.generator.logp(TextBatch(words, mask), self.policy),)
+        wanted = mask.shape if player.scores == "word" else mask.shape[:1]
+        return checked(player, player(words, mask, *density), wanted, f"a score for each {player.scores}").float()
 
     def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""

@@ -12,6 +12,7 @@ from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from textgan_lit.answer import checked, name_of, told
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
 from textgan_lit.errors import UserError
@@ -56,6 +57,14 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, game: Game, batch: TextBatch) -> Outcome: ...
+
+    def outcome(self, game: Game, batch: TextBatch) -> Outcome:
+        """Its loss and logs, refused where the loss is not one number."""
+        given = self(game, batch)
+        if not isinstance(given, Outcome):
+            raise UserError(f"{name_of(self)} gave {told(given)}, wanted an Outcome: a loss and logs.")
+        checked(self, given.loss, (), "one number, the loss")
+        return given
 
 
 @final

@@ -11,6 +11,7 @@ from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from textgan_lit.answer import checked
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean
 from textgan_lit.game import Game
@@ -150,6 +151,6 @@ class Regularised(Objective):
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         loss, logs = self.objective(game, batch)
         for name, regulariser in self.regularisers.items():
-            more = regulariser(game, batch)
+            more = checked(regulariser, regulariser(game, batch), (), "one number")
             loss, logs = loss + regulariser.weight * more, logs | {f"regulariser_{name}": more.detach()}
         return Outcome(loss, logs)

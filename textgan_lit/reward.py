@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from textgan_lit.answer import checked
 from textgan_lit.errors import UserError
 
 
@@ -30,6 +31,10 @@ class Reward(ABC):
 
     @abstractmethod
     def __call__(self, score: Tensor) -> Tensor: ...
+
+    def paid(self, score: Tensor) -> Tensor:
+        """The rewards of these scores, refused where there is not one for each."""
+        return checked(self, self(score), score.shape, "a reward for each score")
 
 
 @final
@@ -158,4 +163,4 @@ class Shuffled(Reward):
         self.of, self.of_log_odds, self.linear, self.positive = of, of.of_log_odds, of.linear, of.positive
 
     def __call__(self, score: Tensor) -> Tensor:
-        return self.of(score)
+        return self.of.paid(score)

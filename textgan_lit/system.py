@@ -156,7 +156,7 @@ class TextGAN(pl.LightningModule):
                 player.train(name_of == move.player)
         memory = [value.clone() for value in move.objective.buffers()]
         with optimizer.toggle_model():
-            outcome = move.objective(game, batch)
+            outcome = move.objective.outcome(game, batch)
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
             self._look(name, optimizer, outcome, memory)

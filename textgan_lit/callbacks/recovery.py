@@ -18,6 +18,7 @@ from textgan_lit.checkpoint import newest, read
 from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
 from textgan_lit.logger import alert
+from textgan_lit.objective import Objective
 from textgan_lit.system import TextGAN
 
 KEPT = ("left_out", "rollbacks", "streak", "target")  # what a resumed run must know
@@ -46,7 +47,8 @@ class Recovery(pl.Callback):
         if faults.policy == "rollback" and last is not None and last.name != self.target:
             self.streak, self.target = 0, last.name
         saved = keep(last, fault.turn, files.keep) if last is not None and self.streak == 0 else last
-        said = fault.said(system.moves[fault.move].clip)
+        move = system.moves[fault.move]
+        said = fault.said(move.clip, payers(move.objective))
         if self.streak in (0, faults.patience):  # the first of a row, and the one that ends the run
             alert(trainer.loggers, f"A turn's {fault.kind} is no number to learn from", said)
         if faults.policy == "stop":
@@ -88,6 +90,13 @@ def keep(last: Path, turn: int, most: int) -> Path:
         for old in sorted(path.parent.glob("before-fault-turn-*.ckpt"))[:-most]:
             old.unlink()
     return path
+
+
+def payers(objective: Objective) -> str:
+    """The parts that make an objective's rewards, by name: where a number is none, it is likely of one of them."""
+    inner = getattr(objective, "objective", objective)  # what is regularised
+    named = {name: getattr(inner, name, None) for name in ("reward", "credit", "baseline")}
+    return ", ".join(f"{name} {type(part).__name__}" for name, part in named.items() if part is not None)
 
 
 def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None:

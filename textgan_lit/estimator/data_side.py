@@ -58,7 +58,7 @@ class DataSide(Objective):
         silence_dropout(game.generator)
         with torch.no_grad():
             score = game.verdict(batch).double().clamp_max(MOST)
-            reward = self.reward(score) - self.reward(torch.full_like(score, NEVER))
+            reward = self.reward.paid(score) - self.reward.paid(torch.full_like(score, NEVER))
             weight = ((-score).exp() * reward).float()
         logp = game.generator.logp(batch, game.policy)
         logs = {"reward": reward.float().mean(), "advantage_rms": weight.square().mean().sqrt()}

@@ -83,7 +83,7 @@ class Exact(Objective):
         chances = game.generator.predict(written.batch, game.policy).log_softmax(-1).clamp_min(LEAST)
         with torch.no_grad():
             mixture = game.discriminator.model.predict(written.batch, Categorical()).log_softmax(-1)
-            earned = self.reward(mixture - chances) * written.mask.unsqueeze(-1)
+            earned = self.reward.paid(mixture - chances) * written.mask.unsqueeze(-1)
             if self.reward.shuffles:
                 earned = earned[..., game.noise.permutation(game.vocab.size)]
             here = (chances.exp() * earned).sum(-1)

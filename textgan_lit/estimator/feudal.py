@@ -74,7 +74,7 @@ class Feudal(Objective):
         with torch.no_grad():
             written = game.sample(len(batch.tokens))
             value = earned(self.reward, self.credit, game, written)
-            advantage = self.baseline(value, written.mask) * written.mask
+            advantage = self.baseline.advantage(value, written.mask) * written.mask
         worker, manager, followed = self._losses(game, written, advantage)
         words = mean(written.mask.sum(dtype=torch.float))
         logs = {

@@ -110,7 +110,7 @@ class ScoreFunction(Objective):
         rollout = replace(game, policy=Tempered(game.policy, self.proposal)).sample(n)
         value = earned(self.reward, self.credit, game, rollout)
         seen = slice(0, 1) if self.whole else slice(None)
-        advantage = self.baseline(value[:, seen], rollout.mask[:, seen]) * rollout.mask
+        advantage = self.baseline.advantage(value[:, seen], rollout.mask[:, seen]) * rollout.mask
         return Judged(*rollout, value, advantage)
 
     def _step(self, game: Game, judged: Judged) -> Outcome:

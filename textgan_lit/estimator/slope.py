@@ -24,7 +24,7 @@ def slope(
     silence_dropout(game.discriminator)  # a recurrent core must be in train mode for cuDNN's backward pass
     words = words.detach().requires_grad_()
     with torch.enable_grad():
-        earned = reward(game.score(words, mask))
+        earned = reward.paid(game.score(words, mask))
         total = (earned * mask).sum() if earned.dim() == 2 else earned.sum()
         total = total + 0.0 * words.sum()  # a constant reward has a slope, too: 0
         (direction,) = torch.autograd.grad(total, words)
