@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import stat
 import zipfile
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_disk_that_fills_up_leaves_the_older_file_and_nothing_else(tmp_path, m
         write({**STATE, "textgan_lit": {}}, named(tmp_path, 3))
     assert read(named(tmp_path, 3))["textgan_lit"] == STATE["textgan_lit"]
     assert os.listdir(tmp_path) == ["turn-00000003.ckpt"]
+
+
+def test_the_disk_has_a_file_before_its_name_and_its_name_before_the_run_goes_on(tmp_path, monkeypatch):
+    waited = []
+
+    def fsync(handle):
+        waited.append(("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file", named(tmp_path, 3).exists()))
+
+    monkeypatch.setattr(checkpoint.os, "fsync", fsync)
+    write(STATE, named(tmp_path, 3))
+    assert waited == [("file", False), ("folder", True)]
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, -1])

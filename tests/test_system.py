@@ -137,6 +137,21 @@ def test_precisions(players, precision):
     assert all(value.dtype != torch.bfloat16 for value in weights(run.system).values())
 
 
+def test_every_turn_has_noise_and_dropout_of_its_own(monkeypatch):
+    """Were it that of a player's own n-th turn, G would be taught on the samples that D has learnt from."""
+    noise, dropout, game = [], [], TextGAN.game
+
+    def spy(self, *purpose):
+        noise.append(purpose)
+        return game(self, *purpose)
+
+    monkeypatch.setattr(TextGAN, "game", spy)
+    monkeypatch.setattr("textgan_lit.system.reseed", lambda seed, *name: dropout.append(name))
+    built(*TINY, *FIXED).fit()
+    assert [purpose for purpose in noise if purpose[0] == "turn"] == [("turn", turn) for turn in range(16)]
+    assert dropout == [("dropout", turn, 0) for turn in range(16)]
+
+
 # --- the warm-up ------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +407,16 @@ def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to
     whole, resumed = runs[0].fit().system, runs[1].fit(tmp_path / "cut.ckpt").system
     assert not differ(resumed.warm, whole.warm)
     assert not differ(weights(resumed.generator), whole.warm)  # the last validation was not the best
+
+
+def test_what_all_ranks_read_is_counted_by_the_first_of_those_that_take_it_up(monkeypatch, tmp_path):
+    built(*TINY, *FIXED, callbacks=(Cut(2, tmp_path / "cut.ckpt"),)).fit()
+    saved = torch.load(tmp_path / "cut.ckpt", weights_only=True)
+    for rank, read in ((0, 2 * 16 * 3), (1, 0)):
+        monkeypatch.setattr("textgan_lit.system.rank", lambda rank=rank: rank)
+        system = built(*TINY, *FIXED).system
+        system.on_load_checkpoint(saved)
+        assert system.words_read == read
 
 
 def test_a_discriminator_meets_the_generator_at_the_end_of_its_warm_up(monkeypatch):

@@ -24,7 +24,7 @@ from textgan_lit.generator.lstm import LSTM
 from textgan_lit.noise import Noise
 from textgan_lit.policy import Categorical, Greedy
 from textgan_lit.sampling import sample
-from textgan_lit.truth import Evidence, Models, Truth, measure
+from textgan_lit.truth import SENTENCE, Evidence, Models, Side, Truth, measure
 from textgan_lit.types import TextBatch
 
 P_ONLY = {"truth/nll_oracle", "truth/entropy_p", "truth/entropy_g", "truth/kl_pg", "truth/kl_gp", "truth/jsd"}
@@ -171,6 +171,17 @@ def test_standard_errors_are_the_spread_over_repeats(models, unchecked_shapes):
         spread = torch.stack([one[name] for one in found]).std()
         stated = torch.stack([one[f"{name}_se"] for one in found]).mean()
         assert 0.85 < stated / spread < 1.15, name  # 400 repeats tell a spread to 3.5 %
+
+
+def test_the_errors_of_two_sentences_by_hand():
+    # 1 and 3 nats, in 2 words each: a mean of 2 whose squared error is 2/2 (a spread of 2 by n − 1), and 1 nat a word:
+    # the sentences are −1 and 1 away from their words, so its error is √(2/2)/2.
+    nats, words = torch.tensor([1.0, 3.0]).double(), torch.tensor([2.0, 2.0]).double()
+    side = Side(torch.zeros(len(SENTENCE), 4).double())
+    for name, x in (("words", words), ("nll", nats)):
+        side.moments[SENTENCE.index(name)] = torch.stack([torch.ones(2), x, x * x, x * words]).sum(1)
+    assert [side.mean("nll"), side.error("nll")] == [2, 1]
+    assert [side.per_word("nll"), side.per_word_se("nll")] == [1, 0.5]
 
 
 def test_parts_are_the_same_as_the_whole(models):
