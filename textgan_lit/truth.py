@@ -122,8 +122,10 @@ class Truth(Metric):
         curves()             Float[T] by name; NaN at a position that no sentence reaches
     reliability()        of a discriminator's confidence, Float[bins] by name
 
-    ``truth/jsd`` is whichever of jsd_direct and jsd_chain has the smaller standard error. Which rows the bound is
-    fitted on depends on the order of the sentences; nothing else does. States are sums, and the scores.
+    ``truth/jsd`` is jsd_chain with jsd_direct beside it as a check, or jsd_direct where only whole sentences can be
+    compared; never whichever has the smaller estimated error, for near log 2 the direct form's is estimated from
+    sentences that happen to lack the overlap. Which rows the bound is fitted on depends on the order of the sentences;
+    nothing else does. States are sums, and the scores.
     """
 
     is_differentiable = False
@@ -203,21 +205,12 @@ class Truth(Metric):
     def _divergences(self, real: Side, fake: Side) -> dict[str, Tensor]:
         if "direct" not in real or "direct" not in fake:
             return {}
-        direct, bayes = _both(real, fake, "direct"), _both(real, fake, "bayes")[0]
-        found = {"jsd": direct[0], "jsd_se": direct[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
-        curves, found = self._curves(), found | {"bayes_accuracy": bayes}
-        if not curves:
-            return {f"truth/{name}": value for name, value in found.items()}
-        chain = _both(real, fake, "chain")
-        found |= {"jsd_chain": chain[0], "jsd_chain_se": chain[1]}
-        if chain[1] <= direct[1]:
-            found |= {"jsd": chain[0], "jsd_se": chain[1]}
-        optional = {
-            "horizon": horizon(curves["prefix_jsd"]),
-            "exposure_error": exposure_error(curves["free_running_kl"], curves["teacher_forced_kl"]),
-            "exposure_tv": exposure_error(curves["free_running_tv"], curves["teacher_forced_tv"]),
-        }
-        found |= {name: direct[0].new_tensor(value) for name, value in optional.items() if value is not None}
+        direct, curves = _both(real, fake, "direct"), self._curves()
+        jsd = _both(real, fake, "chain") if curves else direct
+        found = {"jsd": jsd[0], "jsd_se": jsd[1], "jsd_direct": direct[0], "jsd_direct_se": direct[1]}
+        found["bayes_accuracy"] = _both(real, fake, "bayes")[0]
+        if curves:
+            found |= {"jsd_chain": jsd[0], "jsd_chain_se": jsd[1]} | _of_prefixes(curves)
         return {f"truth/{name}": value for name, value in found.items()}
 
     def _validity(self) -> dict[str, Tensor]:
@@ -244,6 +237,16 @@ class Truth(Metric):
             left = reweighted_jsd(ratios[0], scores[0], ratios[1], scores[1])
             found |= dict(zip(("reweighted_jsd", "reweighted_jsd_se", "effective_share"), left, strict=True))
         return {f"bound/{name}": value for name, value in found.items()}
+
+
+def _of_prefixes(curves: dict[str, Float[Tensor, " T"]]) -> dict[str, Tensor]:
+    """What the curves come to, where that is known."""
+    found = {
+        "horizon": horizon(curves["prefix_jsd"]),
+        "exposure_error": exposure_error(curves["free_running_kl"], curves["teacher_forced_kl"]),
+        "exposure_tv": exposure_error(curves["free_running_tv"], curves["teacher_forced_tv"]),
+    }
+    return {name: curves["prefix_jsd"].new_tensor(value) for name, value in found.items() if value is not None}
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor | None:

@@ -78,6 +78,21 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     assert shown == ["likelihood", f"likelihood, T = {best:g} (the last one tried)", "game, 3 G turns"]
 
 
+def test_the_temperature_of_saturated_worlds_is_that_of_the_farthest_horizon():
+    """On the published oracle the estimates wander by some .004 around log 2: their least one is chance."""
+
+    def row(jsd, se, horizon):
+        return {
+            "truth/jsd": torch.tensor(jsd),
+            "truth/jsd_se": torch.tensor(se),
+            "truth/horizon": torch.tensor(horizon),
+        }
+
+    chance = {1.0: row(0.6885, 0.004, 2.0), 0.8: row(0.6970, 0.004, 3.0)}
+    assert closing.best_temperature(chance) == 0.8
+    assert closing.best_temperature(chance | {0.6: row(0.6800, 0.004, 1.0)}) == 0.6
+
+
 def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "model.moves.generator.optimizer.lr=1")
     closed = json.loads((tmp_path / "run" / "closing.json").read_text())

@@ -214,3 +214,10 @@ def test_a_goal_that_is_measured_at_the_end_alone_is_not_matched_and_that_is_sai
     assert found.views == [END]
     wanted = "Left out are 3 matched views: not every arm has measured its true JSD where clocks meet."
     assert wanted in found.notes
+
+
+def test_runs_whose_jsd_is_saturated_are_said(tmp_path):
+    for reward, jsd in (("constant", 0.69), ("minimax", 0.2), ("sign", 0.70)):
+        made(tmp_path / reward, (f"model/reward={reward}", "seed=1"), jsd)
+    assert any("JSD of 2 of 3 runs is saturated" in note for note in compared(tmp_path).notes)
+    assert not any("saturated" in note for note in compare(arms.gather([("one", tmp_path / "minimax")])).notes)

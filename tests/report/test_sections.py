@@ -3,7 +3,6 @@
 import json
 
 from tests.runs import made
-from textgan_lit.callbacks import closing
 from textgan_lit.report import sections
 from textgan_lit.report.chart import Table
 from textgan_lit.report.record import read
@@ -51,11 +50,20 @@ def test_sections_whose_numbers_are_not_there_are_not_there(tmp_path):
 
 
 def test_the_closing_table_has_the_lines_that_the_console_prints(tmp_path):
-    assert sections.PAIRS == closing.ROWS
     table = sections.of(read(made(tmp_path / "run"))).sections[0].parts[0]
     assert isinstance(table, Table)
     assert table.columns == ["", "likelihood", "game, 30 G turns", "real text"]
     assert table.rows[0] == ["true JSD", "0.5000 ± 0.0100", "0.2000 ± 0.0100", "–"]
+
+
+def test_where_the_true_jsd_is_saturated_the_horizon_comes_first(tmp_path):
+    folder = made(tmp_path / "run")
+    assert not any(chart.name == "horizon" for chart in sections.charts(sections.of(read(folder))))
+    rows = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+    rows[-1] |= {"truth/jsd": 0.6971, "truth/jsd_se": 0.004, "truth/horizon": 2.5}
+    (folder / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = next(one for one in sections.of(read(folder)).sections if one.title == "Truth against proxies")
+    assert [chart.name for chart in section.parts] == ["horizon", "truth"]
 
 
 def test_what_a_d_says_before_its_first_turn_is_not_drawn_but_that_of_one_without_turns_is():

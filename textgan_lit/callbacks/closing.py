@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, final
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
+from textgan_lit.closing import lines, saturated
 from textgan_lit.distributed import gather, mean, own_rows, rank, world
 from textgan_lit.functional.hypervolume import hypervolume
 from textgan_lit.functional.ngram import bleu, self_bleu
@@ -30,22 +30,7 @@ from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Models, Truth, measure
 from textgan_lit.types import Rollout, TextBatch
 
-ROWS = {
-    "true JSD": ("truth/jsd", "truth/jsd_se"),
-    "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
-    "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
-    "KL(P‖G) ≤": ("truth/kl_pg_bound", "truth/kl_pg_bound_se"),
-    "NLL_test": ("truth/nll_test",),
-    "NLL_test ≤": ("truth/nll_test_bound",),
-    "NLL_oracle": ("truth/nll_oracle",),
-    "H(G)": ("truth/entropy_g",),
-    "horizon, words": ("truth/horizon",),
-    "D says JSD ≥": ("bound/value", "bound/se"),
-    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
-}
-
 BEST = "likelihood_best_temperature"
-SATURATED = math.log(2) - 1e-3  # nats: from here on samples hardly overlap, and the horizon speaks instead
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
 READ = 1000  # sentences a side that the proxies are shown at every temperature
 ORDER = 5  # of BLEU and Self-BLEU
@@ -186,7 +171,7 @@ def best_temperature(found: Frontier) -> float | None:
     None where the truth is not known and the sentences were too few for the critic.
     """
     key = _named(found, "truth/jsd") or _named(found, KEY)
-    if key == "truth/jsd" and min(row[key] for row in found.values()) > SATURATED:
+    if key == "truth/jsd" and all(map(saturated, found.values())):
         return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
     return None if key is None else min(found, key=lambda temperature: found[temperature][key])
 
@@ -226,17 +211,12 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = get_console()
     table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
-    proxies, real = _proxies(rows), {"real text": _of_real_text(rows)}
-    columns = rows | (real if proxies else {})
+    names, found = lines(rows)
     table.add_column("", no_wrap=True)
-    for name in columns:
+    for name in names:
         table.add_column(name, justify="right")
-    rules = dict.fromkeys(key for row in rows.values() for key in row if key.startswith("truth/valid_"))
-    shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    for title, keys in (ROWS | shares | proxies).items():
-        cells = [_cell(row, keys) for row in columns.values()]
-        if set(cells) != {"–"}:
-            table.add_row(title, *cells)
+    for line in found:
+        table.add_row(*line)
     console.print(table)
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:
@@ -248,24 +228,6 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
             console.print(
                 "Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False
             )
-
-
-def _proxies(rows: dict[str, Row]) -> dict[str, tuple[str, ...]]:
-    """A line for each proxy that several columns have: a number without another beside it says little."""
-    keys = [key for row in rows.values() for key in row if key.startswith(("quality/", "frontier/"))]
-    shared = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith(("_se", "_real")))
-    return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in shared}
-
-
-def _of_real_text(rows: dict[str, Row]) -> Row:
-    """What real text itself has, under the names that its rivals have."""
-    return {key.replace("_real", ""): value for row in rows.values() for key, value in row.items() if "_real" in key}
-
-
-def _cell(row: Row, keys: tuple[str, ...]) -> str:
-    if keys[0] not in row:
-        return "–"
-    return " ± ".join(f"{float(row[key]):.4f}" for key in keys if key in row)
 
 
 def _self_check(row: Row) -> None:

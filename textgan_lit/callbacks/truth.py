@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from rich import get_console
 from torch import Tensor
 
+from textgan_lit.closing import estimate, saturated
 from textgan_lit.distributed import rank
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Models, Truth
@@ -23,7 +24,7 @@ HEADER = (
     "NLL_oracle = H(G) + KL(G‖P)",
     "NLL_test = H(P) + KL(P‖G)",
 )
-WIDTHS = (18, 15, 8, 14, 27, 25)
+WIDTHS = (18, 19, 8, 14, 27, 25)
 
 
 @final
@@ -107,9 +108,9 @@ def cells(row: dict[str, float]) -> tuple[str, ...]:
     def number(key: str, form: str = ".4f") -> str:
         return format(row[key], form) if key in row else "–"
 
-    jsd = f"{number('truth/jsd')} ± {number('truth/jsd_se')}" if "truth/jsd" in row else "–"
-    if row.get("truth/jsd_se", 1.0) < 5e-5 and "truth/horizon" in row:  # saturated: no overlap was drawn
-        jsd = f"{number('truth/jsd')}, h = {number('truth/horizon', '.1f')}"
+    jsd = estimate(row["truth/jsd"], row["truth/jsd_se"]) if "truth/jsd" in row else "–"
+    if saturated(row):
+        jsd = (f"h = {number('truth/horizon', '.1f')}, " if "truth/horizon" in row else "") + "saturated"
 
     def split(whole: str, *parts: str) -> str:
         told = " + ".join(number(f"truth/{key}", ".3f") for key in parts if f"truth/{key}" in row)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgan_lit import folder
 from textgan_lit.cli import CONF
+from textgan_lit.closing import estimate
 from textgan_lit.commands import input, opening
 from textgan_lit.errors import UserError, shown
 
@@ -136,4 +137,4 @@ def _show(numbers: dict[str, float], counted: dict[str, int], options: argparse.
 def _cell(numbers: dict[str, float], key: str, value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4f}" + (f" ± {numbers[f'{key}_se']:.4f}" if f"{key}_se" in numbers else "")
+    return estimate(value, numbers.get(f"{key}_se"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from textgan_lit.closing import saturated
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width, holm, paired, ratio
 from textgan_lit.report import scorecard
@@ -165,6 +166,12 @@ class Comparison:
         if unseen := len(views(self.found.arms)) - len(self.views):
             goal = self.found.goal.name
             found += [f"Left out are {unseen} matched views: not every arm has measured its {goal} where clocks meet."]
+        rows = [judged(record) for arm in self.found.arms for record in arm.runs.values()]
+        if flat := sum(map(saturated, rows)):
+            found += [
+                f"The true JSD of {flat} of {len(rows)} runs is saturated: its interval reaches log 2, and differences "
+                "between these are chance. Their horizons tell them apart."
+            ]
         if lost := len(self.found.missing):
             found += [f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter those of their words."]
         return found

@@ -6,24 +6,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from textgan_lit.closing import lines, saturated
 from textgan_lit.errors import shown
 from textgan_lit.report import chart, quality
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.record import TOKENS, Record, Row
-
-PAIRS = {  # the closing table's lines, as the console prints them: callbacks/closing.py
-    "true JSD": ("truth/jsd", "truth/jsd_se"),
-    "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
-    "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
-    "KL(P‖G) ≤": ("truth/kl_pg_bound", "truth/kl_pg_bound_se"),
-    "NLL_test": ("truth/nll_test",),
-    "NLL_test ≤": ("truth/nll_test_bound",),
-    "NLL_oracle": ("truth/nll_oracle",),
-    "H(G)": ("truth/entropy_g",),
-    "horizon, words": ("truth/horizon",),
-    "D says JSD ≥": ("bound/value", "bound/se"),
-    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
-}
 
 
 @dataclass
@@ -82,33 +69,10 @@ def facts(record: Record) -> dict[str, str]:
 
 def closing(record: Record) -> Section:
     section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
-    columns, told = dict(record.closing), _proxies(record.closing)
-    rules = sorted({key for row in columns.values() for key in row if key.startswith("truth/valid_")})
-    shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    columns |= {"real text": _of_real_text(columns)} if told else {}
-    titles = PAIRS | shares | told
-    lines = [[title, *(_cell(row, keys) for row in columns.values())] for title, keys in titles.items()]
-    lines = [line for line in lines if set(line[1:]) != {"–"}]
-    if columns and lines:
-        titles = ["", *(_titled(name, row) for name, row in columns.items())]
-        section.parts = [Table("Before and after", titles, lines)]
+    names, found = lines({_titled(name, row): row for name, row in record.closing.items()})
+    if found:
+        section.parts = [Table("Before and after", ["", *names], found)]
     return section
-
-
-def _proxies(columns: dict[str, Row]) -> dict[str, tuple[str, ...]]:
-    """A line for each proxy that several columns have, as the console prints them."""
-    keys = [key for row in columns.values() for key in row if key.startswith(("quality/", "frontier/"))]
-    told = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith(("_se", "_real")))
-    return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in told}
-
-
-def _of_real_text(columns: dict[str, Row]) -> Row:
-    """What real text itself has, under the names that its rivals have."""
-    return {key.replace("_real", ""): value for row in columns.values() for key, value in row.items() if "_real" in key}
-
-
-def _cell(row: Row, keys: tuple[str, ...]) -> str:
-    return " ± ".join(f"{row[key]:.4f}" for key in keys if key in row) if keys[0] in row else "–"
 
 
 def _titled(name: str, row: Row) -> str:
@@ -134,7 +98,16 @@ def truth(record: Record) -> Section:
     section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
     if not known:
         section = Section("What D claims", "The truth is not known here; what D proves is a lower bound of it.")
-    return _with(section, drawn)
+    return _with(_with(section, horizon(rows)), drawn)
+
+
+def horizon(rows: list[Row]) -> Chart | None:
+    """What speaks where the true JSD is saturated; None where it never is."""
+    if not any(map(saturated, rows)):
+        return None
+    note = "The true JSD is saturated: its interval reaches log 2. Here is how many words it takes to get half way."
+    series = {"horizon": "truth/horizon"}
+    return chart.course("horizon", "Horizon", note, "words", rows, series, zero=True)
 
 
 def taught(rows: list[Row]) -> list[Row]:

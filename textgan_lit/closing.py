@@ -1,0 +1,82 @@
+"""The closing table's lines, for the console and the report alike; how a JSD is written, and when it is saturated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+ROWS = {
+    "true JSD": ("truth/jsd", "truth/jsd_se"),
+    "KL(P‖G)": ("truth/kl_pg", "truth/kl_pg_se"),
+    "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
+    "KL(P‖G) ≤": ("truth/kl_pg_bound", "truth/kl_pg_bound_se"),
+    "NLL_test": ("truth/nll_test",),
+    "NLL_test ≤": ("truth/nll_test_bound",),
+    "NLL_oracle": ("truth/nll_oracle",),
+    "H(G)": ("truth/entropy_g",),
+    "horizon, words": ("truth/horizon",),
+    "D says JSD ≥": ("bound/value", "bound/se"),
+    "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
+}
+FIRST_WHERE_SATURATED = ("horizon, words", "true JSD")
+ROUNDING = 1e-6  # nats: what single precision may take from a JSD of log 2
+
+Row = Mapping[str, Any]  # numbers by their keys; curves, too, which nothing here looks at
+
+
+def saturated(row: Row) -> bool:
+    """Whether the true JSD's interval, two standard errors to either side, reaches log 2: P and G may have nothing in
+    common, differences between such JSDs are chance, and the horizon speaks instead.
+
+    The chain rule's estimate is unbiased and so may lie above log 2.
+
+    >>> [saturated({"truth/jsd": jsd, "truth/jsd_se": 0.004}) for jsd in (0.68, 0.69, 0.70)]
+    [False, True, True]
+    """
+    known = "truth/jsd" in row and "truth/jsd_se" in row
+    return known and float(row["truth/jsd"]) + 2 * float(row["truth/jsd_se"]) >= math.log(2) - ROUNDING
+
+
+def estimate(value: float, se: float | None = None) -> str:
+    """A number with its standard error, which is never rounded to 0.
+
+    >>> estimate(0.25), estimate(0.25, 0.01), estimate(0.25, 0.0000123), estimate(0.25, 0.0)
+    ('0.2500', '0.2500 ± 0.0100', '0.2500 ± 1.2e-05', '0.2500 ± 0')
+    """
+    if se is None:
+        return f"{value:.4f}"
+    return f"{value:.4f} ± " + ("0" if se == 0 else f"{se:.1e}" if se < 5e-5 else f"{se:.4f}")
+
+
+def lines(columns: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
+    """The columns' names, real text's own behind them where there are proxies, and the lines: a title, then a cell a
+    column. What nobody has a number for has no line."""
+    proxies = _proxies(columns)
+    columns = dict(columns) | ({"real text": _of_real_text(columns)} if proxies else {})
+    rules = sorted({key for row in columns.values() for key in row if key.startswith("truth/valid_")})
+    shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
+    titles = ROWS | shares | proxies
+    if any(map(saturated, columns.values())):
+        titles = {title: titles[title] for title in FIRST_WHERE_SATURATED} | titles
+    found = [[title, *(_cell(row, *keys) for row in columns.values())] for title, keys in titles.items()]
+    return list(columns), [line for line in found if set(line[1:]) - {"–"}]
+
+
+def _proxies(columns: Mapping[str, Row]) -> dict[str, tuple[str, str]]:
+    """A line for each proxy that several columns have: a number without another beside it says little."""
+    keys = [key for row in columns.values() for key in row if key.startswith(("quality/", "frontier/"))]
+    shared = dict.fromkeys(key for key in keys if keys.count(key) > 1 and not key.endswith(("_se", "_real")))
+    return {key.partition("/")[2].replace("_", " "): (key, f"{key}_se") for key in shared}
+
+
+def _of_real_text(columns: Mapping[str, Row]) -> Row:
+    """What real text itself has, under the names that its rivals have."""
+    return {key.replace("_real", ""): value for row in columns.values() for key, value in row.items() if "_real" in key}
+
+
+def _cell(row: Row, key: str, error: str | None = None) -> str:
+    if key not in row:
+        return "–"
+    told = estimate(float(row[key]), float(row[error]) if error in row else None)
+    return f"saturated ({told})" if key == "truth/jsd" and saturated(row) else told
