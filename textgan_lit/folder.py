@@ -32,6 +32,7 @@ WRITTEN = (
     *CURVES,
     "closing.json",
     "frontier.json",
+    "across_files.json",
     "train.log",
 )
 OWN = ("resume", "overwrite", "trust")  # words about the folder, not about the run

@@ -103,6 +103,8 @@ class TextData(pl.LightningDataModule):
         if too_long == "drop":
             self._drop()
         self.sizes = {split: len(lines) for split, lines in self._lines.items()}
+        sources = self.prepared.facts["rows"].keys()
+        self.test_is_elsewhere = "test" in sources and "valid" not in sources  # where validation's are the training file's
         self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
         self.batch: int | None = None
         self.position = 0
@@ -145,9 +147,9 @@ class TextData(pl.LightningDataModule):
         self.batch = batch
         return self
 
-    def sentences(self, split: Split) -> TextBatch:
-        """All sentences of a split, in order, on the CPU."""
-        size = self.sizes[split]
+    def sentences(self, split: Split, most: int | None = None) -> TextBatch:
+        """All sentences of a split, or its first ``most``, in order, on the CPU."""
+        size = min(self.sizes[split], most or self.sizes[split])
         if size * self.max_length > LARGEST:
             raise UserError(
                 f"{size:,} sentences of {self.max_length} positions are too many to be taken into memory at once, as "

@@ -1,0 +1,120 @@
+"""Where test sentences have a file of their own: what is due to the generator, and what to the other file."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import pytorch_lightning as pl
+from rich import get_console
+from rich.table import Table
+
+from textgan_lit.callbacks.truth import models
+from textgan_lit.distributed import gather, own_rows, rank, world
+from textgan_lit.metrics.base import SetMetric
+from textgan_lit.metrics.fresh_critic import KEY
+from textgan_lit.policy import Categorical
+from textgan_lit.sampling import sample
+from textgan_lit.system import TextGAN
+from textgan_lit.truth import Models, Truth
+from textgan_lit.types import TextBatch
+
+TITLES = {
+    "likelihood": "likelihood",
+    "game": "game",
+    "training_file": "training file's sentences",
+    "test_file": "test file's sentences",
+}
+
+
+@final
+class AcrossFiles(pl.Callback):
+    """At the end of a run whose test sentences have a file of their own: the proxies on held-out sentences of the
+    *training* file. Judged are the generators (``likelihood``, ``game``) and, in place of samples, real sentences of
+    either file (``training_file``, ``test_file``).
+
+    Two files that were not drawn from one source differ by themselves: a generator that has learnt the first to
+    perfection is as far from the second as ``test_file`` says. Printed, and kept in ``across_files.json`` in
+    ``folder``. Held out is the second half of the validation sentences, the first half teaches proxies their language
+    model; early stopping has looked at both.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        evaluation: Mapping[str, SetMetric] | None = None,
+        closing: Mapping[str, SetMetric] | None = None,
+    ):
+        self.folder = Path(folder)
+        self.proxies = [*(evaluation or {}).values(), *closing.values()] if closing else []
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        data = trainer.datamodule
+        if not self.proxies or not getattr(data, "test_is_elsewhere", False):
+            return
+        n = min(data.sizes["valid"] // 2, data.sizes["train"], data.sizes["test"]) // world() * world()
+        valid, train, test = (
+            TextBatch(*(part.to(system.device) for part in data.sentences(split, most)))
+            for split, most in (("valid", None), ("train", n), ("test", n))
+        )
+        held_out = TextBatch(*(part[len(part) - n :] for part in valid))
+        rows = {name: self._generated(model, system, held_out) for name, model in _players(trainer, system).items()}
+        rows |= {"training_file": self._said(held_out, train), "test_file": self._said(held_out, test)}
+        if rank() == 0:
+            plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
+            (self.folder / "across_files.json").write_text(json.dumps(plain, indent=2) + "\n")
+            show(plain, n)
+
+    def _generated(self, model: Models, system: TextGAN, held_out: TextBatch) -> dict[str, Any]:
+        """NLL of the held-out sentences, and the proxies of as many samples."""
+        mine = TextBatch(*(own_rows(part) for part in held_out))
+        noise = system.game("across files").noise.uniform(len(mine.tokens), model.generator.uniforms)
+        fake = sample(model.generator, noise, model.policy).batch
+        truth = Truth(model.generator.max_length).to(system.device)
+        model.add_to(truth, mine, fake)
+        return truth.compute() | self._said(held_out, TextBatch(*(gather(part) for part in fake)))
+
+    def _said(self, real: TextBatch, other: TextBatch) -> dict[str, Any]:
+        return {key: value for proxy in self.proxies for key, value in proxy.measure(real, other).items()}
+
+
+def _players(trainer: pl.Trainer, system: TextGAN) -> dict[str, Models]:
+    """The generator as likelihood left it, and as the game did, where there were such."""
+    found, now = {}, models(trainer, system)._replace(score=None, noise=None)
+    if system.warm is not None:
+        warm = copy.deepcopy(system.generator)
+        warm.load_state_dict(system.warm)
+        found["likelihood"] = now._replace(generator=warm, policy=Categorical())
+    if system.clock.turns["generator"] or not found:
+        found["game"] = now
+    return found
+
+
+def show(rows: Mapping[str, Mapping[str, float]], n: int) -> None:
+    """Prints the table, and whether a fresh critic can tell the two files apart."""
+    table = Table(title=f"On {n:,} held-out sentences of the training file", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in rows:
+        table.add_column(TITLES[name], justify="right")
+    keys = dict.fromkeys(key for row in rows.values() for key in row if not key.endswith(("_se", "_real")))
+    for key in keys:
+        table.add_row(key.partition("/")[2].replace("_", " "), *(_cell(row, key) for row in rows.values()))
+    console = get_console()
+    console.print(table)
+    told = rows["test_file"]
+    bound = next((key for key in told if key.startswith(KEY)), None)
+    if bound is not None and told[bound] > 2 * told[f"{bound}_se"]:
+        console.print(
+            f"A critic tells real sentences of the two files apart: JSD ≥ {_cell(told, bound)}. What is measured on the "
+            "test sentences measures that, too.",
+            highlight=False,
+        )
+
+
+def _cell(row: Mapping[str, float], key: str) -> str:
+    if key not in row:
+        return "–"
+    return f"{row[key]:.4f}" + (f" ± {row[f'{key}_se']:.4f}" if f"{key}_se" in row else "")
