@@ -8,8 +8,8 @@ from pathlib import Path
 
 from studies import ledger, page, scorecard, sheet
 from studies.picture import draw
-from studies.play import missing, play, refused
-from studies.study import Run, Study, StudyError, names
+from studies.play import keep, missing, play, refused
+from studies.study import RESULTS, Run, Study, StudyError, names
 
 # Of a study that has more to say than tables of columns.
 KINDS = {"ledger": ledger, "scorecard": scorecard, "sheet": sheet}
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--arms", metavar="PATTERN[,…]", help="play these arms only, such as 'H8-*,H4-conv'")
     parser.add_argument("--limit", type=int, metavar="N", help="play so many runs at most; 0: write the page only")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, one core each (1)")
+    parser.add_argument("--keep", action="store_true", help="puts finished runs' numbers into studies/results, to stay")
     arguments = parser.parse_args()
     try:
         if not arguments.names:
@@ -48,6 +49,8 @@ def perform(study: Study, arguments: argparse.Namespace) -> None:
         wanted, failed = playable(wanted)
         failed += play(wanted[: arguments.limit], arguments.jobs)
     runs = study.runs(arguments.runs)
+    if arguments.keep:
+        keep(runs, RESULTS / study.config.get("folder", study.name))
     draw(study, runs)
     body = next((own.table for kind, own in KINDS.items() if kind in study.config), page.tables)(study, runs)
     page.write(study, page.generated(study, runs, body))

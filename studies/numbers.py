@@ -17,6 +17,7 @@ BEST = "likelihood_best_temperature"
 PLAYERS = "turns/players"  # turns of D and G, D's first ones among them
 SECONDS = "seconds"  # CPU seconds since the likelihood warm-up, evaluations included: neighbours hardly count
 Column = Mapping[str, Any]  # as in a study's YAML: studies/README.md
+Row = Mapping[str, float]
 
 
 def read(path: Path) -> Any:
@@ -33,9 +34,19 @@ def frontier(run: Run) -> dict[str, list[dict[str, float]]]:
     return read(path) if path.exists() else {}
 
 
+def across(run: Run) -> dict[str, Row]:
+    """What was said on held-out sentences of the training file; empty where the test's have no file of their own."""
+    path = run.folder / "across_files.json"
+    return read(path) if path.exists() else {}
+
+
 def judged(run: Run) -> str:
+    return own(closing(run))
+
+
+def own(columns: Mapping[str, Row]) -> str:
     """The column that is the method's own: the game's where one was played, else likelihood's."""
-    return "game" if "game" in closing(run) else "likelihood"
+    return "game" if "game" in columns else "likelihood"
 
 
 def course(run: Run) -> list[dict[str, float]]:

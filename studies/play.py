@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -22,6 +25,23 @@ COLUMNS = (
     TimeRemainingColumn(),
     TextColumn("{task.fields[last]}"),
 )
+
+
+KEPT = ("closing.json", "frontier.json", "across_files.json")  # small, and enough for tables and frontiers
+
+
+def keep(runs: Iterable[Run], home: Path) -> None:
+    """Copies the numbers of finished runs, and their words, into ``home``: a page can be written without playing."""
+    for run in runs:
+        kept = home / run.arm / str(run.seed)
+        if not run.finished or run.folder == kept:
+            continue
+        (kept / ".hydra").mkdir(parents=True, exist_ok=True)
+        shutil.copy(run.folder / ".hydra" / "overrides.yaml", kept / ".hydra")
+        for name in KEPT:
+            if (run.folder / name).exists():
+                numbers = json.loads((run.folder / name).read_text())
+                (kept / name).write_text(json.dumps(numbers, separators=(",", ":")) + "\n")
 
 
 def missing(runs: Iterable[Run]) -> list[Run]:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+RESULTS = HERE / "results"  # numbers of runs that were kept: studies/README.md
 SILENT = ("logger=", "overwrite=", "hydra.")  # words that change no number
 
 
@@ -84,14 +85,24 @@ class Study:
 
     def runs(self, folder: Path, only: list[str] | None = None) -> list[Run]:
         """The runs of the arms that match a pattern of ``only``, by seed: the first seed of every arm comes first."""
-        home = folder / self.config.get("folder", self.name)
+        name = self.config.get("folder", self.name)
         chosen = [arm for arm in self.arms if matches(arm.name, only or ["*"])]
         found = [
-            Run(arm.name, seed, tuple(fill(word, {"seed": seed}) for word in arm.words), home / arm.name / str(seed))
+            Run(
+                arm.name,
+                seed,
+                tuple(fill(word, {"seed": seed}) for word in arm.words),
+                played(folder / name / arm.name / str(seed), RESULTS / name / arm.name / str(seed)),
+            )
             for arm in chosen
             for seed in arm.seeds
         ]
         return sorted(found, key=lambda run: run.seed)
+
+
+def played(folder: Path, kept: Path) -> Path:
+    """The run's own folder, or what was kept of it where it was played elsewhere."""
+    return kept if (kept / "closing.json").exists() and not folder.exists() else folder
 
 
 def names() -> list[str]:

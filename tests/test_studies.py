@@ -57,6 +57,7 @@ CONFIG = {
 def small(monkeypatch, tmp_path):
     """A study of two arms and two seeds, its page with some prose, and its runs' folder."""
     monkeypatch.setattr(study, "HERE", tmp_path)
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
     OmegaConf.save(CONFIG | {"page": str(tmp_path / "small.md")}, tmp_path / "small.yaml")
     (tmp_path / "small.md").write_text(f"# Before\n\n{page.begin_of('small')}\nold\n{page.END}\n\nAfter.\n")
     return SimpleNamespace(study=study.Study.load("small"), runs=tmp_path / "runs", page=tmp_path / "small.md")
@@ -258,6 +259,7 @@ def test_a_proxy_may_have_to_be_near_real_texts_own():
 
 @pytest.mark.parametrize("name", study.names())
 def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "none")  # which would be written to
     ours = study.Study.load(name)
     monkeypatch.setitem(vars(ours), "page", tmp_path / "page.md")
     panels = ours.config["picture"]["panels"]
@@ -287,9 +289,38 @@ def test_a_sheet_has_every_number_beside_the_published_and_real_ones(small):
         (run.folder / "closing.json").write_text(json.dumps({"likelihood": row | {"quality/copied_9": 0.0}}))
     lines = sheet.table(small.study, small.study.runs(small.runs)).splitlines()
     assert lines[0] == "Seeds: `a` 2, `b` 0."
-    assert lines[2] == "|  | MLE, published | `a` | `b` | real text |"
-    assert lines[4:] == [
-        "| nll_test | – | 2.000 ± 0.000 | – | – |",
-        "| bleu2_9 | 0.700 | 0.600 ± 1.271 | – | – |",
-        "| copied_9 | – | 0.000 ± 0.000 | – | 0.250 |",
+    assert lines[2] == "**On the test file, as published**"
+    assert lines[4] == "|  | MLE, published | `a` | real text |"
+    assert lines[6:] == [
+        "| nll_test | – | 2.000 ± 0.000 | – |",
+        "| bleu2_9 | 0.700 | 0.600 ± 1.271 | – |",
+        "| copied_9 | – | 0.000 ± 0.000 | 0.250 |",
     ]
+
+
+def test_a_sheet_begins_with_the_training_files_own_sentences_where_the_test_file_is_another(small):
+    small.study.config["sheet"] = {"arms": ["a"], "published": {}}
+    for run, jsd in zip(small.study.runs(small.runs, ["a"]), (0.1, 0.3), strict=True):
+        finish(run, 0.4)
+        rows = {"game": jsd, "training_file": 0.0, "test_file": 0.45}
+        rows = {name: {"quality/jsd_9": value, "quality/jsd_9_real": 0.03} for name, value in rows.items()}
+        (run.folder / "across_files.json").write_text(json.dumps(rows))
+    lines = sheet.table(small.study, small.study.runs(small.runs)).splitlines()
+    assert lines[2] == "**On held-out sentences of the training file**"
+    assert lines[4] == "|  | `a` | training file's own | test file's | real text |"
+    assert lines[6] == "| jsd_9 | 0.200 ± 1.271 | 0.000 | 0.450 | 0.030 |"
+
+
+def test_what_is_kept_of_a_run_counts_where_it_was_not_played(small):
+    mine = small.study.runs(small.runs, ["a"])
+    for run in mine:
+        finish(run, 0.4)
+    body = page.tables(small.study, mine)
+    play.keep(mine, small.page.parent / "results" / "small")
+    elsewhere = small.study.runs(small.page.parent / "nowhere", ["a"])
+    assert all(run.finished for run in elsewhere)
+    assert page.tables(small.study, elsewhere) == body
+    play.keep(elsewhere, small.page.parent / "results" / "small")  # what was kept stays
+    overrides(elsewhere[0], "seed=7")
+    with pytest.raises(study.StudyError, match="of other words"):
+        play.missing(elsewhere)
