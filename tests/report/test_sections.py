@@ -95,3 +95,15 @@ def test_of_proxies_the_table_has_what_several_columns_have_with_real_texts_own(
     assert lines["fresh bound 1000"] == ["0.3000 ± 0.0100", "0.3000 ± 0.0100", "0.2000"]
     assert "bleu2 1000" in lines
     assert "bleu5 1000" not in lines
+
+
+def test_where_the_test_file_is_another_the_training_files_sentences_have_a_table(tmp_path):
+    folder = made(tmp_path / "run")
+    rows = {
+        name: {"quality/ngram_jsd1_9": jsd, "quality/ngram_jsd1_9_real": 0.03}
+        for name, jsd in (("game", 0.1), ("test_file", 0.45))
+    }
+    (folder / "across_files.json").write_text(json.dumps(rows))
+    _, table = sections.of(read(folder)).sections[0].parts
+    assert table.columns == ["", "game", "test file", "real text"]
+    assert table.rows == [["ngram jsd1 9", "0.1000", "0.4500", "0.0300"]]

@@ -13,6 +13,7 @@ from rich import get_console
 from rich.table import Table
 
 from textgan_lit.callbacks.truth import models
+from textgan_lit.closing import estimate, lines
 from textgan_lit.distributed import gather, own_rows, rank, world
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
@@ -95,26 +96,18 @@ def _players(trainer: pl.Trainer, system: TextGAN) -> dict[str, Models]:
 
 def show(rows: Mapping[str, Mapping[str, float]], n: int) -> None:
     """Prints the table, and whether a fresh critic can tell the two files apart."""
-    table = Table(title=f"On {n:,} held-out sentences of the training file", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for name in rows:
-        table.add_column(TITLES[name], justify="right")
-    keys = dict.fromkeys(key for row in rows.values() for key in row if not key.endswith(("_se", "_real")))
-    for key in keys:
-        table.add_row(key.partition("/")[2].replace("_", " "), *(_cell(row, key) for row in rows.values()))
+    names, found = lines({TITLES[name]: row for name, row in rows.items()})
+    table = Table("", *names, title=f"On {n:,} held-out sentences of the training file", title_justify="left")
+    for cells in found:
+        table.add_row(*cells)
     console = get_console()
     console.print(table)
     told = rows["test_file"]
     bound = next((key for key in told if key.startswith(KEY)), None)
     if bound is not None and told[bound] > 2 * told[f"{bound}_se"]:
+        least = estimate(told[bound], told[f"{bound}_se"])
         console.print(
-            f"A critic tells real sentences of the two files apart: JSD ≥ {_cell(told, bound)}. What is measured on the "
-            "test sentences measures that, too.",
+            f"A critic tells real sentences of the two files apart: JSD ≥ {least}. "
+            "What is measured on the test sentences measures that, too.",
             highlight=False,
         )
-
-
-def _cell(row: Mapping[str, float], key: str) -> str:
-    if key not in row:
-        return "–"
-    return f"{row[key]:.4f}" + (f" ± {row[f'{key}_se']:.4f}" if f"{key}_se" in row else "")

@@ -104,7 +104,9 @@ class TextData(pl.LightningDataModule):
             self._drop()
         self.sizes = {split: len(lines) for split, lines in self._lines.items()}
         sources = self.prepared.facts["rows"].keys()
-        self.test_is_elsewhere = "test" in sources and "valid" not in sources  # where validation's are the training file's
+        self.test_is_elsewhere = (
+            "test" in sources and "valid" not in sources
+        )  # where validation's are the training file's
         self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
         self.batch: int | None = None
         self.position = 0

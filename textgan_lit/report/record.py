@@ -34,6 +34,7 @@ class Record:
     rows: list[Row] = field(default_factory=list)  # of metrics.csv
     samples: dict[int | float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
     closing: dict[str, Row] = field(default_factory=dict)
+    across_files: dict[str, Row] = field(default_factory=dict)
     frontier: dict[str, list[Row]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -71,8 +72,9 @@ def begun(folder: Path) -> Record:
     record.evaluations = [_numeric(row) for row in _lines(record, "evaluations.jsonl", lambda row: "turns/all" in row)]
     record.evaluations = [row for row in record.evaluations if "turns/all" in row]
     record.rows = _table(record)
-    closing, frontier = _json(record, "closing.json"), _json(record, "frontier.json")
+    closing, across, frontier = (_json(record, f"{name}.json") for name in ("closing", "across_files", "frontier"))
     record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
+    record.across_files = {name: _numeric(row) for name, row in across.items() if isinstance(row, dict)}
     record.frontier = {
         name: [_numeric(row) for row in rows if isinstance(row, dict)]
         for name, rows in frontier.items()

@@ -12,6 +12,8 @@ from textgan_lit.report import chart, quality
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.record import TOKENS, Record, Row
 
+ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
+
 
 @dataclass
 class Sentences:
@@ -69,16 +71,16 @@ def facts(record: Record) -> dict[str, str]:
 
 def closing(record: Record) -> Section:
     section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
-    names, found = lines({_titled(name, row): row for name, row in record.closing.items()})
-    if found:
-        section.parts = [Table("Before and after", ["", *names], found)]
+    for title, rows in (("Before and after", record.closing), (ACROSS, record.across_files)):
+        names, found = lines({_titled(name, row): row for name, row in rows.items()})
+        section.parts += [Table(title, ["", *names], found)] if found else []
     return section
 
 
 def _titled(name: str, row: Row) -> str:
     told = {"temperature": "T = {:g}", "turns": "{:,.0f} G turns"}
     words = [form.format(row[key]) for key, form in told.items() if key in row]
-    return ", ".join([name.replace("_best_temperature", ""), *words])
+    return ", ".join([name.replace("_best_temperature", "").replace("_", " "), *words])
 
 
 def truth(record: Record) -> Section:
