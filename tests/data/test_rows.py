@@ -105,7 +105,17 @@ def test_a_row_says_where_it_begins():
         ("x.csv, line 5", "c"),
     ]
     assert rows(parquet(["a", "b"]), "x.parquet")[1].where == "x.parquet, row 2"
-    assert rows('{"text": "a", "ids": [1, 2]}', "x.jsonl")[0].record["ids"] == [1, 2]
+
+
+def test_records_that_were_generated_are_given_whole_where_that_is_asked():
+    written = {"text": "a b", "tokens": [1, 2]}
+    asked = Format("caption", tokens=True)
+    assert rows(json.dumps(written), "x.jsonl", asked)[0].record == written
+    for other in ({"tokens": ["a"]}, {"tokens": "a"}, {"tokens": [1.0]}, {"tokens": [True]}, {"words": [1]}):
+        row = json.dumps({"text": "a b", "caption": "c"} | other)
+        assert rows(row, "x.jsonl", asked)[0][2:] == ("c", False, {})
+    unasked = Format("caption")
+    assert rows(json.dumps(written | {"caption": "c"}), "x.jsonl", unasked)[0][2:] == ("c", False, {})
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

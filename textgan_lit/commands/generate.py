@@ -1,8 +1,9 @@
 r"""Writes sentences with a run's generator, one a line.
 
 The same seed gives the same sentences, and the first n of them whatever -n is. In text format a line break inside a
-sentence is written as \n, so that it stays one line; jsonl keeps it, beside the sentence's log_probability (nats, under
-the policy that wrote it), its words (how many) and, where the run has a discriminator, D's probability that it is real.
+sentence is written as \n, so that it stays one line; jsonl keeps it, beside the sentence's tokens, its log_probability
+(nats, under the policy that wrote it), its words (how many) and, where the run has a discriminator, D's probability
+that it is real. Of text is said how many sentences textgan score would read otherwise; jsonl it reads as it was.
 
 With --interpolate, the sentences between two latents, a blank line between two ways. See docs/commands.md.
 """
@@ -10,15 +11,19 @@ With --interpolate, the sentences between two latents, a blank line between two 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from textgan_lit.commands import opening, output
+from textgan_lit.data.rows import Format, load
+from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:
-    from textgan_lit.run import Sentence
+    from textgan_lit.run import Run, Sentence
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,15 +56,33 @@ def run(options: argparse.Namespace) -> int:
             ways = ([sentence] for sentence in opened.infill(options.infill, n, seed))
         else:
             ways = ([sentence] for sentence in opened.write(n, seed, candidates, judged=jsonl))
+        total, lost = 0, 0
         with output.bar("sentences", n, out) as advance:
             for number, way in enumerate(ways):
                 if number and options.interpolate is not None and not jsonl:
                     out.write("\n")
                 for sentence in way:
-                    out.write(_line(sentence, jsonl) + "\n")
+                    line = _line(sentence, jsonl)
+                    out.write(line + "\n")
+                    total, lost = total + 1, lost + (not jsonl and not _comes_back(opened, line, sentence))
                 advance(1)
+    if lost:
+        print(
+            f"{lost:,} of {total:,} sentences would be read from this text as other tokens, or not at all. "
+            "--format jsonl keeps their tokens, which textgan score takes.",
+            file=sys.stderr,
+        )
     return 0
 
 
 def _line(sentence: Sentence, jsonl: bool) -> str:
     return json.dumps(output.record(sentence), ensure_ascii=False) if jsonl else output.one_line(sentence.text)
+
+
+def _comes_back(run: Run, line: str, sentence: Sentence) -> bool:
+    """Whether ``textgan score`` finds in a line of text the tokens that were written."""
+    try:
+        (row,) = load(io.BytesIO(f"{line}\n".encode(errors="replace")), "", Format(kind="txt"))
+        return bool(row.text) and run.encode(row.text) == sentence.tokens
+    except UserError:
+        return False

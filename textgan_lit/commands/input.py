@@ -52,10 +52,15 @@ def size(file: BufferedIOBase) -> int | None:
 
 
 def rows(
-    file: BufferedIOBase, name: str, options: argparse.Namespace, run: Run, skip: Skip | None = None
+    file: BufferedIOBase,
+    name: str,
+    options: argparse.Namespace,
+    run: Run,
+    skip: Skip | None = None,
+    tokens: bool = False,
 ) -> Iterator[Row]:
     """The sentences of an open file of that name; see :func:`textgan_lit.data.rows.load`."""
-    form = _format(name, options, run)
+    form = replace(_format(name, options, run), tokens=tokens)
     return load(file, "standard input" if name == "-" else name, form, run.vocab.keeps_breaks, skip)
 
 

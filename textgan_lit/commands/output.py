@@ -93,8 +93,11 @@ def one_line(text: str) -> str:
 
 
 def record(sentence: Sentence) -> dict[str, Any]:
-    """What jsonl says of a sentence; ``real`` and ``log_probability`` are absent where nobody knows them."""
-    found: dict[str, Any] = {"text": sentence.text}
+    """What jsonl says of a sentence; ``real`` and ``log_probability`` are absent where nobody knows them.
+
+    ``tokens`` stand beside the text, which may be that of other tokens, too.
+    """
+    found: dict[str, Any] = {"text": sentence.text, "tokens": sentence.tokens}
     if sentence.log_probability is not None:
         found["log_probability"] = digits(sentence.log_probability)
     found["words"] = len(sentence.tokens) - sentence.ended

@@ -1,7 +1,7 @@
 """What a run's players make of sentences: log-probability in nats, per word, and D's probability "real".
 
-A file is read as training reads its own: by its ending, with the column that the run was taught. A summary goes to
-standard error. See docs/commands.md.
+A file is read as training reads its own: by its ending, with the column that the run was taught. What generate wrote as
+jsonl is scored by its tokens, unless --column asks for text. A summary goes to standard error. See docs/commands.md.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from io import BufferedIOBase, TextIOBase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textgan_lit.commands import input, opening, output
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, shown
 
 if TYPE_CHECKING:
+    from textgan_lit.data.rows import Row
     from textgan_lit.run import Run, Sentence
 
 SHADES = ("black on #fff5eb", "black on #fdd0a2", "black on #fdae6b", "black on #f16913", "bright_white on #a63603")
@@ -69,18 +70,30 @@ def _encoded(
         seen.skipped += 1
 
     before = 0
-    for row in input.rows(file, options.file, options, run, skip):
+    for row in input.rows(file, options.file, options, run, skip, tokens=options.column is None):
         if file.seekable():
             advance(file.tell() - before)
             before = file.tell()
         try:
-            if not row.text:  # a slip more often than the sentence that ends at once
-                raise UserError("It is empty. Leave it out.")
-            ids = run.encode(row.text)
+            if (sentence := _sentence(row, run)) == "":  # as training leaves it out
+                seen.blank += 1
+                continue
+            ids = run.encode(sentence)
         except UserError as error:
             skip(UserError(f"{row.where}: {error}"))
         else:
             yield ids
+
+
+def _sentence(row: Row, run: Run) -> str | list[int]:
+    """A row's text; of a record that ``textgan generate`` wrote, its tokens, which its text might not be cut into."""
+    if not row.record:
+        return row.text
+    tokens = row.record["tokens"]
+    text = run.vocab.text(run.encode(tokens))
+    if text != row.record["text"]:
+        raise UserError(f"Its tokens say {shown(text)} here, unlike its text. Score another run's with --column text.")
+    return tokens
 
 
 @dataclass
@@ -92,6 +105,7 @@ class Summary:
     nats: float = 0.0
     judged: int = 0
     real: float = 0.0
+    blank: int = 0
     skipped: int = 0
 
     def add(self, sentence: Sentence) -> None:
@@ -109,6 +123,8 @@ class Summary:
             said.append(f"NLL {nll:.4f} nats a word, perplexity {math.exp(nll) if nll < 700 else math.inf:.4g}")
         if self.judged:
             said.append(f'D\'s mean probability "real" {self.real / self.judged:.4f}')
+        if self.blank:
+            said.append(f"{self.blank:,} blank lines left out")
         if self.skipped:
             said.append(f"{self.skipped:,} lines skipped")
         return "; ".join(said)

@@ -41,6 +41,7 @@ class Format:
     separator: str | None = None  # None: a comma in .csv, a tab in .tsv
     quote: str | None = None  # None: "; empty: none
     keys: Mapping[str, str] = field(default_factory=dict)
+    tokens: bool = False  # whether records that ``textgan generate`` wrote are given whole; their column is text
 
     def key(self, name: str) -> str:
         """What people call a setting."""
@@ -83,7 +84,7 @@ class Row(NamedTuple):
     number: int  # from 1 on; the first line of a row that has several
     text: str
     broken: bool  # whether there were line breaks inside it
-    record: dict[str, Any]  # all that a line of .jsonl says; empty of other formats
+    record: dict[str, Any]  # with Format.tokens, what ``textgan generate`` wrote; empty of all other rows
 
     @property
     def where(self) -> str:
@@ -174,7 +175,10 @@ def _records(file: BufferedIOBase, name: str, form: Format) -> Iterator[Found]:
         else:
             try:
                 record = _record(line)
-                yield number, _value(record, column, form), record
+                if form.tokens and _has_ids(record):
+                    yield number, _value(record, COLUMN, form), record
+                else:
+                    yield number, _value(record, column, form), {}
             except UserError as error:
                 yield UserError(f"{name}, line {number:,}: {error}")
 
@@ -188,6 +192,12 @@ def _record(line: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise UserError(f"It holds {shown(record)}, wanted a record {{…}}. Give one a line.")
     return record
+
+
+def _has_ids(record: dict[str, Any]) -> bool:
+    """Whether ``tokens`` stand beside the text, as numbers; many a corpus has them as words."""
+    tokens = record.get("tokens")
+    return COLUMN in record and isinstance(tokens, list) and all(type(token) is int for token in tokens)
 
 
 def _value(record: dict[str, Any], column: str, form: Format) -> str | None:
