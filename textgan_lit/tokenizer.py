@@ -53,7 +53,7 @@ def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int 
 def read(path: str) -> str:
     """The text of a tokenizer.json."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"data.tokenizer={shown(path, PATH)} cannot be read ({shown(str(error))}). Give {', '.join(KINDS)}, or the "

@@ -76,6 +76,7 @@ def test_what_is_asked_for_and_would_be_ignored_is_refused(name, words, said):
 def test_a_checkpoint_that_says_something_else_is_refused():
     with pytest.raises(UserError, match=r"data\.separator="):
         read(COLUMNS, "x.csv", path="my.csv", separator=[1])
+    assert read("a b\n", "x.txt", path=[]) == ["a b"]
     assert read("a b\n", "x.txt", name="organisation/name", path=None) == ["a b"]
 
 

@@ -142,6 +142,7 @@ def test_rare_words_and_small_vocabularies(data):
         ("my.txt", "\n\n" + " \n\t\n".join(f"  {line} " for line in LINES)),
         ("my.jsonl", "\n".join(json.dumps({"text": line, "other": 1}) for line in LINES)),
         ("my.csv", "other,text\n" + "\n".join(f'1,"{line}"' for line in LINES)),
+        ("my.TSV", "other\ttext\n" + "\n".join(f"1\t{line}" for line in LINES)),
     ],
 )
 def test_formats_agree(data, name, content):
@@ -152,6 +153,85 @@ def test_parquet_and_its_column(tmp_path):
     Dataset.from_dict({"caption": LINES, "n": list(range(len(LINES)))}).to_parquet(str(tmp_path / "my.parquet"))
     made = TextData(str(tmp_path / "my.parquet"), column="caption", tokenizer="char", cache=str(tmp_path / "cache"))
     assert everything(made) == sorted(LINES)
+
+
+def test_how_a_file_holds_its_sentences_can_be_said(data):
+    nested = [json.dumps({"data": {"text": line}}) for line in LINES]
+    assert everything(data(nested, "my.jsonl", column="data.text", tokenizer="char")) == sorted(LINES)
+    fields = [f"pos;{line}" for line in LINES]
+    given = {"format": "csv", "separator": ";", "column": 2, "tokenizer": "char"}
+    assert everything(data(fields, "my.data", **given)) == sorted(LINES)
+
+
+def test_the_same_bytes_held_otherwise_are_other_sentences(data, put):
+    columns = ["text,n", *(f"{line},{line[:5]}" for line in LINES)]
+    own = put(tokenizer.trained("char", iter([columns]), 100), "mine.json")
+    assert everything(data(columns, "my.csv", tokenizer=own)) == sorted(LINES)
+    assert everything(data(columns, "my.txt", tokenizer=own)) == sorted(columns)
+    assert everything(data(columns, "my.csv", tokenizer=own, column="n")) == sorted(line[:5].strip() for line in LINES)
+
+
+def test_words_that_look_like_nothing_stay(data, put):
+    odd = ["None", "NA", "nan", "null", "12", "2024-01-02"]
+    own = put(tokenizer.trained("char", iter([LINES + odd]), 100), "mine.json")
+    made = data(["text", *LINES, *odd], "my.csv", tokenizer=own)
+    assert everything(made) == sorted(LINES + odd)
+    assert not any("Blank" in line for line in made.story)
+
+
+BROKEN = [f"def f(x):\n    return {'x' * n}\n\n  # end" for n in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe", "own"])
+def test_line_breaks_and_indentation_are_kept_where_they_can_be(data, put, kind):
+    own = put(tokenizer.trained("bpe", iter([BROKEN]), 300), "mine.json")
+    records = [json.dumps({"text": text}) for text in BROKEN]
+    made = data(records, "my.jsonl", tokenizer=own if kind == "own" else kind, max_length=60)
+    assert everything(made) == sorted(BROKEN)
+    assert "Line breaks inside sentences: kept (in 20 sentences)." in made.story
+
+
+@pytest.mark.parametrize("kind", ["word", "own"])
+def test_line_breaks_become_blanks_where_they_cannot_be_kept(data, put, kind):
+    own = put(tokenizer.trained("word", iter([["def f(x): return 1"]]), 300), "mine.json")
+    records = [json.dumps({"text": text}) for text in BROKEN]
+    made = data(records, "my.jsonl", tokenizer=own if kind == "own" else kind)
+    assert all("return" in text and "\n" not in text for text in everything(made))
+    (said,) = (line for line in made.story if "Line breaks" in line)
+    assert said.endswith("blanks now, which data.tokenizer=char or bpe would keep as they are (in 20 sentences).")
+
+
+def test_sentences_without_blanks_are_warned_of(data):
+    lines = [f"{a}{b}{c}。" for a in "天地人" for b in "大小高" for c in "山水火风"]
+    said = " ".join(data(lines).story)
+    assert "Warning: 30 of 30 training sentences are of one word each" in said
+    assert "Give data.tokenizer=char" in said
+    assert "data.vocabulary" not in said
+    assert "data.min_count" not in said
+    assert "of one word each" not in " ".join([*data(lines, tokenizer="char").story, *data().story])
+
+
+def test_a_path_may_begin_at_home(data, put, tmp_path, monkeypatch):
+    put(LINES)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = put(tokenizer.trained("char", iter([LINES]), 100), "mine.json")
+    assert everything(TextData("~/my.txt", tokenizer="~/mine.json", cache="~/cache")) == sorted(LINES)
+    assert Path(own).parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("my.txt", {"column": "text"}, r"data\.column=text: lines have no columns"),
+        ("my.jsonl", {"separator": ";"}, r"data\.separator=; is for csv and tsv"),
+        ("my.txt", {"revision": "1"}, r"data\.revision=1 is for the Hub"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(data, name, given, said):
+    with pytest.raises(UserError, match=said):
+        data(LINES, name, **given)
+    with pytest.raises(UserError, match=r"data\.valid_path=v\.txt is for files"):
+        TextData(name="a/b", valid_path="v.txt")
 
 
 def test_several_files_and_patterns(put, tmp_path):
@@ -173,11 +253,12 @@ def test_a_test_file_that_is_the_training_file_is_said(data, put):
     assert any("the test file is the training file" in line for line in data(test_path=put(LINES, "copy.txt")).story)
 
 
-def test_a_folder_laid_out_like_the_hubs(tmp_path, put):
+def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
     (tmp_path / "set").mkdir()
     for split, lines in {"train": LINES, "validation": LINES[:8], "test": LINES[8:12]}.items():
         put("\n".join(json.dumps({"text": line}) for line in lines), f"set/{split}.jsonl")
-    given = {"name": str(tmp_path / "set"), "cache": str(tmp_path / "cache")}
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {"name": "~/set", "cache": str(tmp_path / "cache")}
     assert TextData(**given).sizes == {"train": 36, "valid": 8, "test": 4}
     put("\n".join(json.dumps({"text": line}) for line in LINES[8:14]), "set/test.jsonl")
     assert TextData(**given).sizes["test"] == 6
@@ -292,7 +373,7 @@ def test_the_first_sentence_that_is_too_long_is_named(data, put):
         data(lines, test_path=long, test=4, **room)
     with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
         data(lines, test_path=[put(lines, "short.txt"), long], **room)
-    with pytest.raises(UserError, match=r"\.csv, row 31, has 4 words.*max_length=4\. Give data\.max_length=5"):
+    with pytest.raises(UserError, match=r"\.csv, line 32, has 4 words.*max_length=4\. Give data\.max_length=5"):
         data(["text", *["a b"] * 30, "a b c d"], "my.csv", train=27, valid=4, test=4, seed=1, **room)
     assert data(lines, **room).sizes["train"] == 25
 
@@ -456,12 +537,20 @@ BAD = {
     "one word": ("my.txt", b"a a\n" * 20, r"my\.txt: .* a single distinct word"),
     "few": ("my.txt", b"a b\nc d\n", r"my\.txt: sentences train=2, too few to train on .*at least ten"),
     "column": ("my.csv", b"caption,n\na b,1\n", r"data\.column=text: .*my\.csv has caption, n"),
-    "no text": ("my.jsonl", b'{"text": [1]}\n' * 12, r"my\.jsonl holds list<.*, wanted text"),
-    "numbers": ("my.csv", b"text,n\n1,a\n2,b\n", r"data\.column=text of .*my\.csv holds int64, wanted text"),
-    "jsonl": ("my.jsonl", b'{"text": "a"}\n{"text": \n', r"my\.jsonl, line 2 cannot be read as jsonl"),
-    "csv": ("my.csv", b'text\na\n"b,\n', r"my\.csv cannot be read as csv"),
+    "no text": (
+        "my.jsonl",
+        b'{"text": [1]}\n' * 12,
+        r"my\.jsonl, line 1: Its data\.column=text holds a list, wanted text",
+    ),
+    "fields": (
+        "my.csv",
+        b"n,text\n" + b"1,a b\n" * 12 + b"1,a, b\n",
+        r"my\.csv, line 14: 3 fields, and 2 in the first",
+    ),
+    "jsonl": ("my.jsonl", b'{"text": "a"}\n{"text": \n', r"my\.jsonl, line 2: It cannot be read as JSON"),
+    "csv": ("my.csv", b'text\na\n"b,\n', r"my\.csv, line 3 cannot be read as csv"),
     "parquet": ("my.parquet", GOOD, r"my\.parquet cannot be read as parquet"),
-    "ending": ("my.doc", GOOD, r"wanted \.txt, \.jsonl, \.csv, \.parquet"),
+    "ending": ("my.doc", GOOD, r"my\.doc: its ending says none of .*data\.format=txt"),
 }
 
 
@@ -491,7 +580,7 @@ def test_a_bad_path_is_refused(tmp_path, path, said):
 
 def test_mixed_formats_are_refused(put, tmp_path):
     paths = [put(LINES), put("text\na\n", "b.csv")]
-    with pytest.raises(UserError, match=r"names \.csv and \.txt files together"):
+    with pytest.raises(UserError, match="names csv and txt files together"):
         TextData(paths, cache=str(tmp_path / "cache"))
 
 

@@ -92,4 +92,4 @@ def _own(run: Run) -> tuple[Format, str]:
     kinds = {"column": str | int | None, "kind": Kind | None, "separator": str | None, "quote": str | None}
     form = Format(**{name: known("format" if name == "kind" else name, wanted) for name, wanted in kinds.items()})
     paths = known("path", str | list[str] | None) or ""
-    return form, Path(paths if isinstance(paths, str) else paths[0]).suffix
+    return form, Path(next(iter([paths] if isinstance(paths, str) else paths), "")).suffix

@@ -1,41 +1,109 @@
-"""Files of sentences → one table of clean text. What is wrong with a file is said with its line, before any work."""
+"""Files of sentences → one table of clean text on the disk."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-import numpy as np
-
+from textgan_lit.data.rows import AT_ONCE, Format, Row, load, load_dataset
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.folder import replace
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FORMATS = {".txt": "text", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-LONGEST = 100_000  # bytes of a line that may be a sentence
-AT_ONCE = 10_000  # lines
 BARS = 20_000_000  # bytes from where on progress is shown
 WAIT = 5.0  # seconds in which the Hub answers, or is not there
 
 
+@final
+@dataclass(frozen=True)
+class Source:
+    """Where sentences come from: ``files`` by split, or the dataset ``name`` of the Hub; and how they are held."""
+
+    form: Format
+    files: Mapping[str, list[Path]]
+    hashes: Mapping[str, list[str]]
+    name: str | None = None
+    subset: str | None = None
+    revision: str | None = None
+
+    @property
+    def where(self) -> str:
+        """The training sentences' origin, for people."""
+        return f"data.name={self.name}" if self.name is not None else ", ".join(map(str, self.files["train"]))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the sentences: a checkpoint knows which ones it was taught."""
+        if self.name is not None:
+            return f"{self.name} {self.subset} {self.revision}"
+        whole = {split: some[0] if len(some) == 1 else _digest("".join(some)) for split, some in self.hashes.items()}
+        return ", ".join(f"{split} {digest[:12]}" for split, digest in sorted(whole.items()))
+
+    def identity(self) -> list[Any]:
+        """All that its sentences depend on; where files lie is nothing to them."""
+        form = self.form
+        kinds = {split: [form.kind_of(str(file)) for file in some] for split, some in self.files.items()}
+        held = [kinds, form.column, form.separator, form.quote]
+        return [dict(self.hashes), held, self.name, self.subset, self.revision]
+
+    def origin(self, split: str, rows: Sequence[int], row: int) -> str:
+        """The file and line of a row that is counted over files of so many ``rows``."""
+        if self.name is not None:
+            return f"split {split} of data.name, row {row + 1:,}"
+        for file, many in zip(self.files[split], rows, strict=True):
+            if row < many:
+                unit = "row" if self.form.kind_of(str(file)) == "parquet" else "line"
+                return f"{file}, {unit} {row + 1:,}"
+            row -= many
+        raise IndexError(row)
+
+
 class Found(NamedTuple):
-    """The columns ``text`` and ``row`` of the sentences of one split, and how many rows each of its files has."""
+    """The columns ``text`` and ``row`` of the sentences of one split, and what was seen on the way."""
 
     text: Dataset
-    rows: list[int]
+    rows: list[int]  # of each file
+    blank: int  # rows that were left out
+    broken: int  # sentences with line breaks inside
 
 
-def files(given: str | Sequence[str], where: str) -> list[Path]:
+def source(
+    paths: Mapping[str, str | list[str] | None], dataset: Mapping[str, str | None], form: Format, cache: Path
+) -> Source:
+    """Files (``path``, ``valid_path``, ``test_path``), or a ``dataset`` (``name``, ``subset``, ``revision``): what
+    can be read, is not empty, and is held as ``form`` says."""
+    if (paths["path"] is None) == (dataset["name"] is None):
+        raise UserError(
+            "Sentences come from files or from the Hub. Give data=text data.path=FILE, or data=hub data.name=…."
+        )
+    dataset = {**dataset, "name": dataset["name"] and os.path.expanduser(dataset["name"])}
+    held = {"format": form.kind, "separator": form.separator, "quote": form.quote}
+    other, what = (dataset, "the Hub") if dataset["name"] is None else ({**paths, **held}, "files")
+    for key, value in other.items():
+        if value is not None:
+            raise UserError(f"data.{key}={shown(value, PATH)} is for {what}, which nothing comes from. Leave it out.")
+    if dataset["name"] is not None:
+        return Source(form, {}, {"train": stamp(dataset["name"])}, **dataset)
+    splits = {"train": "path", "valid": "valid_path", "test": "test_path"}
+    found = {split: files(paths[key], f"data.{key}", form) for split, key in splits.items() if paths[key] is not None}
+    form.check(form.kind_of(str(file)) for some in found.values() for file in some)
+    return Source(form, found, {split: [fingerprint(file, cache) for file in some] for split, some in found.items()})
+
+
+def files(given: str | Sequence[str], where: str, form: Format) -> list[Path]:
     """The files that a path, a list of them or patterns such as ``part-*.txt`` name: all of one kind, none empty."""
     found: list[Path] = []
     for text in [given] if isinstance(given, str) else given:
+        text = os.path.expanduser(text)
         named = [text] if Path(text).exists() else sorted(glob.glob(text, recursive=True))
         if not named:
             said = "no file matches" if glob.has_magic(text) else "there is no such file"
@@ -51,18 +119,13 @@ def files(given: str | Sequence[str], where: str) -> list[Path]:
                 f"{where}={shown(str(file), PATH)} is a folder. Give its files, "
                 f"{where}='{shown(str(file), PATH)}/*.txt'."
             )
-        if file.suffix not in FORMATS:
-            raise UserError(
-                f"{where}={shown(str(file), PATH)}: wanted {', '.join(FORMATS)}. Give it the ending of what it is."
-            )
-    if len({file.suffix for file in found}) > 1:
-        kinds = " and ".join(sorted({file.suffix for file in found}))
-        raise UserError(f"{where} names {kinds} files together. Give files of one kind.")
+    if len(kinds := {form.kind_of(str(file)) for file in found}) > 1:
+        raise UserError(f"{where} names {' and '.join(sorted(kinds))} files together. Give files of one kind.")
     return found
 
 
 def fingerprint(file: Path, cache: Path) -> str:
-    """sha256 of a file that can be read as text; looked at once, and again when its size or date has changed."""
+    """sha256 of a file, which is read once, and again when its size or date has changed."""
     try:
         stat = file.stat()
         if not stat.st_size:
@@ -85,70 +148,78 @@ def fingerprint(file: Path, cache: Path) -> str:
 def _look(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as stream:
-        if file.suffix == ".parquet":
-            while block := stream.read(2**20):
-                digest.update(block)
-            return digest.hexdigest()
-        for number, line in enumerate(iter(lambda: stream.readline(LONGEST + 1), b""), start=1):
-            digest.update(line)
-            _check_line(line, f"{file}, line {number:,}")
+        while block := stream.read(2**20):
+            digest.update(block)
     return digest.hexdigest()
 
 
-def _check_line(line: bytes, where: str) -> None:
-    if len(line) > LONGEST:
-        raise UserError(f"{where} has more than {LONGEST:,} bytes, which is no sentence. Give a sentence a line.")
-    if b"\0" in line:
-        raise UserError(f"{where} holds a NUL byte, so this is no UTF-8 text (UTF-16?). Give it as UTF-8.")
-    try:
-        line.decode()
-    except UnicodeDecodeError as error:
-        byte = line[error.start]
-        raise UserError(
-            f"{where} is not UTF-8 (byte 0x{byte:02x} at place {error.start + 1:,}). Give it as UTF-8, for example by "
-            f"iconv -f latin1 -t utf-8."
-        ) from None
-
-
-def table(found: Sequence[Path], column: str, work: Path) -> Found:
-    """The sentences of files, in order, memory-mapped from the folder ``work``, and how many rows each file has."""
+def table(source: Source, split: str, keep_breaks: bool, work: Path) -> Found:
+    """The sentences of a split's files, in order, memory-mapped from the folder ``work``."""
     import datasets
 
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    big = sum(file.stat().st_size for file in found) > BARS
+    files, rows = source.files[split], []
+    big = sum(file.stat().st_size for file in files) > BARS
     (datasets.enable_progress_bars if big else datasets.disable_progress_bars)()
-    parts, rows = [], []
-    for n, file in enumerate(found):
-        raw = _load(file, work)
-        parts.append(_clean(raw, column, str(file), work / f"clean-{n}.arrow", sum(rows)))
-        rows.append(len(raw))
-    return Found(datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0], rows)
+
+    def numbered() -> Iterator[tuple[int, Row]]:
+        for path in files:
+            before, last = sum(rows), 0
+            with path.open("rb") as file:
+                for row in load(file, str(path), source.form, keep_breaks):
+                    last = row.number
+                    yield before + last - 1, row
+            rows.append(last)
+
+    return _written(numbered(), ", ".join(map(str, files)), rows, work / "clean.arrow")
 
 
-def hub(name: str, subset: str | None, revision: str | None, column: str, work: Path) -> dict[str, Found]:
+def hub(source: Source, keep_breaks: bool, work: Path) -> dict[str, Found]:
     """The splits ``train``, ``valid`` and ``test``, where there are any, of a dataset of the Hub, or of a folder."""
+    names = {"train": "train", "validation": "valid", "test": "test"}
+    whole = _loaded(source)
+    if "train" not in whole:
+        raise UserError(f"{source.where} has the splits {', '.join(whole)}, no train. Give one that has.")
+    found = {}
+    for split, raw in whole.items():
+        if split in names:
+            where = f"{source.where}, split {split}"
+            numbered = enumerate(load_dataset(raw, where, source.form, keep_breaks))
+            found[names[split]] = _written(numbered, where, [len(raw)], work / f"clean-{split}.arrow")
+    return found
+
+
+def _loaded(source: Source) -> Mapping[str, Dataset]:
     import datasets
 
-    silence = None if Path(name).is_dir() else _silence(name, revision)
+    silence = None if Path(source.name).is_dir() else _silence(source.name, source.revision)
     try:
         with _offline() if silence else contextlib.nullcontext():
-            whole = datasets.load_dataset(name, subset, revision=revision)
+            return datasets.load_dataset(source.name, source.subset, revision=source.revision)
     except Exception as error:
         line = f"the Hub does not answer: {_line(_first(silence))}" if silence else _line(error)
         raise UserError(
-            f"data.name={shown(name)} cannot be had ({line}). Give a dataset of the Hub, which takes a network the "
-            "first time, or its folder."
+            f"data.name={shown(source.name)} cannot be had ({line}). Give a dataset of the Hub, which takes a network "
+            "the first time, or its folder."
         ) from error
-    names = {"train": "train", "validation": "valid", "test": "test"}
-    if "train" not in whole:
-        raise UserError(f"data.name={shown(name)} has the splits {', '.join(whole)}, no train. Give one that has.")
-    return {
-        names[split]: Found(
-            _clean(raw, column, f"data.name={name}, split {split}", work / f"clean-{split}.arrow", 0), [len(raw)]
-        )
-        for split, raw in whole.items()
-        if split in names
-    }
+
+
+def _written(numbered: Iterable[tuple[int, Row]], where: str, rows: list[int], path: Path) -> Found:
+    """The rows that are not blank, written to ``path``."""
+    import pyarrow as pa
+    from datasets import Dataset
+    from datasets.utils import tqdm
+
+    schema = pa.schema({"text": pa.large_string(), "row": pa.int64()})
+    seen, kept, broken = 0, 0, 0
+    numbered = iter(tqdm(numbered, desc="Reading", unit=" rows"))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as out:
+        while some := list(itertools.islice(numbered, AT_ONCE)):
+            keep = [(row.text, number) for number, row in some if row.text]
+            out.write_table(pa.table(list(zip(*keep, strict=True)) or [[], []], schema=schema))
+            seen, kept, broken = seen + len(some), kept + len(keep), broken + sum(row.broken for _, row in some)
+    if not kept:
+        raise UserError(f"{where} has no sentence: all its lines are blank. Give a file with a sentence a line.")
+    return Found(Dataset.from_file(str(path)), rows, seen - kept, broken)
 
 
 def _silence(name: str, revision: str | None) -> Exception | None:
@@ -186,33 +257,6 @@ def stamp(name: str) -> list[str]:
     return [f"{file.relative_to(name)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
-def _load(file: Path, work: Path) -> Dataset:
-    import datasets
-
-    try:
-        options = {"data_files": str(file), "split": "train", "cache_dir": str(work / "raw")}
-        return datasets.load_dataset(FORMATS[file.suffix], **options)
-    except Exception as error:  # of any of three libraries
-        _explain(file, error)
-
-
-def _explain(file: Path, error: Exception) -> NoReturn:
-    """Why a file could not be read: the line, where it can be found."""
-    reason, where = _first(error), str(file)
-    if file.suffix == ".jsonl":
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    if line.strip() and not isinstance(json.loads(line), dict):
-                        reason, where = ValueError("no {…}"), f"{file}, line {number:,}"
-                        break
-                except ValueError as fault:
-                    reason, where = fault, f"{file}, line {number:,}"
-                    break
-    said = _line(reason)
-    raise UserError(f"{where} cannot be read as {file.suffix[1:]} ({said}). Give a file that can be.") from error
-
-
 def _first(error: BaseException) -> BaseException:
     """Of the errors that led to one another, the first."""
     while error.__cause__ or error.__context__:
@@ -224,36 +268,12 @@ def _line(error: BaseException) -> str:
     return shown(" ".join(str(error).split()))
 
 
-def _clean(raw: Dataset, column: str, where: str, written: Path, first: int) -> Dataset:
-    """The columns ``text``, without blank lines and without blanks, carriage returns and a byte order mark around the
-    others, and ``row``, where each stood, counted from ``first`` on."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if column not in raw.column_names:
-        raise UserError(
-            f"data.column={shown(column)}: {where} has {', '.join(map(shown, raw.column_names))}. Give one of them."
-        )
-
-    def strip(part: pa.Table, numbers: list[int]) -> pa.Table:
-        kind = part.schema.field(column).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-            raise UserError(f"data.column={column} of {where} holds {shown(str(kind))}, wanted text. Give another one.")
-        text = pc.cast(part[column], pa.large_string())
-        text = pc.utf8_trim(
-            pc.replace_substring_regex(text, r"\s*[\r\n]+\s*", " "), characters="\ufeff \t\r\n\v\f\u3000\xa0"
-        )
-        clean = pa.table({"text": text, "row": pa.array(first + np.asarray(numbers))})
-        return clean.filter(pc.greater(pc.utf8_length(text), 0))
-
-    found = mapped(raw.select_columns(column), strip, written, "Reading", with_indices=True)
-    if not len(found):
-        raise UserError(f"{where} has no sentence: all its lines are blank. Give a file with a sentence a line.")
-    return found
-
-
 def mapped(data: Dataset, work: Any, written: Path, said: str, **more: Any) -> Dataset:
     """``work`` done to a table piece by piece, the result memory-mapped from the file ``written``."""
     options = {"batched": True, "batch_size": AT_ONCE, "remove_columns": data.column_names}
     plain = data.with_format("arrow")
     return plain.map(work, cache_file_name=str(written), new_fingerprint=written.stem, desc=said, **options, **more)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from textgan_lit import tokenizer
 from textgan_lit.data import corpus
+from textgan_lit.data.rows import AT_ONCE
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 
@@ -30,20 +31,15 @@ SPLITS = ("train", "valid", "test")
 CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
 OWN_CAP = 10_000  # … of a file of its own
 LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a reading of D needs four, a mean with an error two
-FORMAT = 3  # of the folders; another one is another folder
+FORMAT = 4  # of the folders; another one is another folder
 
 
 @final
 @dataclass(frozen=True)
 class Recipe:
-    """All that the prepared sentences depend on. ``paths`` by split; or the ``name`` of a dataset of the Hub."""
+    """All that the prepared sentences depend on."""
 
-    paths: Mapping[str, list[str]]
-    hashes: Mapping[str, list[str]]
-    name: str | None
-    subset: str | None
-    revision: str | None
-    column: str
+    source: corpus.Source
     tokenizer: str  # a kind, or the text of a tokenizer.json
     vocabulary: int
     min_count: int
@@ -51,12 +47,13 @@ class Recipe:
     seed: int
 
     @property
-    def where(self) -> str:
-        """The training sentences' origin, for people."""
-        return f"data.name={self.name}" if self.name is not None else ", ".join(self.paths["train"])
+    def keep_breaks(self) -> bool:
+        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``word`` can."""
+        own = self.tokenizer not in tokenizer.KINDS
+        return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "word"
 
     def key(self) -> str:
-        parts = {name: value for name, value in asdict(self).items() if name != "paths"}
+        parts = [self.source.identity(), self.tokenizer, self.vocabulary, self.min_count, dict(self.sizes), self.seed]
         return hashlib.sha256(json.dumps([FORMAT, parts], sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -119,8 +116,8 @@ def _make(recipe: Recipe, work: Path) -> None:
     seen = counts["train"][1]
     if (seen > 0).sum() < 2:
         raise UserError(
-            f"{recipe.where}: the training sentences have a single distinct word, so there is nothing to learn. Give "
-            "other sentences, or another data.tokenizer (char for a language without blanks)."
+            f"{recipe.source.where}: the training sentences have a single distinct word, so there is nothing to learn. "
+            "Give other sentences, or another data.tokenizer (char for a language without blanks)."
         )
     unknown = tokenizer.unknown(spelling)
     facts["lengths"] = {split: lengths.tolist() for split, (lengths, _) in counts.items()}
@@ -137,27 +134,28 @@ def _make(recipe: Recipe, work: Path) -> None:
 
 def _texts(recipe: Recipe, work: Path) -> tuple[dict[str, Dataset], dict[str, Any]]:
     """The sentences of each split, and what they have in common."""
-    if recipe.name is not None:
-        found = corpus.hub(recipe.name, recipe.subset, recipe.revision, recipe.column, work)
-    else:
-        found = {}
-        for split, paths in recipe.paths.items():
-            (room := work / split).mkdir()
-            found[split] = corpus.table([Path(path) for path in paths], recipe.column, room)
-    rows = {split: some.rows for split, some in found.items()}
+    source, found = recipe.source, {}
+    if source.name is not None:
+        found = corpus.hub(source, recipe.keep_breaks, work)
+    for split in source.files:
+        (room := work / split).mkdir()
+        found[split] = corpus.table(source, split, recipe.keep_breaks, room)
+    facts = {
+        "rows": {split: some.rows for split, some in found.items()},
+        "blank": sum(some.blank for some in found.values()),
+        "broken": sum(some.broken for some in found.values()),
+    }
     found = {split: some.text for split, some in found.items()}
     own = {split for split in found if split != "train"}
     have = {split: len(text) for split, text in found.items()}
-    counts, note = _divide(have, own, recipe.sizes, recipe.where)
+    counts, note = _divide(have, own, recipe.sizes, source.where)
     dealt = _deal(len(found["train"]), {s: n for s, n in counts.items() if s not in own}, recipe.seed)
     texts = {}
     for split in SPLITS:
-        source = found.get(split, found["train"])
-        chosen = dealt[split] if split in dealt else _deal(len(source), {split: counts[split]}, recipe.seed)[split]
-        texts[split] = source if chosen.all() else _chosen(source, chosen, work / f"text-{split}.arrow")
-    blank = sum(map(sum, rows.values())) - sum(have.values())
-    facts = {"note": note, "rows": rows, "blank": blank, **_repeated(texts)}
-    return texts, facts
+        whole = found.get(split, found["train"])
+        chosen = dealt[split] if split in dealt else _deal(len(whole), {split: counts[split]}, recipe.seed)[split]
+        texts[split] = whole if chosen.all() else _chosen(whole, chosen, work / f"text-{split}.arrow")
+    return texts, {**facts, "note": note, **_repeated(texts)}
 
 
 def _divide(
@@ -217,7 +215,7 @@ def _chosen(text: Dataset, rows: np.ndarray, written: Path) -> Dataset:
 
 
 def _batches(text: Dataset) -> Iterator[list[str]]:
-    for part in text.with_format("arrow").iter(corpus.AT_ONCE):
+    for part in text.with_format("arrow").iter(AT_ONCE):
         yield part["text"].to_pylist()
 
 

@@ -20,6 +20,7 @@ from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Dataset
 
 Kind = Literal["txt", "jsonl", "csv", "tsv", "parquet"]
 KINDS = get_args(Kind)
@@ -112,11 +113,11 @@ def load(
     return _clean(read(file, name, form), place, keep_breaks, skip)
 
 
-def load_table(
-    batches: Iterable[pa.Table], schema: pa.Schema, name: str, form: Format, keep_breaks: bool
-) -> Iterator[Row]:
-    """As :func:`load`, the rows of a table that is in memory, or mapped there, piece by piece."""
-    return _clean(_cells(batches, _inside(schema, name, form)), f"{name}, row", keep_breaks, None)
+def load_dataset(data: Dataset, name: str, form: Format, keep_breaks: bool) -> Iterator[Row]:
+    """As :func:`load`, the rows of a dataset of the Hub."""
+    inside = _inside(data.features.arrow_schema, name, form)
+    batches = data.select_columns(inside[0]).with_format("arrow").iter(AT_ONCE)
+    return _clean(_cells(batches, inside), f"{name}, row", keep_breaks, None)
 
 
 def _clean(found: Iterator[Found], place: str, keep_breaks: bool, skip: Skip | None) -> Iterator[Row]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, final
 
@@ -16,7 +15,9 @@ from torch.utils.data import Dataset
 from textgan_lit import tokenizer as tokenizers
 from textgan_lit.data import corpus
 from textgan_lit.data.loader import Bucketed, Endless, InOrder, Shuffled, share
+from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
+from textgan_lit.data.rows import Format, Kind
 from textgan_lit.errors import UserError
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
@@ -28,8 +29,6 @@ Test = Annotated[int, Interval(ge=LEAST["test"], le=MANY)] | Share | None
 Paths = str | list[str] | None
 LARGEST = 2**27  # positions of a split that is taken into memory whole
 LONGEST = 100  # positions at most, where nobody gives a max_length
-MANY_UNKNOWN = 0.05  # share of the training words from where on something is said …
-UNTAUGHT = 0.001  # … and of a held-out split's, where the training words have no <unk>
 
 
 @final
@@ -49,7 +48,10 @@ class TextData(pl.LightningDataModule):
         name: str | None = None,
         subset: str | None = None,
         revision: str | None = None,
-        column: str = "text",
+        format: Kind | None = None,
+        column: str | int | None = None,
+        separator: str | None = None,
+        quote: str | None = None,
         tokenizer: str = "word",
         vocabulary: Annotated[int, Interval(ge=3, le=tokenizers.MOST)] = 10_000,
         min_count: Annotated[int, Interval(ge=1, le=MANY)] = 1,
@@ -66,60 +68,52 @@ class TextData(pl.LightningDataModule):
         versions: dict[str, str] | None = None,
     ):
         super().__init__()
-        if (path is None) == (name is None):
-            raise UserError(
-                "Sentences come from files or from the Hub. Give data=text data.path=FILE, or data=hub data.name=…."
-            )
-        given = {"train": path, "valid": valid_path, "test": test_path}
-        keys = {"train": "data.path", "valid": "data.valid_path", "test": "data.test_path"}
         room = Path(cache).expanduser() if cache else default_cache()
-        found = {split: corpus.files(paths, keys[split]) for split, paths in given.items() if paths is not None}
-        hashes = {split: [corpus.fingerprint(file, room) for file in some] for split, some in found.items()}
-        if name is not None:
-            hashes = {"train": corpus.stamp(name)}
-        recipe = Recipe(
-            paths={split: [str(file) for file in some] for split, some in found.items()},
-            hashes=hashes,
-            name=name,
-            subset=subset,
-            revision=revision,
-            column=column,
-            tokenizer=tokenizer if tokenizer in tokenizers.KINDS else tokenizers.read(tokenizer),
-            vocabulary=vocabulary,
-            min_count=min_count,
-            sizes={"train": train, "valid": valid, "test": test},
-            seed=seed,
-        )
+        paths = {"path": path, "valid_path": valid_path, "test_path": test_path}
+        form = Format(column, format, separator, quote)
+        source = corpus.source(paths, {"name": name, "subset": subset, "revision": revision}, form, room)
+        learned = tokenizer if tokenizer in tokenizers.KINDS else tokenizers.read(tokenizer)
+        sizes = {"train": train, "valid": valid, "test": test}
+        recipe = Recipe(source, learned, vocabulary, min_count, sizes, seed)
         self.prepared = prepared(recipe, room)
-        self.fingerprint = fingerprint(hashes) if name is None else f"{name} {subset} {revision}"
+        self.fingerprint = source.fingerprint
         spelling = self.prepared.tokenizer
         self.vocab = Vocab(tokenizers.words(spelling), has_eos=True, tokenizer=spelling)
+        cut = self._fit(source, max_length, too_long)
+        self.sizes = {split: len(lines) for split, lines in self._lines.items()}
+        sources = self.prepared.facts["rows"]  # of their own; validation's sentences are the training file's where not
+        self.test_is_elsewhere = "test" in sources and "valid" not in sources
+        self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
+        self.batch: int | None = None
+        self.position = 0
+        self._story = [self._said(too_long, cut), *notes(recipe, self.prepared.facts, self.sizes, versions)]
+
+    def _fit(self, source: corpus.Source, max_length: int | None, too_long: str) -> dict[str, int]:
+        """Settles the length; how many sentences of each split are longer, which are cut, left out or refused."""
         lengths = {split: np.array(some) for split, some in self.prepared.facts["lengths"].items()}
         self.max_length = max_length or min(len(lengths["train"]), LONGEST)  # eos included
         self._lines = {split: Lines(self.prepared.tables[split], self.vocab, self.max_length) for split in SPLITS}
         cut = {split: int(some[self.max_length :].sum()) for split, some in lengths.items()}
         if too_long == "error" and sum(cut.values()):
-            self._refuse(cut, found, len(max(lengths.values(), key=len)))
+            self._refuse(cut, source, len(max(lengths.values(), key=len)))
         if too_long == "drop":
             self._drop()
-        self.sizes = {split: len(lines) for split, lines in self._lines.items()}
-        sources = self.prepared.facts["rows"].keys()
-        self.test_is_elsewhere = (
-            "test" in sources and "valid" not in sources
-        )  # where validation's are the training file's
-        self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
-        self.batch: int | None = None
-        self.position = 0
-        untaught = _untaught(self.prepared.facts, tokenizer, min_count)
-        self._story = [*_story(self, hashes, too_long, cut), *untaught, *_versions(hashes, versions)]
+        return cut
 
-    def _refuse(self, cut: dict[str, int], found: dict[str, list[Path]], needed: int) -> NoReturn:
+    def _said(self, too_long: str, cut: Mapping[str, int]) -> str:
+        sizes = ", ".join(f"{size:,} {split}" for split, size in self.sizes.items())
+        return (
+            f"Text: {sizes} sentences; {len(self.vocab.words):,} words; {self.max_length} positions, eos included "
+            f"({sum(cut.values()):,} longer: {'dropped' if too_long == 'drop' else 'cut'})."
+        )
+
+    def _refuse(self, cut: Mapping[str, int], source: corpus.Source, needed: int) -> NoReturn:
         """Says which sentence is the first that is too long, and where it stands."""
         split = next(split for split in SPLITS if cut[split])
         length, row = self._lines[split].first_long()
         rows = self.prepared.facts["rows"]
-        source = split if split in rows else "train"
-        where = _origin(found.get(source, [f"split {source} of data.name"]), rows[source], row)
+        origin = split if split in rows else "train"
+        where = source.origin(origin, rows[origin], row)
         others = sum(cut.values()) - 1
         raise UserError(
             f"{where}, has {length:,} words, and with eos they do not fit into data.max_length={self.max_length}"
@@ -226,74 +220,3 @@ class Lines(Dataset):
         numbers = np.asarray(rows) if self.kept is None else self.kept[np.asarray(rows)]
         found = self.table[numbers.tolist()]["ids"].combine_chunks()
         return found.flatten().to_numpy(), found.value_lengths().to_numpy().astype(np.int64)
-
-
-def _origin(files: Sequence[Path | str], rows: Sequence[int], row: int) -> str:
-    """The file and line of a row that is counted over files of so many ``rows``."""
-    for file, many in zip(files, rows, strict=True):
-        if row < many:
-            return f"{file}, {'line' if Path(file).suffix in ('.txt', '.jsonl') else 'row'} {row + 1:,}"
-        row -= many
-    raise IndexError(row)
-
-
-def fingerprint(hashes: Mapping[str, list[str]]) -> str:
-    """Of the sentences' files: a checkpoint knows which ones it was taught."""
-    whole = {split: some[0] if len(some) == 1 else _digest("".join(some)) for split, some in hashes.items()}
-    return ", ".join(f"{split} {digest[:12]}" for split, digest in sorted(whole.items()))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _story(data: TextData, hashes: Mapping[str, list[str]], too_long: str, cut: dict[str, int]) -> Iterator[str]:
-    facts = data.prepared.facts
-    sizes = ", ".join(f"{size:,} {split}" for split, size in data.sizes.items())
-    yield (
-        f"Text: {sizes} sentences; {len(data.vocab.words):,} words; {data.max_length} positions, eos included "
-        f"({sum(cut.values()):,} longer: {'dropped' if too_long == 'drop' else 'cut'})."
-    )
-    unknown = ", ".join(f"{share:.2%} of {split}" for split, share in _unknown(facts).items())
-    leaks = " and ".join(f"{count:,} of {split}" for split, count in facts["leaks"].items())
-    yield f"<unk>: {unknown}. {facts['duplicates']:,} training sentences are repetitions; {leaks} are among them."
-    if facts["unknown"]["train"] > MANY_UNKNOWN * facts["words"]["train"]:
-        yield "Many words are <unk>: a greater data.vocabulary, or data.tokenizer=bpe, leaves fewer."
-    if facts["blank"]:
-        yield f"Blank lines left out: {facts['blank']:,}."
-    if facts["note"]:
-        yield facts["note"]
-    for split in ("valid", "test"):
-        if hashes.get(split) == hashes["train"]:
-            yield f"Warning: the {split} file is the training file, so its numbers say nothing of new sentences."
-        elif facts["leaks"][split] == data.sizes[split]:
-            yield f"Warning: every {split} sentence is a training sentence, so its numbers say nothing of new ones."
-
-
-def _unknown(facts: Mapping[str, Any]) -> dict[str, float]:
-    return {split: facts["unknown"][split] / max(1, facts["words"][split]) for split in SPLITS}
-
-
-def _untaught(facts: Mapping[str, Any], tokenizer: str, min_count: int) -> Iterator[str]:
-    """Held-out words that are <unk> where no training word is: likelihood teaches that it never comes."""
-    shares = _unknown(facts)
-    met = [f"{shares[split]:.2%} of {split}'s words" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
-    if met and not facts["unknown"]["train"]:
-        way = "another data.tokenizer"
-        if tokenizer in ("word", "char") and 0 < facts["rare"] <= MANY_UNKNOWN * facts["words"]["train"]:
-            way = f"data.min_count={min_count + 1}, so that the rarest training words are <unk>, too"
-        elif tokenizer in ("word", "char"):
-            shorter = "" if tokenizer == "char" else ", or data.tokenizer=bpe or char, whose words come more often"
-            way = f"more sentences{shorter}"
-        yield (
-            f"Warning: {' and '.join(met)} are <unk>, none of train's, so a generator learns that <unk> never comes, "
-            f"and its NLL of held-out sentences says so. Give {way}."
-        )
-
-
-def _versions(hashes: Mapping[str, list[str]], known: Mapping[str, str] | None) -> Iterator[str]:
-    """Which version of a published data set the files are."""
-    for split, some in hashes.items() if known is not None else ():
-        for digest in some:
-            named = next((said for start, said in known.items() if digest.startswith(start)), None)
-            yield f"{split}: {named or 'no version that is known here'} (sha256 {digest[:12]}…)."
