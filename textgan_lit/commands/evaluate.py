@@ -1,14 +1,19 @@
 """Measures a finished run's samples against the sentences of a file, by every proxy of metrics=text.
 
-Every second usable line is what samples are compared with; the others teach the language model. Other proxies, or other
-settings of theirs, are asked for in training's own words: metrics=mauve, metrics.closing.frechet.features=FOLDER.
+Twice -n sentences are drawn from all of the file, by the seed: half of them are what samples are compared with, the
+others teach the language model. Other proxies, or other settings of theirs, are asked for in training's own words:
+metrics=mauve, metrics.closing.frechet.features=FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
+import random
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from textgan_lit.types import TextBatch, Vocab
 
 FEWEST = 20  # sentences on each side
+COUNTED = ("lines", "cut", "unknown", "short")  # of the file
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="metrics…=VALUE", help="as for textgan-train: metrics=mauve …")
     parser.add_argument("--data", required=True, metavar="FILE", help="sentences, in a file as training takes it")
     parser.add_argument("-n", type=int, default=1000, help="sentences on each side, at most (%(default)s)")
+    parser.add_argument("--seed", default=0, help="of the sentences that are drawn, and of the samples (%(default)s)")
     input.arguments(parser)
     parser.add_argument("--json", metavar="OUT", help="a file for the numbers")
     return parser
@@ -42,42 +49,55 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     if options.json and not Path(options.json).parent.is_dir():
         raise UserError(f"--json {options.json}: there is no such folder. Give one that exists.")
+    seed = opening.number(options.seed, int, "--seed")
     config = chosen(options.overrides)
-    opened = opening.opened(options)
+    opened, counted = opening.opened(options), Counter(dict.fromkeys(COUNTED, 0))
+    vocab, length = opened.vocab, opened.generator.max_length
     with input.opened(options.data) as file:
-        sentences = [row.text for row in input.rows(file, options.data, options, opened) if row.text]
-    text, counted = read(sentences, opened.vocab, opened.generator.max_length)
-    n = min(options.n, len(text.tokens) // 2)
+        lines = (row.text for row in input.rows(file, options.data, options, opened) if row.text)
+        found = drawn(usable(lines, vocab, length, counted), 2 * options.n, seed)
+    n = len(found) // 2
     if n < FEWEST:
         raise UserError(f"{options.data} and -n {options.n} leave {n} sentences a side. At least {FEWEST} are needed.")
-    numbers = measured(opened, config, text, n)
-    _show(numbers, counted, options)
+    real, others = (_batch(some, vocab, length) for some in (found[:n], found[n : 2 * n]))
+    numbers = measured(opened, config, real, others, seed)
+    _show(numbers, counted, n, options)
     if options.json:
-        folder.replace(Path(options.json), json.dumps({"lines": counted, "numbers": numbers}, indent=2) + "\n")
+        said = {"lines": counted, "n": n, "seed": seed, "numbers": numbers}
+        folder.replace(Path(options.json), json.dumps(said, indent=2) + "\n")
     return 0
 
 
-def read(lines: list[str], vocab: Vocab, max_length: int) -> tuple[TextBatch, dict[str, int]]:
-    """The usable sentences, and how many were cut, or left out for a word that is not known or for their length."""
-    import torch
-
-    from textgan_lit.types import TextBatch
-
-    counted, found = {"lines": len(lines), "cut": 0, "unknown": 0, "short": 0}, []
+def usable(lines: Iterable[str], vocab: Vocab, max_length: int, counted: Counter[str]) -> Iterator[list[int]]:
+    """The sentences as ids, one after another; ``counted`` is told what is cut or left out, and why."""
     for line in lines:
+        counted["lines"] += 1
         try:
             words = vocab.encode(line)
         except UserError:
             counted["unknown"] += 1
             continue
-        counted["cut"] += len(words) > max_length  # one that only lacks its eos was cut where G would be, too
-        ended = (words if vocab.eos is None else [*words, vocab.eos])[:max_length]
-        if vocab.eos is None and len(ended) < max_length:
+        if vocab.eos is None and len(words) < max_length:
             counted["short"] += 1
             continue
-        found.append(ended + [vocab.pad] * (max_length - len(ended)))
-    tokens = torch.tensor(found, dtype=torch.long).view(-1, max_length)
-    return TextBatch(tokens, tokens != vocab.pad), counted
+        counted["cut"] += len(words) > max_length  # one that only lacks its eos was cut where G would be, too
+        yield (words if vocab.eos is None else [*words, vocab.eos])[:max_length]
+
+
+def drawn(sentences: Iterable[list[int]], most: int, seed: int) -> list[list[int]]:
+    """At most so many of the sentences, in random order, each as likely as any other; no more of them are held."""
+    lots = random.Random(f"evaluate {seed}")
+    found = heapq.nsmallest(most, ((lots.random(), number, ids) for number, ids in enumerate(sentences)))
+    return [ids for _, _, ids in found]
+
+
+def _batch(sentences: list[list[int]], vocab: Vocab, max_length: int) -> TextBatch:
+    import torch
+
+    from textgan_lit.types import TextBatch
+
+    tokens = torch.tensor([ids + [vocab.pad] * (max_length - len(ids)) for ids in sentences])
+    return TextBatch(tokens, tokens != vocab.pad)
 
 
 def chosen(overrides: list[str]) -> dict[str, Any]:
@@ -95,13 +115,14 @@ def chosen(overrides: list[str]) -> dict[str, Any]:
     return {"metrics": OmegaConf.to_container(composed.metrics)}
 
 
-def measured(opened: Run, config: dict[str, Any], text: TextBatch, n: int) -> dict[str, float]:
+def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextBatch, seed: int) -> dict[str, float]:
+    """Every number of as many samples as there are sentences in ``real``; ``others`` teach what has to be taught."""
     from textgan_lit import build
     from textgan_lit.noise import Noise
     from textgan_lit.sampling import sample
     from textgan_lit.types import TextBatch
 
-    real, others = (TextBatch(*(part[half::2][:n].to(opened.device) for part in text)) for half in range(2))
+    real, others = (TextBatch(*(part.to(opened.device) for part in text)) for text in (real, others))
     generator = opened.generator
 
     def sentences(split: str) -> TextBatch:
@@ -111,13 +132,13 @@ def measured(opened: Run, config: dict[str, Any], text: TextBatch, n: int) -> di
 
     source = SimpleNamespace(vocab=opened.vocab, max_length=generator.max_length, sentences=sentences)
     stages = build.metrics(config, source)  # before the samples: what is wrong or missing is said at once
-    noise = Noise(0, "evaluate", device=opened.device).uniform(n, generator.uniforms)
+    noise = Noise(seed, "evaluate", device=opened.device).uniform(len(real.tokens), generator.uniforms)
     fake = sample(generator, noise, opened.policy).batch
     proxies = [proxy for stage in stages.values() for proxy in stage.values()]
     return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
 
 
-def _show(numbers: dict[str, float], counted: dict[str, int], options: argparse.Namespace) -> None:
+def _show(numbers: dict[str, float], counted: Counter[str], n: int, options: argparse.Namespace) -> None:
     from rich import get_console
     from rich.table import Table
 
@@ -130,7 +151,9 @@ def _show(numbers: dict[str, float], counted: dict[str, int], options: argparse.
             table.add_row(key.partition("/")[2].replace("_", " "), *cells)
     console = get_console()
     console.print(table)
+    able = counted["lines"] - counted["unknown"] - counted["short"]
     said = "{lines:,} lines: {cut:,} cut, {unknown:,} left out for a word that is not known, {short:,} as too short."
+    said += f" Of the other {able:,}, {n:,} are compared and {n:,} teach, drawn by seed {options.seed}."
     console.print(said.format(**counted), highlight=False)
 
 
