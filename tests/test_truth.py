@@ -239,6 +239,16 @@ def test_where_p_is_unknown_only_likelihood_and_bounds_remain(models):
     assert_close(found["truth/nll_test"], nll.double())
 
 
+def test_what_weights_would_bring_back_is_withheld_where_it_was_never_drawn(models):
+    def told_by(score):
+        return told(models, *drawn(models, 100), score).compute().keys()
+
+    left = {"bound/reweighted_jsd", "bound/reweighted_jsd_se", "bound/effective_share"}
+    assert told_by(log_odds(models)) >= left
+    sure = iter((100.0, -100.0))  # of every real sentence, then of none
+    assert not told_by(lambda batch: log_odds(models)(batch) + next(sure)) & left
+
+
 def test_without_a_discriminator_nothing_is_said_of_one(models):
     found = told(models, *drawn(models, 20)).compute()
     assert not any(name.startswith("bound/") for name in found)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,7 @@ from textgan_lit.functional.divergence import (
     prefix_log_ratio,
     regret,
     reweighted_jsd,
+    unseen,
 )
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.generator.base import Generator
@@ -53,6 +54,7 @@ from textgan_lit.types import TextBatch
 SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret", "nll_bound", "kl_bound")
 POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
 NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
+UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what weights would bring back was never drawn
 
 Score = Callable[[TextBatch], Float[Tensor, " B"]]
 
@@ -67,6 +69,13 @@ class Evidence(NamedTuple):
     valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
     g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
     p_logp: Float[Tensor, "B T"] | None = None  # of the words in P's own order, where p_logits are not known but P is
+
+
+class Contributions(NamedTuple):
+    """What sentences of one side add to a :class:`Truth`, in float64. See :func:`contributions`."""
+
+    sentence: dict[str, Float[Tensor, " B"]]  # by the names in SENTENCE; D's score, and log P/G as ratio
+    position: dict[str, Float[Tensor, "B T"]]  # by the names in POSITION
 
 
 @dataclass(frozen=True)
@@ -144,25 +153,29 @@ class Truth(Metric):
 
     def update(self, real: Evidence | None, fake: Evidence | None) -> None:
         for side, evidence in (("real", real), ("fake", fake)):
-            if evidence is None or not len(evidence.batch.tokens):
-                continue
-            sentence, position = _contributions(evidence, is_real=side == "real")
-            moments, curves = getattr(self, f"{side}_sentence"), getattr(self, f"{side}_position")
-            for name in sentence.keys() & set(SENTENCE):
-                x = sentence[name]
-                terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
-                moments[SENTENCE.index(name)] += terms.sum(1)
-            for name, x in position.items():
-                # after its last word a sentence shows what it showed there (direct), or has nothing to add
-                more, mode = (0, self.max_length - len(x)), "replicate" if name == "direct" else "constant"
-                curves[POSITION.index(name)] += F.pad(x.unsqueeze(0), more, mode).squeeze(0)
-            if evidence.score is not None:
-                getattr(self, f"{side}_score").append(evidence.score.detach().double())
-                if "ratio" in sentence:
-                    getattr(self, f"{side}_ratio").append(sentence["ratio"])
+            if evidence is not None and len(evidence.batch.tokens):
+                self.add(side, contributions(evidence, is_real=side == "real"))
         if fake is not None and fake.valid:
             self.rules = tuple(sorted(fake.valid))
             self.valid.append(torch.stack([fake.valid[rule] for rule in self.rules], 1))
+
+    def add(self, side: Literal["real", "fake"], found: Contributions) -> None:
+        """What sentences of one side add; :meth:`update` asks both models for it."""
+        moments, curves = getattr(self, f"{side}_sentence"), getattr(self, f"{side}_position")
+        sentence = found.sentence
+        for name in sentence.keys() & set(SENTENCE):
+            x = sentence[name]
+            terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
+            moments[SENTENCE.index(name)] += terms.sum(1)
+        for name, value in found.position.items():
+            x = value.sum(0)
+            # after its last word a sentence shows what it showed there (direct), or has nothing to add
+            more, mode = (0, self.max_length - len(x)), "replicate" if name == "direct" else "constant"
+            curves[POSITION.index(name)] += F.pad(x.unsqueeze(0), more, mode).squeeze(0)
+        if "score" in sentence:
+            getattr(self, f"{side}_score").append(sentence["score"])
+            if "ratio" in sentence:
+                getattr(self, f"{side}_ratio").append(sentence["ratio"])
 
     def compute(self) -> dict[str, Tensor]:
         real, fake = Side(self.real_sentence), Side(self.fake_sentence)
@@ -233,9 +246,10 @@ class Truth(Metric):
             found["regret"], found["regret_se"] = _both(real, fake, "regret")
         if jsd is not None:
             found["gap"] = jsd - bound.value
-            ratios = _joined(self.real_ratio), _joined(self.fake_ratio)
-            left = reweighted_jsd(ratios[0], scores[0], ratios[1], scores[1])
-            found |= dict(zip(("reweighted_jsd", "reweighted_jsd_se", "effective_share"), left, strict=True))
+            if unseen(*scores) <= UNSEEN:
+                ratios = _joined(self.real_ratio), _joined(self.fake_ratio)
+                left = reweighted_jsd(ratios[0], scores[0], ratios[1], scores[1])
+                found |= dict(zip(("reweighted_jsd", "reweighted_jsd_se", "effective_share"), left, strict=True))
         return {f"bound/{name}": value for name, value in found.items()}
 
 
@@ -256,8 +270,15 @@ def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
     return dealt(state) if isinstance(state, Tensor) else torch.cat(state)
 
 
-def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What these sentences add: Float[B] by the names in SENTENCE, Float[T] by those in POSITION."""
+def contributions(evidence: Evidence, is_real: bool) -> Contributions:
+    """What these sentences add, by what is known of them."""
+    sentence, position = _measured(evidence, is_real)
+    if evidence.score is not None:
+        sentence["score"] = evidence.score.detach().double()
+    return Contributions(sentence, position)
+
+
+def _measured(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     tokens, mask = evidence.batch
     words = mask.sum(1).double()
     if evidence.g_logits is None:
@@ -278,7 +299,7 @@ def _contributions(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor]
     reach = mask & ~before(ratio).isneginf()
     position = {"direct": direct, "chain": at.information, "reach": reach.double()}
     position |= {"kl": at.kl_pg.masked_fill(~reach, 0.0), "tv": at.tv.masked_fill(~reach, 0.0)}
-    return sentence, {name: value.sum(0) for name, value in position.items()}
+    return sentence, position
 
 
 def _without_density(evidence: Evidence, is_real: bool) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
@@ -176,3 +177,19 @@ def test_reliability_weighs_both_sides_alike(truth):
     more = reliability(real.repeat(3), fake)
     assert_close(more, reliability(real, fake))
     assert more.error < 1e-6  # the optimal critic means what it says
+
+
+def test_a_bounds_errors_by_hand():
+    # each side's variance over its own count: 6 real and 14 generated sentences, whose odd rows are 3 and 7
+    stream = np.random.default_rng(5)
+    real, fake = stream.normal(0.5, 1.0, 6), stream.normal(-0.5, 2.0, 14)
+
+    def error(real, fake):
+        adds = np.log1p(np.exp(-real)), np.log1p(np.exp(fake))
+        return math.sqrt(sum(np.var(add, ddof=1) / len(add) for add in adds)) / 2
+
+    found = bound(torch.tensor(real), torch.tensor(fake))
+    scale, shift = (number.item() for number in fit(torch.tensor(real[::2]), torch.tensor(fake[::2])))
+    low, high = min(real[::2].min(), fake[::2].min()), max(real[::2].max(), fake[::2].max())
+    odd = (scale * half[1::2].clip(low, high) + shift for half in (real, fake))
+    assert_close([found.raw_se.item(), found.se.item()], [error(real, fake), error(*odd)], rtol=1e-9, atol=0)

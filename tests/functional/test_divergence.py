@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit, rel_entr
-from scipy.stats import entropy
+from scipy.stats import entropy, sem
 from torch.testing import assert_close
 
 from tests.enumeration import after_prefixes, fractions, jsd, kl, listed, population, prefix_jsd
@@ -24,6 +24,7 @@ from textgan_lit.functional.divergence import (
     prefix_log_ratio,
     regret,
     reweighted_jsd,
+    unseen,
 )
 from textgan_lit.policy import Greedy, TopK
 
@@ -335,3 +336,24 @@ def test_the_jackknife_error_is_the_spread_over_repeats(populations, share):
         found.append(torch.stack(reweighted_jsd(some[0], share * some[0], some[1], share * some[1])[:2]))
     values, errors = torch.stack(found).unbind(1)
     assert 0.7 < errors.square().mean().sqrt() / values.std() < 1.3
+
+
+def test_the_jackknifes_factor_by_hand():
+    # Without a score the number is a mean: of 20 pairs, one to a block, c = (a + b) / 2 with a and b what each adds.
+    # A mean's jackknife is its own standard error, √(Σ (c − mean)² / 19 / 20): scipy's
+    stream = np.random.default_rng(4)
+    real, fake = stream.normal(1.0, 2.0, 20), stream.normal(-1.0, 2.0, 20)
+    added = (2 * math.log(2) - np.log1p(np.exp(-real)) - np.log1p(np.exp(fake))) / 2
+    zero = torch.zeros(20)
+    value, error, _ = reweighted_jsd(torch.tensor(real), zero, torch.tensor(fake), zero)
+    assert_close([value.item(), error.item()], [added.mean(), sem(added)], rtol=1e-12, atol=0)
+
+
+def test_a_share_that_no_sample_has_is_unseen():
+    # .2 of P that G writes e⁻⁹ times as often, so that no sample has it: at most 1 / (.2 e⁹) = .0006 of the samples are
+    # left, and they say more than .4
+    real, fake = torch.tensor([9.0] * 20 + [1.0, -1.0] * 40), torch.tensor([1.0, -1.0] * 50)
+    assert unseen(real, fake) == 0.2
+    assert unseen(fake, fake) == 0.0
+    assert unseen(torch.tensor([INF, 0.0]), torch.tensor([0.0, -INF])) == 0.5
+    assert reweighted_jsd(real, real, fake, fake)[2] > 0.4

@@ -121,7 +121,8 @@ def reweighted_jsd(
 
     ``real`` and ``fake`` hold log P/G of sentences that P and that G wrote, the scores D's logits of them. Z = E_G e^s
     is estimated from the same samples; expectations under G e^s / Z are self-normalised. Gives the JSD in nats a
-    sentence, its standard error by a jackknife over 20 blocks, and the effective share 1/(M Σ w²) of the samples.
+    sentence, its standard error by a jackknife over 20 blocks, and the effective share 1/(M Σ w²) of the samples. Where
+    samples lack what P says (:func:`unseen`) all three are far too good.
 
     >>> same = torch.zeros(40)
     >>> [round(x.item(), 3) for x in reweighted_jsd(same, same, same, same)]
@@ -133,6 +134,15 @@ def reweighted_jsd(
     without = [_reweighted(*(x[torch.arange(len(x)) % blocks != block] for x in rows))[0] for block in range(blocks)]
     spread = torch.stack(without).var(correction=0) * (blocks - 1)
     return value, spread.sqrt(), effective
+
+
+def unseen(real_score: Float[Tensor, " N"], fake_score: Float[Tensor, " M"]) -> Float[Tensor, ""]:
+    """The share of real sentences that score higher than every generated one: what no weight of a sample brings back.
+
+    >>> unseen(torch.tensor([1.0, 2.0, 3.0, 9.0]), torch.tensor([3.0, -1.0]))
+    tensor(0.2500, dtype=torch.float64)
+    """
+    return (real_score > fake_score.max()).double().mean()
 
 
 def _reweighted(real: Tensor, real_score: Tensor, fake: Tensor, fake_score: Tensor) -> tuple[Tensor, Tensor]:
