@@ -54,6 +54,14 @@ WRONG = {
     "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
     "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer: .*devices.*",
+    # what Hydra's grammar reads otherwise: how it is quoted
+    "data.path=~/my.txt": r"data\.path=~/my\.txt: Hydra .* Give the value in quotes: 'data\.path=\"~/my\.txt\"'\.",
+    "data.path=a=b.txt": r"in quotes: 'data\.path=\"a=b\.txt\"'",
+    "data.path=my(1).txt": r"in quotes: 'data\.path=\"my\(1\)\.txt\"'",
+    "data.path=it's.txt": r"""in quotes: 'data\.path="it'"'"'s\.txt"'""",
+    "name=a,b": r"in quotes: 'name=\"a,b\"'\. \(A list stands in \[ \], and several runs take -m\.\)",
+    "trust=[a(1),b]": r"each value of the list in quotes: 'trust=\[\"…\",\"…\"\]'",
+    "seed": r"seed: wanted KEY=VALUE, as in seed=1",
     "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
 }
 

@@ -270,11 +270,26 @@ def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
     stored = ["model=mle", "seed=4", "resume=true", "--config-dir=evil", "hydra.searchpath=[evil]", "+callbacks.x=1"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in stored))
     words = [f"resume={tmp_path}", "seed=5"]
-    assert expand(words) == ["model=mle", "+callbacks.x=1", *words, f"hydra.run.dir='{tmp_path}'"]
+    path = f"'{tmp_path}'"
+    assert expand(words) == ["model=mle", "+callbacks.x=1", f"resume={path}", "seed=5", f"hydra.run.dir={path}"]
     assert expand(["resume=true", "seed=5"]) == ["resume=true", "seed=5"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[")
     with pytest.raises(UserError, match="cannot be read"):
         expand(words)
+
+
+def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
+    """A sweep's folders are called seed=1; Hydra takes the words that are made of such a path for that path."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for name in ("seed=1,k=3", "it's (new)", "~"):
+        stored = tmp_path / name / ".hydra"
+        stored.mkdir(parents=True)
+        (stored / "overrides.yaml").write_text("- model=mle\n")
+        monkeypatch.setenv("HOME", str(tmp_path / name))
+        for given in (tmp_path / name, "~"):
+            _, resume, run_dir = OverridesParser.create().parse_overrides(expand([f"resume={given}"]))
+            assert resume.value() == run_dir.value() == str(tmp_path / name)
 
 
 def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch, tmp_path):

@@ -8,20 +8,21 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit import elsewhere, resume
 from textgan_lit import folder as folders
-from textgan_lit.errors import Interrupted, Pruned, UserError
+from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, shown
 from textgan_lit.trust import CONF
 
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
@@ -97,7 +98,12 @@ def explain(error: Exception) -> str:
     """One line: what was given, what was wanted, the way out."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OverrideParseException):
+        return _unquoted(error.override)
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    several = re.search(r"Ambiguous value for argument '(.*)'\s+1\. To use it as a list", text, re.DOTALL)
+    if several:
+        return f"{_unquoted(several[1])} (A list stands in [ ], and several runs take -m.)"
     misspelt = re.search(r"Could not override '([^']+/[^']+)'", text)
     if misspelt and misspelt[1] not in _groups():
         return _unknown_group(misspelt[1])
@@ -116,6 +122,20 @@ def explain(error: Exception) -> str:
     if missing:
         return f"{missing[1]} has no default: give {missing[1]}=…"
     return " ".join(text.split()) or type(error).__name__
+
+
+def _unquoted(word: str) -> str:
+    """What Hydra's grammar takes for something else, such as a path with = or ( in it."""
+    key, given, value = word.partition("=")
+    if not given:
+        return f"{shown(word)}: wanted KEY=VALUE, as in seed=1."
+    if value.startswith("["):
+        return f'{shown(word, PATH)}: Hydra cannot read it. Give each value of the list in quotes: \'{key}=["…","…"]\'.'
+    value = value.strip("'\"").replace('"', '\\"')
+    quoted = shlex.quote(f'{key}="{value}"')
+    return (
+        f"{shown(word, PATH)}: Hydra has a use of its own for one of these signs. Give the value in quotes: {quoted}."
+    )
 
 
 def _nearest(name: str, names: list[str]) -> str:

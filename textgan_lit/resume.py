@@ -168,6 +168,7 @@ def expand(words: list[str]) -> list[str]:
         UserError: there is no run in the folder.
     """
     path = next((word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")), "")
+    path = os.path.expanduser(path)
     if path.lower() in ("", "true", "false"):
         return words
     folder = Path(path).absolute().parents[1] if path.endswith(".ckpt") else Path(path)
@@ -180,7 +181,13 @@ def expand(words: list[str]) -> list[str]:
         raise UserError(f"{stored} cannot be read. Repeat the run's own words with resume=true instead.") from error
     given = {_key(word) for word in words}
     kept = [word for word in before if _key(word) not in given | set(folders.OWN) and _plain(word)]
-    return [*kept, *words, f"hydra.run.dir='{folder.absolute()}'"]
+    words = [f"resume={_quoted(path)}" if word.startswith("resume=") else word for word in words]
+    return [*kept, *words, f"hydra.run.dir={_quoted(str(folder.absolute()))}"]
+
+
+def _quoted(path: str) -> str:
+    """A path as Hydra takes it whatever it holds: a sweep's folders are called seed=1."""
+    return "'" + path.replace("'", "\\'") + "'"
 
 
 def _key(word: str) -> str:
