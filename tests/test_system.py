@@ -235,7 +235,7 @@ def test_the_guard_ends_a_duel_that_teaches_nothing():
 RULES = {
     "plateau": ("model.program.rule.patience=1", "model.program.rule.most=6"),
     "staleness": ("model.program.rule.patience=2", "model.program.rule.least=0"),
-    "band": ("model.program.rule.low=0.6", "model.program.rule.high=0.62", "model.program.rule.most=6"),
+    "band": ("model.program.rule.low=0.9", "model.program.rule.high=0.95", "model.program.rule.most=6"),
     "regret": ("model.program.rule.limit=0.001", "model.program.rule.most=4"),
 }
 
