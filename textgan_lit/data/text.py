@@ -19,6 +19,7 @@ from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
 from textgan_lit.data.rows import Format, Kind
 from textgan_lit.errors import UserError
+from textgan_lit.noise import stream
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
 Split = Literal["train", "valid", "test"]
@@ -144,7 +145,10 @@ class TextData(pl.LightningDataModule):
         return self
 
     def sentences(self, split: Split, most: int | None = None) -> TextBatch:
-        """All sentences of a split, or its first ``most``, in order, on the CPU."""
+        """All sentences of a split, or ``most`` of them, on the CPU, in an order drawn by ``seed``.
+
+        Files are often sorted, and what looks at the first sentences of a split means any of them.
+        """
         size = min(self.sizes[split], most or self.sizes[split])
         if size * self.max_length > LARGEST:
             raise UserError(
@@ -152,7 +156,8 @@ class TextData(pl.LightningDataModule):
                 f"something that wants the whole {split} split does. Give data.{split}={LARGEST // self.max_length}, "
                 "or parts that read batches alone."
             )
-        return self._lines[split].__getitems__(list(range(size)))
+        order = torch.randperm(self.sizes[split], generator=stream("corpus", self.seed, split, "order"))
+        return self._lines[split].__getitems__(order[:size].tolist())
 
     def train_dataloader(self) -> Endless:
         if self.batch is None:
