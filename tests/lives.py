@@ -42,7 +42,8 @@ def left(folder: Path) -> dict:
         "rows": [lasting(row) for row in rows(folder)],
         "evaluations": [lasting(row) for row in evaluations(folder)],
         "samples": [lasting(row) for row in evaluations(folder, "samples.jsonl")],
-        "closing": {name: lasting(row) for name, row in json.loads((folder / "closing.json").read_text()).items()},
+        "closing": {name: lasting(row) for name, row in json.loads((folder / "closing.json").read_text()).items()}
+        | {"time": {}},
     }
 
 

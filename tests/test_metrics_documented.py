@@ -11,6 +11,7 @@ import pytest
 from tests.command import evaluations, smoke
 from textgan_lit import keys
 from textgan_lit.callbacks.samples import COLUMNS
+from textgan_lit.stopwatch import PARTS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
@@ -73,6 +74,7 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
         smoke(monkeypatch, folder, *words)
         here = header(folder).union(*evaluations(folder))
         closing = json.loads((folder / "closing.json").read_text())
+        assert closing.pop("time").keys() <= {"seconds", "cpu_seconds", *PARTS}
         assert closing.keys() <= {"likelihood", "likelihood_best_temperature", "game"}
         judged = set().union(*closing.values()) - {"temperature", "turns"}
         swept = json.loads((folder / "frontier.json").read_text()) if (folder / "frontier.json").exists() else {}

@@ -139,9 +139,15 @@ class TextGAN(pl.LightningModule):
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
     def on_train_start(self) -> None:
-        self.stopwatch.start()
+        self.stopwatch.start(self._part())
         if self.upcoming is None:
             self._decide()
+
+    def _part(self) -> str:
+        """What time goes into while nobody evaluates."""
+        phase = self.program.phase(self.clock)
+        dueling = self.clock.turns["generator"] > 0 or (phase is not None and phase.name == "duel")
+        return "adversarial" if dueling else "pretraining"
 
     def training_step(self, batch: TextBatch, batch_idx: int) -> dict[str, Any]:
         reseed(self.seed, "dropout", self.clock.total, rank())  # nothing else draws from torch's own stream
@@ -224,6 +230,7 @@ class TextGAN(pl.LightningModule):
         if self.discriminator is not None and not fresh and self.program.wants_reading(self.clock):
             self.reading = self._read(self.clock.turns)
         last, self.upcoming = self.upcoming, self.program.move(self.clock, self.reading)
+        self.stopwatch.start(self._part())
         self.trainer.should_stop = self.upcoming is None
         if self.discriminator is not None and self.upcoming not in (None, last):
             self._introduce(self.moves[self.upcoming].player)
@@ -261,6 +268,14 @@ class TextGAN(pl.LightningModule):
 
     # --- evaluation: one shared set of samples, judged by callbacks --------------------------------------------------
 
+    def on_validation_start(self) -> None:
+        self.stopwatch.start("evaluations")
+
+    on_test_start = on_validation_start
+
+    def on_validation_end(self) -> None:
+        self.stopwatch.start(self._part())
+
     def validation_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
         return Evaluation(batch, self.evaluated("validation", batch_idx).sample(len(batch.tokens)))
 
@@ -278,7 +293,7 @@ class TextGAN(pl.LightningModule):
             "turns": dict(self.clock.turns),
             "words_read": self._read_by_all(),
             "words_written": self.words_written,
-            "spent": self.stopwatch.read(),
+            "spent": self.stopwatch.state(),
             "reading": asdict(self.reading) if self.reading else None,
             "staleness": self.staleness,
             "upcoming": self.upcoming,
@@ -290,7 +305,7 @@ class TextGAN(pl.LightningModule):
         kept = checkpoint["textgan_lit"]
         self.clock.turns.update(kept["turns"])
         self.words_read = kept["words_read"] if rank() == 0 else 0
-        self.words_written, self.stopwatch.before = kept["words_written"], kept["spent"]
+        self.words_written, self.stopwatch.spent = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
         self.program.load_state_dict(kept["program"])

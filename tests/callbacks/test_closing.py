@@ -8,7 +8,7 @@ import torch
 
 import textgan_lit.callbacks.closing as closing
 import textgan_lit.system as system
-from tests.command import smoke
+from tests.command import evaluations, smoke
 from textgan_lit import build
 from textgan_lit.data.datamodule import OracleData
 from textgan_lit.noise import Noise
@@ -71,6 +71,11 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     monkeypatch.setattr(closing, "show", lambda rows, *_: shown.extend(rows))
     smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    time = rows.pop("time")
+    assert time.keys() == {"seconds", "cpu_seconds", "pretraining", "adversarial", "evaluations", "temperatures"}
+    assert min(time.values()) > 0
+    assert sum(time.values()) == pytest.approx(2 * time["seconds"] + time["cpu_seconds"])
+    assert time["seconds"] > evaluations(tmp_path / "run")[-1]["system/seconds"] + time["temperatures"]
     assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
     assert rows["likelihood_best_temperature"]["temperature"] in (1.0, 0.8)
     assert rows["game"]["turns"] == 3
@@ -108,6 +113,20 @@ def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tm
     assert abs(warm["truth/nll_test"] - swept["likelihood"][0]["truth/nll_test"]) > 0.5  # and not the warm-up's
 
 
+def test_a_warm_up_that_is_cut_short_is_judged_by_the_weights_that_the_run_ended_with(monkeypatch, tmp_path):
+    ended = {}
+
+    def show(rows, trainer, system):
+        ended.update(rows=rows, last=trainer.callback_metrics, best=system.program.validated_at)
+
+    monkeypatch.setattr(closing, "show", show)
+    words = ("model=mle", "data=tiny", "model.program.warm_up=300", "model.moves.likelihood.batch=64")
+    smoke(monkeypatch, tmp_path / "run", *words, "trainer.max_steps=100", "callbacks.closing.temperatures=[1.0]")
+    assert ended["best"] == 64  # whose weights are others
+    row = ended["rows"]["likelihood, cut short after 100 turns"]
+    assert float(row["truth/nll_test"]) == pytest.approx(float(ended["last"]["test/truth/nll_test"]), rel=1e-6)
+
+
 def test_likelihood_alone_has_one_frontier(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "model=mle")
     assert json.loads((tmp_path / "run" / "frontier.json").read_text()).keys() == {"likelihood"}
@@ -129,7 +148,7 @@ def text(monkeypatch):
 def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text):
     smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
-    assert rows.keys() == {"likelihood", "game"}
+    assert rows.keys() == {"likelihood", "game", "time"}
     assert rows["likelihood"].keys() == {"truth/nll_test", "truth/nll_test_se"}
     assert not (tmp_path / "run" / "frontier.json").exists()
 
@@ -139,6 +158,7 @@ def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choic
     words = ("model/program=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
     smoke(monkeypatch, tmp_path / "run", *words)
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    assert rows.pop("time")["networks"] > 0
     swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
     assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
     proxies = {key for key in rows["game"] if key.startswith("quality/")}
@@ -167,6 +187,7 @@ def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choic
 def test_a_known_truth_chooses_the_temperature_even_beside_a_critic(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "metrics=text")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
+    assert rows.pop("time")["networks"] > 0
     swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
     best = min(swept["likelihood"], key=lambda row: row["truth/jsd"])
     assert rows["likelihood_best_temperature"]["temperature"] == best["temperature"]

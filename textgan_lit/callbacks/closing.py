@@ -15,6 +15,7 @@ from rich import get_console
 from rich.progress import track
 from rich.table import Table
 
+from textgan_lit import stopwatch
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
 from textgan_lit.closing import lines, saturated
@@ -50,6 +51,9 @@ class Closing(pl.Callback):
     all are saturated), or where P is unknown by a fresh critic's bound. What was seen at every temperature is kept in
     ``frontier.json``, for the warm-up's generator (``likelihood``) and for the game's (``game``).
 
+    Where the warm-up was cut short, likelihood's column judges the weights that the run ended with, not those of its
+    best validation, and its title says so. ``time`` has the seconds of the whole run, by part.
+
     Where something is measured at the ``closing`` alone, all columns and temperatures have it, and what is measured at
     every ``evaluation``, too.
     """
@@ -74,9 +78,10 @@ class Closing(pl.Callback):
         self.rivals, self.frontier = {}, {}
         now = models(trainer, system)
         sweeps = now.oracle is not None or self.critic is not None
-        if system.warm is not None:
+        learned = system.generator.state_dict() if cut_short(system) else system.warm
+        if learned is not None:
             warm = copy.deepcopy(system.generator)
-            warm.load_state_dict(system.warm)
+            warm.load_state_dict(learned)
             plain = self.rivals["likelihood"] = Models(now.oracle, warm, Categorical())
             if sweeps:
                 self.frontier["likelihood"] = self._sweep(trainer, system, plain)
@@ -94,6 +99,7 @@ class Closing(pl.Callback):
         real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
         noise = system.game("temperature").noise.uniform(len(real.tokens), plain.generator.uniforms)
         found = {}
+        system.stopwatch.start("temperatures")
         watched = get_console().is_terminal and rank() == 0
         for temperature in track(self.temperatures, "temperatures", console=get_console(), disable=not watched):
             tried = plain._replace(policy=Categorical(temperature))
@@ -128,16 +134,17 @@ class Closing(pl.Callback):
             if self.proxies:
                 self.written[name].append((_everyones(outputs.real), _everyones(fake)))
 
-    def _judged(self, name: str) -> Row:
+    def _judged(self, name: str, system: TextGAN) -> Row:
         """What the proxies say of a rival's sentences."""
         if name not in self.written:
             return {}
         real, fake = (_joined(side) for side in zip(*self.written.pop(name), strict=True))
-        return self._said(real, fake)
+        with system.stopwatch.during("networks"):
+            return self._said(real, fake)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        rows = {name: truth.compute() | self._judged(name) for name, truth in self.truths.items()}
-        titles = {"likelihood": "likelihood"}
+        rows = {name: truth.compute() | self._judged(name, system) for name, truth in self.truths.items()}
+        titles = {"likelihood": "likelihood" + cut_short(system)}
         if BEST in rows:
             temperature = self.rivals[BEST].policy.temperature
             edge = len(self.temperatures) > 1 and temperature in (min(self.temperatures), max(self.temperatures))
@@ -150,7 +157,8 @@ class Closing(pl.Callback):
         for name, found in self.frontier.items():
             rows[name] |= covered(found)
         if rank() == 0:
-            plain = {name: numbers(row) for name, row in rows.items()}
+            time = system.stopwatch.read() | system.stopwatch.parts()
+            plain = {name: numbers(row) for name, row in (rows | {"time": time}).items()}
             swept = {
                 name: [{"temperature": temperature} | numbers(row) for temperature, row in found.items()]
                 for name, found in self.frontier.items()
@@ -160,9 +168,16 @@ class Closing(pl.Callback):
             (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
             for logger in trainer.loggers:
                 if isinstance(logger, WandB):
-                    told = {f"closing/{name}": row for name, row in plain.items()}
-                    logger.tell(lambda run, told=told: run.summary.update(told))
+                    summary = {f"closing/{name}": row for name, row in plain.items()}
+                    logger.tell(lambda run, summary=summary: run.summary.update(summary))
             show({titles[name]: row for name, row in rows.items()}, trainer, system)
+
+
+def cut_short(system: TextGAN) -> str:
+    """Whether the run ended within its likelihood warm-up, in words; "" where it did not."""
+    phase = system.program.phase(system.clock)
+    inside = phase is not None and phase.name == "warm_up" and phase.done > 0
+    return f", cut short after {phase.done:,} turns" if inside else ""
 
 
 def best_temperature(found: Frontier) -> float | None:
@@ -221,6 +236,7 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:
         _self_check(last)
+    console.print(f"Time: {stopwatch.told(system.stopwatch.parts())}", highlight=False)
     if system.program.ended:
         console.print(system.program.ended, highlight=False)
     for callback in trainer.callbacks:

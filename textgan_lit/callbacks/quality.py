@@ -19,6 +19,7 @@ class Quality(pl.Callback):
 
     def __init__(self, evaluation: Mapping[str, SetMetric], closing: Mapping[str, SetMetric]):
         self.chosen = {"validate": _together(evaluation), "test": _together({**evaluation, **closing})}
+        self.last = "networks" if closing else "evaluations"  # what the last one's time goes into
         self.now: MetricCollection | None = None
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
@@ -40,7 +41,8 @@ class Quality(pl.Callback):
             system.record(found)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        publish(trainer, {f"test/{key}": value for key, value in self.now.compute().items()})
+        with system.stopwatch.during(self.last):
+            publish(trainer, {f"test/{key}": value for key, value in self.now.compute().items()})
         self.now.reset()
 
     def _begin(self, stage: str, system: TextGAN) -> None:

@@ -35,6 +35,7 @@ class Record:
     samples: dict[int | float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
     closing: dict[str, Row] = field(default_factory=dict)
     across_files: dict[str, Row] = field(default_factory=dict)
+    time: dict[str, float] = field(default_factory=dict)  # seconds of the whole run, by part
     frontier: dict[str, list[Row]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -75,6 +76,7 @@ def begun(folder: Path) -> Record:
     closing, across, frontier = (_json(record, f"{name}.json") for name in ("closing", "across_files", "frontier"))
     record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
     record.across_files = {name: _numeric(row) for name, row in across.items() if isinstance(row, dict)}
+    record.time = record.closing.pop("time", {})
     record.frontier = {
         name: [_numeric(row) for row in rows if isinstance(row, dict)]
         for name, rows in frontier.items()

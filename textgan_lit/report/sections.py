@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from textgan_lit import stopwatch
 from textgan_lit.closing import lines, saturated
 from textgan_lit.errors import shown
 from textgan_lit.report import chart, quality
@@ -64,7 +65,9 @@ def facts(record: Record) -> dict[str, str]:
     if record.overrides or record.choices:
         found["command"] = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
     found["turns"] = ", ".join(f"{turns:,.0f} {name}" for name, turns in played.items() if turns) or "0"
-    if "system/seconds" in last:
+    if record.time:
+        found["time"] = stopwatch.told(record.time)
+    elif "system/seconds" in last:
         found["time"] = f"{last['system/seconds']:,.0f} s until the last evaluation"
     return found | ({} if record.closing else {"state": "not finished: no closing table yet"})
 
