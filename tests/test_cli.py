@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import run, smoke
+from textgan_lit import build, cli
+from textgan_lit.types import MOVES
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -27,6 +29,13 @@ WRONG = {
     "+trainer.strategy=fsdp": r"trainer\.strategy: .* always play by DDP",
     "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
+    # words that would change nothing
+    "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",
+    "model=mle model/reward=constant": r"model=mle plays without a reward, so there is none to replace\.",
+    "model/optimizer=adamw": r"each move has one of its own: model/optimizer@model\.moves\.generator\.optimizer=",
+    "+foo=3": r"foo: nothing here asks for that key\. Nearest:",
+    "+model.moves.generator.lr=3": r"model\.moves\.generator\.lr: nothing here asks for that key\. .*optimizer",
+    "+metrics.closin=3": r"metrics\.closin: nothing here asks for that key\. Nearest: closing",
     # a value that its part cannot use
     "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
     "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
@@ -83,6 +92,20 @@ def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch
     assert re.search(WRONG[word], line), line
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert not (tmp_path / "run" / ".hydra").exists()  # the corrected command can have the folder
+
+
+def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
+    wide = ("+model.wide=8", "model.moves.generator.batch=${model.wide}")
+    words = ("data=tiny", "+mine=3", "model.program.duel=${mine}", *wide)
+    monkeypatch.setattr(cli, "_play", lambda config, *_: played.append(config))
+    played = []
+    run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
+    assert (played[0]["model"]["program"]["duel"], played[0]["model"]["moves"]["generator"]["batch"]) == (3, 8)
+
+
+def test_the_fixed_names_are_those_that_are_built():
+    assert {*build.KINDS, "regulariser", "program", "control", "ema", "moves"} == set(cli.HELD["model"])
+    assert set(cli.HELD["model.moves"]) == set(MOVES)
 
 
 class Shell:

@@ -25,6 +25,19 @@ from textgan_lit import folder as folders
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, shown
 from textgan_lit.trust import CONF
 
+PARTS = ("generator", "discriminator", "objective", "adversary", "penalty", "estimator", "reward", "control", "credit")
+PARTS += ("baseline", "regulariser", "policy", "program")
+MOVE = ("batch", "clip", "optimizer")
+HELD = {  # what holds other settings, and which
+    "": (
+        *("model", "data", "metrics", "trainer", "callbacks", "logger", "faults", "seed", "threads", "reading_size"),
+        *("name", "outputs", "overwrite", "resume", "trust"),
+    ),
+    "model": (*PARTS, "ema", "moves"),
+    "model.moves": ("likelihood", "discriminator", "generator"),
+    **{f"model.moves.{move}": MOVE for move in ("likelihood", "discriminator", "generator")},
+    "metrics": ("evaluation", "closing"),
+}
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
 
@@ -34,6 +47,7 @@ def job(config: DictConfig) -> float | None:
     """One run; under --multirun, one of many."""
     folder, sweep = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().mode is RunMode.MULTIRUN
     try:
+        _check_keys(config)
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return _play(plain, folder, sweep)
     except Interrupted as stopped:
@@ -77,6 +91,7 @@ def main() -> None:
     try:
         sys.argv[1:] = resume.expand(sys.argv[1:])
         _check_taken_away(sys.argv[1:])
+        _check_deletions(sys.argv[1:])
         job()
     except EXPECTED as error:
         if FULL_ERROR:
@@ -92,6 +107,37 @@ def _check_taken_away(words: list[str]) -> None:
         place, given, value = word.lstrip("+").partition("=")
         if given and value in ("null", "") and place.partition("@")[0] in _groups():
             raise UserError(f"{word}: a part is taken away by ~{place}. (Where a value is wanted, choose an option.)")
+
+
+def _check_deletions(words: list[str]) -> None:
+    """Whether each ~deletion takes something away: without it there would be another configuration."""
+    sweep = {"-m", "--multirun"} & set(words)
+    said = [word for word in words if not word.startswith("-") and not (sweep and "," in word)]
+    for word in (word for word in said if word.startswith("~")):
+        try:
+            same = _composed(said) == _composed([other for other in said if other != word])
+        except Exception:  # which Hydra will say
+            return
+        if same:
+            raise UserError(f"{word} takes nothing away: there is none here. Leave it out. (`--cfg job` prints all.)")
+
+
+def _check_keys(config: DictConfig) -> None:
+    """Whether somebody asks for every key that was added with + where the names are fixed, be it another key."""
+    text = OmegaConf.to_yaml(config)
+    for place, names in HELD.items():
+        for key in (OmegaConf.select(config, place) if place else config) or ():
+            full = f"{place}.{key}" if place else key
+            if key not in names and not re.search(rf"\$\{{(oc\.select:)?\.*{re.escape(full)}\b", text):
+                raise UserError(f"{full}: nothing here asks for that key. Nearest: {_nearest(key, list(names))}.")
+
+
+def _composed(words: list[str]) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+
+    more = ",".join(f"file://{folder}" for folder in _folders()[1:])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", [*words, f"hydra.searchpath=[{more}]"])
 
 
 def explain(error: Exception) -> str:
@@ -115,7 +161,7 @@ def explain(error: Exception) -> str:
         return _unknown_option(option[1])
     group = re.search(r"Could not override '([^']+)'", text)
     if group and group[1] in _groups():
-        return f"{group[1]}: the chosen model has no such part to replace. (`--cfg job` prints what it has.)"
+        return _no_such_part(group[1])
     if group:
         return _unknown_group(group[1])
     missing = re.search(r"[Mm]issing mandatory value.*full_key: (\S+)", text, re.DOTALL)
@@ -138,6 +184,18 @@ def _unquoted(word: str) -> str:
     )
 
 
+def _no_such_part(group: str) -> str:
+    """A group that the configuration does not have at this place."""
+    if group == "model/optimizer":
+        return "model/optimizer: each move has one of its own: model/optimizer@model.moves.generator.optimizer=…"
+    model = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith("model=")), "the chosen one")
+    part = group.partition("/")[2]
+    return (
+        f"{group}: model={model} plays without a {part}, so there is none to replace. Choose a model that has one, as "
+        "model=minimax does. (`--cfg job` prints what a model has.)"
+    )
+
+
 def _nearest(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or sorted(names)[:12]
     return ", ".join(close) if close else "nothing"
@@ -145,8 +203,6 @@ def _nearest(name: str, names: list[str]) -> str:
 
 def _unknown_key(key: str) -> str:
     """A key that no configuration has: looks it up beside its siblings in the configuration without it."""
-    from hydra import compose, initialize_config_dir
-
     overrides = [
         word
         for word in sys.argv[1:]
@@ -156,9 +212,7 @@ def _unknown_key(key: str) -> str:
     if told := elsewhere.refusal(key):
         return told
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            more = ",".join(f"file://{folder}" for folder in _folders()[1:])
-            config = compose("train", [*overrides, f"hydra.searchpath=[{more}]"])
+        config = _composed(overrides)
         node = OmegaConf.select(config, parent) if parent else config
         names = [f"{parent}.{name}" if parent else str(name) for name in node]
     except Exception:
