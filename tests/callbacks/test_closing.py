@@ -74,7 +74,7 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     time = rows.pop("time")
     assert time.keys() == {"seconds", "cpu_seconds", "pretraining", "adversarial", "evaluations", "temperatures"}
     assert min(time.values()) > 0
-    assert sum(time.values()) == pytest.approx(2 * time["seconds"] + time["cpu_seconds"])
+    assert sum(time.values()) == pytest.approx(2 * time["seconds"] + time["cpu_seconds"], abs=0.1)
     assert time["seconds"] > evaluations(tmp_path / "run")[-1]["system/seconds"] + time["temperatures"]
     assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
     assert rows["likelihood_best_temperature"]["temperature"] in (1.0, 0.8)
