@@ -1,4 +1,4 @@
-.PHONY: check format test smoke bench lowest hooks
+.PHONY: check format test slow smoke bench lowest hooks
 
 check:    ## what the linter says; changes nothing
 	ruff check .
@@ -8,8 +8,11 @@ format:   ## what of that can be repaired by itself
 	ruff check --fix --exit-zero .
 	ruff format .
 
-test:
-	python -m pytest
+test:     ## what README tells to run
+	python -m pytest -m "not slow"
+
+slow:     ## the rest, which CI plays too
+	python -m pytest -m slow
 
 smoke:    ## the default run with tiny sizes and few turns
 	python train.py debug=smoke

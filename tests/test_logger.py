@@ -19,6 +19,8 @@ from textgan_lit import keys, logger
 from textgan_lit.callbacks.weights_and_biases import own_files
 from textgan_lit.logger import WandB
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):

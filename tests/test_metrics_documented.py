@@ -13,6 +13,8 @@ from textgan_lit import keys
 from textgan_lit.callbacks.samples import COLUMNS
 from textgan_lit.stopwatch import PARTS
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
 # documented, and logged where a model of sentences is at hand: tests/metrics/test_embedding.py

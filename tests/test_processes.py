@@ -131,6 +131,7 @@ SHARED = {  # games that differ in what passes between processes and between the
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", SHARED)
 def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": processes}
@@ -205,6 +206,7 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
     same(left(folder), left(together[0]))
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
     words = (*GAME, "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
     ((code, shown, errors),) = ended(start("train.py", "-m", *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
@@ -215,6 +217,7 @@ def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
     assert not alive(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_signal_that_comes_again_ends_a_run_that_hangs(tmp_path):
     folder = tmp_path / "run"
     hanging = start("train.py", *GAME, "logger=csv", f"hydra.run.dir={folder}", DEATH="HANG at 5 start")

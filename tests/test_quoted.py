@@ -234,3 +234,11 @@ def test_nothing_is_left_out_that_no_page_quotes(folder):
     assert {program for program, *_ in found} >= LEFT_ALONE.keys()
     for pattern in NOT_PLAYED:
         assert any(re.search(pattern, " ".join(command)) for command in found), pattern
+
+
+def test_ci_and_make_play_the_tests_that_readme_tells_to_run_and_then_the_rest():
+    readme, ci, make = ((ROOT / name).read_text() for name in ("README.md", ".ci/run", "Makefile"))
+    (quick,) = re.findall(r"&& (python -m pytest.*)", readme)
+    both = [quick, quick.replace('"not slow"', "slow")]
+    assert [line.strip() for line in re.findall(r"^python -m pytest[^#\n]*", ci, re.MULTILINE)] == both
+    assert re.findall(r"^\t(python -m pytest.*)", make, re.MULTILINE) == both

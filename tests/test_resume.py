@@ -19,6 +19,8 @@ from textgan_lit.errors import UserError
 from textgan_lit.folder import note, record
 from textgan_lit.resume import expand, flat
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 RUN = (
     *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
     *("data.workers=0", "model.program.duel=6", "callbacks.schedule.generator=2", "callbacks.turns.every=3"),
@@ -38,6 +40,7 @@ def whole(tmp_path_factory):
     return left(folder)
 
 
+@pytest.mark.slow
 def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp_path):
     """One run of seven lives, some of them ended kindly; between two of them its newest checkpoint is truncated."""
     folder = tmp_path / "run"
@@ -103,6 +106,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_ends_the_run_in_one_line_and_the_run_goes_on_later(whole, tmp_path):
     """A limit on the size of files stands for the disk: the first checkpoint does not fit."""
     folder = tmp_path / "run"
@@ -246,6 +250,7 @@ def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
         run(monkeypatch, "-m", *SMOKE, "seed=1,2", "resume=true")
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
     words = (*SMOKE, "+callbacks.death._target_=tests.dying.Death", "seed=1,2", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     done = play(tmp_path / "sweep", "-m", *words, death="SIGTERM at 2 end")

@@ -17,6 +17,8 @@ from textgan_lit import keys, logger
 from textgan_lit.checkpoint import kept
 from textgan_lit.logger import WandB
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 KEY = "x" * 40  # a login that only the stand-in takes
 
 

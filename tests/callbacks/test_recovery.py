@@ -17,6 +17,8 @@ from textgan_lit.errors import UserError
 from textgan_lit.faults import KINDS, Faults
 from textgan_lit.types import Outcome
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 GAME = (*TINY, "model=minimax", "model/program=fixed", "model.program.warm_up=4", "model/baseline=moving_average")
 GAME += ("model.program.discriminator_warm_up=3", "model.program.duel=3", "model.program.k=2")
 TURNS = "llll" + "ddd" + "ddg" * 3  # 16

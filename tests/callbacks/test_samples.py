@@ -10,6 +10,8 @@ from tests.command import evaluations, run, smoke
 from textgan_lit.callbacks import samples
 from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 AXES = {"turns/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
 
 

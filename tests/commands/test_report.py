@@ -11,6 +11,8 @@ from tests.runs import made
 from textgan_lit import commands
 from textgan_lit.report.page import MARK
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 def report(monkeypatch, *words) -> None:
     monkeypatch.setattr(sys, "argv", ["textgan", "report", *map(str, words)])
