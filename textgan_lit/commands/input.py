@@ -11,7 +11,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit.data.rows import KINDS, Format, Kind, Row, Skip, load
+from textgan_lit.data.format import KINDS, Format, Kind
+from textgan_lit.data.rows import Row, Skip, load
 from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from textgan_lit.data.rows import AT_ONCE, Format, Row, load, load_dataset
+from textgan_lit.data.format import Format
+from textgan_lit.data.rows import AT_ONCE, Row, load, load_dataset
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.folder import replace
 

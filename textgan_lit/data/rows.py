@@ -11,71 +11,22 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from io import BufferedIOBase
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.data.format import Format
+from textgan_lit.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-Kind = Literal["txt", "jsonl", "csv", "tsv", "parquet"]
-KINDS = get_args(Kind)
 COLUMN = "text"  # where nobody names one
 LONGEST = 100_000  # bytes of a line that may hold a sentence
 AT_ONCE = 10_000  # rows of a table in memory
 AROUND = "\ufeff \t\r\n\v\f\u3000\xa0"  # what is taken away before and after a sentence
 BREAK = re.compile(r"\s*[\r\n]\s*")
 TEXT = ("string", "large_string", "string_view", "null")
-
-
-@final
-@dataclass(frozen=True)
-class Format:
-    """How files hold sentences. ``keys`` is how people call these settings where that is not ``data.column``, …"""
-
-    column: str | int | None = None  # None: text. A number counts from 1, and there is no header
-    kind: Kind | None = None  # None: by the ending
-    separator: str | None = None  # None: a comma in .csv, a tab in .tsv
-    quote: str | None = None  # None: "; empty: none
-    keys: Mapping[str, str] = field(default_factory=dict)
-    tokens: bool = False  # whether records that ``textgan generate`` wrote are given whole; their column is text
-
-    def key(self, name: str) -> str:
-        """What people call a setting."""
-        return self.keys.get(name, f"data.{name}")
-
-    def kind_of(self, file: str) -> Kind:
-        """The format of a file."""
-        kind = self.kind or Path(file).suffix[1:].lower()
-        if kind not in KINDS:
-            raise UserError(
-                f"{shown(file, PATH)}: its ending says none of the formats {', '.join(KINDS)}. Give it the ending of "
-                f"what it is, or {self.key('format')}=txt (or jsonl, …)."
-            )
-        return kind
-
-    def check(self, kinds: Iterable[Kind]) -> None:
-        """Refuses what files of these kinds would ignore."""
-        kinds, named = set(kinds), f"say what the file is, {self.key('format')}=csv"
-        if self.column is not None and kinds == {"txt"}:
-            raise UserError(
-                f"{self.key('column')}={shown(self.column)}: lines have no columns. Leave it out, or {named}."
-            )
-        for name, value in (("separator", self.separator), ("quote", self.quote)):
-            if value is not None and not kinds & {"csv", "tsv"}:
-                raise UserError(f"{self.key(name)}={shown(value)} is for csv and tsv. Leave it out, or {named}.")
-        if self.separator is not None and len(_tab(self.separator)) != 1:
-            raise UserError(f"{self.key('separator')}={shown(self.separator)}: wanted one character, such as ; or \\t.")
-        if self.quote is not None and len(self.quote) > 1:
-            raise UserError(f"{self.key('quote')}={shown(self.quote)}: wanted one character, or none.")
-
-
-def _tab(separator: str) -> str:
-    return separator.replace("\\t", "\t")  # as a command line can say it
 
 
 class Row(NamedTuple):
@@ -250,7 +201,7 @@ def _named(name: str, form: Format) -> str:
 
 
 def _fields(file: BufferedIOBase, name: str, form: Format) -> Iterator[Found]:
-    separator = _tab(form.separator or ("\\t" if form.kind_of(name) == "tsv" else ","))
+    separator = form.separator_of(form.kind_of(name))
     place, head = None, []
     for number, fields in _split(file, name, form, separator):
         if not any(field.strip(AROUND) for field in fields) and len(fields) < 2:

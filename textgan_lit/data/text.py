@@ -14,10 +14,10 @@ from torch.utils.data import Dataset
 
 from textgan_lit import tokenizer as tokenizers
 from textgan_lit.data import corpus
+from textgan_lit.data.format import Format, Kind
 from textgan_lit.data.loader import Bucketed, Endless, InOrder, Shuffled, share
 from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
-from textgan_lit.data.rows import Format, Kind
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
