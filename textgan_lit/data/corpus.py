@@ -211,16 +211,23 @@ def _written(numbered: Iterable[tuple[int, Row]], where: str, rows: list[int], p
     from datasets.utils import tqdm
 
     schema = pa.schema({"text": pa.large_string(), "row": pa.int64()})
-    seen, kept, broken = 0, 0, 0
-    numbered = iter(tqdm(numbered, desc="Reading", unit=" rows"))
+    blank, broken = 0, 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as out:
-        while some := list(itertools.islice(numbered, AT_ONCE)):
-            keep = [(row.text, number) for number, row in some if row.text]
-            out.write_table(pa.table(list(zip(*keep, strict=True)) or [[], []], schema=schema))
-            seen, kept, broken = seen + len(some), kept + len(keep), broken + sum(row.broken for _, row in some)
-    if not kept:
+        numbered = iter(tqdm(numbered, desc="Reading", unit=" rows"))
+        while part := next(numbered, None):
+            texts, numbers = [], []  # and no rows: many objects that stay make Python look for garbage in all of torch
+            for number, row in itertools.chain([part], itertools.islice(numbered, AT_ONCE - 1)):
+                broken += row.broken
+                if row.text:
+                    texts.append(row.text)
+                    numbers.append(number)
+                else:
+                    blank += 1
+            out.write_table(pa.table([texts, numbers], schema=schema))
+    found = Dataset.from_file(str(path))
+    if not len(found):
         raise UserError(f"{where} has no sentence: all its lines are blank. Give a file with a sentence a line.")
-    return Found(Dataset.from_file(str(path)), rows, seen - kept, broken)
+    return Found(found, rows, blank, broken)
 
 
 def _silence(name: str, revision: str | None) -> Exception | None:
