@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"  # numbers of runs that were kept: studies/README.md
-SILENT = ("logger=", "overwrite=", "hydra.")  # words that change no number
+SILENT = ("logger=", "overwrite=", "resume=", "hydra.")  # words that change no number
 
 
 class StudyError(Exception):
