@@ -207,8 +207,14 @@ def test_a_replaced_part_is_what_the_command_line_makes_of_it(model, group, opti
     assert config(*TINY, f"model={model}", f"model/{group}={option}") == swapped(model, group, option)
 
 
+def worlds() -> list:
+    """Two are quick: sentences of one length that can all be listed, and text of every length."""
+    names = [name for name in options("data") if name not in LARGE]
+    return [pytest.param(name, marks=() if name in ("tiny", "text") else pytest.mark.slow) for name in names]
+
+
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("data", [name for name in options("data") if name not in LARGE])
+@pytest.mark.parametrize("data", worlds())
 def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_path):
     words = [f"data={data}"]
     if data == "text":  # sentences of every length

@@ -87,7 +87,8 @@ NULLS += [("dgsan", "model.estimator.shuffled=true")]
 WORDS = {"shuffled": ["model/reward=shuffled"], "constant": ["model/reward=constant", "model/baseline=none"]}
 
 
-LONG = {"didi"}  # it writes in several rounds, and is told of whole sentences alone
+# Several rounds; and games of the score function beside minimax's, which is the quick one of its kind.
+LONG = {"didi", "leakgan", "coldgan", "grpo", "rankgan", "maligan", "airl", "textgail", "scratchgan", "vae_gan"}
 
 
 @pytest.mark.parametrize(
