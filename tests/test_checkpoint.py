@@ -112,6 +112,17 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path):
         read(tmp_path / "turn-1.ckpt")
 
 
+def test_packed_entries_are_refused_where_packing_gains_nothing_too(tmp_path):
+    """Nothing is unpacked, so that no size in a file's directory has to be believed."""
+    write({**STATE, "state_dict": {"weight": torch.randint(256, (4000,), dtype=torch.uint8)}}, tmp_path / "turn-1.ckpt")
+    with zipfile.ZipFile(tmp_path / "turn-1.ckpt") as plain, zipfile.ZipFile(tmp_path / "turn-2.ckpt", "w") as packed:
+        for entry in plain.infolist():
+            large = entry.file_size == 4000
+            packed.writestr(entry.filename, plain.read(entry), zipfile.ZIP_DEFLATED if large else zipfile.ZIP_STORED)
+    with pytest.raises(Damaged, match=r"damaged \(at .*data/0"):
+        read(tmp_path / "turn-2.ckpt")
+
+
 def test_folders_and_links_among_the_checkpoints_are_passed_over_with_a_warning(tmp_path):
     write(STATE, named(tmp_path, 3))
     named(tmp_path, 30).mkdir()

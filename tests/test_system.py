@@ -406,6 +406,7 @@ def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to
         run.system.program.epoch = 1
     whole, resumed = runs[0].fit().system, runs[1].fit(tmp_path / "cut.ckpt").system
     assert not differ(resumed.warm, whole.warm)
+    assert resumed.program.state_dict() == whole.program.state_dict()
     assert not differ(weights(resumed.generator), whole.warm)  # the last validation was not the best
 
 

@@ -112,6 +112,22 @@ def test_a_sentence_never_judges_the_critic_that_it_taught(monkeypatch):
     assert (after[:, others] != before[:, others]).any(1).all()
 
 
+def test_every_sentence_is_read_by_the_counts_of_three_folds_whether_it_teaches_or_is_judged(monkeypatch):
+    """Two are left out of five: the one that is judged, and another one."""
+    critic, real, fake = small()
+    left_out, evidence = [], fresh_critic.evidence
+
+    def spy(found, fold, without, vocabulary):
+        left_out.append((without, set(fold.tolist())))
+        return evidence(found, fold, without, vocabulary)
+
+    monkeypatch.setattr(fresh_critic, "evidence", spy)
+    monkeypatch.setitem(fresh_critic.RECIPE, "epochs", 1)
+    critic.logits(real, fake)
+    every = set(range(fresh_critic.FOLDS))
+    assert left_out == [(judged, every - {judged}) for judged in every for _ in every - {judged}]
+
+
 def test_the_error_is_that_of_the_sentences_or_of_the_folds():
     sure = torch.tensor([1.0, -1.0]).unsqueeze(1) * torch.full((2, 20), 50.0)
     value, se = fresh_critic.proved(sure)
