@@ -10,7 +10,7 @@ from textgan_lit.generator.base import Generator
 from textgan_lit.generator.lstm import LSTM
 from textgan_lit.generator.markov import Markov
 from textgan_lit.policy import Categorical, Nucleus
-from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, draw, mixed, sample, write
+from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, between, draw, mixed, sample, write
 from textgan_lit.types import Vocab
 
 SIZES = [1, 2, 7, BLOCKED_FROM - 1, BLOCKED_FROM, BLOCKED_FROM + 1, 1000, 5000]  # the larger ones go by blocks
@@ -233,3 +233,13 @@ def test_every_other_word_follows_the_words_before_it_whoever_wrote_them(stream)
     keep = torch.tensor([[False, True, False, False], [True, True, False, True]])
     found = mixed(generator, given, keep, torch.rand(2, 4, generator=stream), Categorical())
     assert found.tolist() == [[0, 2, 3, 0], [1, 3, 0, 5]]
+
+
+def test_the_way_between_two_latents_is_a_quarter_of_a_circle():
+    """Halfway √½ of each, not ½: a mean would be likelier than any sample."""
+    latents = torch.special.ndtr(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+    one, other = torch.cat([latents, torch.tensor([[0.3], [0.9]])], 1)
+    way = between(one, other, latent=2, steps=3)
+    wanted = torch.tensor([[1.0, 0.0], [0.5**0.5, 2 * 0.5**0.5], [0.0, 2.0]])
+    assert_close(torch.special.ndtri(way[:, :2]), wanted, rtol=0, atol=1e-5)
+    assert way[:, 2].equal(one[2].expand(3))  # its words' noise stays

@@ -386,6 +386,9 @@ def test_the_first_sentence_that_is_too_long_is_named(data, put):
         data(lines, test_path=long, test=4, **room)
     with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
         data(lines, test_path=[put(lines, "short.txt"), long], **room)
+    first = put(["a b c d e", "b a"], "first.txt")
+    with pytest.raises(UserError, match=r"first\.txt, line 1, has 5 words"):
+        data(lines, test_path=[put(lines, "short.txt"), first], **room)
     with pytest.raises(UserError, match=r"\.csv, line 32, has 4 words.*max_length=4\. Give data\.max_length=5"):
         data(["text", *["a b"] * 30, "a b c d"], "my.csv", train=27, valid=4, test=4, seed=1, **room)
     assert data(lines, **room).sizes["train"] == 25
@@ -498,6 +501,11 @@ def test_a_changed_file_is_another_one(data):
     assert before.fingerprint != after.fingerprint
     assert after.sizes["train"] == before.sizes["train"] + 1
     assert data([*LINES]).fingerprint == before.fingerprint
+
+
+def test_a_changed_file_of_the_same_size_is_another_one(data):
+    before = data().fingerprint
+    assert data([*LINES[:-1], LINES[-1][::-1]]).fingerprint != before
 
 
 def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
