@@ -20,6 +20,7 @@ from torch import Tensor
 from tests.enumeration import jsd, kl, listed
 from textgan_lit.closing import saturated
 from textgan_lit.data.tiny import Tiny
+from textgan_lit.noise import stream
 from textgan_lit.policy import Categorical
 from textgan_lit.truth import Contributions, Models, Truth, contributions
 
@@ -47,6 +48,7 @@ NEEDED = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes")
 class World(NamedTuple):
     """Both sides' chances of every sentence, what it adds there, and the truth by the keys of :data:`HELD`."""
 
+    name: str
     chances: tuple[Tensor, Tensor]
     sides: tuple[Contributions, Contributions]
     exact: dict[str, float]
@@ -84,21 +86,21 @@ def world(kind: str, target: float) -> World:
     exact |= {"truth/kl_pg": kl(every.p, every.g), "truth/kl_gp": kl(every.g, every.p)}
     exact["truth/nll_test"] = (-(every.p @ every.g.log()) / (every.p @ words)).item()
     exact["truth/nll_oracle"] = (-(every.g @ every.p.log()) / (every.g @ words)).item()
-    return World((every.p, every.g), sides, exact)
+    return World(f"{kind}, {target}", (every.p, every.g), sides, exact)
 
 
-def measured(truth: Truth, known: World, n: int, stream: torch.Generator) -> dict[str, Tensor]:
+def measured(truth: Truth, known: World, n: int, own: torch.Generator) -> dict[str, Tensor]:
     """What a Truth says of n sentences a side, and of nothing before them."""
     truth.reset()
     for side, found, chance in zip(("real", "fake"), known.sides, known.chances, strict=True):
-        drawn = torch.multinomial(chance, n, replacement=True, generator=stream)
+        drawn = torch.multinomial(chance, n, replacement=True, generator=own)
         truth.add(side, Contributions({name: found.sentence[name][drawn] for name in NEEDED}, {}))
     return Truth.compute(truth)  # as it is: torchmetrics' own would ask for an update
 
 
 def cover(known: World, n: int, times: int = TIMES) -> Cover:
-    stream, truth = torch.Generator().manual_seed(n), Truth(1)  # of positions nothing is asked
-    rows = [measured(truth, known, n, stream) for _ in range(times)]
+    own, truth = stream("cover", known.name, n), Truth(1)  # of positions nothing is asked
+    rows = [measured(truth, known, n, own) for _ in range(times)]
     held, bias = {}, {}
     for key, exact in known.exact.items():
         values, errors = (torch.stack([row[name] for row in rows]) for name in (key, f"{key}_se"))
