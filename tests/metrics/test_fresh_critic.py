@@ -136,3 +136,7 @@ def test_the_error_is_that_of_the_sentences_or_of_the_folds():
     value, se = fresh_critic.proved(sure * (fold == 0))  # one critic of five knows all, the others nothing
     assert float(value) == pytest.approx(math.log(2) / 5)
     assert float(se) == pytest.approx(math.log(2) / 5)  # √(1/5 · variance of (1, 0, 0, 0, 0)) = 1/5
+    right = torch.tensor([1.0, -1.0]).repeat_interleave(fresh_critic.FOLDS).repeat(2)  # half of each fold: folds agree
+    value, se = fresh_critic.proved(torch.stack([50 * right, torch.zeros(20)]))
+    # real sentences prove log 2 or log 2 − 50, ten times each: ½ √(variance / 20), variance 25² · 20/19
+    assert float(se) == pytest.approx(25 / math.sqrt(19) / 2)
