@@ -16,7 +16,8 @@ ODD = ["None", "NA", "nan", "null", "2024-01-02", "12", "1.0", "true", "the end"
 
 
 def parquet(values, kind=None, name="text"):
-    table, file = pa.table({"id": range(len(values)), name: pa.array(values, kind)}), io.BytesIO()
+    table = pa.table([pa.array(range(len(values))), pa.array(values, kind)], names=["id", name])
+    file = io.BytesIO()
     pq.write_table(table, file)
     return file.getvalue()
 
@@ -148,6 +149,7 @@ WRONG = {
     "a number for names": ("x.jsonl", '{"2": "a"}\n', {"column": 2}, "has columns with names"),
     "no such cell": ("x.parquet", parquet([{"b": "x"}], name="a"), {"column": "a.c"}, "x.parquet has id, a.b. Give"),
     "a record": ("x.parquet", parquet([{"b": "x"}], name="a"), {"column": "a"}, "holds a record, wanted text"),
+    "two cells": ("x.parquet", parquet(["x"], name="id"), {"column": "id"}, "x.parquet has several of that name"),
     "a list": ("x.parquet", parquet([["x"]]), {}, "holds list<.*wanted text"),
     "numbers": ("x.parquet", parquet([5]), {}, "holds int64, wanted text"),
     "no parquet": ("x.parquet", b"PAR1 a b c", {}, "x.parquet cannot be read as parquet"),

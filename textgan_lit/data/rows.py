@@ -300,6 +300,8 @@ def _inside(schema: pa.Schema, name: str, form: Format) -> list[str]:
     column, found = _named(name, form), tree(schema)
     key, names = f"{form.key('column')}={shown(column)}", _some(_leaves(found))
     way = [column] if column in found else column.split(".")
+    if schema.names.count(way[0]) > 1:
+        raise UserError(f"{key}: {name} has several of that name. Give one that comes once.")
     for part in way:
         if not isinstance(found, dict) or part not in found:
             raise UserError(f"{key}: {name} has {names}. Give one of them.")
