@@ -86,16 +86,16 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
 def test_the_temperature_of_saturated_worlds_is_that_of_the_farthest_horizon():
     """On the published oracle the estimates wander by some .004 around log 2: their least one is chance."""
 
-    def row(jsd, se, horizon):
-        return {
-            "truth/jsd": torch.tensor(jsd),
-            "truth/jsd_se": torch.tensor(se),
-            "truth/horizon": torch.tensor(horizon),
-        }
+    def row(jsd, se, horizon=None):
+        numbers = {"truth/jsd": jsd, "truth/jsd_se": se, "truth/horizon": horizon}
+        return {key: torch.tensor(value) for key, value in numbers.items() if value is not None}
 
     chance = {1.0: row(0.6885, 0.004, 2.0), 0.8: row(0.6970, 0.004, 3.0)}
     assert closing.best_temperature(chance) == 0.8
     assert closing.best_temperature(chance | {0.6: row(0.6800, 0.004, 1.0)}) == 0.6
+    assert closing.best_temperature(chance | {0.6: row(0.3, 0.3)}) == 0.6  # which never gets half way
+    whole = {1.0: row(0.6931, 0.0), 0.8: row(0.6925, 0.004)}  # only whole sentences could be compared
+    assert closing.best_temperature(whole) == 0.8
 
 
 def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, final
@@ -32,6 +33,7 @@ from textgan_lit.truth import Models, Truth, measure
 from textgan_lit.types import Rollout, TextBatch
 
 BEST = "likelihood_best_temperature"
+HORIZON = "truth/horizon"
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
 READ = 1000  # sentences a side that the proxies are shown at every temperature
 ORDER = 5  # of BLEU and Self-BLEU
@@ -185,9 +187,9 @@ def best_temperature(found: Frontier) -> float | None:
 
     None where the truth is not known and the sentences were too few for the critic.
     """
-    key = _named(found, "truth/jsd") or _named(found, KEY)
-    if key == "truth/jsd" and all(map(saturated, found.values())):
-        return max(found, key=lambda temperature: found[temperature]["truth/horizon"])
+    key, far = _named(found, "truth/jsd") or _named(found, KEY), _named(found, HORIZON)
+    if far and all(map(saturated, found.values())):  # without prefixes nobody has one, nor who never gets there
+        return max(found, key=lambda temperature: found[temperature].get(far, math.inf))
     return None if key is None else min(found, key=lambda temperature: found[temperature][key])
 
 
