@@ -188,6 +188,11 @@ def test_trust_reaches_a_packages_own_classes_and_no_further(target, said, lab):
         check(plain(model__reward={"_target_": target}), ["my_lab"])
 
 
+def test_a_package_that_is_not_importable_is_named_and_so_is_the_way_to_it():
+    with pytest.raises(UserError, match="Install my_absent_lab, or give the folder that it lies in as PYTHONPATH"):
+        check(plain(model__reward={"_target_": "my_absent_lab.reward.Mine"}), ["my_absent_lab"])
+
+
 @pytest.mark.parametrize("name", ["", ".", "my_lab.", "my lab", "../my_lab"])
 def test_only_a_packages_name_can_be_trusted(name):
     with pytest.raises(UserError, match="wanted the name of a package"):

@@ -118,7 +118,11 @@ def find(target: str, where: str) -> type:
             raise ValueError("a name is words with dots between them")
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{where}._target_={shown(target)}: no such class ({shown(str(error))}). {WANTED}") from error
+        package = target.partition(".")[0]
+        way = WANTED
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            way = f"Install {shown(package)}, or give the folder that it lies in as PYTHONPATH."
+        raise UserError(f"{where}._target_={shown(target)}: no such class ({shown(str(error))}). {way}") from error
     if not isinstance(found, type):
         raise UserError(f"{where}._target_={shown(target)} is not a class. {WANTED}")
     return found

@@ -98,6 +98,12 @@ def test_the_temperature_of_saturated_worlds_is_that_of_the_farthest_horizon():
     assert closing.best_temperature(whole) == 0.8
 
 
+def test_the_self_check_calls_no_number_above_log_2_the_truth(capsys):
+    closing._self_check({"truth/jsd": 0.7047, "truth/jsd_se": 0.0116, "bound/value": 0.1275, "bound/se": 0.0264})
+    said = " ".join(capsys.readouterr().out.split())
+    assert "holds (D says JSD ≥ 0.1275 ± 0.0264; the truth is log 2 within its error)" in said
+
+
 def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "model.moves.generator.optimizer.lr=1")
     closed = json.loads((tmp_path / "run" / "closing.json").read_text())
