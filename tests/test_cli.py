@@ -28,6 +28,7 @@ WRONG = {
     "+trainer.val_check_interval=100": r"trainer\.val_check_interval: .* callbacks\.schedule\.generator=",
     "+trainer.strategy=fsdp": r"trainer\.strategy: .* always play by DDP",
     "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
+    "trainer.max_steps=0": r"trainer\.max_steps=0: wanted greater than or equal to 1",
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
     # words that would change nothing
     "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",

@@ -39,7 +39,7 @@ class Settings:
     devices: int | str | list[int] = 1
     num_nodes: Annotated[int, Ge(1)] = 1
     precision: int | str = "32-true"
-    max_steps: Annotated[int, Ge(-1)] = -1
+    max_steps: Annotated[int, Ge(1)] | Literal[-1] = -1
     max_time: str | dict[str, int] | None = None
     deterministic: bool | Literal["warn"] = "warn"
     limit_val_batches: int | float = 1.0

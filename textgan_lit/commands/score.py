@@ -152,13 +152,14 @@ def _as_table(run: Run, words: bool, out: TextIOBase) -> Callable[[Sentence], st
     real = "  D: real" if run.discriminator is not None else ""
     head = f"{'log G':>10}  {'per word':>8}{real}  "
     heat = Heat(run, out, len(head)) if words else None
-    out.write((heat.legend() if heat else "") + head + "sentence\n")
+    heading = iter([(heat.legend() if heat else "") + head + "sentence\n"])  # with the first row, not before a refusal
 
     def show(sentence: Sentence) -> str:
         total = sentence.log_probability
         row = f"{total:>10.3f}  {total / len(sentence.tokens):>8.3f}"
         row += f"  {sentence.real[-1]:>7.4f}  " if sentence.real else "  "
-        return row + (heat.of(sentence) if heat else output.one_line(sentence.text) + "\n")
+        row += heat.of(sentence) if heat else output.one_line(sentence.text) + "\n"
+        return next(heading, "") + row
 
     return show
 
