@@ -66,6 +66,7 @@ def test_every_set_plays_and_what_it_checks_holds(name, tiny, unchecked_shapes):
     assert all(math.isfinite(row.ours) for row in rows)
 
 
+@pytest.mark.slow
 def test_the_picture_of_growth_draws(tiny, tmp_path):
     tiny.setattr(growth, "PICTURE", tmp_path / "growth.png")
     tiny.setattr(growth, "USUAL", {"L": 4, "V": 12, "N": 1, "B": 4})

@@ -66,6 +66,7 @@ def header(folder: Path) -> set[str]:
         return set(next(csv.reader(file)))
 
 
+@pytest.mark.slow
 def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monkeypatch, tmp_path):
     keys, logged = set(documented()), set()
     (tmp_path / "lines.txt").write_text("".join(f"a {n % 5} b {n % 3}\n" for n in range(400)))

@@ -89,12 +89,14 @@ def together(tmp_path_factory):
     return folder, shown
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(together, monkeypatch, tmp_path):
     close(smoke(monkeypatch, tmp_path / "run", *GAME), rows(together[0]))
     curves = [[row["curve/prefix_jsd"] for row in evaluations(folder)] for folder in (tmp_path / "run", together[0])]
     torch.testing.assert_close(*map(torch.tensor, curves), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_leave_one_folder_and_one_voice(together):
     folder, shown = together
     assert shown.count("On the test sentences") == 1

@@ -42,7 +42,15 @@ def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_wor
 def test_what_is_not_known_is_null(monkeypatch, tmp_path):
     file = tmp_path / "lines.txt"
     file.write_text("".join(f"a b c{n % 7}\n" for n in range(200)))
-    smoke(monkeypatch, tmp_path / "run", "data=text", f"data.path={file}", "model=mle", "callbacks.samples.most=3")
+    smoke(
+        monkeypatch,
+        tmp_path / "run",
+        "data=text",
+        f"data.path={file}",
+        "model=mle",
+        "metrics=none",
+        "callbacks.samples.most=3",
+    )
     for row in evaluations(tmp_path / "run", "samples.jsonl"):
         for sample in row["samples"]:
             known = {key for key, value in sample.items() if value is not None}

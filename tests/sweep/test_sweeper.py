@@ -13,7 +13,7 @@ from tests.command import run
 from tests.lives import left, play, same
 from textgan_lit.sweep.study import JOURNAL, opened
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
 WORLD = ("data=tiny", "debug=smoke", "logger=csv", "data.workers=0", "callbacks.closing.temperatures=[1.0,0.8]")
 SPACE = ("model.program.k=1,2", "model.moves.generator.optimizer.lr=tag(log,interval(1e-4,1e-1))")
@@ -27,7 +27,6 @@ def trials(folder):
     return optuna.load_study(study_name="sweep", storage=opened(str(folder / JOURNAL))).trials
 
 
-@pytest.mark.slow
 def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
     """The first life ends in the middle of the second trial. In the end every trial is the run that nobody killed."""
     folder, whole = tmp_path / "killed", tmp_path / "whole"

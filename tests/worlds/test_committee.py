@@ -27,11 +27,13 @@ def kl(*words):
     return gap.sum(1).mean().item()
 
 
+@pytest.mark.slow
 def test_two_tables_learn_what_one_cannot():
     assert kl("model/generator=mixture") < 0.1
     assert kl("model/generator=markov") > 0.5
 
 
+@pytest.mark.slow
 def test_members_that_are_alike_stay_alike():
     """The control: so it is who speaks that is learnt, not the number of weights."""
     assert kl("model/generator=mixture", "model.generator.spread=1e-30") > 0.5

@@ -89,7 +89,7 @@ WORDS = {"shuffled": ["model/reward=shuffled"], "constant": ["model/reward=const
 
 # Several rounds; and games of the score function beside minimax's, which is the quick one of its kind.
 LONG = {"didi", "leakgan", "coldgan", "grpo", "rankgan", "maligan", "airl", "textgail", "scratchgan", "vae_gan"}
-LONG |= {"relgan", "wgan_gp"}  # beside gsgan
+LONG |= {"relgan", "wgan_gp", "taylorgan"}  # beside gsgan
 
 
 @pytest.mark.parametrize(
