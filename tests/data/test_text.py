@@ -242,6 +242,13 @@ def test_several_files_and_patterns(put, tmp_path):
     assert everything(TextData([str(tmp_path / f"part-{n}.txt") for n in (1, 2)], **room)) == sorted(LINES)
 
 
+def test_tables_of_another_version_of_the_library_are_made_anew(data, monkeypatch):
+    first = data().prepared.tables["train"].cache_files[0]["filename"]
+    monkeypatch.setattr(prepare, "version", lambda name: "0.1")
+    other = data().prepared.tables["train"].cache_files[0]["filename"]
+    assert first != other
+
+
 def test_files_of_their_own(data, put):
     made = data(valid_path=put(LINES[:10], "valid.txt"), test_path=put(LINES[5:20], "test.txt"))
     assert made.sizes == {"train": 36, "valid": 10, "test": 15}

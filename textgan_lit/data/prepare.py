@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -54,7 +55,8 @@ class Recipe:
 
     def key(self) -> str:
         parts = [self.source.identity(), self.tokenizer, self.vocabulary, self.min_count, dict(self.sizes), self.seed]
-        return hashlib.sha256(json.dumps([FORMAT, parts], sort_keys=True).encode()).hexdigest()[:24]
+        made = [FORMAT, version("datasets")]  # an older one cannot open a newer one's tables
+        return hashlib.sha256(json.dumps([made, parts], sort_keys=True).encode()).hexdigest()[:24]
 
 
 @final
