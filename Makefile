@@ -17,7 +17,7 @@ slow:     ## the rest, which CI plays too
 smoke:    ## the default run with tiny sizes and few turns
 	python train.py debug=smoke
 
-bench:    ## how fast it is, beside references and floors: six minutes, then docs/growth.png in three
+bench:    ## how fast it is, beside references and floors: over eleven minutes, then docs/growth.png in three minutes
 	python -m benchmarks
 	python -m benchmarks.growth
 
