@@ -52,6 +52,24 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
     assert config["model"]["reward"]["of"] == "${oc.select:model.control}"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model=mle", "+model.moves.generator.batch=64"], "this model plays no generator turns, only likelihood"),
+        (
+            ["model=dgsan", "model.moves.discriminator.optimizer.lr=0.1"],
+            "plays no discriminator turns, only likelihood",
+        ),
+        (["model=dgsan", "model/optimizer@model.moves.discriminator.optimizer=sgd"], "plays no discriminator turns"),
+        (["+trainer.timeout=5"], "one process waits for no other"),
+    ],
+)
+def test_a_word_about_what_is_not_played_is_refused(words, said, monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match=rf"{words[-1].replace('+', '.')} would be ignored: .*{said}"):
+        smoke(monkeypatch, tmp_path / "run", *words)
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_max_steps_cuts_a_run_short_and_still_judges_it(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "trainer.max_steps=6")
     assert rows(tmp_path / "run")[-1]["turns/all"] == 6

@@ -78,7 +78,7 @@ def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
         folders.start(folder, configuration)
     from textgan_lit.play import play
 
-    objective = play(config, folder, sweep)
+    objective = play(config, folder, sweep, HydraConfig.get().overrides.task)
     if folders.first():
         folders.finish(folder, objective)
     return objective

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -79,6 +80,20 @@ def check_credit(credit: Credit | None, discriminator: Discriminator | None, mod
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
         f"Use {takes[discriminator.scores]}, or {players[credit.needs]}."
     )
+
+
+def check_words(words: Sequence[str], moves: Mapping[str, Move], trainer: Mapping[str, Any]) -> None:
+    """Whether each word of the command line that is about some moves, or about several processes, meets any."""
+    alone = (trainer.get("devices"), trainer.get("num_nodes", 1)) == (1, 1)
+    for word in words:
+        about = re.match(r"[+~]*(?:model/optimizer@)?model\.moves\.(\w+)", word)
+        if about and about[1] not in moves:
+            raise UserError(
+                f"{word} would be ignored: this model plays no {about[1]} turns, only {' and '.join(moves)}. Leave it "
+                "out, or choose a model that plays them: model=minimax has all three."
+            )
+        if alone and re.match(r"[+~]*trainer\.timeout\b", word):
+            raise UserError(f"{word} would be ignored: one process waits for no other. Leave it out, or play several.")
 
 
 def check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,12 @@ from textgan_lit.reward import Shuffled
 from textgan_lit.system import TextGAN
 
 
-def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> float | None:
+def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, words: Sequence[str] = ()) -> float | None:
     """Plays a run in ``folder`` and returns the sweep's objective on the test sentences, in nats: the true JSD, or
     where P is unknown a fresh critic's bound on it.
 
     None where neither is measured; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain
-    containers.
+    containers, ``words`` what was said on the command line.
     """
     folder = Path(folder).resolve()
     if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
@@ -48,12 +48,10 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False) -> 
     keep_freed_memory()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
-    if sweep and getattr(data, "oracle", None) is None and not _has_fresh_critic(config):
-        raise UserError(
-            "A sweep needs data with a known truth to rank its runs by, or a fresh critic: a run's own bound may be "
-            "low because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
-        )
+    if sweep:
+        _check_objective(data, config)
     system = build.system(config, data)
+    fitting.check_words(words, system.moves, config["trainer"])
     state = _take_up(config.get("resume", False), folder, system)
     trainer = build.trainer(config, data)
     fitting.check_shares(system, data, trainer.world_size)
@@ -98,6 +96,14 @@ def objective(measured: Mapping[str, Any]) -> float | None:
     fresh = (key for key in measured if key.startswith(f"test/{KEY}") and not key.endswith("_se"))
     chosen = "test/truth/jsd" if "test/truth/jsd" in measured else next(fresh, None)
     return None if chosen is None else float(measured[chosen])
+
+
+def _check_objective(data: Any, config: Mapping[str, Any]) -> None:
+    if getattr(data, "oracle", None) is None and not _has_fresh_critic(config):
+        raise UserError(
+            "A sweep needs data with a known truth to rank its runs by, or a fresh critic: a run's own bound may be "
+            "low because its discriminator is bad. Use metrics=text, or sweep on an oracle (data=mixture, …)."
+        )
 
 
 def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
