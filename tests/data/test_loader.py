@@ -1,18 +1,10 @@
 """The training loader: a pure function of the batch number, wherever it starts and however many share it."""
 
-import multiprocessing
-import os
-import signal
-import time
-
 import pytest
 import torch
-from torch.utils.data import Dataset
 
-import textgan_lit
 from textgan_lit.data.loader import ENDLESS, Endless, Fresh, InOrder, Sentences, Shuffled
 from textgan_lit.data.tiny import Tiny
-from textgan_lit.errors import UserError
 from textgan_lit.types import TextBatch
 
 EVERYONE = slice(0, None, 1)
@@ -125,64 +117,3 @@ def test_evaluation_is_shared_batch_by_batch(sentences):
     assert parts[0][0] == [0, 2, 4, 6, 8]
     assert parts[1][1] == [11, 13, 15, 17, 19]
     assert sorted(row for part in parts for batch in part for row in batch) == list(range(N))
-
-
-# --- workers that die -------------------------------------------------------------------------------------------------
-
-
-def harassed(loader, n):
-    """The first n batches of a loader whose workers are killed twice."""
-    found = []
-    for _, batch in zip(range(n), loader, strict=False):
-        found.append(batch.tokens)
-        if len(found) in (3, 11):
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid, signal.SIGKILL)
-            for _ in range(100):  # the news of a death must not be raised in here, where a turn is played
-                time.sleep(0.001)
-    return found
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-def test_where_workers_are_killed_others_give_the_same_batches(sentences, fresh):
-    def loader(workers=0):
-        if fresh:
-            return Endless(Fresh(Tiny(), BATCH, EVERYONE, "data", 0), lambda number: [number], workers=workers)
-        return Endless(Sentences(sentences), plan(), workers=workers)
-
-    uninterrupted, killed = take(loader(), 20), loader(workers=2)
-    with pytest.warns(UserWarning, match=r"DataLoader worker \(pid.*; others go on with batch \d+\.") as warned:
-        found = harassed(killed, 20)
-    assert len(found) == killed.position == 20
-    assert all(got.equal(wanted) for got, wanted in zip(found, uninterrupted, strict=True))
-    assert 2 <= sum("others go on" in str(one.message) for one in warned) <= 4
-
-
-def test_workers_that_only_die_end_the_run_with_the_way_out(monkeypatch):
-    monkeypatch.setattr(textgan_lit.data.loader, "DEATHS", 0)  # each takes torch five seconds to notice
-
-    class Deadly(Dataset):
-        def __getitems__(self, rows):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with pytest.raises(UserError, match=r"data\.workers=1: .* died 1 times before batch 4 .* use data\.workers=0"):
-        next(iter(Endless(Deadly(), plan(), position=4, workers=1)))
-
-
-def test_an_error_in_a_worker_is_no_death():
-    class Broken(Dataset):
-        def __getitems__(self, rows):
-            raise RuntimeError("a bug of its own")
-
-    with pytest.raises(RuntimeError, match="a bug of its own"):
-        next(iter(Endless(Broken(), plan(), workers=1)))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_to_all_processes_leaves_the_workers_at_work(number, sentences):
-    batches = iter(Endless(Sentences(sentences), plan(), workers=1))
-    next(batches)
-    for worker in multiprocessing.active_children():
-        os.kill(worker.pid, number)
-    for _ in range(6):  # more than are fetched ahead
-        next(batches)

@@ -7,21 +7,19 @@ each global batch.
 
 from __future__ import annotations
 
-import re
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from itertools import count
 from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from textgan_lit import distributed
 from textgan_lit.data.oracle import Oracle
+from textgan_lit.data.workers import Lost, Workers
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.policy import Categorical
@@ -29,7 +27,6 @@ from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
 ENDLESS = 10**9  # batches; a loader with a length is not prefetched by Lightning, and this epoch never ends
-DEAD = r"DataLoader worker \(pid"  # how torch begins to say so
 DEATHS = 3  # of workers in a row, without a batch between them, that are taken for bad luck
 
 
@@ -139,50 +136,33 @@ class Endless:
         return ENDLESS
 
     def __iter__(self) -> Iterator[TextBatch]:
-        batches, deaths = self._begin(), 0  # deaths since the last batch
+        deaths = 0  # since the last batch
         while True:
             try:
-                batch = next(batches)
-            except RuntimeError as error:
-                if not re.match(DEAD, str(error)):
-                    raise
+                for batch in self._batches():
+                    self.position, deaths = self.position + 1, 0
+                    yield batch
+            except Lost as lost:
                 deaths += 1
-                self._mourn(deaths, str(error))
-                batches = self._begin()
-                continue
-            self.position, deaths = self.position + 1, 0
-            yield batch
+                self._mourn(deaths, str(lost))
 
-    def _begin(self) -> Iterator[TextBatch]:
-        loader = DataLoader(
-            self.dataset,
-            batch_sampler=map(self.plan, count(self.position)),
-            num_workers=self.workers,
-            collate_fn=_as_it_is,
-            worker_init_fn=_undisturbed,
-            generator=torch.Generator(),  # else seeding the workers would draw from torch's global stream
-        )
-        with _no_alarm():
-            return iter(loader)
+    def _batches(self) -> Iterator[TextBatch]:
+        if not self.workers:
+            yield from map(self._fetch, count(self.position))
+            return
+        with closing(Workers(self._fetch, self.position, self.workers)) as workers:
+            yield from workers
+
+    def _fetch(self, number: int) -> TextBatch:
+        return self.dataset.__getitems__(self.plan(number))
 
     def _mourn(self, deaths: int, said: str) -> None:
         if deaths > DEATHS:
             raise UserError(
-                f"data.workers={self.workers}: the processes that write batches died {deaths} times before batch "
-                f"{self.position:,} was there ({said.split('. ')[0]}). Memory may be short: use data.workers=0, or "
-                "fewer of them."
+                f"data.workers={self.workers}: {said}, {deaths} times before batch {self.position:,} was there. Memory "
+                "may be short: use data.workers=0, or fewer of them."
             )
-        warnings.warn(f"{said.split('. ')[0]}; others go on with batch {self.position:,}.", stacklevel=3)
-
-
-@contextmanager
-def _no_alarm() -> Iterator[None]:
-    """torch would raise a worker's death wherever the main thread happens to be, in mid-step, too: without its signal
-    handler the death is found when the next batch is asked for, after at most five seconds."""
-    before = signal.getsignal(signal.SIGCHLD)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+        warnings.warn(f"data.workers: {said}; others go on with batch {self.position:,}.", stacklevel=3)
 
 
 @final
@@ -199,13 +179,3 @@ class InOrder:
         rows = range(len(self.dataset))
         for first in range(0, len(rows), self.batch):
             yield self.dataset.__getitems__(list(rows[first : first + self.batch][self.share]))
-
-
-def _as_it_is(batch: TextBatch) -> TextBatch:
-    return batch
-
-
-def _undisturbed(worker: int) -> None:
-    """Ctrl+C and a batch system's signals reach workers, too; the run, which they serve, still has a turn to end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
