@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors", "keys", "elsewhere", "closing"],
+    ["errors", "keys", "elsewhere", "closing", "files"],
     ["tokenizer"],
     ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],

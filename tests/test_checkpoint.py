@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import torch
 
-from textgan_lit import checkpoint
+from textgan_lit import files
 from textgan_lit.checkpoint import Damaged, kept, named, newest, read, write
 
 STATE = {"textgan_lit": {"turns": {"generator": 3}}, "state_dict": {"weight": torch.arange(1000.0)}}
@@ -33,7 +33,7 @@ def test_a_disk_that_fills_up_leaves_the_older_file_and_nothing_else(tmp_path, m
     def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write({**STATE, "textgan_lit": {}}, named(tmp_path, 3))
     assert read(named(tmp_path, 3))["textgan_lit"] == STATE["textgan_lit"]
@@ -46,7 +46,7 @@ def test_the_disk_has_a_file_before_its_name_and_its_name_before_the_run_goes_on
     def fsync(handle):
         waited.append(("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file", named(tmp_path, 3).exists()))
 
-    monkeypatch.setattr(checkpoint.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     write(STATE, named(tmp_path, 3))
     assert waited == [("file", False), ("folder", True)]
 

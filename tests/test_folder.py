@@ -99,11 +99,3 @@ def test_unfinished_runs_of_a_configuration_are_found_the_newest_first(tmp_path)
     assert [path.name for path in unfinished(tmp_path, "mine")] == ["new", "old"]
     start(tmp_path / "day" / "old", "mine")  # taken up: it began when it began
     assert record(tmp_path / "day" / "old")["started"] == 0
-
-
-def test_what_is_replaced_is_never_half_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("old")
-    monkeypatch.setattr(folders.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(OSError, match="No space"):
-        folders.replace(tmp_path / "file", "new")
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]

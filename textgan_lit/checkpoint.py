@@ -7,7 +7,6 @@ code is refused when it is read.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from textgan_lit.errors import UserError, shown
+from textgan_lit.files import replace
 
 PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 
@@ -53,28 +53,10 @@ def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
 
 
 def write(state: dict[str, Any], path: Path) -> None:
-    """Writes beside ``path``, waits for the disk, and renames: ``path`` is the old file or the whole new one."""
+    """Once this has returned, a power cut takes nothing back."""
     content = io.BytesIO()
     torch.save(state, content)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Waits until the disk knows a folder's names, too: a power cut could take the new one back."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    replace(path, content.getbuffer(), durable=True)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from textgan_lit.errors import UserError
+from textgan_lit.files import lock, replace
 
 RECORD = "run.json"
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
@@ -73,8 +74,8 @@ def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, a
         raise UserError(f"{key}={folder}: {links[0]} is a link that leads elsewhere. Copy the folder, or take another.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
+        held = lock(folder / ".lock")
+        held.acquire(timeout=0)
     except Timeout as error:
         raise UserError(f"{key}={folder} is being played by another process. Choose another folder.") from error
     except OSError as error:
@@ -82,7 +83,7 @@ def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, a
             f"{key}={folder} cannot be written ({error.strerror}). "
             f"Give a folder that can, for example {key}=outputs/mine."
         ) from error
-    _locks.append(lock)
+    _locks.append(held)
     if not again and ((folder / mark).exists() or holds_a_run(folder)):
         if not overwrite:
             unlock()
@@ -109,7 +110,7 @@ def unlock() -> None:
 def busy(folder: Path) -> bool:
     """Whether some process plays in this folder now."""
     try:
-        with FileLock(folder / ".lock").acquire(timeout=0):
+        with lock(folder / ".lock").acquire(timeout=0):
             return False
     except (Timeout, OSError):
         return True
@@ -160,16 +161,6 @@ def record(folder: Path) -> dict[str, Any]:
 
 def note(folder: Path, found: dict[str, Any]) -> None:
     replace(folder / RECORD, json.dumps(found, indent=2) + "\n")
-
-
-def replace(path: Path, content: str | bytes) -> None:
-    """Writes beside ``path`` and renames: it holds the old text or the whole new one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def unfinished(root: Path, configuration: str) -> Iterator[Path]:

@@ -8,6 +8,7 @@ mid-run, that is said once, and the run goes on without it.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import secrets
 import sys
@@ -21,8 +22,9 @@ from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_
 from pytorch_lightning.utilities import rank_zero_only
 from rich import get_console
 
-from textgan_lit import folder as folders
+from textgan_lit import files
 from textgan_lit.distributed import rank
+from textgan_lit.folder import first
 from textgan_lit.keys import best, clock
 from textgan_lit.naming import called
 
@@ -59,8 +61,9 @@ class CSV(Logger):
             self.columns = self._head()
         if new := sorted(row.keys() - set(self.columns)):
             self._widen(new)
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
+        line = io.StringIO()
+        csv.DictWriter(line, self.columns, lineterminator="\n").writerow(row)
+        files.append(self.path, line.getvalue())
 
     def _head(self) -> list[str]:
         if not self.path.exists():
@@ -72,7 +75,7 @@ class CSV(Logger):
         """New columns at the end: the rows so far are what they were."""
         old = self.path.read_text().splitlines()[1:] if self.columns else []
         self.columns = [*self.columns, *new]
-        folders.replace(self.path, "".join(f"{line}\n" for line in [",".join(self.columns), *old]))
+        files.replace(self.path, "".join(f"{line}\n" for line in [",".join(self.columns), *old]))
 
 
 @final
@@ -96,8 +99,8 @@ class WandB(WandbLogger):
 
         Path(folder, "wandb").mkdir(parents=True, exist_ok=True)
         known = Path(folder, "wandb", "run-id")  # one run in all its lives
-        if folders.first() and not known.exists():
-            folders.replace(known, secrets.token_hex(4))
+        if first() and not known.exists():
+            files.replace(known, secrets.token_hex(4))
         names = called(name, Path(folder))
         settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT)
         super().__init__(

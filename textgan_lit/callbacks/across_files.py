@@ -15,6 +15,7 @@ from rich.table import Table
 from textgan_lit.callbacks.truth import models
 from textgan_lit.closing import estimate, lines
 from textgan_lit.distributed import gather, own_rows, rank, world
+from textgan_lit.files import replace
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
 from textgan_lit.policy import Categorical
@@ -66,7 +67,7 @@ class AcrossFiles(pl.Callback):
         rows |= {"training_file": self._said(held_out, train), "test_file": self._said(held_out, test)}
         if rank() == 0:
             plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
-            (self.folder / "across_files.json").write_text(json.dumps(plain, indent=2) + "\n")
+            replace(self.folder / "across_files.json", json.dumps(plain, indent=2) + "\n")
             show(plain, n)
 
     def _generated(self, model: Models, system: TextGAN, held_out: TextBatch) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
 from textgan_lit.closing import lines, saturated
 from textgan_lit.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.files import replace
 from textgan_lit.functional.hypervolume import hypervolume
 from textgan_lit.functional.ngram import bleu, self_bleu
 from textgan_lit.logger import WandB
@@ -166,8 +167,8 @@ class Closing(pl.Callback):
                 for name, found in self.frontier.items()
             }
             if swept:
-                (self.folder / "frontier.json").write_text(json.dumps(swept, indent=2) + "\n")
-            (self.folder / "closing.json").write_text(json.dumps(plain, indent=2) + "\n")
+                replace(self.folder / "frontier.json", json.dumps(swept, indent=2) + "\n")
+            replace(self.folder / "closing.json", json.dumps(plain, indent=2) + "\n")
             for logger in trainer.loggers:
                 if isinstance(logger, WandB):
                     summary = {f"closing/{name}": row for name, row in plain.items()}

@@ -15,6 +15,7 @@ from annotated_types import Ge
 from textgan_lit.callbacks.truth import models
 from textgan_lit.callbacks.weights_and_biases import wandbs
 from textgan_lit.distributed import rank
+from textgan_lit.files import append
 from textgan_lit.functional.copying import Corpus
 from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import words
@@ -71,8 +72,7 @@ class Samples(pl.Callback):
             return
         samples = self._seen(trainer, system, Rollout(*(leaf[: self.count] for leaf in outputs.fake)))
         self.latest = [sample["text"] for sample in samples]
-        with (self.folder / "samples.jsonl").open("a") as file:
-            file.write(json.dumps({**axes, "samples": samples}) + "\n")
+        append(self.folder / "samples.jsonl", json.dumps({**axes, "samples": samples}) + "\n")
         for logger in wandbs(trainer):
             rows = [[sample[column] for column in COLUMNS] for sample in samples]
             self._log(logger, [[system.clock.total, number, *row] for number, row in enumerate(rows)])

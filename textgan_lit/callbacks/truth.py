@@ -12,6 +12,7 @@ from torch import Tensor
 
 from textgan_lit.closing import estimate, saturated
 from textgan_lit.distributed import rank
+from textgan_lit.files import append
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Models, Truth
 from textgan_lit.types import MOVES
@@ -55,8 +56,7 @@ class TruthPanel(pl.Callback):
         numbers = {key: float(value) for key, value in row.items()} | system.axes()
         if rank() == 0:
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
-            with (self.folder / "evaluations.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            append(self.folder / "evaluations.jsonl", json.dumps(record) + "\n")
             self._show((_last_turn(system), *cells(numbers)))
 
     on_test_epoch_start = on_validation_epoch_start

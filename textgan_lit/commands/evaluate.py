@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import folder
+from textgan_lit import files
 from textgan_lit.cli import CONF
 from textgan_lit.closing import estimate
 from textgan_lit.commands import input, opening
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     _show(numbers, counted, n, options)
     if options.json:
         said = {"lines": counted, "n": n, "seed": seed, "numbers": numbers}
-        folder.replace(Path(options.json), json.dumps(said, indent=2) + "\n")
+        files.replace(Path(options.json), json.dumps(said, indent=2) + "\n")
     return 0
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOBase
+from io import TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgan_lit.errors import UserError
+from textgan_lit.files import replacing
 
 if TYPE_CHECKING:
     from textgan_lit.run import Sentence
@@ -44,19 +44,13 @@ def opened(options: argparse.Namespace) -> Iterator[TextIOBase]:
     if path.exists() and not (options.overwrite and path.is_file()):
         way_out = "Give another name, or --overwrite." if path.is_file() else "Give the name of a file."
         raise UserError(f"--out {path} is there already. {way_out}")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        file = part.open("w", encoding="utf-8", errors="replace", newline="\n")
-    except OSError as error:
+        with replacing(path) as file:
+            text = TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
+            yield text
+            text.detach()  # what it still holds is in the file then
+    except OSError as error:  # no such folder, or a full disk
         raise UserError(f"--out {path} cannot be written ({error.strerror}). Give a folder that can be.") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    except OSError as error:  # a full disk
-        raise UserError(f"--out {path} could not be written ({error.strerror}). Give another folder.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

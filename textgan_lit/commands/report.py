@@ -64,7 +64,7 @@ def runs_pages(runs: Iterable[Path], overwrite: bool) -> None:
 
 
 def _page(text: str, path: Path, overwrite: bool) -> Path:
-    from textgan_lit.folder import replace
+    from textgan_lit.files import replace
     from textgan_lit.report.page import MARK
 
     if path.is_dir():

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from textgan_lit import tokenizer
 from textgan_lit.data import corpus
 from textgan_lit.data.rows import AT_ONCE
 from textgan_lit.errors import UserError
+from textgan_lit.files import lock, replace
 from textgan_lit.noise import stream
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def prepared(recipe: Recipe, cache: Path) -> Prepared:
     folder = cache / recipe.key()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{folder.name}.lock"):
+        with lock(cache / f"{folder.name}.lock"):
             if not (folder / "facts.json").is_file():
                 work = cache / f"{folder.name}.part"
                 shutil.rmtree(work, ignore_errors=True)
@@ -126,8 +126,8 @@ def _make(recipe: Recipe, work: Path) -> None:
     facts["rare"] = int(counts["train"][1][counts["train"][1] == recipe.min_count].sum())  # all but <unk>
     facts["words"] = {split: int(words.sum()) for split, (_, words) in counts.items()}
     facts["unknown"] = {split: 0 if unknown is None else int(words[unknown]) for split, (_, words) in counts.items()}
-    (work / "tokenizer.json").write_text(spelling, encoding="utf-8")
-    (work / "facts.json").write_text(json.dumps(facts))
+    replace(work / "tokenizer.json", spelling)
+    replace(work / "facts.json", json.dumps(facts))
     keep = {*(f"{split}.arrow" for split in SPLITS), "tokenizer.json", "facts.json"}
     for path in work.iterdir():  # the text on its way
         if path.name not in keep:

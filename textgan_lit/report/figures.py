@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from textgan_lit import folder as folders
 from textgan_lit.errors import UserError, shown
+from textgan_lit.files import replace
 from textgan_lit.report.chart import Chart, theme
 from textgan_lit.report.page import converter
 
@@ -30,9 +30,9 @@ def write(charts: Iterable[Chart], folder: Path, overwrite: bool = False) -> lis
     if taken and not overwrite and not (folder / MARK).exists():
         raise UserError(f"{shown(str(folder))} holds {taken[0]} already. Choose another folder, or give --overwrite.")
     folder.mkdir(parents=True, exist_ok=True)
-    folders.replace(folder / MARK, "The figures beside this file are written by `textgan report --figures`.\n")
+    replace(folder / MARK, "The figures beside this file are written by `textgan report --figures`.\n")
     for name, content in files.items():
-        folders.replace(folder / name, content)
+        replace(folder / name, content)
     return [folder / name for name in files]
 
 

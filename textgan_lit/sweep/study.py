@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from hydra.utils import instantiate
 from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import BaseStorage, JournalStorage
@@ -14,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from textgan_lit.errors import UserError
+from textgan_lit.files import lock
 from textgan_lit.sweep.objective import Objective
 from textgan_lit.sweep.space import Space
 
@@ -25,7 +25,7 @@ class Lock:
     """Of a journal: the system drops it with the process that held it, however that ended. Optuna's own would stay."""
 
     def __init__(self, path: str):
-        self.lock = FileLock(path)
+        self.lock = lock(Path(path))
 
     def acquire(self) -> bool:
         self.lock.acquire()

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich import get_console
 from rich.table import Table
 
+from textgan_lit import files
 from textgan_lit import folder as folders
 from textgan_lit.build import setting
 from textgan_lit.cli import explain
@@ -80,7 +81,7 @@ class Sweep:
         built(self.pruner)
         self._compose(asked.trial(asked.some()))
         self.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.hydra.config, self.folder / "multirun.yaml")
+        files.replace(self.folder / "multirun.yaml", OmegaConf.to_yaml(self.hydra.config))
         self.study = Study(self.name, self.storage, self.folder, asked, wanted, **self.settings)
         while batch := self.study.batch(self.n_jobs, self.n_trials):
             self._play(batch)
@@ -111,7 +112,7 @@ class Sweep:
         place = self.folder / str(number)
         place.mkdir(exist_ok=True)
         told = {"storage": self.storage, "study": self.name, "number": number, "pruner": self.pruner}
-        folders.replace(place / folders.TRIAL, yaml.safe_dump(told))
+        files.replace(place / folders.TRIAL, yaml.safe_dump(told))
 
     def _hear(self, number: int, result: JobReturn) -> None:
         try:
@@ -140,7 +141,7 @@ class Sweep:
             }
             for trial in best
         ]
-        folders.replace(self.folder / RESULTS, yaml.safe_dump({"name": "textgan_lit", "best": found}, sort_keys=False))
+        files.replace(self.folder / RESULTS, yaml.safe_dump({"name": "textgan_lit", "best": found}, sort_keys=False))
         get_console().print(self._table())
         pruned = len(self.study.of(TrialState.PRUNED))
         done = len(self.study.of(TrialState.COMPLETE))
