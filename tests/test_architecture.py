@@ -119,6 +119,51 @@ def test_lightning_hydra_and_wandb_stay_at_the_edges(module):
         assert room_of(module) in EDGES[library], f"{module} knows of {library}"
 
 
+# What writes, links or renames a file by its name. Who needs one of these has files.replace, replacing, append, making.
+WRITES = {
+    *("os.open", "os.link", "os.symlink", "os.rename", "os.replace", "os.renames", "os.mkfifo", "os.truncate"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "logging.FileHandler"),
+    *("np.save", "np.savez", "np.savez_compressed", "np.savetxt", "OmegaConf.save", "FileLock", "filelock.FileLock"),
+    *("torch.save", "save_file", "safetensors.torch.save_file", "gzip.open", "bz2.open", "lzma.open"),
+}
+METHODS = {"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "rename", "tofile", "to_csv", "to_json"}
+HARMLESS = {"os.open(os.devnull, os.O_WRONLY)", "torch.save(state, content)"}  # the latter's content is in memory
+
+
+def writes(call: ast.Call) -> bool:
+    name, method = ast.unparse(call.func), getattr(call.func, "attr", "")
+    if name == "open" or method == "open":
+        mode = [*call.args[method != "open" :], *(word.value for word in call.keywords if word.arg == "mode")][:1]
+        said = mode[0].value if mode and isinstance(mode[0], ast.Constant) else "r"
+        return name in WRITES or (isinstance(said, str) and bool(set("wax+") & set(said)))
+    moves = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
+    return name in WRITES or method in METHODS or moves
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "textgan_lit.files"])
+def test_one_module_alone_writes_files(module):
+    calls = (node for node in ast.walk(TREES[module]) if isinstance(node, ast.Call))
+    said = [ast.unparse(call) for call in calls if writes(call)]
+    assert not set(said) - HARMLESS, f"{module} writes past files.py: {said}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('open("x", "w")', 'open("x", mode="ab")', 'path.open("a")', 'path.open("r+b")', 'path.open(mode="x")'),
+        *('path.write_text("")', "os.open(path, os.O_RDWR)", "part.replace(path)", "OmegaConf.save(c, path)"),
+        "FileLock(path)",
+    ],
+)
+def test_what_writes_is_seen(line):
+    assert writes(ast.parse(line).body[0].value)
+
+
+@pytest.mark.parametrize("line", ['open("x")', 'open("x", "rb")', 'path.open(newline="")', 'text.replace("a", "b")'])
+def test_what_reads_is_not(line):
+    assert not writes(ast.parse(line).body[0].value)
+
+
 def test_a_class_is_abstract_or_final():
     """What inherits from a class of the house is an interface or a finished thing; nothing inherits from the latter."""
     classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]

@@ -10,7 +10,7 @@ import pytest
 from filelock import Timeout
 
 from textgan_lit import files
-from textgan_lit.files import append, lock, replace, replacing
+from textgan_lit.files import append, lock, making, replace, replacing
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -114,6 +114,18 @@ def test_what_is_replaced_is_never_half_written(fails, tmp_path, monkeypatch):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
 
 
+def test_the_disk_has_a_file_before_its_name_and_its_name_before_the_caller_goes_on(tmp_path, monkeypatch):
+    waited = []
+
+    def fsync(handle):
+        waited.append(("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file", (tmp_path / "file").exists()))
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    replace(tmp_path / "other", "new")
+    replace(tmp_path / "file", "new", durable=True)
+    assert waited == [("file", False), ("folder", True)]
+
+
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):
     (tmp_path / "file").write_text("old")
 
@@ -130,7 +142,7 @@ def test_a_block_that_fails_leaves_the_old_file(tmp_path):
 def test_the_error_names_the_file_and_not_its_part(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError) as caught:
         replace(tmp_path / "nowhere" / "file", "text")
-    assert caught.value.filename == tmp_path / "nowhere"
+    assert caught.value.filename == str(tmp_path / "nowhere")
     real = os.open
 
     def full(path, flags, *rest, **more):
@@ -142,6 +154,26 @@ def test_the_error_names_the_file_and_not_its_part(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space") as caught:
         replace(tmp_path / "file", "text")
     assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_folder_is_made_whole_or_not_at_all(precious, tmp_path):
+    def half():
+        with making(tmp_path / "run" / "made") as part:
+            (part / "file").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert names(tmp_path / "run") == []
+    (tmp_path / "run" / "made.part").mkdir()
+    (tmp_path / "run" / "made.part" / "left").write_text("by a process that was killed")
+    with making(tmp_path / "run" / "made") as part:
+        (part / "file").write_text("whole")
+    assert names(tmp_path / "run") == ["made"]
+    assert names(tmp_path / "run" / "made") == ["file"]
+    (tmp_path / "run" / "other.part").symlink_to(tmp_path)
+    with pytest.raises(FileExistsError), making(tmp_path / "run" / "other"):
+        pass
 
 
 def test_a_row_is_appended_whole_or_not_at_all(tmp_path, monkeypatch):

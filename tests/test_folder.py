@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -54,15 +55,66 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         claim(tmp_path / "file" / "run", "hydra.run.dir")
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", "run.json"])
-def test_a_link_that_leads_out_of_a_folder_is_not_followed(name, tmp_path):
-    (tmp_path / "run").mkdir()
+@pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", "run.json", ".hydra/config.yaml", "0/wandb/a/b/c"])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.symlink, "a link that leads elsewhere"),
+        (lambda _, path: path.symlink_to("nowhere"), "a link that leads elsewhere"),
+        (lambda target, path: os.link(target / "mine", path), r"has another name \(a hard link\). Copy the folder"),
+        (lambda _, path: os.mkfifo(path), "neither a file nor a folder"),
+    ],
+    ids=["link", "dangling", "hard", "pipe"],
+)
+def test_a_folder_with_anything_but_plain_files_and_folders_is_refused(make, said, name, tmp_path):
     (tmp_path / "precious").mkdir()
-    (tmp_path / "run" / name).symlink_to(tmp_path / "precious")
-    for way in ({"again": True}, {"overwrite": True}):
-        with pytest.raises(UserError, match=f"{name} is a link"):
+    (tmp_path / "precious" / "mine").write_text("mine")
+    trap = tmp_path / "run" / name
+    trap.parent.mkdir(parents=True)
+    make(tmp_path / "precious", trap)
+    for way in ({"again": True}, {"overwrite": True}, {}):
+        with pytest.raises(UserError, match=rf"run holds {name}, .*{said}"):
             claim(tmp_path / "run", "hydra.run.dir", **way)
-    assert (tmp_path / "precious").exists()
+        assert not busy(tmp_path / "run")
+    assert (tmp_path / "precious" / "mine").read_text() == "mine"
+    trap.unlink()
+    claim(tmp_path / "run", "hydra.run.dir", again=True)
+
+
+def test_a_trap_in_the_locks_place_is_refused(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "run").mkdir()
+    for make in (os.symlink, os.link):
+        make(tmp_path / "precious", tmp_path / "run" / ".lock")
+        with pytest.raises(UserError, match=r"cannot be written \(not a plain file with a single name\)"):
+            claim(tmp_path / "run", "hydra.run.dir", again=True)
+        assert busy(tmp_path / "run")  # at least not free
+        (tmp_path / "run" / ".lock").unlink()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_the_link_that_wandb_makes_is_taken_away_and_what_it_leads_to_is_not(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    link = tmp_path / "run" / "wandb" / "offline-run-1" / "logs" / "debug-core.log"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "precious")
+    claim(tmp_path / "run", "hydra.run.dir", again=True)
+    assert not link.is_symlink()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_folder_may_itself_be_reached_through_a_link(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    claim(tmp_path / "link", "hydra.run.dir")
+
+
+def test_a_name_reaches_no_terminal_raw(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "\x1b[31m").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"run holds '\\x1b\[31m', a link") as caught:
+        claim(tmp_path / "run", "hydra.run.dir")
+    assert str(caught.value).isprintable()
 
 
 def test_rows_after_the_turn_and_half_rows_are_taken_away(tmp_path):

@@ -1,5 +1,6 @@
 """A run that is cut off and taken up again is the run that nobody cut off."""
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,8 @@ import pytest
 import textgan_lit
 from tests.command import rows, run
 from tests.lives import CHECKOUT, left, play, same
+from textgan_lit import files
+from textgan_lit import folder as folders
 from textgan_lit.checkpoint import kept, read
 from textgan_lit.errors import UserError
 from textgan_lit.folder import note, record
@@ -126,6 +129,85 @@ def test_a_folder_that_vanishes_is_named_and_not_made_again(monkeypatch, tmp_pat
     with pytest.raises(SystemExit, match=r"No such file or directory, so the run in .* had to stop"):
         run(monkeypatch, *RUN[:-1], f"hydra.run.dir={folder}", "+callbacks.thief._target_=tests.dying.Thief")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml", "overrides.yaml"])
+def test_a_disk_that_is_full_when_a_run_begins_is_one_line_and_nothing_is_half_written(name, monkeypatch, tmp_path):
+    folder, others = tmp_path / "run", (*SMOKE, "trainer.max_steps=1")
+    real = files.replacing
+
+    def full(path, durable=False):
+        if path.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, durable)
+
+    def refused(*words):
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "replacing", full)
+            with pytest.raises(SystemExit) as caught:
+                run(patched, *words)
+        assert re.fullmatch(rf"textgan_lit: \S+{name}: No space left on device\. See to .*", caught.value.code)
+
+    refused(*others, f"hydra.run.dir={folder}")
+    run(monkeypatch, *others, f"hydra.run.dir={folder}")  # the corrected command, with the same words
+    before = {path: path.read_bytes() for path in (folder / ".hydra").iterdir()}
+    assert {path.name for path in before} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    refused(f"resume={folder}", "trainer.max_steps=2")
+    assert before[folder / ".hydra" / name] == (folder / ".hydra" / name).read_bytes() if "yaml" in name else True
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=2")
+    assert rows(folder)[-1]["turns/all"] == 2
+
+
+def test_a_log_that_cannot_be_opened_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "run" / "train.log").mkdir(parents=True)
+    with pytest.raises(SystemExit, match=r"^textgan_lit: \S+train\.log: Is a directory\. See to the disk"):
+        run(monkeypatch, *SMOKE, f"hydra.run.dir={tmp_path / 'run'}")
+
+
+@pytest.mark.slow
+def test_a_run_with_wandb_holds_no_link_and_goes_on(tmp_path):
+    """W&B's own are links; a run's folder with one is refused, whoever made it."""
+    folder = tmp_path / "run"
+    words = [word for word in SMOKE if word != "logger=csv"]
+    assert play(folder, *words, "trainer.max_steps=1", f"hydra.run.dir={folder}").returncode == 0
+    assert (folder / "wandb").is_dir()
+    links = [path.name for path in folder.rglob("*") if path.is_symlink()]
+    assert set(links) <= {folders.WANDBS_LINK}
+    done = play(folder, f"resume={folder}", "trainer.max_steps=2")
+    assert done.returncode == 0, done.stderr
+    (words,) = (
+        path.parent for path in folder.rglob("wandb/*/files/.hydra/overrides.yaml") if "max_steps=2" in path.read_text()
+    )
+    assert (words / "config.yaml").read_text() == (folder / ".hydra" / "config.yaml").read_text()
+
+
+def test_a_trap_in_a_folder_that_is_taken_up_is_named_before_anything_is_written(monkeypatch, tmp_path):
+    folder, precious = tmp_path / "run", tmp_path / "profile"
+    run(monkeypatch, *SMOKE, "trainer.max_steps=1", f"hydra.run.dir={folder}")
+    precious.write_text("mine\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for name in ("train.log", ".hydra/config.yaml", "checkpoints/extra"):
+        trap = folder / name
+        trap.unlink(missing_ok=True)
+        for make in (os.symlink, os.link):
+            make(precious, trap)
+            for words in ((f"resume={folder}",), (*SMOKE, f"hydra.run.dir={folder}", "overwrite=true")):
+                with pytest.raises(SystemExit, match=rf"run holds {name}, a "):
+                    run(monkeypatch, *words)
+            trap.unlink()
+        if trap in before:
+            trap.write_bytes(before[trap])
+    assert precious.read_text() == "mine\n"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    run(monkeypatch, *SMOKE, "trainer.max_steps=1", f"hydra.run.dir={folder}")
+    for place in (folder, folder / "checkpoints"):
+        (place / ".0123456789abcdef.part").write_text("half")
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=2")
+    assert not list(folder.rglob(files.PART))
 
 
 # --- which run, and with which words ----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit import elsewhere, resume
 from textgan_lit import folder as folders
-from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, shown
+from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.trust import CONF
 
 PARTS = ("generator", "discriminator", "objective", "adversary", "penalty", "estimator", "reward", "control", "credit")
@@ -38,7 +38,7 @@ HELD = {  # what holds other settings, and which
     **{f"model.moves.{move}": MOVE for move in ("likelihood", "discriminator", "generator")},
     "metrics": ("evaluation", "closing"),
 }
-EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException)
+EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException, OSError)
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
 
 
@@ -56,7 +56,7 @@ def job(config: DictConfig) -> float | None:
         if sweep and folders.first():
             how = "pruned" if isinstance(error, Pruned) else "failed"
             folders.end(folder, how, explain(error))  # Hydra goes on with the next job
-        if sweep or FULL_ERROR or not isinstance(error, EXPECTED):
+        if sweep or FULL_ERROR or not _is_expected(error):
             raise
         if folders.first():
             folders.release(folder)
@@ -93,12 +93,17 @@ def main() -> None:
         _check_taken_away(sys.argv[1:])
         _check_deletions(sys.argv[1:])
         job()
-    except EXPECTED as error:
-        if FULL_ERROR:
+    except Exception as error:
+        if FULL_ERROR or not _is_expected(error):
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
     finally:
         folders.unlock()
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether one line says it all; the program's own faults have a traceback."""
+    return isinstance(error, EXPECTED) or isinstance(error.__cause__, OSError)
 
 
 def _check_taken_away(words: list[str]) -> None:
@@ -144,6 +149,9 @@ def explain(error: Exception) -> str:
     """One line: what was given, what was wanted, the way out."""
     if isinstance(error, UserError):
         return str(error)
+    for one in (error, error.__cause__):  # Python's logging names the disk's error as the cause of its own
+        if getattr(one, "strerror", None):
+            return said(one)
     if isinstance(error, OverrideParseException):
         return _unquoted(error.override)
     text = " ".join(str(part) for part in (error, error.__cause__) if part)

@@ -38,5 +38,17 @@ def shown(value: Any, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
+def said(error: UserError | OSError) -> str:
+    """An error in one line; of a disk's what it wants, and of which file.
+
+    >>> print(said(OSError(28, "No space left on device", "run.json")))
+    run.json: No space left on device. See to the disk or the rights there, then repeat the command.
+    """
+    if isinstance(error, UserError) or not error.strerror:
+        return str(error)
+    where = "" if error.filename is None else f"{shown(str(error.filename), PATH)}: "
+    return f"{where}{error.strerror}. See to the disk or the rights there, then repeat the command."
+
+
 class Pruned(Exception):
     """A sweep has seen enough of this trial."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ from filelock import FileLock
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 END = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # of a pipe: at once
+TRAP = "not a plain file with a single name"
+SUFFIX = ".part"
+PART = f".{'?' * 16}{SUFFIX}"  # what a killed process may leave of a file on its way
 MODE = 0o666  # less what the process's umask takes away
 
 
@@ -36,7 +40,7 @@ def replace(path: Path, content: str | bytes | memoryview, durable: bool = False
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
     """A file that gets the name ``path`` when the block has ended well, and is gone when it has not."""
-    folder, part = os.open(path.parent, FOLDER), f".{secrets.token_hex(8)}.part"
+    folder, part = os.open(path.parent, FOLDER), f".{secrets.token_hex(8)}{SUFFIX}"
     try:
         with open(os.open(part, NEW, MODE, dir_fd=folder), "wb") as file:
             yield file
@@ -56,17 +60,36 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
         os.close(folder)
 
 
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """A new folder that gets the name ``folder`` when the block has ended well, and is gone when it has not; that of a
+    process that was killed goes first. Of one process at a time: hold a lock."""
+    part = folder.with_name(f"{folder.name}{SUFFIX}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()  # which refuses what is there all the same
+    try:
+        yield part
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def append(path: Path, text: str) -> None:
     """``text`` at the end of ``path``, whole or not at all.
 
     Raises:
         OSError: also where ``path`` is a link, no plain file, or has another name.
     """
-    handle = os.open(path, END, MODE)
+    try:
+        handle = os.open(path, END, MODE)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a pipe or a socket
+            error.strerror = TRAP
+        raise
     try:
         before = os.fstat(handle)
-        if not plain(before):
-            raise OSError(errno.ELOOP, "not a plain file with a single name", str(path))
+        if not is_plain(before):
+            raise OSError(errno.ELOOP, TRAP, str(path))
         try:
             rest = memoryview(text.encode())
             while rest:
@@ -85,6 +108,6 @@ def lock(path: Path) -> FileLock:
     return FileLock(path)
 
 
-def plain(found: os.stat_result) -> bool:
+def is_plain(found: os.stat_result) -> bool:
     """Whether it is a file, and has no other name that leads to it."""
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1

@@ -12,22 +12,25 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from textgan_lit.errors import UserError
-from textgan_lit.files import lock, replace
+from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.files import PART, is_plain, lock, replace
 
 RECORD = "run.json"
+COMPOSED = ".hydra"  # the configuration as it was composed, and the words that it was composed from
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
     RECORD,
-    ".hydra",
+    COMPOSED,
     "checkpoints",
     "wandb",
     *CURVES,
@@ -36,6 +39,7 @@ WRITTEN = (
     "across_files.json",
     "train.log",
 )
+WANDBS_LINK = "debug-core.log"  # which no setting of W&B's prevents, and nobody needs
 OWN = ("resume", "overwrite", "trust")  # words about the folder, not about the run
 
 _locks: list[FileLock] = []
@@ -68,14 +72,12 @@ def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, a
     """Makes the folder and locks it until :func:`unlock`, or says why it cannot be used.
 
     ``key`` is the setting that named it, ``mark`` the file that shows that it is in use; ``again`` takes it as it is.
+    It holds plain files and folders alone then, whoever may write there from now on.
     """
-    links = [name for name in WRITTEN if (folder / name).is_symlink()]
-    if links:
-        raise UserError(f"{key}={folder}: {links[0]} is a link that leads elsewhere. Copy the folder, or take another.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = lock(folder / ".lock")
-        held.acquire(timeout=0)
+        held = lock(folder / ".lock").acquire(timeout=0).lock
+        found = trap(folder)
     except Timeout as error:
         raise UserError(f"{key}={folder} is being played by another process. Choose another folder.") from error
     except OSError as error:
@@ -84,14 +86,41 @@ def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, a
             f"Give a folder that can, for example {key}=outputs/mine."
         ) from error
     _locks.append(held)
-    if not again and ((folder / mark).exists() or holds_a_run(folder)):
-        if not overwrite:
-            unlock()
-            raise UserError(
-                f"{key}={folder} already holds a run. Choose another folder, resume=true to go on with that run, or "
-                "overwrite=true to replace it."
-            )
+    taken = not again and ((folder / mark).exists() or holds_a_run(folder))
+    if found or (taken and not overwrite):
+        _locks.pop().release()
+        why = found or (
+            "already holds a run. Choose another folder, resume=true to go on with that run, or overwrite=true to "
+            "replace it."
+        )
+        raise UserError(f"{key}={folder} {why}")
+    if taken:
         clear(folder)
+
+
+def trap(folder: Path) -> str | None:
+    """What lies below ``folder`` and is neither a folder nor a plain file with a single name, and the way out; None
+    where there is no such thing. Who writes there writes elsewhere, or waits for ever."""
+    waiting = [os.fspath(folder)]
+    for place in waiting:
+        for entry in os.scandir(place):
+            with suppress(FileNotFoundError):  # another process's, on its way
+                found = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    waiting.append(entry.path)
+                elif stat.S_ISLNK(found.st_mode) and entry.name == WANDBS_LINK:
+                    os.unlink(entry.path)
+                elif not is_plain(found):
+                    return f"holds {shown(os.path.relpath(entry.path, folder), PATH)}, {_trap(found)}"
+    return None
+
+
+def _trap(found: os.stat_result) -> str:
+    if stat.S_ISLNK(found.st_mode):
+        return "a link that leads elsewhere. Remove it (and all such: find FOLDER -type l -delete), or choose another."
+    if stat.S_ISREG(found.st_mode):
+        return "a file that has another name (a hard link). Copy the folder with cp -r, and give the copy."
+    return "neither a file nor a folder. Remove it, or choose another folder."
 
 
 def clear(folder: Path, but: tuple[str, ...] = ()) -> None:
@@ -123,7 +152,7 @@ def remove(path: Path) -> None:
 def release(folder: Path) -> None:
     """Frees a folder in which nothing was played, so that the corrected command can have it."""
     if not any((folder / name).exists() for name in ("checkpoints", *CURVES)):
-        for name in (RECORD, ".hydra"):
+        for name in (RECORD, COMPOSED):
             remove(folder / name)
 
 
@@ -175,7 +204,7 @@ def unfinished(root: Path, configuration: str) -> Iterator[Path]:
 
 
 def rewind(folder: Path, turn: int) -> None:
-    """Takes away the rows of the curves after ``turn``, and a row that was half written when the run was cut off."""
+    """Takes away the rows of the curves after ``turn``, and what was half written when the run was cut off."""
     table, *others = (folder / name for name in CURVES)
     if table.exists():
         with table.open(newline="") as file:
@@ -186,6 +215,9 @@ def rewind(folder: Path, turn: int) -> None:
     for lines in filter(Path.exists, others):
         whole = [line for line in lines.read_text().splitlines() if _until(_turns(line), turn)]
         replace(lines, "".join(line + "\n" for line in whole))
+    for place in (folder, folder / "checkpoints"):
+        for part in place.glob(PART):
+            part.unlink()
 
 
 def _turns(line: str) -> Any:

@@ -23,6 +23,8 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from textgan_lit.folder import COMPOSED
+
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 MAIN = "TEXTGAN_LIT_MAIN"  # the process that started this one
 GRACE = 15.0  # seconds in which the others may end by themselves when one has
@@ -107,7 +109,7 @@ def child_command() -> list[str]:
     folder = hydra.runtime.output_dir
     return [
         *(sys.executable, "-m", "textgan_lit.cli"),
-        *("--config-path", os.path.join(folder, hydra.output_subdir), "--config-name", "config"),
+        *("--config-path", os.path.join(folder, COMPOSED), "--config-name", "config"),
         *(f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
     ]
 

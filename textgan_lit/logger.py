@@ -102,7 +102,7 @@ class WandB(WandbLogger):
         if first() and not known.exists():
             files.replace(known, secrets.token_hex(4))
         names = called(name, Path(folder))
-        settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT)
+        settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT, symlink=False)
         super().__init__(
             name=names.name,
             group=names.group,

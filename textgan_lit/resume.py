@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from textgan_lit import folder as folders
-from textgan_lit.errors import UserError
+from textgan_lit.errors import UserError, said
+from textgan_lit.files import replace
 
 
 class Claim(Callback):
@@ -34,13 +35,10 @@ class Claim(Callback):
                     "Several processes are started from outside (torchrun, srun, one a node), and each would make a "
                     "folder of its own. Give them one: hydra.run.dir=outputs/mine."
                 )
-            if not folders.first():
-                with read_write(config), open_dict(config):
-                    config.hydra.output_subdir = None  # one process writes
-                return
-            place(config, given)
-        except UserError as error:
-            _refuse(str(error))
+            if folders.first():
+                place(config, given)
+        except (UserError, OSError) as error:
+            _refuse(said(error))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
@@ -58,8 +56,27 @@ class Claim(Callback):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # which every job is composed with
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
-        except UserError as error:
-            _refuse(str(error))
+        except (UserError, OSError) as error:
+            _refuse(said(error))
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Writes the job's ``.hydra``: Hydra itself would leave nothing of an older one where the disk is full."""
+        if not folders.first():
+            return
+        folder = Path(config.hydra.runtime.output_dir)
+        composed = {
+            "config.yaml": _task(config, resolve=False),
+            "hydra.yaml": {"hydra": config.hydra},
+            "overrides.yaml": config.hydra.overrides.task,
+        }
+        try:
+            (folder / folders.COMPOSED).mkdir(exist_ok=True)
+            for name, node in composed.items():
+                replace(folder / folders.COMPOSED / name, OmegaConf.to_yaml(node))
+        except OSError as error:
+            if not config.resume:
+                folders.release(folder)
+            _refuse(said(error))
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -31,6 +31,21 @@ def test_a_page_beside_the_run_and_again(monkeypatch, tmp_path, capsys):
     assert not list(folder.glob(".*.part"))
 
 
+def test_nothing_is_written_where_a_link_in_the_run_leads(monkeypatch, tmp_path):
+    """Under the names that files on their way once had, and under the page's own."""
+    folder, precious = made(tmp_path / "run"), tmp_path / "profile"
+    precious.write_text("mine")
+    for name in (".report.html.part", ".run.json.part", ".metrics.csv.part"):
+        (folder / name).symlink_to(precious)
+    report(monkeypatch, folder)
+    assert not (folder / "report.html").is_symlink()
+    (folder / "report.html").unlink()
+    (folder / "report.html").symlink_to(precious)
+    report(monkeypatch, folder, "--overwrite")
+    assert MARK in (folder / "report.html").read_text(encoding="utf-8")
+    assert precious.read_text() == "mine"
+
+
 def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
     folder, mine = made(tmp_path / "run"), tmp_path / "thesis.html"
     mine.write_text("mine")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +15,7 @@ from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.checkpoint import newest, read
 from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
+from textgan_lit.files import replace
 from textgan_lit.logger import alert
 from textgan_lit.objective import Objective
 from textgan_lit.system import TextGAN
@@ -78,15 +77,11 @@ class Recovery(pl.Callback):
 
 
 def keep(last: Path, turn: int, most: int) -> Path:
-    """A second name for ``last``, so that it outlives the next ones; the last ``most`` such names are kept."""
+    """A copy of ``last`` that outlives the next ones; the last ``most`` such copies are kept."""
     path = last.with_name(f"before-fault-turn-{turn:08d}.ckpt")
     if rank() == 0:
-        try:
-            path.unlink(missing_ok=True)
-            os.link(last, path)
-        except OSError:  # a file system without links
-            with suppress(OSError):
-                shutil.copyfile(last, path)
+        with suppress(OSError):
+            replace(path, last.read_bytes())
         for old in sorted(path.parent.glob("before-fault-turn-*.ckpt"))[:-most]:
             old.unlink()
     return path

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from textgan_lit.checkpoint import kept
 from textgan_lit.distributed import rank
+from textgan_lit.files import replace
 from textgan_lit.logger import WandB
 from textgan_lit.system import TextGAN
 
@@ -66,7 +67,10 @@ def save_words(run: Any, folder: Path) -> None:
     for name in WORDS:
         path = folder / ".hydra" / name
         if path.is_file():
-            run.save(str(path), base_path=str(folder), policy="now")
+            copy = Path(run.dir, ".hydra", name)  # in W&B's own folder: from elsewhere it would make a link
+            copy.parent.mkdir(exist_ok=True)
+            replace(copy, path.read_bytes())
+            run.save(str(copy), base_path=run.dir, policy="now")
 
 
 def save_code(run: Any, settings: Any) -> None:

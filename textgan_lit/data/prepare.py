@@ -22,7 +22,7 @@ from textgan_lit import tokenizer
 from textgan_lit.data import corpus
 from textgan_lit.data.rows import AT_ONCE
 from textgan_lit.errors import UserError
-from textgan_lit.files import lock, replace
+from textgan_lit.files import lock, making, replace
 from textgan_lit.noise import stream
 
 if TYPE_CHECKING:
@@ -80,14 +80,8 @@ def prepared(recipe: Recipe, cache: Path) -> Prepared:
         cache.mkdir(parents=True, exist_ok=True)
         with lock(cache / f"{folder.name}.lock"):
             if not (folder / "facts.json").is_file():
-                work = cache / f"{folder.name}.part"
-                shutil.rmtree(work, ignore_errors=True)
-                work.mkdir()
-                try:
+                with making(folder) as work:
                     _make(recipe, work)
-                    work.replace(folder)
-                finally:
-                    shutil.rmtree(work, ignore_errors=True)
             return _open(folder)
     except OSError as error:
         raise UserError(
