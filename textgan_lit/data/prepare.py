@@ -218,12 +218,9 @@ def _batches(text: Dataset) -> Iterator[list[str]]:
 def _encoded(text: Dataset, spelling: str, written: Path) -> Dataset:
     import pyarrow as pa
 
-    reader = tokenizer.opened(spelling)
-
     def encode(part: pa.Table) -> pa.Table:
-        sentences = part["text"].to_pylist()
-        found = reader.encode_batch_fast(sentences, add_special_tokens=False)  # on all cores
-        return pa.table({"ids": pa.array([some.ids for some in found], pa.list_(pa.int32())), "row": part["row"]})
+        ids = list(tokenizer.encode_all(spelling, part["text"].to_pylist()))
+        return pa.table({"ids": pa.array(ids, pa.list_(pa.int32())), "row": part["row"]})
 
     return corpus.mapped(text, encode, written, "Tokenising")
 
