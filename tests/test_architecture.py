@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
-    ["errors", "keys", "elsewhere", "closing", "files"],
+    ["errors", "keys", "elsewhere", "closing", "files", "account"],
     ["tokenizer"],
     ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
@@ -43,7 +43,7 @@ COMMAND_LINE = {"resume", "launch", "fitting", "trainer", "build", "run", "play"
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},
-    "wandb": {"callbacks", "logger"},
+    "wandb": {"account", "callbacks", "logger"},
     "hydra": COMMAND_LINE,
     "omegaconf": COMMAND_LINE,
 }

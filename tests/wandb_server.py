@@ -16,6 +16,7 @@ class Server(ThreadingHTTPServer):
     """``history`` of each run by its id, as rows; its ``files`` (name → bytes); its ``config``; ``views`` by name.
 
     ``artifacts`` by their ids, as type/name; their bytes are in ``files``, too, and they are whole once ``committed``.
+    ``connections``: how often somebody came, whatever was wanted.
     """
 
     daemon_threads = True
@@ -31,7 +32,12 @@ class Server(ThreadingHTTPServer):
         self.artifacts: dict[str, str] = {}
         self.committed: set[str] = set()
         self.asked: list[str] = []
+        self.connections = 0
         self.one_by_one = threading.Lock()
+
+    def verify_request(self, *_: Any) -> bool:
+        self.connections += 1
+        return True
 
     def handle_error(self, *_: Any) -> None:
         """A client that has gone, which is its own affair; of anything else its test hears by what is not there."""

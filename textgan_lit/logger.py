@@ -22,7 +22,7 @@ from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_
 from pytorch_lightning.utilities import rank_zero_only
 from rich import get_console
 
-from textgan_lit import files
+from textgan_lit import account, files
 from textgan_lit.distributed import rank
 from textgan_lit.folder import first
 from textgan_lit.keys import best, clock
@@ -102,7 +102,13 @@ class WandB(WandbLogger):
         if first() and not known.exists():
             files.replace(known, secrets.token_hex(4))
         names = called(name, Path(folder))
-        settings = wandb.Settings(x_transaction_log_flush_interval=0.5, init_timeout=WAIT, symlink=False)
+        settings = wandb.Settings(
+            x_transaction_log_flush_interval=0.5,
+            init_timeout=WAIT,
+            disable_git=True,  # git obeys the .git/config of the folder it is started in, and that may be anybody's
+            use_dot_wandb=False,
+            symlink=False,
+        )
         super().__init__(
             name=names.name,
             group=names.group,
@@ -152,6 +158,7 @@ class WandB(WandbLogger):
                 self._wandb_init["settings"].finish_timeout = 0.0
                 self._wandb_init |= {"mode": "offline", "resume": None}
         try:
+            account.set_up()
             super().experiment  # noqa: B018 (the first look begins it)
         except Exception as error:
             self._leave(error)
@@ -159,6 +166,7 @@ class WandB(WandbLogger):
     def _online(self) -> None:
         import wandb
 
+        account.set_up()
         if not wandb.login(prompt=False, verify=False):  # wandb.init would ask for a key, and wait
             raise PermissionError("no login on this machine")
         self._wandb_init["settings"].finish_timeout = WAIT  # offline it would let go of a file half written
@@ -232,7 +240,7 @@ def finish(dead: bool = False, failed: bool = False) -> None:
     with suppress(Exception):  # of a service that is no longer there
         if not dead:
             return wandb.finish(exit_code=int(failed))
-    with suppress(Exception):
+    with suppress(Exception, SystemExit):  # where its service ended badly, W&B would end the run
         wandb.teardown()
     wandb.run = None  # else the next logger would write into what is left of it
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml  # what Hydra writes with, and brings
 
+from textgan_lit import account
 from textgan_lit.errors import UserError, shown
 from textgan_lit.keys import clock
 
@@ -133,6 +134,7 @@ def save(entity: str, project: str) -> str:
     # There is no public way to ask for a view by its name: a second run would make a second one.
     made._internal_name = VIEW
     try:
+        account.set_up()
         made._internal_id = _id(internal, entity, project)
         return made.save().url
     except Exception as error:  # whatever a server, or the way to it, may raise
