@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
-    ["tokenizer"],
+    ["tokenizer", "terminal"],
     ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy"],
@@ -162,6 +162,23 @@ def test_what_writes_is_seen(line):
 @pytest.mark.parametrize("line", ['open("x")', 'open("x", "rb")', 'path.open(newline="")', 'text.replace("a", "b")'])
 def test_what_reads_is_not(line):
     assert not writes(ast.parse(line).body[0].value)
+
+
+def named(module: str) -> dict[str, ast.Call | None]:
+    """What a module calls, with its last call; and what it takes from others, by its full name."""
+    taken = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.ImportFrom)]
+    called = {ast.unparse(node.func): node for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
+    return {f"{node.module}.{alias.name}": None for node in taken for alias in node.names} | called
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_terminal_is_reached_through_one_room(module):
+    if module != "textgan_lit.terminal":
+        found = named(module)
+        beside = {name for name in found if re.fullmatch(r"(.*\.)?(Console|get_console)|sys\.__std\w+__\.\w+", name)}
+        for name in {"Progress", "track"} & found.keys():
+            beside |= {name} - {name for word in found[name].keywords if word.arg == "console"}
+        assert not beside, f"{module} speaks past textgan_lit.terminal by {', '.join(sorted(beside))}"
 
 
 def test_a_class_is_abstract_or_final():

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit import elsewhere, resume
+from textgan_lit import elsewhere, resume, terminal
 from textgan_lit import folder as folders
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.trust import CONF
@@ -88,17 +88,18 @@ def main() -> None:
     """What ``train.py`` and ``textgan-train`` call."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its errors to us instead of printing its own
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
-    try:
-        sys.argv[1:] = resume.expand(sys.argv[1:])
-        _check_taken_away(sys.argv[1:])
-        _check_deletions(sys.argv[1:])
-        job()
-    except Exception as error:
-        if FULL_ERROR or not _is_expected(error):
-            raise
-        sys.exit(f"textgan_lit: {explain(error)}")
-    finally:
-        folders.unlock()
+    with terminal.guarded():
+        try:
+            sys.argv[1:] = resume.expand(sys.argv[1:])
+            _check_taken_away(sys.argv[1:])
+            _check_deletions(sys.argv[1:])
+            job()
+        except Exception as error:
+            if FULL_ERROR or not _is_expected(error):
+                raise
+            sys.exit(f"textgan_lit: {explain(error)}")
+        finally:
+            folders.unlock()
 
 
 def _is_expected(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """The one kind of error that is meant for people, and the ends of a run that was told to stop."""
 
+import re
 import reprlib
 from typing import Any
 
@@ -7,13 +8,20 @@ LONGEST = 80  # characters of a value that an error shows …
 PATH = 4096  # … and of a path
 _SHORT = reprlib.Repr()  # which does not follow what refers to itself
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file and no terminal takes
+# What a terminal obeys (all controls but newline and tab), and what shows text in another order than it stands.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class UserError(Exception):
     """What was given, what was wanted and the way out, in one line.
 
-    The command line prints it without a traceback. Raise it before any work starts, or where a run cannot go on.
+    The command line prints it without a traceback. Raise it before any work starts, or where a run cannot go on. What
+    somebody else has put into its text is harmless.
     """
+
+    def __init__(self, text: str):
+        super().__init__(harmless(text).replace("\n", r"\n"))
 
 
 class Interrupted(Exception):
@@ -22,6 +30,16 @@ class Interrupted(Exception):
     def __init__(self, number: int):
         super().__init__(f"stopped by signal {number}")
         self.number = number
+
+
+def harmless(text: str) -> str:
+    r"""Foreign text as a terminal may be given it: what it would obey is written out as Python writes it.
+
+    >>> print(harmless("two\nlines, \x1b[2J, \u202egnp.exe"))
+    two
+    lines, \x1b[2J, \u202egnp.exe
+    """
+    return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(value: Any, longest: int = LONGEST) -> str:

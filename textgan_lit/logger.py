@@ -20,9 +20,8 @@ from typing import Any, Literal, final
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
-from rich import get_console
 
-from textgan_lit import account, files
+from textgan_lit import account, files, terminal
 from textgan_lit.distributed import rank
 from textgan_lit.folder import first
 from textgan_lit.keys import best, clock
@@ -250,4 +249,4 @@ def _line(error: Exception) -> str:
 
 
 def _say(line: str) -> None:
-    get_console().print(line, highlight=False, markup=False, soft_wrap=True)
+    terminal.console().print(line, highlight=False, soft_wrap=True)

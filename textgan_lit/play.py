@@ -13,9 +13,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
-from rich import get_console
 
-from textgan_lit import build, fitting, trust
+from textgan_lit import build, fitting, terminal, trust
 from textgan_lit.checkpoint import kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
@@ -86,7 +85,7 @@ def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path |
     trainer.test(system, datamodule=data, ckpt_path=state, verbose=False)
     if trainer.is_global_zero:
         if profile := trainer.profiler.summary():  # Lightning would log it, where nobody looks
-            get_console().print(profile, highlight=False, markup=False, soft_wrap=True)
+            terminal.console().print(profile, highlight=False, soft_wrap=True)
         _say_where(folder, trainer)
     return objective(trainer.callback_metrics)
 
@@ -126,7 +125,7 @@ def _take_up(resume: bool | str, folder: Path, system: TextGAN) -> Path | None:
         turn = sum(saved["turns"].values())
     if first():
         said = f"after turn {turn:,}." if path else "from the beginning: there is no checkpoint yet."
-        get_console().print(f"Going on {said}", highlight=False)
+        terminal.console().print(f"Going on {said}", highlight=False)
         rewind(folder, turn)
         for later in kept(folder / "checkpoints"):
             if path and later > named(folder / "checkpoints", turn):
@@ -177,7 +176,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
-    console, here, cpus = get_console(), trainer.num_devices, os.cpu_count() or 1
+    console, here, cpus = terminal.console(), trainer.num_devices, os.cpu_count() or 1
     if isinstance(trainer.accelerator, CPUAccelerator) and here > cpus:
         console.print(f"{here} processes share {cpus} CPUs: the same game, no faster.", highlight=False)
     oracle = getattr(data, "oracle", None)
@@ -185,7 +184,7 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
         name = f"{type(oracle).__name__} {oracle.fingerprint()}"
         console.print(f"Oracle {name}: {data.vocab.size:,} words, {data.max_length} positions.", highlight=False)
     for line in getattr(data, "story", ()):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False)
     if system.null_control:
         console.print(f"A null control: {_control(system)} No rule withholds its turns.", highlight=False)
 
@@ -212,4 +211,4 @@ def _say_where(folder: Path, trainer: pl.Trainer) -> None:
     for run in sorted((folder / "wandb").glob("offline-run-*")):
         lines.append(f"W&B here     wandb leet {shown}/wandb")
         lines.append(f"W&B online   wandb sync {shown}/wandb/{run.name}")
-    get_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    terminal.console().print("\n".join(lines), highlight=False, soft_wrap=True)

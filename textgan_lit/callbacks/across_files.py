@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
-from rich import get_console
 from rich.table import Table
 
+from textgan_lit import terminal
 from textgan_lit.callbacks.truth import models
 from textgan_lit.closing import estimate, lines
 from textgan_lit.distributed import gather, own_rows, rank, world
@@ -101,7 +101,7 @@ def show(rows: Mapping[str, Mapping[str, float]], n: int) -> None:
     table = Table("", *names, title=f"On {n:,} held-out sentences of the training file", title_justify="left")
     for cells in found:
         table.add_row(*cells)
-    console = get_console()
+    console = terminal.console()
     console.print(table)
     told = rows["test_file"]
     bound = next((key for key in told if key.startswith(KEY)), None)

@@ -12,11 +12,10 @@ from typing import Annotated, Any, final
 import pytorch_lightning as pl
 import torch
 from annotated_types import Gt, MinLen
-from rich import get_console
 from rich.progress import track
 from rich.table import Table
 
-from textgan_lit import stopwatch
+from textgan_lit import stopwatch, terminal
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
 from textgan_lit.closing import lines, saturated
@@ -103,8 +102,8 @@ class Closing(pl.Callback):
         noise = system.game("temperature").noise.uniform(len(real.tokens), plain.generator.uniforms)
         found = {}
         system.stopwatch.start("temperatures")
-        watched = get_console().is_terminal and rank() == 0
-        for temperature in track(self.temperatures, "temperatures", console=get_console(), disable=not watched):
+        watched = terminal.console().is_terminal and rank() == 0
+        for temperature in track(self.temperatures, "temperatures", console=terminal.console(), disable=not watched):
             tried = plain._replace(policy=Categorical(temperature))
             found[temperature] = measure(tried, real, noise).compute()
             if self.proxies:
@@ -227,7 +226,7 @@ def numbers(row: Row) -> dict[str, float]:
 
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
-    console = get_console()
+    console = terminal.console()
     table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
     names, found = lines(rows)
     table.add_column("", no_wrap=True)
@@ -244,9 +243,7 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
         console.print(system.program.ended, highlight=False)
     for callback in trainer.callbacks:
         if isinstance(callback, Samples):
-            console.print(
-                "Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False, markup=False
-            )
+            console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)
 
 
 def _self_check(row: Row) -> None:
@@ -257,4 +254,4 @@ def _self_check(row: Row) -> None:
     said = f"D says JSD ≥ {bound:.4f} ± {float(row['bound/se']):.4f}; the truth is {true}"
     style = "green" if holds else "bold red"
     verdict = "holds" if holds else "FAILS: the bound lies above the truth by more than 2 SE; please report this run"
-    get_console().print(f"Self-check, bound ≤ truth + 2 SE: {verdict} ({said}).", style=style, highlight=False)
+    terminal.console().print(f"Self-check, bound ≤ truth + 2 SE: {verdict} ({said}).", style=style, highlight=False)

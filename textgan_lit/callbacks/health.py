@@ -8,9 +8,9 @@ import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, Interval
 from pytorch_lightning.trainer.states import TrainerFn
-from rich import get_console
 from torch import Tensor
 
+from textgan_lit import terminal
 from textgan_lit.distributed import gather, rank
 from textgan_lit.errors import UserError
 from textgan_lit.generator.gaussian import Gaussian, kl
@@ -108,7 +108,7 @@ class Health(pl.Callback):
         if self.stop:
             raise UserError(f"{line} (callbacks.health.stop=false only says so.)")
         if rank() == 0:
-            get_console().print(line, highlight=False, markup=False, soft_wrap=True)
+            terminal.console().print(line, highlight=False, soft_wrap=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {"streaks": self.streaks}

@@ -12,8 +12,8 @@ from types import FrameType
 from typing import Any, final
 
 import pytorch_lightning as pl
-from rich import get_console
 
+from textgan_lit import terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.distributed import greatest, rank
 from textgan_lit.errors import Interrupted
@@ -76,7 +76,7 @@ class Interruption(pl.Callback):
             lines = [f"{signal.Signals(number).name}: {said}"]
             if number == signal.SIGUSR1:
                 lines += requeue(sys.argv)
-            get_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+            terminal.console().print("\n".join(lines), highlight=False, soft_wrap=True)
         raise Interrupted(number)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 import pytorch_lightning as pl
-from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from textgan_lit import terminal
 from textgan_lit.system import TextGAN
 
 LABELS = {"warm_up": "likelihood warm-up", "discriminator_warm_up": "discriminator warm-up", "duel": "duel"}
@@ -24,10 +24,10 @@ class Bar(pl.Callback):
         self.move = ""  # whose turns this phase counts
 
     def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        if trainer.is_global_zero and get_console().is_terminal:
+        if trainer.is_global_zero and terminal.console().is_terminal:
             columns = [TextColumn("{task.description:>22}"), BarColumn(), MofNCompleteColumn()]
             columns += [TextColumn("{task.fields[rate]:>7.0f} turns/s, all moves"), TimeElapsedColumn()]
-            self.bar = Progress(*columns)
+            self.bar = Progress(*columns, console=terminal.console())
             self.bar.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:

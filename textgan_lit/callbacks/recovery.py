@@ -9,8 +9,8 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 import torch
-from rich import get_console
 
+from textgan_lit import terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.checkpoint import newest, read
 from textgan_lit.distributed import rank
@@ -114,4 +114,4 @@ def _way_back(saved: Path | None) -> str:
 
 def _say(line: str) -> None:
     if rank() == 0:
-        get_console().print(line, highlight=False, markup=False, soft_wrap=True)
+        terminal.console().print(line, highlight=False, soft_wrap=True)

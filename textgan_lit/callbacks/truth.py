@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
-from rich import get_console
 from torch import Tensor
 
+from textgan_lit import terminal
 from textgan_lit.closing import estimate, saturated
 from textgan_lit.distributed import rank
 from textgan_lit.files import append
@@ -75,10 +75,10 @@ class TruthPanel(pl.Callback):
 def _print(row: tuple[str, ...], columns: list[int]) -> None:
     """One aligned line; two where the terminal is narrow."""
     padded = [row[place].rjust(WIDTHS[place]) for place in columns]
-    console = get_console()
+    console = terminal.console()
     fits = not console.is_terminal or console.width >= sum(map(len, padded)) + 3 * len(padded)
     for part in (padded,) if fits else (padded[:4], padded[4:]):
-        console.print(" │ ".join(part).rjust(0 if fits else 64), markup=False, highlight=False, soft_wrap=True)
+        console.print(" │ ".join(part).rjust(0 if fits else 64), highlight=False, soft_wrap=True)
 
 
 def publish(trainer: pl.Trainer, row: dict[str, Tensor]) -> None:

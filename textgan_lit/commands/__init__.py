@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from textgan_lit import terminal
 from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
 from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, report, score
 
@@ -26,7 +27,11 @@ COMMANDS = {
 
 def main() -> None:
     """What ``textgan`` calls."""
-    words = sys.argv[1:]
+    with terminal.guarded():
+        _perform(sys.argv[1:])
+
+
+def _perform(words: list[str]) -> None:
     if not words or words[0] not in COMMANDS:
         _usage().parse_args(words)
     command = COMMANDS[words[0]]

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from textgan_lit import terminal
 from textgan_lit.cli import CONF
 from textgan_lit.errors import UserError
 
@@ -100,10 +101,9 @@ def _plain(found: dict[str, list[Finding]], options: argparse.Namespace) -> dict
 
 
 def _show(found: dict[str, list[Finding]], model: str) -> None:
-    from rich import get_console
     from rich.text import Text
 
-    console = get_console()
+    console = terminal.console()
     console.print(f"Gradient audit of {model}", highlight=False)
     for world, findings in found.items():
         console.print()

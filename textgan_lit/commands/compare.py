@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgan_lit import terminal
 from textgan_lit.commands import output
 from textgan_lit.errors import UserError, shown
 
@@ -82,10 +83,10 @@ def _tables(comparison: Comparison) -> Iterator[Table]:
 
 
 def _show(comparison: Comparison) -> None:
-    from rich import box, console, table
+    from rich import box, table
     from rich.text import Text
 
-    out = console.Console()
+    out = terminal.console()
     for told in _tables(comparison):
         drawn = table.Table(title=Text(told.title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name, *cells in zip(told.columns, *told.rows, strict=True):
@@ -98,7 +99,7 @@ def _show(comparison: Comparison) -> None:
         if len(told.rows) > SHOWN:
             out.print(f" … and {len(told.rows) - SHOWN:,} more: --out FILE.md has them all.\n", highlight=False)
     for note in _notes(comparison):
-        out.print(note, highlight=False, markup=False)
+        out.print(note, highlight=False)
 
 
 def _notes(comparison: Comparison) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import files
+from textgan_lit import files, terminal
 from textgan_lit.cli import CONF
 from textgan_lit.closing import estimate
 from textgan_lit.commands import input, opening
@@ -139,7 +139,6 @@ def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextB
 
 
 def _show(numbers: dict[str, float], counted: Counter[str], n: int, options: argparse.Namespace) -> None:
-    from rich import get_console
     from rich.table import Table
 
     table = Table(title=f"Samples beside {options.data}", title_justify="left")
@@ -149,7 +148,7 @@ def _show(numbers: dict[str, float], counted: Counter[str], n: int, options: arg
         if not key.endswith(("_se", "_real")):
             cells = [_cell(numbers, key, value), _cell(numbers, f"{key}_real", numbers.get(f"{key}_real"))]
             table.add_row(key.partition("/")[2].replace("_", " "), *cells)
-    console = get_console()
+    console = terminal.console()
     console.print(table)
     able = counted["lines"] - counted["unknown"] - counted["short"]
     said = "{lines:,} lines: {cut:,} cut, {unknown:,} left out for a word that is not known, {short:,} as too short."

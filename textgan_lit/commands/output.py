@@ -12,12 +12,14 @@ from io import TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgan_lit import terminal
 from textgan_lit.errors import UserError
 from textgan_lit.files import replacing
 
 if TYPE_CHECKING:
     from textgan_lit.run import Sentence
 
+Stream = TextIOBase | terminal.Guarded
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # what Python, for one, takes for the end of a line
 
 
@@ -32,12 +34,19 @@ def wants_jsonl(options: argparse.Namespace) -> bool:
 
 
 @contextmanager
-def opened(options: argparse.Namespace) -> Iterator[TextIOBase]:
-    """Standard output, or ``--out``, which gets its name when all has been written."""
+def opened(options: argparse.Namespace) -> Iterator[Stream]:
+    """Standard output, or ``--out``, which gets its name when all has been written.
+
+    Generated text is as it is in a file and for a program; a terminal, which would obey it, stays guarded.
+    """
     if options.out is None:
-        if not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # a file or a program, which should not depend on the locale
-        yield sys.stdout
+        if sys.stdout.isatty():
+            yield sys.stdout
+        else:
+            sys.stdout.reconfigure(
+                encoding="utf-8", errors="replace"
+            )  # what is read from it should not depend on the locale
+            yield terminal.unguarded(sys.stdout)
         sys.stdout.flush()  # so that a closed pipe is heard of here and not when Python ends
         return
     path = Path(options.out)
@@ -54,9 +63,8 @@ def opened(options: argparse.Namespace) -> Iterator[TextIOBase]:
 
 
 @contextmanager
-def bar(what: str, total: int | None, out: TextIOBase) -> Iterator[Callable[[int], None]]:
+def bar(what: str, total: int | None, out: Stream) -> Iterator[Callable[[int], None]]:
     """A progress bar, to be told of each advance. On a terminal alone, and not between the lines of the output."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         Progress,
@@ -70,7 +78,7 @@ def bar(what: str, total: int | None, out: TextIOBase) -> Iterator[Callable[[int
     hidden = not sys.stderr.isatty() or out.isatty()
     with Progress(
         *(*columns, TimeElapsedColumn(), TimeRemainingColumn()),
-        console=Console(stderr=True),
+        console=terminal.console("stderr"),
         redirect_stdout=False,  # to standard error it would go
         disable=hidden,
     ) as progress:

@@ -12,13 +12,16 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase, TextIOBase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, NamedTuple
 
+from textgan_lit import terminal
 from textgan_lit.commands import input, opening, output
 from textgan_lit.errors import UserError, shown
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from textgan_lit.data.rows import Row
     from textgan_lit.run import Run, Sentence
 
@@ -50,11 +53,11 @@ def run(options: argparse.Namespace) -> int:
                 f"{type(run.generator).__name__} does not know log G of a sentence, only a bound on its mean "
                 "(truth/nll_test_bound in the run's metrics). Give a run of another generator, such as lstm."
             )
-        show = _as_jsonl(run, options.words) if output.wants_jsonl(options) else _as_table(run, options.words, out)
+        show = (_as_jsonl if output.wants_jsonl(options) else _as_table)(run, options.words, out)
         with output.bar("read", size, out) as advance:
             for sentence in run.score(_encoded(run, file, options, seen, advance)):
                 seen.add(sentence)
-                out.write(show(sentence))
+                show(sentence)
     print(seen, file=sys.stderr)
     return 0
 
@@ -130,8 +133,8 @@ class Summary:
         return "; ".join(said)
 
 
-def _as_jsonl(run: Run, words: bool) -> Callable[[Sentence], str]:
-    def show(sentence: Sentence) -> str:
+def _as_jsonl(run: Run, words: bool, out: output.Stream) -> Callable[[Sentence], None]:
+    def show(sentence: Sentence) -> None:
         found = output.record(sentence)
         found["per_word"] = output.digits(sentence.log_probability / len(sentence.tokens))
         if words:
@@ -139,7 +142,7 @@ def _as_jsonl(run: Run, words: bool) -> Callable[[Sentence], str]:
             found["by_word"] = [[name, output.digits(x)] for name, x in zip(names, sentence.logp, strict=True)]
             if _judges_words(run):
                 found["real_by_word"] = [output.digits(x) for x in sentence.real]
-        return json.dumps(found, ensure_ascii=False) + "\n"
+        out.write(json.dumps(found, ensure_ascii=False) + "\n")
 
     return show
 
@@ -148,18 +151,25 @@ def _judges_words(run: Run) -> bool:
     return run.discriminator is not None and run.discriminator.scores == "word"
 
 
-def _as_table(run: Run, words: bool, out: TextIOBase) -> Callable[[Sentence], str]:
+def _as_table(run: Run, words: bool, out: output.Stream) -> Callable[[Sentence], None]:
     real = "  D: real" if run.discriminator is not None else ""
     head = f"{'log G':>10}  {'per word':>8}{real}  "
     heat = Heat(run, out, len(head)) if words else None
-    heading = iter([(heat.legend() if heat else "") + head + "sentence\n"])  # with the first row, not before a refusal
+    started = False
 
-    def show(sentence: Sentence) -> str:
+    def show(sentence: Sentence) -> None:
+        nonlocal started
+        if not started:  # with the first row, not before a refusal
+            if heat:
+                heat.show_legend()
+            out.write(head + "sentence\n")
+            started = True
         total = sentence.log_probability
         row = f"{total:>10.3f}  {total / len(sentence.tokens):>8.3f}"
         row += f"  {sentence.real[-1]:>7.4f}  " if sentence.real else "  "
-        row += heat.of(sentence) if heat else output.one_line(sentence.text) + "\n"
-        return next(heading, "") + row
+        out.write(row if heat else row + output.one_line(sentence.text) + "\n")
+        if heat:
+            heat.show(sentence)
 
     return show
 
@@ -185,15 +195,14 @@ class Heat:
     colours the number stands below each word. Below that D's probability, where it judges after each word.
     """
 
-    def __init__(self, run: Run, out: TextIOBase, indent: int):
-        from rich.console import Console
-
-        self.run, self.indent, self.console = run, indent, Console(file=out, highlight=False)
+    def __init__(self, run: Run, out: output.Stream, indent: int):
+        self.run, self.indent, self.out = run, indent, terminal.unguarded(out)
+        self.console = terminal.console_on(self.out)
         self.guess = math.log(max(run.vocab.size, 2))
         self.coloured = self.console.color_system is not None and not self.console.no_color
         self.room = max(20, self.console.width - indent) if self.console.is_terminal else math.inf
 
-    def legend(self) -> str:
+    def show_legend(self) -> None:
         from rich.text import Text
 
         line = Text("−log G of each word, in nats: ")
@@ -205,9 +214,9 @@ class Heat:
             line.append(f"below it; a blind guess has log {self.run.vocab.size:,} = {self.guess:.1f}")
         if _judges_words(self.run):
             line.append(". Below: D's probability after it")
-        return self._drawn(line)
+        self._draw(line)
 
-    def of(self, sentence: Sentence) -> str:
+    def show(self, sentence: Sentence) -> None:
         """The words in lines as wide as the terminal; the first goes on after the numbers."""
         from rich.text import Text
 
@@ -219,9 +228,10 @@ class Heat:
             lines.append(words)
             for below in zip(*(cell.below for cell in row), strict=True):
                 lines.append(Text("".join(f"{_pad(some, c.width)} " for some, c in zip(below, row, strict=True))))
-        for line in lines:
+        for number, line in enumerate(lines):
             line.rstrip()
-        return (" " * self.indent).join(map(self._drawn, lines))
+            line.pad_left(self.indent if number else 0)
+            self._draw(line)
 
     def _cells(self, sentence: Sentence) -> Iterator[Cell]:
         words = self.run.vocab.words
@@ -232,10 +242,10 @@ class Heat:
             shade = SHADES[int(min(4.0, -logp / self.guess * 4))]
             yield Cell(output.one_line(words[token]) if token < len(words) else END, shade, below)
 
-    def _drawn(self, line: Any) -> str:
+    def _draw(self, line: Text) -> None:
         with self.console.capture() as drawn:
-            self.console.print(line, soft_wrap=True)
-        return drawn.get()
+            self.console.print(line, soft_wrap=True, highlight=False)
+        self.out.write(drawn.get())
 
 
 def _wrapped(cells: list[Cell], room: int | float) -> Iterator[list[Cell]]:

@@ -14,11 +14,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
-from rich import get_console
 from rich.table import Table
 
 from textgan_lit import files
 from textgan_lit import folder as folders
+from textgan_lit import terminal
 from textgan_lit.build import setting
 from textgan_lit.cli import explain
 from textgan_lit.errors import Pruned, UserError
@@ -128,7 +128,7 @@ class Sweep:
     def _fail(self, number: int, error: Exception) -> None:
         folders.end(self.folder / str(number), "failed", explain(error))
         self.study.tell(number, None, TrialState.FAIL)
-        get_console().print(f"Trial {number} failed: {explain(error)}", highlight=False, markup=False)
+        terminal.console().print(f"Trial {number} failed: {explain(error)}", highlight=False)
 
     def _report(self) -> None:
         best, failed = self.study.best(), self.study.of(TrialState.FAIL)
@@ -142,7 +142,7 @@ class Sweep:
             for trial in best
         ]
         files.replace(self.folder / RESULTS, yaml.safe_dump({"name": "textgan_lit", "best": found}, sort_keys=False))
-        get_console().print(self._table())
+        terminal.console().print(self._table())
         pruned = len(self.study.of(TrialState.PRUNED))
         done = len(self.study.of(TrialState.COMPLETE))
         print(f"{done} trials finished, {pruned} were pruned, {len(failed)} failed. {self.folder / RESULTS}")
