@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from studies.study import Run
+from textgan_lit import plain
 from textgan_lit.functional import significance
 
 BEST = "likelihood_best_temperature"
@@ -20,24 +20,26 @@ Column = Mapping[str, Any]  # as in a study's YAML: studies/README.md
 Row = Mapping[str, float]
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
+def read(run: Run, name: str) -> Any:
+    """What a file says; nothing where the run has left none."""
+    try:
+        return plain.json(run.folder, name)
+    except FileNotFoundError:
+        return {}
 
 
 def closing(run: Run) -> dict[str, dict[str, float]]:
-    return read(run.folder / "closing.json")
+    return read(run, "closing.json")
 
 
 def frontier(run: Run) -> dict[str, list[dict[str, float]]]:
     """The temperatures beside each other; empty for a run that did not keep them."""
-    path = run.folder / "frontier.json"
-    return read(path) if path.exists() else {}
+    return read(run, "frontier.json")
 
 
 def across(run: Run) -> dict[str, Row]:
     """What was said on held-out sentences of the training file; empty where the test's have no file of their own."""
-    path = run.folder / "across_files.json"
-    return read(path) if path.exists() else {}
+    return read(run, "across_files.json")
 
 
 def judged(run: Run) -> str:
@@ -51,8 +53,9 @@ def own(columns: Mapping[str, Row]) -> str:
 
 def course(run: Run) -> list[dict[str, float]]:
     """The evaluations from the end of the likelihood warm-up on, with the two axes that games are compared on."""
-    path = run.folder / "evaluations.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []  # nobody ever moved
+    rows = []
+    with suppress(FileNotFoundError):  # nobody ever moved
+        rows = [row for _, row in plain.lines(run.folder, "evaluations.jsonl")]
     rows = [row for row in rows if row.get("turns/likelihood", 0) == rows[-1].get("turns/likelihood", 0)]
     for row in rows:
         row[PLAYERS] = row.get("turns/discriminator", 0) + row.get("turns/generator", 0)

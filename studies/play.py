@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from studies.study import ROOT, Run
+from textgan_lit import plain
 from textgan_lit.cli import CONF, EXPECTED, explain
 
 COLUMNS = (
@@ -40,7 +41,7 @@ def keep(runs: Iterable[Run], home: Path) -> None:
         shutil.copy(run.folder / ".hydra" / "overrides.yaml", kept / ".hydra")
         for name in KEPT:
             if (run.folder / name).exists():
-                numbers = json.loads((run.folder / name).read_text())
+                numbers = plain.json(run.folder, name)
                 (kept / name).write_text(json.dumps(numbers, separators=(",", ":")) + "\n")
 
 

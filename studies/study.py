@@ -11,6 +11,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from textgan_lit import plain
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"  # numbers of runs that were kept: studies/README.md
@@ -35,8 +37,10 @@ class Run:
         """Whether it stands there complete. A finished run of other words is refused: it is somebody's work."""
         if not (self.folder / "closing.json").exists():
             return False
-        written = self.folder / ".hydra" / "overrides.yaml"
-        played = OmegaConf.to_container(OmegaConf.load(written), resolve=False) if written.exists() else []
+        try:
+            played = plain.yaml(self.folder, ".hydra/overrides.yaml")
+        except FileNotFoundError:
+            played = []
         if not same(played, self.words):
             raise StudyError(
                 f"{self.folder} holds a finished run of other words ({' '.join(played)}); wanted "

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
-    ["tokenizer", "terminal"],
+    ["tokenizer", "plain", "terminal"],
     ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy"],
@@ -128,6 +128,7 @@ WRITES = {
 }
 METHODS = {"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "rename", "tofile", "to_csv", "to_json"}
 HARMLESS = {"os.open(os.devnull, os.O_WRONLY)", "torch.save(state, content)"}  # the latter's content is in memory
+HARMLESS |= {"os.open(part, flags, dir_fd=place)"}  # plain.py, which reads
 
 
 def writes(call: ast.Call) -> bool:
@@ -164,11 +165,35 @@ def test_what_reads_is_not(line):
     assert not writes(ast.parse(line).body[0].value)
 
 
+# What reads a file, and who may: for what lies in a run's folder there is textgan_lit.plain.
+READS = re.compile(
+    r"json\.loads?|yaml\.\w*load\w*|OmegaConf\.load|csv\.(reader|DictReader)|open|(?!os\.).*\.(read_text|read_bytes|open)"
+)
+READERS = {
+    "plain": "this is it",
+    "files": "what it has just made",
+    "callbacks.recovery": "a state, to copy it",
+    "data": "the user's own data, and what is prepared of it",
+    "tokenizer": "the user's own tokenizer",
+    "commands.input": "the user's own sentences",
+    "trust": "conf/",
+    "report.page": "its own script and style",
+}
+
+
 def named(module: str) -> dict[str, ast.Call | None]:
     """What a module calls, with its last call; and what it takes from others, by its full name."""
     taken = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.ImportFrom)]
     called = {ast.unparse(node.func): node for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
     return {f"{node.module}.{alias.name}": None for node in taken for alias in node.names} | called
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_of_a_run_is_read_as_plain_data(module):
+    name = module.removeprefix("textgan_lit.")
+    if not any(name == reader or name.startswith(f"{reader}.") for reader in READERS):
+        reading = sorted(filter(READS.fullmatch, named(module)))
+        assert not reading, f"{module} reads files by {', '.join(reading)}"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -366,6 +366,102 @@ def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
         expand(words)
 
 
+def stored(tmp_path, *words):
+    (tmp_path / ".hydra").mkdir(exist_ok=True)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in words))
+    return f"resume={tmp_path}"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "name=${oc.env:SECRET}",
+        "name=$\\{oc.env:SECRET\\}",
+        "name='${oc.env:SECRET}'",
+        'name="a ${ oc.env:SECRET }"',
+        "+x=[a,{b: '${now:%Y}'}]",
+        "+x={a: $\\{oc.env:SECRET\\}}",
+        "name=${a.${oc.env:SECRET}}",
+        "name=$${seed}{oc.env:SECRET}",
+        "name=${hydra:runtime.cwd}",
+        "model=${oc.env:SECRET}",
+        "~name=${oc.env:SECRET}",
+    ],
+)
+def test_a_word_of_a_folder_asks_this_machine_for_nothing(word, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SECRET", "hush")
+    resume = stored(tmp_path, "model=mle", word)
+    with pytest.raises(SystemExit, match=r"(asks this machine for something|is none of Hydra's)\. ") as said:
+        run(monkeypatch, resume)
+    assert "hush" not in f"{said.value}{capsys.readouterr()}"
+    assert expand([resume, f"{word.partition('=')[0].lstrip('+~')}=mine"])[0] != word  # it is given anew
+
+
+def test_a_word_of_a_folder_may_name_another_setting(tmp_path):
+    words = ["name=${model.program.k}-x", "data.path=a$b", "+x=[${.y},'${seed}']"]
+    assert expand([stored(tmp_path, *words)])[: len(words)] == words
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "a: 1", "- 1", "- [a]", "- &a name=x\n- *a", "- 'name=('", f"- '+x={'[' * 2000}'", "- !!str name=x"]
+)
+def test_words_that_hydra_has_not_written_are_refused(text, tmp_path):
+    resume = stored(tmp_path)
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"resume=true|as the run has left it"):
+        expand([resume])
+
+
+def test_words_about_hydra_itself_are_left_out(tmp_path):
+    words = ("hydra/launcher=joblib", "+callbacks@hydra.callbacks=default", "+hydra.job.env_set.A=b", "~hydra.sweeper")
+    assert expand([stored(tmp_path, "seed=2", *words)])[0] == "seed=2"
+    assert len(expand([stored(tmp_path, "seed=2", *words)])) == 3
+
+
+def test_what_hydra_would_compose_again_in_other_processes_is_no_setting(monkeypatch, tmp_path):
+    resume = stored(tmp_path, *SMOKE, "+defaults=[evil]", "name=${defaults.0}")
+    with pytest.raises(SystemExit, match="defaults: nothing here asks for that key"):
+        run(monkeypatch, resume)
+
+
+def test_nothing_of_a_folders_configuration_survives_into_the_next_life(monkeypatch, tmp_path, capsys):
+    """Other processes are given .hydra/config.yaml: what Hydra has written there in this life, and nothing else."""
+    monkeypatch.setenv("SECRET", "hush")
+    folder = tmp_path / "run"
+    run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    evil = {"name": "${oc.env:SECRET}", "seed": "\x1b[2J\x1b]8;;http://evil\x1b\\", "defaults": ["evil"], "a\x9bb": 1}
+    for name in ("config.yaml", "hydra.yaml", "evil.yaml"):
+        (folder / ".hydra" / name).write_text(json.dumps(evil))
+    capsys.readouterr()
+    run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
+    said = "".join(capsys.readouterr())
+    assert r"seed: was '\x1b[2J\x1b]8;;http://evil\x1b\\', now 1" in said
+    assert "name: was ${oc.env:SECRET}, now ${hydra:runtime.choices.model}" in said
+    for name in ("config.yaml", "hydra.yaml"):
+        assert "evil" not in (folder / ".hydra" / name).read_text()
+        assert "SECRET" not in (folder / ".hydra" / name).read_text()
+    for sign in ("\x1b", "\x9b", "hush"):
+        assert sign not in said
+        kept = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".ckpt"]
+        assert not [path for path in kept if path.name != "evil.yaml" and sign.encode() in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_several_processes_take_up_a_folder_whose_configuration_is_forged(monkeypatch, tmp_path):
+    folder, harm = tmp_path / "run", tmp_path / "harm"
+    words = (*SMOKE, "trainer=ddp_cpu", "trainer.devices=2")
+    assert play(folder, *words, "trainer.max_steps=2", f"hydra.run.dir={folder}").returncode == 0
+    code = {"hydra": {"callbacks": {"evil": {"_target_": "os.mkdir", "path": str(harm)}}}}
+    (folder / ".hydra" / "config.yaml").write_text(json.dumps({"defaults": ["evil", "_self_"], **code}))
+    for name in ("evil.yaml", "hydra.yaml", "hydra/config.yaml", "hydra/job_logging/disabled.yaml"):
+        (folder / ".hydra" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / ".hydra" / name).write_text(json.dumps(code))
+    done = play(folder, f"resume={folder}", "trainer.max_steps=4")
+    assert done.returncode == 0, done.stderr
+    assert rows(folder)[-1]["turns/all"] == 4
+    assert not harm.exists()
+
+
 def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
     """A sweep's folders are called seed=1; Hydra takes the words that are made of such a path for that path."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -134,7 +134,8 @@ def _check_keys(config: DictConfig) -> None:
     for place, names in HELD.items():
         for key in (OmegaConf.select(config, place) if place else config) or ():
             full = f"{place}.{key}" if place else key
-            if key not in names and not re.search(rf"\$\{{(oc\.select:)?\.*{re.escape(full)}\b", text):
+            asked = re.search(rf"\$\{{(oc\.select:)?\.*{re.escape(full)}\b", text)
+            if key not in names and (key == "defaults" or not asked):  # which Hydra would compose in other processes
                 raise UserError(f"{full}: nothing here asks for that key. Nearest: {_nearest(key, list(names))}.")
 
 

@@ -6,7 +6,6 @@ releases however the process ends, says whether somebody plays it now.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import itertools
 import json
@@ -21,8 +20,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from textgan_lit import plain
 from textgan_lit.errors import PATH, UserError, shown
-from textgan_lit.files import PART, is_plain, lock, replace
+from textgan_lit.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
 COMPOSED = ".hydra"  # the configuration as it was composed, and the words that it was composed from
@@ -182,8 +182,8 @@ def end(folder: Path, how: Literal["failed", "pruned"], why: str) -> None:
 def record(folder: Path) -> dict[str, Any]:
     """What run.json says; nothing where there is none or it cannot be read."""
     try:
-        found = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError):
+        found = plain.json(folder, RECORD)
+    except (FileNotFoundError, plain.Unreadable):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -196,35 +196,36 @@ def unfinished(root: Path, configuration: str) -> Iterator[Path]:
     """The runs of this configuration below ``root`` that were cut off, the newest first."""
     found = [(record(path.parent), path.parent) for path in root.rglob(RECORD)]
     ours = [
-        (notes.get("started", 0), folder)
+        (notes["started"], folder)
         for notes, folder in found
-        if notes.get("configuration") == configuration and not notes.get("finished")
+        if notes.get("configuration") == configuration
+        and not notes.get("finished")
+        and isinstance(notes.get("started"), int | float)
     ]
     return (folder for _, folder in sorted(ours, reverse=True))
 
 
 def rewind(folder: Path, turn: int) -> None:
     """Takes away the rows of the curves after ``turn``, and what was half written when the run was cut off."""
-    table, *others = (folder / name for name in CURVES)
-    if table.exists():
-        with table.open(newline="") as file:
-            head, *rows = list(csv.reader(file)) or [[]]
-        place = head.index("turns/all") if "turns/all" in head else None
-        whole = [row for row in rows if place is not None and len(row) > place and _until(row[place], turn)]
-        replace(table, "".join(",".join(row) + "\n" for row in [head, *whole] if head))
-    for lines in filter(Path.exists, others):
-        whole = [line for line in lines.read_text().splitlines() if _until(_turns(line), turn)]
-        replace(lines, "".join(line + "\n" for line in whole))
+    for name in CURVES:
+        kept = _rows if name.endswith(".csv") else _lines
+        with suppress(FileNotFoundError), replacing(folder / name) as file:
+            file.writelines(f"{line}\n".encode() for line in kept(folder, name, turn))
     for place in (folder, folder / "checkpoints"):
         for part in place.glob(PART):
             part.unlink()
 
 
-def _turns(line: str) -> Any:
-    try:
-        return json.loads(line)["turns/all"]
-    except (ValueError, KeyError, TypeError):
-        return None
+def _rows(folder: Path, name: str, turn: int) -> Iterator[str]:
+    rows = plain.table(folder, name)
+    for head in rows:
+        yield ",".join(head)
+        place = head.index("turns/all") if "turns/all" in head else len(head)
+        yield from (",".join(row) for row in rows if len(row) > place and _until(row[place], turn))
+
+
+def _lines(folder: Path, name: str, turn: int) -> Iterator[str]:
+    return (text for text, row in plain.lines(folder, name) if row and _until(row.get("turns/all"), turn))
 
 
 def _until(turns: Any, turn: int) -> bool:

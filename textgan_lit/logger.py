@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from textgan_lit import account, files, terminal
+from textgan_lit import account, files, plain, terminal
 from textgan_lit.distributed import rank
 from textgan_lit.folder import first
 from textgan_lit.keys import best, clock
@@ -65,16 +65,16 @@ class CSV(Logger):
         files.append(self.path, line.getvalue())
 
     def _head(self) -> list[str]:
-        if not self.path.exists():
+        try:
+            return next(plain.table(self.path.parent, self.path.name), [])
+        except FileNotFoundError:
             return []
-        with self.path.open(newline="") as file:
-            return next(csv.reader(file), [])
 
     def _widen(self, new: list[str]) -> None:
         """New columns at the end: the rows so far are what they were."""
-        old = self.path.read_text().splitlines()[1:] if self.columns else []
+        old = list(plain.table(self.path.parent, self.path.name))[1:] if self.columns else []
         self.columns = [*self.columns, *new]
-        files.replace(self.path, "".join(f"{line}\n" for line in [",".join(self.columns), *old]))
+        files.replace(self.path, "".join(",".join(row) + "\n" for row in [self.columns, *old]))
 
 
 @final
@@ -113,7 +113,7 @@ class WandB(WandbLogger):
             group=names.group,
             job_type=names.kind,
             tags=names.tags,
-            id=known.read_text() if known.exists() else None,  # other processes need none
+            id=plain.text(Path(folder), "wandb/run-id", 64) if known.exists() else None,  # other processes need none
             resume="allow" if mode == "online" else None,  # offline each life is a segment of its own, which sync joins
             save_dir=folder,
             project=project,
@@ -208,16 +208,23 @@ class WandB(WandbLogger):
 
 def extremes(path: Path) -> dict[str, float]:
     """The best value of every key in a table of rows that has one; nothing where there is no table."""
-    if not path.exists():
-        return {}
     found: dict[str, float] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for key, text in row.items():
-                extreme = key and text and best(key)
-                if extreme and not math.isnan(value := float(text)):
-                    found[key] = {"min": min, "max": max}[extreme](value, found.get(key, value))
+    with suppress(FileNotFoundError):
+        rows = plain.table(path.parent, path.name)
+        columns = [(place, key, best(key)) for place, key in enumerate(next(rows, []))]
+        columns = [(place, key, {"min": min, "max": max}[extreme]) for place, key, extreme in columns if extreme]
+        for row in rows:
+            for place, key, better in columns:
+                if place < len(row) and not math.isnan(value := _number(row[place])):
+                    found[key] = better(value, found.get(key, value))
     return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # nothing, or somebody else's
+        return math.nan
 
 
 def alert(loggers: Iterable[Logger], title: str, text: str) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml  # what Hydra writes with, and brings
+from textgan_lit import plain
 
 IN_THE_NAME = ("model", "data", "name")
 NOT_OF_THE_RUN = ("logger", "outputs", "hydra", "resume", "overwrite", "trust")
@@ -72,8 +72,8 @@ def _cut(text: str, longest: int, end: str = "") -> str:
 
 def _read(folder: Path, name: str) -> Any:
     try:
-        return yaml.safe_load((folder / ".hydra" / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return plain.yaml(folder, f".hydra/{name}")
+    except (FileNotFoundError, plain.Unreadable):
         return None
 
 

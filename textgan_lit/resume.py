@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from textgan_lit import folder as folders
-from textgan_lit.errors import UserError, said
+from textgan_lit import plain
+from textgan_lit.errors import PATH, UserError, said, shown
 from textgan_lit.files import replace
+
+PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")  # another setting of the run: no resolver, and nothing inside
+AGAIN = "Or repeat the run's own words with resume=true."
 
 
 class Claim(Callback):
@@ -159,13 +166,13 @@ def _task(config: DictConfig, resolve: bool) -> dict[str, Any]:
 def changed(folder: Path, config: DictConfig) -> list[str]:
     """The settings in which a command differs from the run that it goes on with."""
     try:
-        before = flat(OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"), resolve=False))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        before = flat(plain.yaml(folder, ".hydra/config.yaml"))
+    except (FileNotFoundError, plain.Unreadable):
         return []
     now = flat(_task(config, resolve=False))
     keys = [key for key in sorted(before.keys() | now.keys()) if key.split(".")[0] not in folders.OWN]
     return [
-        f"{key}: was {before.get(key, 'not there')}, now {now.get(key, 'not there')}"
+        f"{key}: was {shown(before.get(key, 'not there'), PATH)}, now {shown(now.get(key, 'not there'), PATH)}"
         for key in keys
         if before.get(key) != now.get(key)
     ]
@@ -182,22 +189,24 @@ def expand(words: list[str]) -> list[str]:
     """A command line with ``resume=FOLDER``: the words that the run was started with, then these.
 
     Raises:
-        UserError: there is no run in the folder.
+        UserError: there is no run in the folder, or its words ask this machine for something.
     """
     path = next((word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")), "")
     path = os.path.expanduser(path)
     if path.lower() in ("", "true", "false"):
         return words
     folder = Path(path).absolute().parents[1] if path.endswith(".ckpt") else Path(path)
-    stored = folder / ".hydra" / "overrides.yaml"
-    if not stored.is_file() or stored.is_symlink():
-        raise UserError(f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it.")
     try:
-        before = [str(word) for word in OmegaConf.load(stored)]
-    except (ValueError, TypeError, YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{stored} cannot be read. Repeat the run's own words with resume=true instead.") from error
+        before = plain.yaml(folder, ".hydra/overrides.yaml")
+    except FileNotFoundError:
+        raise UserError(
+            f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it."
+        ) from None
+    if not isinstance(before, list) or not all(isinstance(word, str) for word in before):
+        raise UserError(f"{folder}/.hydra/overrides.yaml holds no words. Give those of the run, with resume=true.")
     given = {_key(word) for word in words}
-    kept = [word for word in before if _key(word) not in given | set(folders.OWN) and _plain(word)]
+    kept = [word for word in before if not word.startswith("-") and _key(word) not in given | set(folders.OWN)]
+    kept = [word for word in kept if _sets_the_run(word)]
     words = [f"resume={_quoted(path)}" if word.startswith("resume=") else word for word in words]
     return [*kept, *words, f"hydra.run.dir={_quoted(str(folder.absolute()))}"]
 
@@ -211,6 +220,30 @@ def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+~")
 
 
-def _plain(word: str) -> bool:
-    """Whether a stored word sets the run and nothing else: no flag of Hydra's, no setting of its own."""
-    return not word.startswith("-") and _key(word).split(".")[0] != "hydra"
+def _sets_the_run(word: str) -> bool:
+    """Whether a stored word is about the run, and not about Hydra.
+
+    Raises:
+        UserError: it holds an interpolation that asks for more than another setting of the run: the environment, say.
+    """
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except (HydraException, RecursionError) as error:
+        raise UserError(f"{shown(word)}, a word of the run's folder, is none of Hydra's. {AGAIN}") from error
+    if any("${" in PLAIN.sub("", text) for text in _texts([word.partition("=")[0], override.value()])):
+        raise UserError(
+            f"{shown(word)}, a word of the run's folder, asks this machine for something. If it is your own, give it "
+            f"anew, behind resume=…. {AGAIN}"
+        )
+    return not {re.split("[./]", name)[0] for name in (override.key_or_group, override.package or "")} & {"hydra"}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value as Hydra will take it, without the signs by which the word hid some of it."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif not isinstance(value, bool | int | float | None):
+        yield str(value)

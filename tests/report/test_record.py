@@ -1,12 +1,13 @@
 """What is read of a run's folder, and what is left out of it."""
 
 import json
+import os
 
 import pytest
 
-from tests.runs import MOMENTS, made
+from tests.runs import MOMENTS, lines, made, sampled
 from textgan_lit.errors import UserError
-from textgan_lit.report import sections
+from textgan_lit.report import page, sections
 from textgan_lit.report.record import read
 
 JUNK = ["", "{", "[1]", "null", '{"likelihood": 3}', '{"game": {"truth/jsd": "x", "turns": [1]}}', "\x00", "9" * 5000]
@@ -72,6 +73,34 @@ def test_a_value_of_any_kind_spoils_nothing_but_its_own_point(value, tmp_path):
     report = sections.of(read(folder))
     assert len(report.moments) == 5
     assert {chart.name for chart in sections.charts(report)} >= {"truth", "nll_test", "prefix-jsd", "accuracy"}
+
+
+def test_bombs_are_left_out_and_said(tmp_path):
+    folder = made(tmp_path / "run")
+    doubled = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 99))
+    (folder / ".hydra" / "config.yaml").write_text(f"a0: &a0 [x]\n{doubled}")
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("9" * 200_000 + ",1\n")  # a field longer than the csv module takes
+    with (folder / "samples.jsonl").open("r+") as file:
+        file.truncate(8 << 30)
+    (folder / "closing.json").unlink()
+    (folder / "closing.json").symlink_to(tmp_path / "elsewhere")
+    (folder / "frontier.json").unlink()
+    os.mkfifo(folder / "frontier.json")
+    record = read(folder)
+    assert record.left_out == [
+        ".hydra/config.yaml, which cannot be read",
+        "1 broken row of metrics.csv",
+        *(f"{name}, which cannot be read" for name in ("closing.json", "frontier.json", "samples.jsonl")),
+    ]
+    assert len(record.rows) == 4
+
+
+def test_half_characters_do_not_end_the_page(tmp_path):
+    folder = made(tmp_path / "run")
+    lines(folder / "samples.jsonl", [sampled(turns, "a \ud800") for turns in MOMENTS])
+    (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(["seed=\ud800"]))
+    assert page.page(sections.of(read(folder))).encode()
 
 
 def test_nothing_is_asked_of_this_machines_environment(tmp_path, monkeypatch):

@@ -6,12 +6,14 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
+from textgan_lit import plain
 from textgan_lit.checkpoint import kept
 from textgan_lit.distributed import rank
 from textgan_lit.files import replace
@@ -65,11 +67,11 @@ def wandbs(trainer: pl.Trainer) -> list[WandB]:
 def save_words(run: Any, folder: Path) -> None:
     """What Hydra has composed the configuration from. The names stay as they are: ``.hydra/overrides.yaml``."""
     for name in WORDS:
-        path = folder / ".hydra" / name
-        if path.is_file():
+        with suppress(FileNotFoundError):
+            words = plain.text(folder, f".hydra/{name}", plain.JSON)
             copy = Path(run.dir, ".hydra", name)  # in W&B's own folder: from elsewhere it would make a link
             copy.parent.mkdir(exist_ok=True)
-            replace(copy, path.read_bytes())
+            replace(copy, words)
             run.save(str(copy), base_path=run.dir, policy="now")
 
 

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from textgan_lit import plain
 from textgan_lit.errors import UserError, shown
 
 
@@ -69,7 +70,7 @@ def _page(text: str, path: Path, overwrite: bool) -> Path:
 
     if path.is_dir():
         raise UserError(f"{shown(str(path))} is a folder. Give a file: -o {shown(str(path / 'report.html'))}")
-    if path.exists() and not overwrite and MARK.encode() not in path.read_bytes()[:4096]:
+    if path.exists() and not overwrite and MARK.encode() not in plain.start(path.parent, path.name, 4096):
         raise UserError(f"{shown(str(path))} is there, and no report. Choose another file, or give --overwrite.")
     replace(path, text)
     return path

@@ -6,15 +6,12 @@ and said.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml  # what Hydra writes with, and brings
-
+from textgan_lit import plain
 from textgan_lit.errors import UserError, shown
 from textgan_lit.folder import holds_a_run
 
@@ -116,50 +113,34 @@ def _configuration(record: Record) -> None:
 
 
 def _yaml(record: Record, name: str, kind: type) -> Any:
-    path = record.folder / ".hydra" / name
-    if not path.is_file():
-        return kind()
-    try:
-        found = yaml.safe_load(path.read_text(errors="replace"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        found = None
-    if not isinstance(found, kind):
-        record.left_out.append(f".hydra/{name}, which cannot be read")
-        return kind()
-    return found
+    return _read(record, plain.yaml, f".hydra/{name}", kind)
 
 
 def _json(record: Record, name: str) -> Row:
     """Of a file that is there once a run has ended."""
-    path = record.folder / name
-    if not path.is_file():
-        return {}
+    return _read(record, plain.json, name, dict)
+
+
+def _read(record: Record, load: Callable[[Path, str], Any], name: str, kind: type) -> Any:
+    """What a file says, where it is of that kind; a file that is not there says nothing."""
     try:
-        found = json.loads(path.read_text(errors="replace"))
-    except (OSError, ValueError, RecursionError):
+        found = load(record.folder, name)
+    except FileNotFoundError:
+        return kind()
+    except plain.Unreadable:
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, kind):
         record.left_out.append(f"{name}, which cannot be read")
-        return {}
+        return kind()
     return found
 
 
 def _lines(record: Record, name: str, whole: Callable[[Row], bool]) -> list[Row]:
     """The lines that are whole; a kill may have cut off the last one."""
-    path = record.folder / name
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    rows = [row for row in map(_line, lines) if row is not None and whole(row)]
-    if broken := len(lines) - len(rows):
-        record.left_out.append(f"{broken} broken line{'s' * (broken > 1)} of {name}")
+    found = [row for _, row in _each(record, plain.lines, name)]
+    rows = [row for row in found if row is not None and whole(row)]
+    _say_broken(record, len(found) - len(rows), "line", name)
     return rows
-
-
-def _line(line: str) -> Row | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _has_samples(row: Row) -> bool:
@@ -170,20 +151,31 @@ def _has_samples(row: Row) -> bool:
 
 
 def _table(record: Record) -> list[Row]:
-    path = record.folder / "metrics.csv"
-    if not path.is_file():
-        return []
-    with path.open(newline="", errors="replace") as file:
-        found = [{key: _float(value) for key, value in row.items() if key} for row in csv.DictReader(file)]
-    rows = [_numeric(row) for row in found]
+    head, *cells = _each(record, plain.table, "metrics.csv") or [[]]
+    rows = [_numeric({key: _float(cell) for key, cell in zip(head, row, strict=False) if cell}) for row in cells]
     whole = [row for row in rows if "turns/all" in row]
-    if broken := len(rows) - len(whole):
-        record.left_out.append(f"{broken} broken row{'s' * (broken > 1)} of metrics.csv")
+    _say_broken(record, len(rows) - len(whole), "row", "metrics.csv")
     return whole
 
 
-def _float(word: Any) -> float | None:
+def _each(record: Record, load: Callable[..., Iterator[Any]], name: str) -> list[Any]:
+    """The lines of a file, if there is one; where it is not a run's as a whole, none."""
+    try:
+        return list(load(record.folder, name, plain.Allowance()))
+    except FileNotFoundError:
+        return []
+    except plain.Unreadable:
+        record.left_out.append(f"{name}, which cannot be read")
+        return []
+
+
+def _say_broken(record: Record, broken: int, what: str, name: str) -> None:
+    if broken:
+        record.left_out.append(f"{broken} broken {what}{'s' * (broken > 1)} of {name}")
+
+
+def _float(word: str) -> float | None:
     try:
         return float(word)
-    except (TypeError, ValueError):
+    except ValueError:
         return None

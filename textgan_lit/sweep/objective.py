@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from textgan_lit import plain
 from textgan_lit.errors import UserError
 from textgan_lit.functional.frontier import Point, gap
 from textgan_lit.keys import best
@@ -102,7 +102,7 @@ def values(folder: Path, wanted: list[Objective], returned: float | None) -> lis
     """
     found = [_value(folder, objective, returned) for objective in wanted]
     for objective, value in zip(wanted, found, strict=True):
-        if value is None or not math.isfinite(value):
+        if not isinstance(value, int | float) or not math.isfinite(value):
             raise UserError(f"{objective.key or 'its objective'} is {value} in {folder}: nothing to compare.")
     return [float(value) for value in found]
 
@@ -132,12 +132,14 @@ def _gap(folder: Path, against: str) -> float:
 
 def line(folder: Path, *columns: str) -> Line:
     """Of the first of these columns of the run's ``frontier.json`` that is there."""
-    table = _table(folder / "frontier.json", "frontier")
+    table = _table(folder, "frontier.json", "frontier")
     rows = next((table[name] for name in columns if table.get(name)), [])
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     for axes in AXES:
         names = [_match(list(rows[0]) if rows else [], key) for key in axes]
-        if None not in names:
-            return Line(tuple(names), [tuple(row[name] for name in names) for row in rows])
+        points = [tuple(row.get(name) for name in names) for row in rows]
+        if points and all(isinstance(number, int | float) for point in points for number in point):
+            return Line(tuple(names), points)
     raise UserError(
         f"{folder / 'frontier.json'} has no entropy and cost of {' or '.join(columns)} at each temperature. It takes a "
         "known truth or metrics=text, and a generator whose likelihood is exact."
@@ -148,18 +150,21 @@ def _match(names: list[str], key: str) -> str | None:
     return next((name for name in names if fnmatchcase(name, key) and not name.endswith(("_se", "_real"))), None)
 
 
-def _table(path: Path, what: str) -> dict[str, Any]:
+def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read, so there is no {what}. Is callbacks.closing there?") from error
+        found = plain.json(folder, name)
+    except FileNotFoundError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{folder / name} says nothing, so there is no {what}. Is callbacks.closing there?")
+    return found
 
 
 def _closing(folder: Path, key: str) -> float:
-    path = folder / "closing.json"
-    table = _table(path, key)
-    column = table.get("game") or table.get("likelihood") or {}
+    table = _table(folder, "closing.json", key)
+    column = table.get("game") or table.get("likelihood")
+    column = column if isinstance(column, dict) else {}
     match = _match(list(column), key)
     if match is None:
-        raise UserError(f"{path} has no {key}. It has {', '.join(list(column)[:8])}, …")
+        raise UserError(f"{folder / 'closing.json'} has no {key}. It has {', '.join(list(column)[:8])}, …")
     return column[match]

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import optuna
 import pytorch_lightning as pl
-import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from optuna.trial import Trial
 from pytorch_lightning import LightningModule, Trainer
 
+from textgan_lit import plain
 from textgan_lit.errors import Pruned
 from textgan_lit.folder import TRIAL
 from textgan_lit.sweep.study import built, opened
@@ -28,10 +30,11 @@ class Pruning(pl.Callback):
         self.trial: Trial | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        path = self.folder / TRIAL
-        if stage != "fit" or not trainer.is_global_zero or not path.exists():
+        """Of a job of the sweep alone: the file of one that is played by itself may be somebody else's."""
+        is_job = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+        if stage != "fit" or not trainer.is_global_zero or not is_job or not (self.folder / TRIAL).exists():
             return
-        told = yaml.safe_load(path.read_text())
+        told = plain.yaml(self.folder, TRIAL)
         judge = built(told["pruner"])
         study = optuna.load_study(study_name=told["study"], storage=opened(told["storage"]), pruner=judge)
         if len(study.directions) == 1:

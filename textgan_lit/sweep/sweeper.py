@@ -16,9 +16,8 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from textgan_lit import files
+from textgan_lit import files, terminal
 from textgan_lit import folder as folders
-from textgan_lit import terminal
 from textgan_lit.build import setting
 from textgan_lit.cli import explain
 from textgan_lit.errors import Pruned, UserError
