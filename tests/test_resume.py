@@ -124,6 +124,34 @@ def test_a_disk_that_is_full_ends_the_run_in_one_line_and_the_run_goes_on_later(
     same(left(folder), whole)
 
 
+DISK = """
+mount -t tmpfs -o size=1m tmpfs "$1" && head -c "$2" /dev/zero > "$1/others"
+disk=$1; shift 2; "$@"; code=$?
+find "$disk" -name ".*.part" >&2; exit $code
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("free", "logger", "file"),
+    [(0, "csv", "run.json"), (12, "csv", ".hydra/hydra.yaml"), (100, "offline", "metrics.csv")],
+)
+def test_a_disk_of_its_own_that_is_full_ends_the_run_in_one_line(free, logger, file, tmp_path):
+    """With W&B, too, whose logs are on the same disk."""
+    mounting = ["unshare", "-rm", "sh", "-c", DISK, "sh", str(tmp_path)]
+    try:
+        subprocess.run([*mounting, "0", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system lets nobody mount a disk of his own")
+    words = [word for word in SMOKE if not word.startswith("logger=")] + [f"logger={logger}", "trainer.max_steps=2"]
+    command = [sys.executable, str(CHECKOUT / "train.py"), *words, f"hydra.run.dir={tmp_path / 'run'}"]
+    room = str((1024 - free) * 1024)
+    done = subprocess.run([*mounting, room, *command], cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"textgan_lit: \S+/{re.escape(file)}: No space left on device.*\n", done.stderr)
+    assert done.stdout.count("W&B failed") == (logger == "offline")
+
+
 def test_a_folder_that_vanishes_is_named_and_not_made_again(monkeypatch, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(SystemExit, match=r"No such file or directory, so the run in .* had to stop"):

@@ -165,6 +165,7 @@ def _prepare(folder: Path) -> None:
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it reports on itself at every row, a third of its cost
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # else each line for a log on a full disk is a traceback; the run says so itself
     for message in (
         ".*does not have many workers.*",
         ".*`isinstance.treespec, LeafSpec.`.*",
