@@ -28,6 +28,12 @@ class Death(pl.Callback):
         else:
             os.kill(os.getpid(), signal.Signals[self.what])
 
+    def setup(self, trainer, system, stage):
+        self._die(system, f"setup_{stage.value}")
+
+    def on_fit_start(self, trainer, system):
+        self._die(system, "fit")
+
     def on_train_batch_start(self, trainer, system, *_):
         self._die(system, "start")
 

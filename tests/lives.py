@@ -24,6 +24,13 @@ def play(
     )
 
 
+def begin(folder: Path, *words: str) -> subprocess.Popen:
+    """A run that the caller ends."""
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    return subprocess.Popen(command, cwd=folder.parent, env=environment, stdout=subprocess.DEVNULL)
+
+
 def lasting(row: dict) -> dict:
     return {key: value for key, value in row.items() if not key.startswith(("system/", "test/system/"))}
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
-    ["tokenizer", "plain", "terminal"],
+    ["tokenizer", "plain", "terminal", "process"],
     ["types", "distributed", "stopwatch", "answer"],
     ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy"],
@@ -34,7 +34,7 @@ FLOORS = [  # from the cellar to the roof
     ["resume"],
     ["cli"],
     ["commands", "sweep"],
-    ["__main__"],
+    ["__main__", "train"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -177,6 +177,7 @@ READERS = {
     "tokenizer": "the user's own tokenizer",
     "commands.input": "the user's own sentences",
     "trust": "conf/",
+    "process": "what the kernel says of processes",
     "report.page": "its own script and style",
 }
 

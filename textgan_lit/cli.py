@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit import elsewhere, resume, terminal
+from textgan_lit import elsewhere, process, resume, terminal
 from textgan_lit import folder as folders
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.trust import CONF
@@ -44,8 +44,16 @@ FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tr
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def job(config: DictConfig) -> float | None:
-    """One run; under --multirun, one of many."""
+    """One run; under --multirun, one of many, in whichever process the launcher has chosen."""
     folder, sweep = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().mode is RunMode.MULTIRUN
+    with process.listening(), process.leading():
+        if not sweep or not process.first():
+            return _job(config, folder, sweep)
+        with folders.claimed(folder, "hydra.sweep.subdir"):
+            return _job(config, folder, sweep)
+
+
+def _job(config: DictConfig, folder: Path, sweep: bool) -> float | None:
     try:
         _check_keys(config)
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -53,20 +61,20 @@ def job(config: DictConfig) -> float | None:
     except Interrupted as stopped:
         sys.exit(128 + stopped.number)  # which ends a sweep, too: Hydra goes on with the next job after any Exception
     except Exception as error:
-        if sweep and folders.first():
+        if sweep and process.first():
             how = "pruned" if isinstance(error, Pruned) else "failed"
             folders.end(folder, how, explain(error))  # Hydra goes on with the next job
         if sweep or FULL_ERROR or not _is_expected(error):
             raise
-        if folders.first():
+        if process.first():
             folders.release(folder)
-        heard = folders.first() or isinstance(error.__cause__, OSError)  # others would repeat what the first one says
+        heard = process.first() or isinstance(error.__cause__, OSError)  # others would repeat what the first one says
         sys.exit(f"textgan_lit: {explain(error)}" if heard else 1)  # Hydra would put a line of its own above it
 
 
 def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
     """Plays the job; one of a resumed sweep that had finished is not played again."""
-    if sweep and folders.first():
+    if sweep and process.first():
         configuration = folders.identity(config, str(folder))
         done = folders.record(folder)
         if config["resume"] and done.get("configuration", configuration) != configuration:
@@ -79,13 +87,13 @@ def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
     from textgan_lit.play import play
 
     objective = play(config, folder, sweep, HydraConfig.get().overrides.task)
-    if folders.first():
+    if process.first():
         folders.finish(folder, objective)
     return objective
 
 
 def main() -> None:
-    """What ``train.py`` and ``textgan-train`` call."""
+    """What ``train.py`` and ``textgan-train`` call, once they listen for signals."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its errors to us instead of printing its own
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
     with terminal.guarded():
@@ -93,7 +101,8 @@ def main() -> None:
             sys.argv[1:] = resume.expand(sys.argv[1:])
             _check_taken_away(sys.argv[1:])
             _check_deletions(sys.argv[1:])
-            job()
+            with process.listening(), process.leading():
+                job()
         except Exception as error:
             if FULL_ERROR or not _is_expected(error):
                 raise

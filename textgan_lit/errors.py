@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from typing import Any
+from typing import Any, final
 
 LONGEST = 80  # characters of a value that an error shows …
 PATH = 4096  # … and of a path
@@ -22,6 +22,11 @@ class UserError(Exception):
 
     def __init__(self, text: str):
         super().__init__(harmless(text).replace("\n", r"\n"))
+
+
+@final
+class Busy(UserError):
+    """A folder is being played by another process."""
 
 
 class Interrupted(Exception):

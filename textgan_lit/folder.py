@@ -14,14 +14,14 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from textgan_lit import plain
-from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.errors import PATH, Busy, UserError, shown
 from textgan_lit.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
@@ -42,13 +42,9 @@ WRITTEN = (
 WANDBS_LINK = "debug-core.log"  # which no setting of W&B's prevents, and nobody needs
 OWN = ("resume", "overwrite", "trust")  # words about the folder, not about the run
 
-_locks: list[FileLock] = []
+DYING = 10.0  # seconds at most, until the last process of a run that was killed is gone, and its lock
 
-
-def first() -> bool:
-    """Whether this process speaks for the job; asked before processes know each other."""
-    names = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-    return all(os.environ.get(name, "0") == "0" for name in names)
+_locks: dict[Path, FileLock] = {}
 
 
 def holds_a_run(folder: Path) -> bool:
@@ -71,24 +67,29 @@ def fresh(folder: Path) -> Path:
 def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, again: bool = False) -> None:
     """Makes the folder and locks it until :func:`unlock`, or says why it cannot be used.
 
-    ``key`` is the setting that named it, ``mark`` the file that shows that it is in use; ``again`` takes it as it is.
-    It holds plain files and folders alone then, whoever may write there from now on.
+    ``key`` is the setting that named it, ``mark`` the file that shows that it is in use; ``again`` takes it as it is,
+    as soon as those that played in it, and may just have been killed, are gone. It holds plain files and folders alone
+    then, whoever may write there from now on.
+
+    Raises:
+        Busy: they are not.
+        UserError: the folder cannot be used.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = lock(folder / ".lock").acquire(timeout=0).lock
+        held = lock(folder / ".lock").acquire(timeout=DYING if again else 0).lock
         found = trap(folder)
     except Timeout as error:
-        raise UserError(f"{key}={folder} is being played by another process. Choose another folder.") from error
+        raise Busy(f"{key}={folder} is being played by another process. Choose another folder.") from error
     except OSError as error:
         raise UserError(
             f"{key}={folder} cannot be written ({error.strerror}). "
             f"Give a folder that can, for example {key}=outputs/mine."
         ) from error
-    _locks.append(held)
+    _locks[folder] = held
     taken = not again and ((folder / mark).exists() or holds_a_run(folder))
     if found or (taken and not overwrite):
-        _locks.pop().release()
+        unlock(folder)
         why = found or (
             "already holds a run. Choose another folder, resume=true to go on with that run, or overwrite=true to "
             "replace it."
@@ -130,10 +131,20 @@ def clear(folder: Path, but: tuple[str, ...] = ()) -> None:
             remove(folder / name)
 
 
-def unlock() -> None:
-    """Gives back every folder that this process holds."""
-    while _locks:
-        _locks.pop().release()
+@contextmanager
+def claimed(folder: Path, key: str) -> Iterator[None]:
+    """Locks a folder that is taken as it is, until the end of the block."""
+    claim(folder, key, again=True)
+    try:
+        yield
+    finally:
+        unlock(folder)
+
+
+def unlock(*folders: Path) -> None:
+    """Gives back these folders; without any, all that this process holds."""
+    for folder in folders or tuple(_locks):
+        _locks.pop(folder).release()
 
 
 def busy(folder: Path) -> bool:

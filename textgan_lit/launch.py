@@ -26,7 +26,6 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 from textgan_lit.folder import COMPOSED
 
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-MAIN = "TEXTGAN_LIT_MAIN"  # the process that started this one
 GRACE = 15.0  # seconds in which the others may end by themselves when one has
 
 
@@ -54,7 +53,7 @@ class JobLauncher(_SubprocessScriptLauncher):
             WORLD_SIZE=str(self.num_processes * self.num_nodes),
         )
         for local_rank in range(1, self.num_processes):
-            mine = {"LOCAL_RANK": str(local_rank), "HYDRA_FULL_ERROR": "0", MAIN: str(os.getpid())}
+            mine = {"LOCAL_RANK": str(local_rank), "HYDRA_FULL_ERROR": "0"}
             # In a session of its own, so that Ctrl+C reaches the main process alone, which tells the others.
             self.procs.append(
                 subprocess.Popen(
@@ -92,17 +91,6 @@ def end(children: list[subprocess.Popen], seconds: float) -> None:
             child.wait()
 
 
-def follow(main: int) -> None:
-    """Ends this process as soon as ``main``, which started it, is gone."""
-
-    def watch() -> None:
-        while os.getppid() == main:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="follow").start()
-
-
 def child_command() -> list[str]:
     """This job, to be played by another process: same composed configuration, same output folder."""
     hydra = HydraConfig.get()
@@ -122,8 +110,6 @@ class JobDDP(DDPStrategy):
         super().__init__(find_unused_parameters=True, timeout=timedelta(minutes=timeout), **kwargs)
 
     def _configure_launcher(self) -> None:
-        if MAIN in os.environ:
-            follow(int(os.environ[MAIN]))
         if self.cluster_environment.creates_processes_externally:
             return
         self._launcher = JobLauncher(self.cluster_environment, self.num_processes, self.num_nodes)

@@ -23,9 +23,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from textgan_lit import account, files, plain, terminal
 from textgan_lit.distributed import rank
-from textgan_lit.folder import first
 from textgan_lit.keys import best, clock
 from textgan_lit.naming import called
+from textgan_lit.process import first
 
 WAIT = 30.0  # seconds at most, for W&B's server at the start and for the last upload at the end
 

@@ -18,11 +18,12 @@ from textgan_lit import build, fitting, terminal, trust
 from textgan_lit.checkpoint import kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
-from textgan_lit.folder import first, rewind
+from textgan_lit.folder import rewind
 from textgan_lit.launch import dismiss
 from textgan_lit.logger import finish
 from textgan_lit.memory import keep_freed_memory
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
+from textgan_lit.process import first
 from textgan_lit.reward import Shuffled
 from textgan_lit.system import TextGAN
 

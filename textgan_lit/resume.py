@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit import folder as folders
-from textgan_lit import plain
+from textgan_lit import plain, process
 from textgan_lit.errors import PATH, UserError, said, shown
 from textgan_lit.files import replace
 
@@ -42,7 +43,7 @@ class Claim(Callback):
                     "Several processes are started from outside (torchrun, srun, one a node), and each would make a "
                     "folder of its own. Give them one: hydra.run.dir=outputs/mine."
                 )
-            if folders.first():
+            if process.first():
                 place(config, given)
         except (UserError, OSError) as error:
             _refuse(said(error))
@@ -63,12 +64,13 @@ class Claim(Callback):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # which every job is composed with
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
+            process.last_words = lambda: f"ended. Go on with the same words, resume=true hydra.sweep.dir={folder}"
         except (UserError, OSError) as error:
             _refuse(said(error))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Writes the job's ``.hydra``: Hydra itself would leave nothing of an older one where the disk is full."""
-        if not folders.first():
+        if not process.first():
             return
         folder = Path(config.hydra.runtime.output_dir)
         composed = {
@@ -88,7 +90,7 @@ class Claim(Callback):
 
 def _refuse(reason: str) -> NoReturn:
     # Hydra turns a callback's exceptions into warnings, but not this one
-    sys.exit(f"textgan_lit: {reason}" if folders.first() else 1)
+    sys.exit(f"textgan_lit: {reason}" if process.first() else 1)
 
 
 def _check(config: DictConfig) -> None:
@@ -126,11 +128,21 @@ def place(config: DictConfig, given: bool) -> None:
         folder = folders.fresh(folder)
         _settle(config, folder, config.resume)
     folders.claim(folder, "hydra.run.dir", overwrite=config.overwrite, again=bool(config.resume))
+    process.last_words = partial(_left, folder, new=not config.resume)
     if config.resume:
         print(f"Going on with the run in {folder}.")
         for line in changed(folder, config):
             print(f"  {line}")
     folders.start(folder, configuration)
+
+
+def _left(folder: Path, new: bool) -> str:
+    """Words of an end at a signal; a folder in which nothing was played is free again, if this command took it."""
+    if new:
+        folders.release(folder)
+    if folders.holds_a_run(folder):
+        return f"ended. Go on with resume={folder}"
+    return "ended before anything was played."
 
 
 def _by_the_clock(node: DictConfig) -> bool:

@@ -6,56 +6,37 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from types import FrameType
 from typing import Any, final
 
 import pytorch_lightning as pl
 
-from textgan_lit import terminal
+from textgan_lit import process, terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.distributed import greatest, rank
 from textgan_lit.errors import Interrupted
 from textgan_lit.system import TextGAN
 
-AGAIN = 2.0  # seconds: what comes sooner is the same signal by another way (a terminal's, and then torchrun's)
-
 
 @final
 class Interruption(pl.Callback):
-    """SIGTERM and SIGINT (Ctrl+C) end a run after its turn, with the conventional exit code; a second time, at once.
+    """SIGTERM and SIGINT (Ctrl+C) end a run after its turn, with the conventional exit code.
 
     Whichever process is told, all of them stop after the same turn. In a SLURM job so does SIGUSR1
     (``#SBATCH --signal=USR1@120``), after which the job is put back into the queue.
     """
 
-    def __init__(self) -> None:
-        self.received = 0
-        self.pipe: int | None = None
-
     def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         """Here, after Lightning has set its own handlers; it puts back the old ones when it is done."""
-        signals = [signal.SIGTERM, signal.SIGINT]
-        for number in signals + [signal.SIGUSR1] * ("SLURM_JOB_ID" in os.environ):
-            signal.signal(number, self._receive)
-        reading, self.pipe = os.pipe()
-        os.set_blocking(self.pipe, False)
-        signal.set_wakeup_fd(self.pipe, warn_on_full_buffer=False)
-        threading.Thread(target=_insist, args=(reading, set(signals)), daemon=True, name="insist").start()
+        process.hear(*process.STOP, *[signal.SIGUSR1] * ("SLURM_JOB_ID" in os.environ))
+        process.postpone(True)
 
     on_test_start = on_train_start
 
     def teardown(self, *_: Any, **__: Any) -> None:
-        if self.pipe is not None:
-            signal.set_wakeup_fd(-1)
-            os.close(self.pipe)
-            self.pipe = None
+        process.postpone(False)
 
-    on_exception = teardown
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
+    def on_exception(self, trainer: pl.Trainer, system: TextGAN, exception: BaseException) -> None:
+        process.postpone(isinstance(exception, Interrupted))  # which is what the signal wanted
 
     def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
         if number := self._told(system):
@@ -69,7 +50,7 @@ class Interruption(pl.Callback):
 
     def _told(self, system: TextGAN) -> int:
         """The signal that some process has received; all of them must ask."""
-        return greatest(self.received, system.device)
+        return greatest(process.received(), system.device)
 
     def _leave(self, system: TextGAN, number: int, said: str) -> None:
         if rank() == 0:
@@ -78,17 +59,6 @@ class Interruption(pl.Callback):
                 lines += requeue(sys.argv)
             terminal.console().print("\n".join(lines), highlight=False, soft_wrap=True)
         raise Interrupted(number)
-
-
-def _insist(pipe: int, signals: set[int]) -> None:
-    """Ends the process at a signal that comes again, even where its turn hangs and Python can handle none: they are
-    read from ``pipe``, until it is closed."""
-    first: dict[int, float] = {}
-    while told := os.read(pipe, 1):
-        now = time.monotonic()
-        if told[0] in signals and now - first.setdefault(told[0], now) > AGAIN:
-            os._exit(128 + told[0])
-    os.close(pipe)
 
 
 def requeue(words: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ from textgan_lit import files, terminal
 from textgan_lit import folder as folders
 from textgan_lit.build import setting
 from textgan_lit.cli import explain
-from textgan_lit.errors import Pruned, UserError
+from textgan_lit.errors import Busy, Pruned, UserError
 from textgan_lit.sweep.objective import objectives, values
 from textgan_lit.sweep.space import space
 from textgan_lit.sweep.study import JOURNAL, Study, built
@@ -119,6 +119,8 @@ class Sweep:
                 raise result._return_value
             reached = values(self.folder / str(number), self.study.objectives, result.return_value)
             self.study.tell(number, reached, TrialState.COMPLETE)
+        except Busy:
+            raise  # it is no failure of the trial, which somebody plays
         except Pruned:
             self.study.tell(number, None, TrialState.PRUNED)
         except Exception as error:
