@@ -16,7 +16,7 @@ FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
     ["tokenizer", "plain", "terminal", "process"],
     ["types", "distributed", "stopwatch", "answer"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming"],
+    ["noise", "functional", "credentials", "checkpoint", "folder", "trust", "faults", "naming"],
     ["policy"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from textgan_lit import build, fitting, terminal, trust
+from textgan_lit import build, credentials, fitting, terminal, trust
 from textgan_lit.checkpoint import kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
@@ -41,6 +41,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
         trust.check(config, config["trust"])
         trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
         trust.check_paths({"data.cache": (config.get("data") or {}).get("cache")}, folder)
+    credentials.refuse(config)  # where they were interpolations until now
     _prepare(folder)
     torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))
     keep_freed_memory()
