@@ -43,9 +43,7 @@ def left(folder: Path) -> dict:
         state["callbacks"].get("Samples", {}).pop(table, None)
     state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
     return {
-        "state": {
-            key: state[key] for key in ("state_dict", "optimizer_states", "global_step", "textgan_lit", "callbacks")
-        },
+        "state": {key: state[key] for key in ("state_dict", "optimizer_states", "textgan_lit", "callbacks")},
         "rows": [lasting(row) for row in rows(folder)],
         "evaluations": [lasting(row) for row in evaluations(folder)],
         "samples": [lasting(row) for row in evaluations(folder, "samples.jsonl")],

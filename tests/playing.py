@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from textgan_lit import build
+from textgan_lit.checkpoint import CheckpointFiles
 from textgan_lit.system import TextGAN
 from textgan_lit.trainer import FIXED
 
@@ -60,5 +61,6 @@ def built(*overrides: str, callbacks: tuple[pl.Callback, ...] = (), **system: An
     for name, value in system.items():
         setattr(module, name, value)
     fixed = FIXED | {"enable_checkpointing": False}
-    trainer = pl.Trainer(**settings["trainer"], **fixed, callbacks=list(callbacks), logger=logger)
+    own = {"callbacks": list(callbacks), "logger": logger, "plugins": [CheckpointFiles()]}
+    trainer = pl.Trainer(**settings["trainer"], **fixed, **own)
     return Run(module, data, trainer, logger.rows)

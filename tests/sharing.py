@@ -40,7 +40,7 @@ def share(folder: Path, words: str, processes: int) -> None:
     pl.seed_everything(settings["seed"], verbose=False)
     data = build.data(settings)
     system = build.system(settings, data)
-    build.trainer(settings, data).fit(system, datamodule=data)
+    build.trainer(settings, build.callbacks(settings, data)).fit(system, datamodule=data)
     weights = {name: value for name, value in system.state_dict().items() if isinstance(value, torch.Tensor)}
     torch.save(weights, folder / f"{system.global_rank}.pt")
 

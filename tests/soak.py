@@ -118,7 +118,7 @@ def main() -> None:
         told = lives(cut, arguments.kills, 2 * played / arguments.kills)
         same(left(cut), left(whole))
         share, size, files = growth(whole)
-        turns = left(whole)["state"]["global_step"]
+        turns = sum(left(whole)["state"]["textgan_lit"]["turns"].values())
     report(told, turns, seconds, share, size, files)
 
 

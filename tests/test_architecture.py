@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
-    ["tokenizer", "plain", "terminal", "process"],
-    ["types", "distributed", "stopwatch", "answer"],
-    ["noise", "functional", "credentials", "checkpoint", "folder", "trust", "faults", "naming"],
+    ["tokenizer", "plain", "terminal", "process", "schema"],
+    ["types", "distributed", "stopwatch", "answer", "packing", "weights"],
+    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming", "moments"],
     ["policy"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],
@@ -27,7 +27,7 @@ FLOORS = [  # from the cellar to the roof
     ["adversary", "estimator", "metrics"],
     ["system", "logger"],
     ["callbacks", "launch", "memory", "audit", "report"],
-    ["fitting", "trainer"],
+    ["fitting", "trainer", "restore"],
     ["build"],
     ["run"],
     ["play"],
@@ -39,7 +39,7 @@ FLOORS = [  # from the cellar to the roof
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Lightning, Hydra and W&B at the edges only: which rooms may know of them.
-COMMAND_LINE = {"resume", "launch", "fitting", "trainer", "build", "run", "play", "cli", "commands", "sweep"}
+COMMAND_LINE = {"resume", "launch", "fitting", "trainer", "restore", "build", "run", "play", "cli", "commands", "sweep"}
 EDGES = {
     "pytorch_lightning": {"checkpoint", "data", "system", "callbacks", "logger"} | COMMAND_LINE,
     "torchmetrics": {"truth", "metrics", "callbacks"},
@@ -127,8 +127,11 @@ WRITES = {
     *("torch.save", "save_file", "safetensors.torch.save_file", "gzip.open", "bz2.open", "lzma.open"),
 }
 METHODS = {"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "rename", "tofile", "to_csv", "to_json"}
-HARMLESS = {"os.open(os.devnull, os.O_WRONLY)", "torch.save(state, content)"}  # the latter's content is in memory
-HARMLESS |= {"os.open(part, flags, dir_fd=place)"}  # plain.py, which reads
+HARMLESS = {  # the last two read
+    "os.open(os.devnull, os.O_WRONLY)",
+    "os.open(part, flags, dir_fd=place)",
+    "os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)",
+}
 
 
 def writes(call: ast.Call) -> bool:
@@ -173,6 +176,7 @@ READERS = {
     "plain": "this is it",
     "files": "what it has just made",
     "callbacks.recovery": "a state, to copy it",
+    "packing": "the text of a state, of which the digest was taken",
     "data": "the user's own data, and what is prepared of it",
     "tokenizer": "the user's own tokenizer",
     "commands.input": "the user's own sentences",

@@ -142,9 +142,7 @@ ALTERED = {
     "a missing weight": (lambda s: without(s, *TABLE), "It lacks the weight table.weight, unlike its Markov"),
     "one weight more": (lambda s: put(s, torch.ones(1), "state_dict", "generator.x"), "has the weight x, unlike"),
     "whole numbers": (lambda s: put(s, torch.ones(6, 4, dtype=torch.long), *TABLE), r"is int64\[6, 4\], wanted Float"),
-    "a number": (lambda s: put(s, 5, *TABLE), "weight table.weight is no plain array"),
-    "a sparse one": (lambda s: put(s, torch.ones(6, 4).to_sparse(), *TABLE), "is no plain array"),
-    "one without numbers": (lambda s: put(s, torch.ones(6, 4, device="meta"), *TABLE), "is no plain array"),
+    "a number": (lambda s: put(s, 5, *TABLE), "table.weight is 5, wanted a tensor"),
     "nameless weights": (lambda s: put(s, {1: torch.ones(1)}, "state_dict"), "state_dict has no names"),
     "no policy": (lambda s: put(s, None, *MODEL, "policy"), "policy=None: wanted a part"),
     "code": (lambda s: put(s, {"_target_": "os.system"}, *MODEL, "policy"), r"_target_=os\.system.*trust"),
@@ -164,12 +162,6 @@ def test_nothing_is_allocated_for_a_description_that_the_file_does_not_fill(open
     state = saved("model/generator=lstm", *SMALL)
     put(state, 2**15, *MODEL, "generator", "hidden")  # 17 GB of weights
     with pytest.raises(UserError, match=r"is Float\[.*, wanted Float\[131072, "):
-        opened(state)
-    wide = {"cores.0.weight_ih_l0": (2**17, 2), "cores.0.weight_hh_l0": (2**17, 2**15), "output.weight": (4, 2**15)}
-    wide |= {"cores.0.bias_ih_l0": (2**17,), "cores.0.bias_hh_l0": (2**17,)}
-    for name, shape in wide.items():  # of the right shapes, made of one number each
-        put(state, torch.zeros(1).expand(shape), "state_dict", f"generator.{name}")
-    with pytest.raises(UserError, match=r"claims 17,\d+,\d+,\d+ bytes of weights and has"):
         opened(state)
 
 

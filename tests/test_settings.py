@@ -79,7 +79,7 @@ def made(config, place, data):
     if place.startswith("data"):
         return seen(build.data(config))
     if place.startswith(("callbacks", "logger", "metrics", "trainer")):
-        return seen(build.trainer(config, data))
+        return seen(build.trainer(config, build.callbacks(config, data)))
     system = build.system(config, data)
     return seen(system), [optimizer.param_groups for optimizer in map(_settings, system.configure_optimizers())]
 

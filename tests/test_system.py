@@ -12,6 +12,7 @@ from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.callbacks.turns import Turns
+from textgan_lit.checkpoint import read
 from textgan_lit.discriminator.density_aware import DensityAware
 from textgan_lit.errors import UserError
 from textgan_lit.noise import Noise
@@ -364,8 +365,7 @@ def test_likelihood_alone_has_one_optimizer():
 def test_a_checkpoint_holds_plain_containers_and_opens_as_the_same_run(tmp_path):
     run = built(*TINY, *FIXED, "data.oracle.variable=true", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),))
     run.fit()
-    saved = torch.load(tmp_path / "checkpoints" / "turn-00000016.ckpt", weights_only=True)
-    assert saved["global_step"] == 16
+    saved = read(tmp_path / "checkpoints" / "turn-00000016.ckpt")
     assert saved["textgan_lit"]["turns"] == run.system.clock.turns
     opened = textgan_lit.load(tmp_path)
     tokens = sample(run.system.generator.eval(), Noise(5, "sample").uniform(20, 3), run.system.policy).tokens
@@ -412,12 +412,12 @@ def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to
 
 def test_what_all_ranks_read_is_counted_by_the_first_of_those_that_take_it_up(monkeypatch, tmp_path):
     built(*TINY, *FIXED, callbacks=(Cut(2, tmp_path / "cut.ckpt"),)).fit()
-    saved = torch.load(tmp_path / "cut.ckpt", weights_only=True)
-    for rank, read in ((0, 2 * 16 * 3), (1, 0)):
+    saved = read(tmp_path / "cut.ckpt")
+    for rank, words in ((0, 2 * 16 * 3), (1, 0)):
         monkeypatch.setattr("textgan_lit.system.rank", lambda rank=rank: rank)
         system = built(*TINY, *FIXED).system
         system.on_load_checkpoint(saved)
-        assert system.words_read == read
+        assert system.words_read == words
 
 
 def test_a_discriminator_meets_the_generator_at_the_end_of_its_warm_up(monkeypatch):

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 ROOMS = ("textgan_lit", "hydra_plugins")  # the second is where Hydra looks for our sweeper
 EXTRAS = re.compile(
-    "safetensors|report|dashboard|mauve|sweep"
+    "report|dashboard|mauve|sweep"
 )  # what people install beside the core; dev is for those who work on it
 
 

@@ -12,12 +12,12 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Gt, Interval
+from annotated_types import Ge, Gt, Interval
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from textgan_lit import elsewhere, fitting
@@ -38,7 +38,7 @@ from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
 from textgan_lit.trainer import Settings, make
 from textgan_lit.trust import find
-from textgan_lit.types import MANY, Seed
+from textgan_lit.types import MANY
 
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
 KINDS = {
@@ -258,7 +258,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     fitting.check_rule(program.rule, discriminator, known)
     if program.rule.needs_oracle:
         generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
-    seed = setting(config.get("seed"), Seed, "seed")
+    seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     faults = _faults(config)
@@ -356,11 +356,15 @@ def metrics(config: Mapping[str, Any], module: Any) -> dict[str, dict[str, SetMe
     }
 
 
-def trainer(config: Mapping[str, Any], module: pl.LightningDataModule) -> pl.Trainer:
-    """Lightning's Trainer with the run's callbacks, which see what ``module`` holds, and loggers."""
+def callbacks(config: Mapping[str, Any], module: pl.LightningDataModule) -> list[pl.Callback]:
+    """The run's callbacks, which see what ``module`` holds."""
     known = {"vocab": module.vocab, "sentences": module.sentences, **metrics(config, module)}
     chosen = (config.get("callbacks") or {}).items()
-    callbacks = [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
+    return [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
+
+
+def trainer(config: Mapping[str, Any], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    """Lightning's Trainer with these callbacks and the run's loggers."""
     loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
     named = {**group(config, "trainer"), "_target_": f"{Settings.__module__}.{Settings.__qualname__}"}
     return make(part(named, "trainer", Settings), callbacks, loggers)

@@ -1,29 +1,47 @@
 """Checkpoint files: written whole or not at all, and trusted only after a look.
 
-Whatever is killed while it writes leaves the older files as they were; whatever was truncated, altered or made to run
-code is refused when it is read.
+Whatever is killed while it writes leaves the older files as they were; whatever was truncated or altered is refused
+when it is read. There is nothing in such a file that could be run (``packing``).
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable
+import errno
+import os
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
-import torch
-from pytorch_lightning.plugins.io import TorchCheckpointIO
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.io import CheckpointIO
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.files import replace
+from textgan_lit.files import replacing
+from textgan_lit.packing import packed, unpacked
 
 PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
+# What Lightning saves and a run has no use for: it follows from the clock, or from the Lightning that is installed.
+UNUSED = ("epoch", "global_step", "loops", "lr_schedulers", "pytorch-lightning_version")
+OLD = b"PK\x03\x04"
 
 
 @final
 class Damaged(UserError):
     """A file that is no whole checkpoint of ours."""
+
+
+@final
+class Gone(UserError):
+    """A file that is not there, or not any more."""
+
+
+@final
+class Saved(NamedTuple):
+    """A state, and the file that it was read from."""
+
+    path: Path
+    state: dict[str, Any]
 
 
 def named(folder: Path, turn: int) -> Path:
@@ -40,60 +58,117 @@ def _named(folder: Path) -> list[Path]:
     return sorted(folder.glob(PATTERN), reverse=True)
 
 
-def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
-    """The newest whole checkpoint; of each newer one that is damaged ``warn`` is told. None where there is none."""
-    for path in _named(folder):
-        try:
-            read(path)
-        except Damaged as error:
-            warn(f"{error} Going on from the one before.")
-        else:
-            return path
-    return None
+def newest(folder: Path, warn: Callable[[str], None]) -> Saved | None:
+    """The newest whole checkpoint; of each newer one that is damaged ``warn`` is told. None where there is none.
+
+    The run may be playing: what it lets go of meanwhile is not missed, and what it saves is found.
+    """
+    told: set[Path] = set()
+    while True:
+        listed = _named(folder)
+        for path in listed:
+            try:
+                return Saved(path, read(path))
+            except Gone:
+                continue
+            except Damaged as error:
+                if path not in told:
+                    warn(f"{error} Going on from the one before.")
+                told.add(path)
+        if listed == _named(folder):
+            return None
 
 
-def write(state: dict[str, Any], path: Path) -> None:
-    """Once this has returned, a power cut takes nothing back."""
-    content = io.BytesIO()
-    torch.save(state, content)
-    replace(path, content.getbuffer(), durable=True)
+def write(state: Mapping[str, Any], path: Path) -> None:
+    """Once this has returned, a power cut takes nothing back.
+
+    Raises:
+        UserError: at a value that is neither a tensor nor plain.
+    """
+    pieces = packed(state)
+    with replacing(path, durable=True) as file:
+        file.writelines(pieces)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The state in ``path``, on the CPU: checksums compared, and nothing unpickled but arrays and plain containers.
+    """The state in ``path``, on the CPU. The file is read once: what is returned is what the digest was taken of.
 
     Raises:
+        Gone: there is no such file.
         Damaged: not a file, a link, truncated, altered, or anything else than a checkpoint of this project.
     """
-    if path.is_symlink() or not path.is_file():
-        raise Damaged(f"{path}: not a file of its own.")
+    content = _bytes(path)
+    if content.startswith(OLD):
+        raise UserError(
+            f"{path} is of an earlier textgan_lit, which pickled its checkpoints; a pickle can hold code, so none is "
+            "read any more. Open it with the version that wrote it, or play the run anew."
+        )
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
-            if sum(entry.file_size for entry in entries) > path.stat().st_size:
-                raise Damaged(f"{path}: damaged (it claims more bytes than it has).")
-            broken = packed[0] if packed else archive.testzip()
-        if broken is not None:
-            raise Damaged(f"{path}: damaged (at {shown(broken)}).")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Damaged:
-        raise
+        state = unpacked(content)
     except Exception as error:  # whatever a parser of hostile bytes may raise
-        raise Damaged(f"{path}: not a whole checkpoint ({type(error).__name__}).") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({shown(str(error) or type(error).__name__)}).") from error
     if not isinstance(state, dict) or not {"textgan_lit", "state_dict"} <= state.keys():
         raise Damaged(f"{path}: a checkpoint, but none of textgan_lit's.")
     return state
 
 
+def _bytes(path: Path) -> bytes:
+    """The whole file at ``path``, which no link leads to."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Gone(f"{path}: there is no such file.") from None
+    except OSError as error:
+        why = "not a file of its own" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+        raise Damaged(f"{path}: {why}.") from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise Damaged(f"{path}: not a file of its own.")
+    with os.fdopen(handle, "rb") as file:
+        if found.st_size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            raise Damaged(f"{path}: larger than this machine's memory.")
+        return file.read(found.st_size)
+
+
+# --- what Lightning asks for ------------------------------------------------------------------------------------------
+
+
 @final
-class CheckpointFiles(TorchCheckpointIO):
-    """How Lightning's Trainer writes and reads checkpoints: as above."""
+class CheckpointFiles(CheckpointIO):
+    """How Lightning's Trainer writes and reads checkpoints: as above.
+
+    ``taken_up`` is a state that was read, and looked at, already: it is handed on once, in place of its file.
+    """
+
+    def __init__(self) -> None:
+        self.taken_up: Saved | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        write(checkpoint, Path(path))
+        write({key: value for key, value in checkpoint.items() if key not in UNUSED}, Path(path))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        return read(Path(path))
+        known, self.taken_up = self.taken_up, None
+        state = known.state if known is not None and known.path == Path(path) else read(Path(path))
+        own = {"pytorch-lightning_version": pl.__version__, "lr_schedulers": [], "loops": loops(state)}
+        return {**{key: value for key, value in state.items() if key not in UNUSED}, **own}
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def loops(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lightning's loops would have counted when the state was saved: the next turn was about to begin."""
+    turns = sum(state["textgan_lit"]["turns"].values())
+    batches = {"ready": turns + 1, "started": turns, "processed": turns, "completed": turns}
+    epochs = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    steps = {"ready": turns, "completed": turns}
+    fit = {
+        "epoch_progress": {"total": epochs, "current": epochs},
+        "epoch_loop.state_dict": {"_batches_that_stepped": turns - 1},  # to which it adds the turn that it begins with
+        "epoch_loop.batch_progress": {"total": batches, "current": batches, "is_last_batch": False},
+        "epoch_loop.manual_optimization.optim_step_progress": {"total": steps, "current": steps},
+    }
+    return {"fit_loop": fit, "validate_loop": {}, "test_loop": {}, "predict_loop": {}}

@@ -14,8 +14,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from textgan_lit import build, credentials, fitting, terminal, trust
-from textgan_lit.checkpoint import kept, named, newest, read
+from textgan_lit import build, fitting, restore, terminal, trust
+from textgan_lit.checkpoint import Saved, kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
 from textgan_lit.folder import rewind
@@ -26,7 +26,6 @@ from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.process import first
 from textgan_lit.reward import Shuffled
 from textgan_lit.system import TextGAN
-from textgan_lit.types import Seed, Threads
 
 
 def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, words: Sequence[str] = ()) -> float | None:
@@ -41,18 +40,26 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
         trust.check(config, config["trust"])
         trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
         trust.check_paths({"data.cache": (config.get("data") or {}).get("cache")}, folder)
-    credentials.refuse(config)  # where they were interpolations until now
     _prepare(folder)
-    torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))
+    for name, least in (("threads", 1), ("seed", 0)):
+        if not isinstance(config[name], int) or config[name] < least:
+            raise UserError(f"{name}={config[name]}: wanted a whole number from {least} on.")
+    torch.set_num_threads(config["threads"])
     keep_freed_memory()
-    pl.seed_everything(build.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build.data(config)
     if sweep:
         _check_objective(data, config)
     system = build.system(config, data)
     fitting.check_words(words, system.moves, config["trainer"])
-    state = _take_up(config.get("resume", False), folder, system)
-    trainer = build.trainer(config, data)
+    callbacks = build.callbacks(config, data)
+    state = _found(config.get("resume", False), folder)
+    if state is not None:
+        restore.check_state(state, system, callbacks, data)
+    if config.get("resume", False):
+        _rewind(folder, state)
+    trainer = build.trainer(config, callbacks)
+    trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
     if first():
         _say_what(data, system, trainer)
@@ -78,11 +85,11 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
         finish(failed=failed)  # W&B's run: the next job of a multirun is a run of its own
 
 
-def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Path | None, folder: Path) -> float | None:
-    if state is None or not _played_out(state):
-        trainer.fit(system, datamodule=data, ckpt_path=state)
+def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Saved | None, folder: Path) -> float | None:
+    if state is None or state.state["textgan_lit"]["upcoming"] is not None:
+        trainer.fit(system, datamodule=data, ckpt_path=state and state.path)
         state = None
-    trainer.test(system, datamodule=data, ckpt_path=state, verbose=False)
+    trainer.test(system, datamodule=data, ckpt_path=state and state.path, verbose=False)
     if trainer.is_global_zero:
         if profile := trainer.profiler.summary():  # Lightning would log it, where nobody looks
             terminal.console().print(profile, highlight=False, soft_wrap=True)
@@ -112,49 +119,30 @@ def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
     return any(part.get("_target_") == name for part in parts)
 
 
-def _take_up(resume: bool | str, folder: Path, system: TextGAN) -> Path | None:
-    """The checkpoint that the run goes on from; what was written after it is taken away."""
-    if not resume:
-        return None
-    chosen = isinstance(resume, str) and resume.endswith(".ckpt")
-    path = Path(resume).resolve() if chosen else newest(folder / "checkpoints", _warn)
-    turn = -1
-    if path:
-        saved = read(path)["textgan_lit"]
-        _check_same(saved, system, path)
-        turn = sum(saved["turns"].values())
-    if first():
-        said = f"after turn {turn:,}." if path else "from the beginning: there is no checkpoint yet."
-        terminal.console().print(f"Going on {said}", highlight=False)
-        rewind(folder, turn)
-        for later in kept(folder / "checkpoints"):
-            if path and later > named(folder / "checkpoints", turn):
-                later.unlink()
-    return path
+def _found(resume: bool | str, folder: Path) -> Saved | None:
+    """The state that the run goes on from."""
+    if isinstance(resume, str) and resume.endswith(".ckpt"):
+        path = Path(resume).resolve()
+        return Saved(path, read(path))
+    return newest(folder / "checkpoints", _warn) if resume else None
 
 
-def _check_same(saved: Mapping[str, Any], system: TextGAN, path: Path) -> None:
-    """Whether the run would go on with the sentences and the words it was cut off with."""
-    before, vocab = saved["vocab"], system.generator.vocab
-    if saved.get("data") != system.data:
-        raise UserError(
-            f"{path} was learned from other sentences ({saved.get('data')}) than there are now ({system.data}). "
-            "Give the files as they were, or start a new run without resume."
-        )
-    if (tuple(before["words"]), before.get("tokenizer")) != (vocab.words, vocab.tokenizer):
-        raise UserError(
-            f"{path} knows {len(before['words']):,} words, which are not the {len(vocab.words):,} of the data now. "
-            "Give the data and data.tokenizer as they were, or start a new run without resume."
-        )
+def _rewind(folder: Path, state: Saved | None) -> None:
+    """Takes away what was written after the state that the run goes on from."""
+    if not first():
+        return
+    turn = sum(state.state["textgan_lit"]["turns"].values()) if state else -1
+    said = f"after turn {turn:,}." if state else "from the beginning: there is no checkpoint yet."
+    terminal.console().print(f"Going on {said}", highlight=False)
+    rewind(folder, turn)
+    for later in kept(folder / "checkpoints"):
+        if state and later > named(folder / "checkpoints", turn):
+            later.unlink()
 
 
 def _warn(line: str) -> None:
     if first():
         print(f"textgan_lit: {line}", file=sys.stderr)
-
-
-def _played_out(path: Path) -> bool:
-    return read(path)["textgan_lit"]["upcoming"] is None
 
 
 def _prepare(folder: Path) -> None:

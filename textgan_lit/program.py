@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, final
 from annotated_types import Ge, Gt
 
 from textgan_lit.errors import UserError
+from textgan_lit.schema import Count, Form, Least, Word, form
 from textgan_lit.types import MOVES, Clock, Reading
 
 
@@ -31,7 +32,7 @@ class Rule(ABC):
     A rule that ``reads`` is asked only where there is a reading; between readings k turns are enough.
     """
 
-    memory: ClassVar[tuple[str, ...]] = ("ended",)  # the attributes that are saved; settings are not
+    memory: ClassVar[type[Form]] = form(ended=str | None)  # the attributes that are saved; settings are not
     reads: ClassVar[bool] = False  # whether it acts on readings
     at_once: ClassVar[bool] = False  # whether it is asked right after a generator turn, too: D may get no turn at all
     compares: ClassVar[bool] = False  # whether it compares readings: then all have the same sentences and noise
@@ -44,7 +45,7 @@ class Rule(ABC):
         ``lead`` turns since G's last one: 0 where it has none to make."""
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.memory}
+        return {name: getattr(self, name) for name in self.memory.model_fields}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -65,7 +66,7 @@ class Guard(Rule):
     Where it is not, D plays k more turns; not cleared ``patience`` times in a row, the duel ends early.
     """
 
-    memory = ("ended", "refused")
+    memory = form(Rule.memory, refused=Count)
     reads = True
 
     def __init__(self, patience: Annotated[int, Ge(1)] = 100):
@@ -90,7 +91,7 @@ class Patient(Rule, ABC):
     """D plays while it learns: until ``patience`` looks in a row were no ``least`` nats below its best held-out BCE
     since the last generator turn, or it has had ``most`` turns (rounded up to full ks)."""
 
-    memory = ("ended", "best", "bad")
+    memory = form(Rule.memory, best=Least, bad=Count)
     reads = compares = True
 
     def __init__(
@@ -140,7 +141,7 @@ class Staleness(Patient):
     followed by the next one at once; before the first one D has lost nothing.
     """
 
-    memory = (*Patient.memory, "before")
+    memory = form(Patient.memory, before=Least)
     at_once = True
     before: float = math.inf  # BCE when G was last let move
 
@@ -212,6 +213,9 @@ class Phase(NamedTuple):
     move: str
     done: int
     total: int
+
+
+MEMORY = form(best_nll=Least, bad=Count, validated_at=Count, lead=Count, answers=dict[Word, Count])
 
 
 @final
@@ -329,9 +333,13 @@ class Program:
         self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)
         return better
 
+    @property
+    def form(self) -> type[Form]:
+        """Of what :meth:`state_dict` gives."""
+        return form(MEMORY, rule=self.rule.memory)
+
     def state_dict(self) -> dict[str, Any]:
-        names = ("best_nll", "bad", "validated_at", "lead", "answers")
-        return {name: getattr(self, name) for name in names} | {"rule": self.rule.state_dict()}
+        return {name: getattr(self, name) for name in MEMORY.model_fields} | {"rule": self.rule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         state = dict(state)

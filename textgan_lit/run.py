@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from annotated_types import MinLen
 
 from textgan_lit import build, tokenizer
-from textgan_lit.checkpoint import Damaged, newest, read
+from textgan_lit.checkpoint import Damaged, Gone, Saved, newest, read
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
 from textgan_lit.game import Game
@@ -24,11 +25,11 @@ from textgan_lit.policy import Policy
 from textgan_lit.sampling import between, infill, sample
 from textgan_lit.trust import check, vouched
 from textgan_lit.types import Length, TextBatch, Vocab
+from textgan_lit.weights import check_fit
 
-Weights = dict[str, torch.Tensor]
+Weights = dict[str, Any]  # tensors, once check_fit has looked
 GAP = "_"  # in a template: a word that is to be written
 AT_ONCE = 256  # sentences written or scored side by side; changes no sentence
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # any of them is taken for another
 
 
 class Sentence(NamedTuple):
@@ -219,17 +220,15 @@ def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] =
     Raises:
         UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
     """
-    path, packages = _file(Path(run), checkpoint), vouched(trust)
+    packages, found = vouched(trust), _found(Path(run), checkpoint)
     try:
-        return _rebuilt(read(path), path.stat().st_size, packages)
-    except Damaged as error:
-        raise UserError(f"{error} Give another checkpoint of the run: {path.parent} may hold older ones.") from error
+        return _rebuilt(found.state, packages)
     except UserError as error:
-        raise UserError(f"{path} cannot be opened. {error}") from error
+        raise UserError(f"{found.path} cannot be opened. {error}") from error
 
 
-def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run:
-    """The run that a checkpoint of ``size`` bytes describes."""
+def _rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Run:
+    """The run that a checkpoint describes."""
     settings = build.group(saved, "textgan_lit.settings")
     check(settings, packages)
     kept, model = saved["textgan_lit"], build.group(settings, "model")
@@ -240,14 +239,12 @@ def _rebuilt(saved: dict[str, Any], size: int, packages: tuple[str, ...]) -> Run
     # may need numbers to be built.
     with contextlib.nullcontext() if packages else torch.device("meta"):
         described = _players(model, known, weights)
-    for player, its in zip(described, weights, strict=True):
-        if player is not None:
-            _check_fit(player, its)
-    needed = sum(build.size_of(its) for its in weights)
-    if needed > size:
-        raise UserError(
-            f"It claims {needed:,} bytes of weights and has {size:,} in all. Give the file as it was saved."
-        )
+    try:
+        for player, its in zip(described, weights, strict=True):
+            if player is not None:
+                check_fit(player.state_dict(), its, type(player).__name__, vocab.inputs)
+    except UserError as error:
+        raise UserError(f"{error} Give the file as it was saved.") from error
     generator, discriminator = players = _players(model, known, weights)
     for player, its in zip(players, weights, strict=True):
         if player is not None:
@@ -280,44 +277,34 @@ def _weights(state: Any) -> tuple[Weights, Weights]:
     """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise UserError("Its state_dict has no names. Give the file as it was saved.")
-    generator, discriminator = _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
-    for name, weight in (*generator.items(), *discriminator.items()):
-        plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided and weight.device.type == "cpu"
-        if not plain or weight.is_quantized:
-            raise UserError(f"Its weight {shown(name)} is no plain array. Give the file as it was saved.")
-    return generator, discriminator
+    return _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
 
 
-def _check_fit(player: torch.nn.Module, weights: Weights) -> None:
-    """Whether the weights are those of a player that was built as the checkpoint describes it."""
-    wanted, name = player.state_dict(), type(player).__name__
-    for one, other, said in ((wanted, weights, "lacks"), (weights, wanted, "has")):
-        if odd := sorted(one.keys() - other.keys()):
-            raise UserError(f"It {said} the weight {shown(odd[0])}, unlike its {name}. Give the file as it was saved.")
-    for key, weight in weights.items():
-        given, asked = (f"{_kind(some)}{list(some.shape)}" for some in (weight, wanted[key]))
-        if given != asked:
-            raise UserError(f"{name}'s {key} is {shown(given)}, wanted {asked}. Give the file as it was saved.")
-
-
-def _kind(weight: torch.Tensor) -> str:
-    return "Float" if weight.dtype in FLOATS else str(weight.dtype).removeprefix("torch.")
-
-
-def _file(run: Path, checkpoint: str) -> Path:
+def _found(run: Path, checkpoint: str) -> Saved:
+    """The checkpoint that is asked for."""
     if run.suffix == ".ckpt":
-        return run
+        return _read(run)
     if checkpoint not in ("last", "best"):
         raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
     folder = run / "checkpoints"
     if folder.is_symlink():
         raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
-    found = newest(folder, warnings.warn) if checkpoint == "last" else folder / f"{checkpoint}.ckpt"
-    if found is None or not found.is_file():
+    best = folder / "best.ckpt"
+    if checkpoint == "best" and os.path.lexists(best):
+        return _read(best)
+    found = newest(folder, warnings.warn) if checkpoint == "last" else None
+    if found is None:
         raise UserError(
             f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
         )
     return found
+
+
+def _read(path: Path) -> Saved:
+    try:
+        return Saved(path, read(path))
+    except (Damaged, Gone) as error:
+        raise UserError(f"{error} Give another checkpoint of the run: {path.parent} may hold older ones.") from error
 
 
 def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import final
+from typing import Literal, final
+
+from textgan_lit.schema import Seconds, form
 
 KINDS = ("seconds", "cpu_seconds")
 PARTS = ("pretraining", "adversarial", "evaluations", "temperatures", "networks")
+SPENT = dict[Literal[PARTS], form(**dict.fromkeys(KINDS, Seconds))]  # of Stopwatch.spent, where it is saved
 
 
 @final

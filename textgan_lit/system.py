@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from textgan_lit import moments
 from textgan_lit import reading as readings
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.distributed import mean, own_rows, rank, world
@@ -27,8 +28,9 @@ from textgan_lit.noise import Noise, reseed
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Policy
 from textgan_lit.program import Program
-from textgan_lit.stopwatch import Stopwatch
-from textgan_lit.types import Clock, Outcome, Reading, Rollout, TextBatch
+from textgan_lit.schema import Count, Form, Measured, form
+from textgan_lit.stopwatch import SPENT, Stopwatch
+from textgan_lit.types import READING, TURNS, Clock, Outcome, Reading, Rollout, TextBatch
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,11 @@ class TextGAN(pl.LightningModule):
         self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
 
     def configure_optimizers(self) -> list[Optimizer]:
-        players = (getattr(self, move.player).parameters() for move in self.moves.values())
-        learning = ([weight for weight in weights if weight.requires_grad] for weights in players)
-        return [move.optimizer(weights) for move, weights in zip(self.moves.values(), learning, strict=True)]
+        return [move.optimizer(self.learning(move)) for move in self.moves.values()]
+
+    def learning(self, move: Move) -> list[Parameter]:
+        """The weights that a move's optimizer moves."""
+        return [weight for weight in getattr(self, move.player).parameters() if weight.requires_grad]
 
     def game(self, *purpose: int | str) -> Game:
         """The players as they stand, with the noise that belongs to ``purpose``."""
@@ -282,9 +286,28 @@ class TextGAN(pl.LightningModule):
     def test_step(self, batch: TextBatch, batch_idx: int) -> Evaluation:
         return Evaluation(batch, self.evaluated("test", batch_idx).sample(len(batch.tokens)))
 
-    # --- checkpoints: plain containers only ---------------------------------------------------------------------------
+    # --- checkpoints: tensors and plain values only -------------------------------------------------------------------
+
+    @property
+    def form(self) -> type[Form]:
+        """Of what stands under textgan_lit in a checkpoint of this game."""
+        return form(
+            settings=dict[str, Any],
+            vocab=form(words=list[str], has_eos=bool, tokenizer=str | None),
+            **dict.fromkeys(("max_length", "words_read", "words_written"), Count),
+            data=str | None,
+            turns=TURNS,
+            spent=SPENT,
+            reading=READING | None,
+            staleness=Measured | None,
+            upcoming=Literal[(*self.moves, None)],
+            program=self.program.form,
+            warm=dict[str, Tensor] | None,
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "optimizer_states" in checkpoint:
+            checkpoint["optimizer_states"] = [moments.kept(optimizer) for optimizer in self.trainer.optimizers]
         checkpoint["textgan_lit"] = {
             "settings": self.settings,
             "vocab": asdict(self.generator.vocab) | {"words": list(self.generator.vocab.words)},
@@ -302,6 +325,8 @@ class TextGAN(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        states, optimizers = checkpoint.get("optimizer_states", []), self.configure_optimizers()
+        checkpoint["optimizer_states"] = [moments.whole(*both) for both in zip(states, optimizers, strict=False)]
         kept = checkpoint["textgan_lit"]
         self.clock.turns.update(kept["turns"])
         self.words_read = kept["words_read"] if rank() == 0 else 0

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from textgan_lit import tokenizer
 from textgan_lit.errors import UserError, shown
+from textgan_lit.schema import Count, Measured, form
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
@@ -28,8 +29,6 @@ MANY = 2**24  # sentences, of a batch or a split
 Size = Annotated[int, Interval(ge=1, le=2**20)]  # of an embedding or a layer
 Layers = Annotated[int, Interval(ge=1, le=1000)]
 Length = Annotated[int, Interval(ge=1, le=2**16)]  # positions of a sentence
-Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]  # as NumPy takes them
-Threads = Annotated[int, Interval(ge=1, le=1024)]  # of torch: so many CPUs have the largest machines; all are started
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,9 @@ class Clock:
         return sum(self.turns.values())
 
 
+TURNS = form(**dict.fromkeys(MOVES, Count))  # of Clock.turns, where it is saved
+
+
 @dataclass(frozen=True)
 class Reading:
     """What held-out sentences said about the discriminator, the same on every rank.
@@ -170,3 +172,10 @@ class Reading:
     accuracy: float
     turns: dict[str, int]
     regret: float | None = None
+
+
+READING = form(
+    **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),
+    turns=TURNS,
+    regret=Measured | None,
+)

@@ -3,7 +3,6 @@ import io
 import os
 import pickle
 import struct
-import sys
 import time
 import tracemalloc
 import zipfile
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from torch.testing import assert_close
 
@@ -48,7 +48,7 @@ def as_npz(values, save=np.savez):
 
 
 def as_safetensors(values):
-    return pytest.importorskip("safetensors.numpy", reason="an optional extra").save(values)
+    return safetensors.numpy.save(values)
 
 
 @pytest.fixture
@@ -324,9 +324,3 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path):
     with (tmp_path / "weights.pkl").open("wb") as file:
         file.truncate(2**40)  # holes take no space
     refuse(str(tmp_path / "weights.pkl"), "larger than 16,777,216 bytes")
-
-
-def test_a_missing_package_is_named_with_the_way_to_get_it(put, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    refuse(put("weights.safetensors", b"anything"), "pip install safetensors")

@@ -12,6 +12,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from textgan_lit.checkpoint import kept, named
 from textgan_lit.distributed import greatest, rank
+from textgan_lit.schema import Least, form
 from textgan_lit.system import TextGAN
 
 
@@ -24,6 +25,8 @@ class Checkpoints(pl.Callback):
     happened: so this callback stands before those that look at turns. Without a known truth there is no best: a run's
     own bound never selects a checkpoint, since a low bound may only mean a bad discriminator.
     """
+
+    form = form(best=Least)
 
     def __init__(self, folder: str, keep: Annotated[int, Ge(1)] = 3, minutes: Annotated[float, Gt(0)] = 10.0):
         self.folder, self.keep, self.minutes = Path(folder), keep, minutes

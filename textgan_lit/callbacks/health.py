@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, final
+from typing import Annotated, Any, Literal, final
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +15,7 @@ from textgan_lit.distributed import gather, rank
 from textgan_lit.errors import UserError
 from textgan_lit.generator.gaussian import Gaussian, kl
 from textgan_lit.logger import alert
+from textgan_lit.schema import Count, form
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import TextBatch
 
@@ -53,6 +54,8 @@ class Health(pl.Callback):
 
     Controls and tiny worlds may have both and be as they should. Only where the score is log-odds can D be called dead.
     """
+
+    form = form(streaks=dict[Literal[tuple(WORDS)], Count])
 
     def __init__(
         self,

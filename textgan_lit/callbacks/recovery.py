@@ -12,15 +12,15 @@ import torch
 
 from textgan_lit import terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
-from textgan_lit.checkpoint import newest, read
+from textgan_lit.checkpoint import newest
 from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
 from textgan_lit.files import replace
 from textgan_lit.logger import alert
+from textgan_lit.moments import whole
 from textgan_lit.objective import Objective
+from textgan_lit.schema import Count, form
 from textgan_lit.system import TextGAN
-
-KEPT = ("left_out", "rollbacks", "streak", "target")  # what a resumed run must know
 
 
 @final
@@ -29,6 +29,8 @@ class Recovery(pl.Callback):
 
     All ranks see the same faults and do the same.
     """
+
+    form = form(left_out=Count, rollbacks=Count, streak=Count, target=str | None)  # what a resumed run must know
 
     def __init__(self) -> None:
         self.left_out = self.rollbacks = 0  # turns, since the run began
@@ -42,7 +44,8 @@ class Recovery(pl.Callback):
             self.streak = self.streak if self.target else 0  # what went back once may have to do so again
             return
         files = next((one for one in trainer.callbacks if isinstance(one, Checkpoints)), None)
-        last = newest(files.folder, warnings.warn) if files else None
+        found = newest(files.folder, warnings.warn) if files else None
+        last = None if found is None else found.path
         if faults.policy == "rollback" and last is not None and last.name != self.target:
             self.streak, self.target = 0, last.name
         saved = keep(last, fault.turn, files.keep) if last is not None and self.streak == 0 else last
@@ -57,9 +60,9 @@ class Recovery(pl.Callback):
             again = f"{faults.policy} has not helped {faults.patience} times in a row (faults.patience)."
             raise UserError(f"{said} {again} {_way_back(saved)}")
         self.left_out += 1
-        back = faults.policy == "rollback" and last is not None
+        back = faults.policy == "rollback" and found is not None
         if back:
-            go_back(trainer, system, read(last))
+            go_back(trainer, system, found.state)
             self.rollbacks += 1
         if back or self.streak == 1:
             done = f"Both players are as in {last.name} again." if back else "Its step is left out."
@@ -70,7 +73,7 @@ class Recovery(pl.Callback):
             system.record({"faults/left_out": float(self.left_out), "faults/rollbacks": float(self.rollbacks)})
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in KEPT}
+        return {name: getattr(self, name) for name in self.form.model_fields}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -102,7 +105,8 @@ def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None
     """
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in trainer.optimizers]
     system.load_state_dict(state["state_dict"])
-    trainer.strategy.load_optimizer_state_dict(state)
+    kept = zip(state["optimizer_states"], trainer.optimizers, strict=True)
+    trainer.strategy.load_optimizer_state_dict({"optimizer_states": [whole(*both) for both in kept]})
     for optimizer, kept in zip(trainer.optimizers, rates, strict=True):
         for group, rate in zip(optimizer.param_groups, kept, strict=True):
             group["lr"] = rate

@@ -10,7 +10,7 @@ from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Len
 
 from textgan_lit.callbacks.truth import models
 from textgan_lit.callbacks.weights_and_biases import wandbs
@@ -21,12 +21,14 @@ from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import words
 from textgan_lit.metrics.novelty import training
 from textgan_lit.policy import Categorical
+from textgan_lit.schema import Count, Measured, form
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import Rollout, TextBatch, Vocab
 
 # What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
 COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")
 BY_WORD = ("words", "log G by word", "log P by word")  # in samples.jsonl alone; eos is null among the words
+ROW = Annotated[list[Measured | str | None], Len(2 + len(COLUMNS), 2 + len(COLUMNS))]  # turn, number, columns
 LAG = 32  # W&B's table lags behind by at most this part of the evaluations so far
 
 
@@ -41,6 +43,8 @@ class Samples(pl.Callback):
     evaluations are parts of their own, and later ones wait until they are a ``LAG``-th of those sent, or the run ends:
     10,000 evaluations are some 220 parts.
     """
+
+    form = form(latest=list[str], sent=Count, waiting=list[list[ROW]])
 
     def __init__(
         self,

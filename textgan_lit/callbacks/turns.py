@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, final
+from typing import Annotated, Any, Literal, final
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, MinLen
+from pydantic import AfterValidator
 from torch import Tensor
 
 from textgan_lit.distributed import mean
+from textgan_lit.schema import Count, Word, form
 from textgan_lit.system import TextGAN
+from textgan_lit.types import MOVES
+
+
+def _alike(kept: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Single numbers by the same names every time, as one move's are."""
+    if any(logs.keys() != kept[0].keys() or any(value.dim() for value in logs.values()) for logs in kept):
+        raise ValueError("the same single numbers of every turn")
+    return kept
+
+
+LOGS = Annotated[list[dict[Word, Tensor]], MinLen(1), AfterValidator(_alike)]
 
 
 @final
@@ -21,6 +34,8 @@ class Turns(pl.Callback):
     With the generator's go the program's: discriminator turns before it, and the rule's words. Readings and the
     staleness after them are written when they are taken, as ``game/…``.
     """
+
+    form = form(kept=dict[Literal[MOVES], LOGS], leads=list[Count], answers=dict[Word, Count], read_at=Count | None)
 
     def __init__(self, every: Annotated[int, Ge(1)] = 10):
         self.every = every

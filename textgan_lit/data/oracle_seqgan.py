@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+import safetensors.numpy
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -88,7 +89,7 @@ class Refused(ValueError):
 
 def read_weights(path: str) -> Arrays:
     """The arrays of a weights file by :data:`NAMES`; a UserError of one line for anything else."""
-    readers = {".pkl": _read_pickle, ".npz": _read_npz, ".safetensors": _read_safetensors}
+    readers = {".pkl": _read_pickle, ".npz": _read_npz, ".safetensors": safetensors.numpy.load}
     try:
         file = Path(path).expanduser()
         if file.suffix not in readers:
@@ -172,14 +173,6 @@ def _read_npz(data: bytes) -> Arrays:
                     raise Refused(f"array {name} has type {dtype.name}, expected float32")
                 arrays[name] = _array(shape, member.read(), fortran)
     return arrays
-
-
-def _read_safetensors(data: bytes) -> Arrays:
-    try:
-        from safetensors.numpy import load
-    except ImportError:
-        raise Refused("reading it needs the package safetensors: pip install safetensors") from None
-    return load(data)
 
 
 def _read_pickle(data: bytes) -> Arrays:

@@ -21,7 +21,9 @@ from textgan_lit.generator.base import Generator
 from textgan_lit.objective import Objective
 from textgan_lit.policy import Tempered
 from textgan_lit.reward import Reward
+from textgan_lit.schema import Count, check, form
 from textgan_lit.types import Outcome, TextBatch
+from textgan_lit.weights import check_fit
 
 
 class Judged(NamedTuple):
@@ -33,6 +35,9 @@ class Judged(NamedTuple):
     latent: Float[Tensor, "B L"]
     value: Float[Tensor, "B T"]
     advantage: Float[Tensor, "B T"]
+
+
+KEPT = form(kept=form(**dict.fromkeys(Judged._fields, Tensor)) | None, used=Count)
 
 
 @final
@@ -127,11 +132,28 @@ class ScoreFunction(Objective):
         loss, clipped = clipped_surrogate(logp, before, advantage, mask, self.clip, self.ratio)
         return Outcome(loss, logs | {"clipped": clipped.detach()})
 
+    def check_extra_state(self, state: Any, where: str, generator: Generator) -> None:
+        """Whether ``state`` is what :meth:`get_extra_state` gives in a game of this ``generator``."""
+        check(state, KEPT, where)
+        if state["kept"] is None:
+            return
+        check_fit(
+            _like(generator, len(state["kept"]["tokens"])), state["kept"], f"{where}.kept", generator.vocab.inputs
+        )
+
     def get_extra_state(self) -> dict[str, Any]:
         return {"kept": None if self.kept is None else self.kept._asdict(), "used": self.used}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.kept, self.used = Judged(**state["kept"]) if state["kept"] else None, state["used"]
+
+
+def _like(generator: Generator, n: int) -> dict[str, Tensor]:
+    """Names, shapes and types of n judged samples."""
+    floats = torch.empty(n, generator.max_length, device="meta")
+    tokens, mask = floats.long(), floats.bool()
+    latent = torch.empty(n, generator.latent, device="meta")
+    return Judged(tokens, mask, floats, latent, floats, floats)._asdict()
 
 
 def check_weights(reward: Reward, baseline: Baseline) -> None:
