@@ -16,7 +16,7 @@ FLOORS = [  # from the cellar to the roof
     ["errors", "keys", "elsewhere", "closing", "files", "account"],
     ["tokenizer", "plain", "terminal", "process", "schema"],
     ["types", "distributed", "stopwatch", "answer", "packing", "weights"],
-    ["noise", "functional", "checkpoint", "folder", "trust", "faults", "naming", "moments"],
+    ["noise", "functional", "credentials", "checkpoint", "folder", "trust", "faults", "naming", "moments"],
     ["policy"],
     ["generator"],
     ["discriminator", "reward", "baseline", "program"],

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Gt, Interval
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from textgan_lit import elsewhere, fitting
@@ -38,7 +38,7 @@ from textgan_lit.reward import Reward
 from textgan_lit.system import Move, TextGAN
 from textgan_lit.trainer import Settings, make
 from textgan_lit.trust import find
-from textgan_lit.types import MANY
+from textgan_lit.types import MANY, Seed
 
 PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
 KINDS = {
@@ -258,7 +258,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     fitting.check_rule(program.rule, discriminator, known)
     if program.rule.needs_oracle:
         generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
-    seed = setting(config.get("seed"), Annotated[int, Ge(0)], "seed")
+    seed = setting(config.get("seed"), Seed, "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     faults = _faults(config)

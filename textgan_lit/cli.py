@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit import elsewhere, process, resume, terminal
+from textgan_lit import credentials, elsewhere, process, resume, terminal
 from textgan_lit import folder as folders
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.trust import CONF
@@ -157,7 +157,11 @@ def _composed(words: list[str]) -> DictConfig:
 
 
 def explain(error: Exception) -> str:
-    """One line: what was given, what was wanted, the way out."""
+    """One line: what was given, what was wanted, the way out; without the passwords that it may quote."""
+    return credentials.masked(_explained(error))
+
+
+def _explained(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     for one in (error, error.__cause__):  # Python's logging names the disk's error as the cause of its own

@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from textgan_lit import account, files, plain, terminal
+from textgan_lit import account, credentials, files, plain, terminal
 from textgan_lit.distributed import rank
 from textgan_lit.keys import best, clock
 from textgan_lit.naming import called
@@ -252,7 +252,8 @@ def finish(dead: bool = False, failed: bool = False) -> None:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).partition(" Consider ")[0].rstrip(".") or type(error).__name__
+    line = credentials.masked(" ".join(str(error).split()))
+    return line.partition(" Consider ")[0].rstrip(".") or type(error).__name__
 
 
 def _say(line: str) -> None:

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from textgan_lit import build, fitting, restore, terminal, trust
+from textgan_lit import build, credentials, fitting, restore, terminal, trust
 from textgan_lit.checkpoint import Saved, kept, named, newest, read
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
@@ -26,6 +26,7 @@ from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.process import first
 from textgan_lit.reward import Shuffled
 from textgan_lit.system import TextGAN
+from textgan_lit.types import Seed, Threads
 
 
 def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, words: Sequence[str] = ()) -> float | None:
@@ -40,13 +41,11 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
         trust.check(config, config["trust"])
         trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
         trust.check_paths({"data.cache": (config.get("data") or {}).get("cache")}, folder)
+    credentials.refuse(config)  # where they were interpolations until now
     _prepare(folder)
-    for name, least in (("threads", 1), ("seed", 0)):
-        if not isinstance(config[name], int) or config[name] < least:
-            raise UserError(f"{name}={config[name]}: wanted a whole number from {least} on.")
-    torch.set_num_threads(config["threads"])
+    torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))
     keep_freed_memory()
-    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    pl.seed_everything(build.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
     data = build.data(config)
     if sweep:
         _check_objective(data, config)

@@ -22,8 +22,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from textgan_lit import credentials, plain, process
 from textgan_lit import folder as folders
-from textgan_lit import plain, process
 from textgan_lit.errors import PATH, UserError, said, shown
 from textgan_lit.files import replace
 
@@ -79,10 +79,11 @@ class Claim(Callback):
             "overrides.yaml": config.hydra.overrides.task,
         }
         try:
+            _check_credentials(config)  # which an option may have brought that a sweep alone has chosen
             (folder / folders.COMPOSED).mkdir(exist_ok=True)
             for name, node in composed.items():
                 replace(folder / folders.COMPOSED / name, OmegaConf.to_yaml(node))
-        except OSError as error:
+        except (UserError, OSError) as error:
             if not config.resume:
                 folders.release(folder)
             _refuse(said(error))
@@ -94,12 +95,20 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _check(config: DictConfig) -> None:
+    _check_credentials(config)
     if not isinstance(config.get("overwrite"), bool):
         raise UserError(f"overwrite={config.get('overwrite')}: wanted true or false.")
     if not isinstance(config.get("resume"), bool | str):
         raise UserError(f"resume={config.get('resume')}: wanted true, false, a run's folder or a checkpoint in it.")
     if config.resume and config.overwrite:
         raise UserError("resume goes on with a run, overwrite=true replaces it. Give one of them.")
+
+
+def _check_credentials(config: DictConfig) -> None:
+    found = OmegaConf.to_container(config, resolve=False)
+    words = [word.partition("=") for kind in ("task", "hydra") for word in found["hydra"]["overrides"][kind]]
+    credentials.refuse({key: value for key, _, value in words})  # of a sweep the configuration has none of them yet
+    credentials.refuse(found)
 
 
 def _many(config: DictConfig) -> bool:

@@ -29,6 +29,8 @@ MANY = 2**24  # sentences, of a batch or a split
 Size = Annotated[int, Interval(ge=1, le=2**20)]  # of an embedding or a layer
 Layers = Annotated[int, Interval(ge=1, le=1000)]
 Length = Annotated[int, Interval(ge=1, le=2**16)]  # positions of a sentence
+Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]  # as NumPy takes them
+Threads = Annotated[int, Interval(ge=1, le=1024)]  # of torch: so many CPUs have the largest machines; all are started
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Annotated, Any
-
-from annotated_types import Ge
+from typing import TYPE_CHECKING, Any
 
 from textgan_lit.errors import UserError
 
@@ -34,11 +32,12 @@ def opened(options: argparse.Namespace) -> Run:
     import torch
 
     from textgan_lit.run import load
+    from textgan_lit.types import Threads
 
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine has no GPU that torch can use. Leave --device out.")
     run = load(options.run, options.checkpoint, options.trust)
-    torch.set_num_threads(number(run.config.get("threads", 1), Annotated[int, Ge(1)], "threads"))
+    torch.set_num_threads(number(run.config.get("threads", 1), Threads, "threads"))
     players = [player and player.to(options.device) for player in (run.generator, run.discriminator)]
     return run._replace(generator=players[0], discriminator=players[1], policy=policy or run.policy)
 

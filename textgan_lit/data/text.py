@@ -64,7 +64,7 @@ class TextData(pl.LightningDataModule):
         bucket: Annotated[int, Interval(ge=0, le=10_000)] = 0,
         seed: int = 0,
         evaluation_batch: Number = 1_000,
-        workers: Annotated[int, Interval(ge=0, le=1000)] = 0,
+        workers: Annotated[int, Interval(ge=0, le=64)] = 0,  # a process each, and more are no faster
         cache: str | None = None,
         versions: dict[str, str] | None = None,
     ):

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from textgan_lit import files, terminal
+from textgan_lit import credentials, files, terminal
 from textgan_lit import folder as folders
 from textgan_lit.build import setting
 from textgan_lit.cli import explain
@@ -63,6 +63,7 @@ class Sweep:
     @classmethod
     def of(cls, settings: Mapping[str, Any], **known: Any) -> Sweep:
         """With each of its settings as its signature wants it, or a UserError that names it."""
+        credentials.refuse({f"hydra.sweeper.{key}": given for key, given in settings.items()})
         hints = get_type_hints(cls.__init__, include_extras=True)
         return cls(
             **known, **{key: setting(given, hints[key], f"hydra.sweeper.{key}") for key, given in settings.items()}
