@@ -108,6 +108,7 @@ def test_a_progress_bar_moves_and_what_is_printed_beside_it_is_harmless(monkeypa
     assert "mine" in said
     assert "\x1b[?25l" in said  # rich's own: hides the cursor
     assert "beside" in said
+    assert not re.search(r"\\x1b\[(?!2J)", said)  # none of rich's own is written out
     for sign in ("\x1b]8", "\x9b", "\x1b[2J"):
         assert sign not in said
 

@@ -43,9 +43,8 @@ def opened(options: argparse.Namespace) -> Iterator[Stream]:
         if sys.stdout.isatty():
             yield sys.stdout
         else:
-            sys.stdout.reconfigure(
-                encoding="utf-8", errors="replace"
-            )  # what is read from it should not depend on the locale
+            # What is read from it should not depend on the locale.
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
             yield terminal.unguarded(sys.stdout)
         sys.stdout.flush()  # so that a closed pipe is heard of here and not when Python ends
         return
