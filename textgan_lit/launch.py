@@ -26,6 +26,8 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 from textgan_lit.folder import COMPOSED
 
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+# With -m it would look for modules in the working directory first, which may be somebody's run.
+CHILD = "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); from textgan_lit.cli import main; main()"
 GRACE = 15.0  # seconds in which the others may end by themselves when one has
 
 
@@ -96,7 +98,7 @@ def child_command() -> list[str]:
     hydra = HydraConfig.get()
     folder = hydra.runtime.output_dir
     return [
-        *(sys.executable, "-m", "textgan_lit.cli"),
+        *(sys.executable, "-c", CHILD, "\n".join(sys.path)),
         *("--config-path", os.path.join(folder, COMPOSED), "--config-name", "config"),
         *(f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
     ]
