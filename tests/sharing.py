@@ -23,9 +23,22 @@ def shrunk(value: Any) -> Any:
     return {key: SMALL[key] if key in SMALL else shrunk(inner) for key, inner in value.items()}
 
 
+class State(pl.Callback):
+    """Keeps what each process would save after the last turn but one, the time it took aside."""
+
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+
+    def on_train_batch_end(self, trainer, system, *_):
+        if system.upcoming is not None:
+            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            state["textgan_lit"].pop("spent")
+            torch.save(state, self.folder / f"{system.global_rank}.pt")
+
+
 def share(folder: Path, words: str, processes: int) -> None:
-    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv,
-    and each its players' weights."""
+    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv, and
+    each the state that it would save after the last but one."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
     for move in settings["model"]["moves"].values():
@@ -34,15 +47,16 @@ def share(folder: Path, words: str, processes: int) -> None:
     settings["callbacks"] = {
         "schedule": {"_target_": f"{target}.schedule.Schedule", "generator": 1},
         "truth": {"_target_": f"{target}.truth.TruthPanel", "folder": str(folder)},
-        "turns": {"_target_": f"{target}.turns.Turns", "every": 1},
+        "health": {"_target_": f"{target}.health.Health"},
+        "turns": {"_target_": f"{target}.turns.Turns"},
+        "recovery": {"_target_": f"{target}.recovery.Recovery"},
+        "state": {"_target_": "tests.sharing.State", "folder": str(folder)},
     }
     settings["logger"] = {"csv": {"_target_": "textgan_lit.logger.CSV", "folder": str(folder)}}
     pl.seed_everything(settings["seed"], verbose=False)
     data = build.data(settings)
     system = build.system(settings, data)
     build.trainer(settings, build.callbacks(settings, data)).fit(system, datamodule=data)
-    weights = {name: value for name, value in system.state_dict().items() if isinstance(value, torch.Tensor)}
-    torch.save(weights, folder / f"{system.global_rank}.pt")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def lives(tmp_path_factory):
     """A run that was taken up at an older checkpoint, so that turns were played twice."""
     folder = tmp_path_factory.mktemp("sync") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        run(patch, "debug=smoke", "data=tiny", f"hydra.run.dir={folder}")
+        run(patch, "debug=smoke", "data=tiny", "callbacks.turns.every=10", f"hydra.run.dir={folder}")
         older = kept(folder / "checkpoints")[-1]
         run(patch, f"resume={older}")
     return folder

@@ -33,6 +33,11 @@ def gather(rows: Tensor) -> Tensor:
     return torch.stack(parts, 1).flatten(0, 1)
 
 
+def each(value: Tensor) -> Tensor:
+    """Every rank's value of the same shape, stacked. No gradient flows through it."""
+    return gather(value.unsqueeze(0))
+
+
 def dealt(rows: Tensor) -> Tensor:
     """The global batch, in its own order, from every rank's equally many rows joined end to end."""
     return rows.unflatten(0, (world(), -1)).transpose(0, 1).flatten(0, 1)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, final
 
 import pytorch_lightning as pl
 import torch
 from annotated_types import Ge, MinLen
+from jaxtyping import Float
 from pydantic import AfterValidator
 from torch import Tensor
 
-from textgan_lit.distributed import mean
+from textgan_lit.distributed import each, mean, rank, world
 from textgan_lit.schema import Count, Word, form
 from textgan_lit.system import TextGAN
 from textgan_lit.types import MOVES
 
 
 def _alike(kept: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
-    """Single numbers by the same names every time, as one move's are."""
-    if any(logs.keys() != kept[0].keys() or any(value.dim() for value in logs.values()) for logs in kept):
-        raise ValueError("the same single numbers of every turn")
+    """A number of every process by the same names every time, as one move's are."""
+    shapes = {value.shape for logs in kept for value in logs.values()}
+    alike = len(shapes) == 1 and all(logs.keys() == kept[0].keys() for logs in kept)
+    if not alike or any(len(shape) != 1 or not shape[0] for shape in shapes):
+        raise ValueError("the same numbers of every turn, one a process")
     return kept
 
 
@@ -43,6 +47,11 @@ class Turns(pl.Callback):
         self.leads: list[int] = []  # before each generator turn that the rule was asked for
         self.answers: Counter[str] = Counter()
         self.read_at: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        """What was loaded is on the CPU."""
+        for logs in self.kept.values():
+            logs[:] = [{name: value.to(system.device) for name, value in log.items()} for log in logs]
 
     def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
         if system.upcoming == "generator" and system.program.answers:  # not so for the later ones of turns in a row
@@ -70,17 +79,24 @@ class Turns(pl.Callback):
             system.record(self._program())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"kept": self.kept, "leads": self.leads, "answers": dict(self.answers), "read_at": self.read_at}
+        """With every rank's numbers since the last row, Float[W] by turn and name: all ranks must ask."""
+        kept = {move: _named(logs[0], each(_table(logs)).movedim(0, 2)) for move, logs in self.kept.items()}
+        return {"kept": kept, "leads": self.leads, "answers": dict(self.answers), "read_at": self.read_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.kept, self.leads, self.read_at = state["kept"], state["leads"], state["read_at"]
+        """Each rank takes its own numbers; where there are more or fewer than before, all take the mean."""
+        self.kept = {}
+        for move, logs in state["kept"].items():
+            ranks = _table(logs)
+            mine = ranks[..., rank()] if ranks.shape[-1] == world() else ranks.mean(-1)
+            self.kept[move] = _named(logs[0], mine)
+        self.leads, self.read_at = state["leads"], state["read_at"]
         self.answers = Counter(state["answers"])
 
     def _write(self, system: TextGAN, move: str) -> None:
         kept = self.kept.pop(move)
-        names = list(kept[0])
-        values = mean(torch.stack([torch.stack([logs[name].float() for name in names]) for logs in kept]).mean(0))
-        row = {f"{move}/{name}": value for name, value in zip(names, values.tolist(), strict=True)}
+        values = mean(_table(kept).mean(0)).tolist()
+        row = {f"{move}/{name}": value for name, value in zip(kept[0], values, strict=True)}
         system.record(row | (self._program() if move == "generator" else {}))
 
     def _program(self) -> dict[str, float]:
@@ -105,3 +121,13 @@ class Turns(pl.Callback):
         if reading.regret is not None:
             row["game/regret"] = reading.regret
         system.record(row)
+
+
+def _table(kept: list[dict[str, Tensor]]) -> Float[Tensor, "steps names *ranks"]:
+    return torch.stack([torch.stack([logs[name].float() for name in kept[0]]) for logs in kept])
+
+
+def _named(names: Iterable[str], table: Float[Tensor, "steps names *ranks"]) -> list[dict[str, Tensor]]:
+    """Row by row, each number in memory of its own."""
+    own = [[value.clone(memory_format=torch.contiguous_format) for value in row] for row in table]
+    return [dict(zip(names, row, strict=True)) for row in own]
