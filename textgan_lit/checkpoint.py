@@ -79,6 +79,14 @@ def newest(folder: Path, warn: Callable[[str], None]) -> Saved | None:
             return None
 
 
+def chosen(path: Path) -> Saved:
+    """The checkpoint that somebody asks for by its path; errors say the way out."""
+    try:
+        return Saved(path, read(path))
+    except (Damaged, Gone) as error:
+        raise UserError(f"{error} Give another checkpoint of the run: {path.parent} may hold older ones.") from error
+
+
 def write(state: Mapping[str, Any], path: Path) -> None:
     """Once this has returned, a power cut takes nothing back.
 
@@ -138,7 +146,8 @@ def _bytes(path: Path) -> bytes:
 class CheckpointFiles(CheckpointIO):
     """How Lightning's Trainer writes and reads checkpoints: as above.
 
-    ``taken_up`` is a state that was read, and looked at, already: it is handed on once, in place of its file.
+    ``taken_up`` is a state that was read, and looked at, already: it is handed on once, in place of its file, and its
+    tensors are let go of.
     """
 
     def __init__(self) -> None:
@@ -153,7 +162,9 @@ class CheckpointFiles(CheckpointIO):
         known, self.taken_up = self.taken_up, None
         state = known.state if known is not None and known.path == Path(path) else read(Path(path))
         own = {"pytorch-lightning_version": pl.__version__, "lr_schedulers": [], "loops": loops(state)}
-        return {**{key: value for key, value in state.items() if key not in UNUSED}, **own}
+        given = {**{key: value for key, value in state.items() if key not in UNUSED}, **own}
+        state.clear()
+        return given
 
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)

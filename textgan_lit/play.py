@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
 from textgan_lit import build, credentials, fitting, restore, terminal, trust
-from textgan_lit.checkpoint import Saved, kept, named, newest, read
+from textgan_lit.checkpoint import Saved, chosen, kept, named, newest
 from textgan_lit.distributed import lost
 from textgan_lit.errors import UserError
 from textgan_lit.folder import rewind
@@ -52,11 +52,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     system = build.system(config, data)
     fitting.check_words(words, system.moves, config["trainer"])
     callbacks = build.callbacks(config, data)
-    state = _found(config.get("resume", False), folder)
-    if state is not None:
-        restore.check_state(state, system, callbacks, data)
-    if config.get("resume", False):
-        _rewind(folder, state)
+    state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
     trainer = build.trainer(config, callbacks)
     trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
@@ -118,18 +114,22 @@ def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
     return any(part.get("_target_") == name for part in parts)
 
 
-def _found(resume: bool | str, folder: Path) -> Saved | None:
-    """The state that the run goes on from."""
+def _take_up(
+    resume: bool | str, folder: Path, system: TextGAN, callbacks: Sequence[pl.Callback], data: Any
+) -> Saved | None:
+    """The state that the run goes on from, looked at; then what was written after it is taken away."""
     if isinstance(resume, str) and resume.endswith(".ckpt"):
-        path = Path(resume).resolve()
-        return Saved(path, read(path))
-    return newest(folder / "checkpoints", _warn) if resume else None
+        state = chosen(Path(resume).resolve())
+    else:
+        state = newest(folder / "checkpoints", _warn)
+    if state is not None:
+        restore.check_state(state, system, callbacks, data)
+    if first():
+        _rewind(folder, state)
+    return state
 
 
 def _rewind(folder: Path, state: Saved | None) -> None:
-    """Takes away what was written after the state that the run goes on from."""
-    if not first():
-        return
     turn = sum(state.state["textgan_lit"]["turns"].values()) if state else -1
     said = f"after turn {turn:,}." if state else "from the beginning: there is no checkpoint yet."
     terminal.console().print(f"Going on {said}", highlight=False)

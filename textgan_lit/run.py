@@ -15,7 +15,7 @@ import torch
 from annotated_types import MinLen
 
 from textgan_lit import build, tokenizer
-from textgan_lit.checkpoint import Damaged, Gone, Saved, newest, read
+from textgan_lit.checkpoint import Saved, chosen, newest
 from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError, shown
 from textgan_lit.game import Game
@@ -283,7 +283,7 @@ def _weights(state: Any) -> tuple[Weights, Weights]:
 def _found(run: Path, checkpoint: str) -> Saved:
     """The checkpoint that is asked for."""
     if run.suffix == ".ckpt":
-        return _read(run)
+        return chosen(run)
     if checkpoint not in ("last", "best"):
         raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
     folder = run / "checkpoints"
@@ -291,20 +291,13 @@ def _found(run: Path, checkpoint: str) -> Saved:
         raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
     best = folder / "best.ckpt"
     if checkpoint == "best" and os.path.lexists(best):
-        return _read(best)
+        return chosen(best)
     found = newest(folder, warnings.warn) if checkpoint == "last" else None
     if found is None:
         raise UserError(
             f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
         )
     return found
-
-
-def _read(path: Path) -> Saved:
-    try:
-        return Saved(path, read(path))
-    except (Damaged, Gone) as error:
-        raise UserError(f"{error} Give another checkpoint of the run: {path.parent} may hold older ones.") from error
 
 
 def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
