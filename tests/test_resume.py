@@ -21,6 +21,7 @@ from textgan_lit.checkpoint import kept, read
 from textgan_lit.errors import UserError
 from textgan_lit.folder import note, record
 from textgan_lit.resume import expand, flat
+from textgan_lit.trust import CONF
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -407,8 +408,8 @@ def stored(tmp_path, *words):
         "name=$\\{oc.env:SECRET\\}",
         "name='${oc.env:SECRET}'",
         'name="a ${ oc.env:SECRET }"',
-        "+x=[a,{b: '${now:%Y}'}]",
-        "+x={a: $\\{oc.env:SECRET\\}}",
+        "+data.x=[a,{b: '${now:%Y}'}]",
+        "+data.x={a: $\\{oc.env:SECRET\\}}",
         "name=${a.${oc.env:SECRET}}",
         "name=$${seed}{oc.env:SECRET}",
         "name=${hydra:runtime.cwd}",
@@ -419,14 +420,16 @@ def stored(tmp_path, *words):
 def test_a_word_of_a_folder_asks_this_machine_for_nothing(word, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SECRET", "hush")
     resume = stored(tmp_path, "model=mle", word)
-    with pytest.raises(SystemExit, match=r"(asks this machine for something|is none of Hydra's)\. ") as said:
+    with pytest.raises(
+        SystemExit, match=r"(asks this machine for something|is none of Hydra's|no option of model)\. "
+    ) as said:
         run(monkeypatch, resume)
     assert "hush" not in f"{said.value}{capsys.readouterr()}"
     assert expand([resume, f"{word.partition('=')[0].lstrip('+~')}=mine"])[0] != word  # it is given anew
 
 
 def test_a_word_of_a_folder_may_name_another_setting(tmp_path):
-    words = ["name=${model.program.k}-x", "data.path=a$b", "+x=[${.y},'${seed}']"]
+    words = ["name=${model.program.k}-x", "data.path=a$b", "+data.x=[${.y},'${seed}']"]
     assert expand([stored(tmp_path, *words)])[: len(words)] == words
 
 
@@ -444,6 +447,17 @@ def test_words_about_hydra_itself_are_left_out(tmp_path):
     words = ("hydra/launcher=joblib", "+callbacks@hydra.callbacks=default", "+hydra.job.env_set.A=b", "~hydra.sweeper")
     assert expand([stored(tmp_path, "seed=2", *words)])[0] == "seed=2"
     assert len(expand([stored(tmp_path, "seed=2", *words)])) == 3
+
+
+@pytest.mark.parametrize("word", ["experiment={}", "+sweep='{}'", "+experiment@hydra.callbacks={}", "experiment=[{}]"])
+def test_a_word_of_a_folder_names_no_file_that_lies_elsewhere(word, monkeypatch, tmp_path):
+    """Hydra follows ../ in an option's name, and whatever such a file says of Hydra itself is done."""
+    harm = {"evil": {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}}
+    resume = stored(tmp_path, *SMOKE, word.format(os.path.relpath(tmp_path / ".hydra" / "evil", CONF / "experiment")))
+    (tmp_path / ".hydra" / "evil.yaml").write_text(f"# @package hydra.callbacks\n{json.dumps(harm)}")
+    with pytest.raises(SystemExit, match=r"a word of the run's folder, names no option of (experiment|sweep)\."):
+        run(monkeypatch, resume, "trainer.max_steps=1")
+    assert not (tmp_path / "harm").exists()
 
 
 def test_what_hydra_would_compose_again_in_other_processes_is_no_setting(monkeypatch, tmp_path):

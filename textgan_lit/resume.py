@@ -28,6 +28,8 @@ from textgan_lit.errors import PATH, UserError, said, shown
 from textgan_lit.files import replace
 
 PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")  # another setting of the run: no resolver, and nothing inside
+OPTION = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # of a group, by its name
+TEXTS = ("name", "outputs")  # the settings at the top that are no groups, and hold text
 AGAIN = "Or repeat the run's own words with resume=true."
 
 
@@ -245,13 +247,19 @@ def _sets_the_run(word: str) -> bool:
     """Whether a stored word is about the run, and not about Hydra.
 
     Raises:
-        UserError: it holds an interpolation that asks for more than another setting of the run: the environment, say.
+        UserError: it holds an interpolation that asks for more than another setting of the run: the environment, say;
+            or for a group's option it names a file, which Hydra would compose, callbacks of its own among it.
     """
     try:
         override = OverridesParser.create().parse_override(word)
     except (HydraException, RecursionError) as error:
         raise UserError(f"{shown(word)}, a word of the run's folder, is none of Hydra's. {AGAIN}") from error
-    if any("${" in PLAIN.sub("", text) for text in _texts([word.partition("=")[0], override.value()])):
+    texts, is_text = list(_texts(override.value())), "." in override.key_or_group or override.key_or_group in TEXTS
+    if not is_text and not all(OPTION.fullmatch(text) for text in texts):  # Hydra would follow a path to any file
+        raise UserError(
+            f"{shown(word)}, a word of the run's folder, names no option of {override.key_or_group}. {AGAIN}"
+        )
+    if any("${" in PLAIN.sub("", text) for text in (word.partition("=")[0], *texts)):
         raise UserError(
             f"{shown(word)}, a word of the run's folder, asks this machine for something. If it is your own, give it "
             f"anew, behind resume=…. {AGAIN}"
