@@ -472,13 +472,15 @@ def test_nothing_of_a_folders_configuration_survives_into_the_next_life(monkeypa
     folder = tmp_path / "run"
     run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
     evil = {"name": "${oc.env:SECRET}", "seed": "\x1b[2J\x1b]8;;http://evil\x1b\\", "defaults": ["evil"], "a\x9bb": 1}
-    for name in ("config.yaml", "hydra.yaml", "evil.yaml"):
+    (folder / ".hydra" / "hydra").mkdir()
+    for name in ("config.yaml", "hydra.yaml", "evil.yaml", "hydra/config.yaml"):
         (folder / ".hydra" / name).write_text(json.dumps(evil))
     capsys.readouterr()
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
     said = "".join(capsys.readouterr())
     assert r"seed: was '\x1b[2J\x1b]8;;http://evil\x1b\\', now 1" in said
     assert "name: was ${oc.env:SECRET}, now ${hydra:runtime.choices.model}" in said
+    assert {path.name for path in (folder / ".hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
     for name in ("config.yaml", "hydra.yaml"):
         assert "evil" not in (folder / ".hydra" / name).read_text()
         assert "SECRET" not in (folder / ".hydra" / name).read_text()

@@ -83,6 +83,9 @@ class Claim(Callback):
         try:
             _check_credentials(config)  # which an option may have brought that a sweep alone has chosen
             (folder / folders.COMPOSED).mkdir(exist_ok=True)
+            for path in (folder / folders.COMPOSED).iterdir():
+                if path.name not in composed:  # other processes compose from this folder
+                    folders.remove(path)
             for name, node in composed.items():
                 replace(folder / folders.COMPOSED / name, OmegaConf.to_yaml(node))
         except (UserError, OSError) as error:
