@@ -143,6 +143,10 @@ ALTERED = {
     "one weight more": (lambda s: put(s, torch.ones(1), "state_dict", "generator.x"), "has the weight x, unlike"),
     "whole numbers": (lambda s: put(s, torch.ones(6, 4, dtype=torch.long), *TABLE), r"is int64\[6, 4\], wanted Float"),
     "a number": (lambda s: put(s, 5, *TABLE), "table.weight is 5, wanted a tensor"),
+    "no numbers": (
+        lambda s: put(s, torch.full((6, 4), float("nan")), *TABLE),
+        "table.weight holds numbers that are none",
+    ),
     "nameless weights": (lambda s: put(s, {1: torch.ones(1)}, "state_dict"), "state_dict has no names"),
     "no policy": (lambda s: put(s, None, *MODEL, "policy"), "policy=None: wanted a part"),
     "code": (lambda s: put(s, {"_target_": "os.system"}, *MODEL, "policy"), r"_target_=os\.system.*trust"),
