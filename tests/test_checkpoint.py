@@ -129,7 +129,7 @@ def test_links_pipes_strangers_and_what_no_memory_holds_are_refused(tmp_path):
         6: "it has no digest",
         2: "not a file of its own",
         3: "not a file of its own",
-        7: "larger than this machine's memory",
+        7: "not a whole checkpoint",
     }
     wanted |= dict.fromkeys((4, 5), "none of textgan_lit's")
     for turn, said in wanted.items():
@@ -175,3 +175,11 @@ def test_a_file_that_is_damaged_is_said_once_however_often_the_folder_is_listed(
     said = []
     assert newest(tmp_path, said.append).path == named(tmp_path, 5)
     assert [line.partition(".ckpt")[0][-2:] for line in said] == ["99", "01"]
+
+
+def test_a_file_that_is_longer_than_it_says_is_not_read_to_its_end(tmp_path):
+    write(STATE, path := tmp_path / "turn-00000001.ckpt")
+    with path.open("ab") as file:
+        file.truncate(2**40)  # a hole: more than any memory, and no disk
+    with pytest.raises(Damaged, match="not as long as it says"):
+        read(path)

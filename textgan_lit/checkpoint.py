@@ -11,14 +11,14 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, BinaryIO, NamedTuple, final
 
 import pytorch_lightning as pl
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.files import replacing
-from textgan_lit.packing import packed, unpacked
+from textgan_lit.packing import packed, unpacked, whole
 
 PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 # What Lightning saves and a run has no use for: it follows from the clock, or from the Lightning that is installed.
@@ -105,23 +105,24 @@ def read(path: Path) -> dict[str, Any]:
         Gone: there is no such file.
         Damaged: not a file, a link, truncated, altered, or anything else than a checkpoint of this project.
     """
-    content = _bytes(path)
-    if content.startswith(OLD):
-        raise UserError(
-            f"{path} is of an earlier textgan_lit, which pickled its checkpoints; a pickle can hold code, so none is "
-            "read any more. Open it with the version that wrote it, or play the run anew."
-        )
-    try:
-        state = unpacked(content)
-    except Exception as error:  # whatever a parser of hostile bytes may raise
-        raise Damaged(f"{path}: not a whole checkpoint ({shown(str(error) or type(error).__name__)}).") from error
+    with _opened(path) as file:
+        if file.read(len(OLD)) == OLD:
+            raise UserError(
+                f"{path} is of an earlier textgan_lit, which pickled its checkpoints; a pickle can hold code, so none "
+                "is read any more. Open it with the version that wrote it, or play the run anew."
+            )
+        file.seek(0)
+        try:
+            state = unpacked(whole(file, os.fstat(file.fileno()).st_size))
+        except Exception as error:  # whatever a parser of hostile bytes may raise
+            raise Damaged(f"{path}: not a whole checkpoint ({shown(str(error) or type(error).__name__)}).") from error
     if not isinstance(state, dict) or not {"textgan_lit", "state_dict"} <= state.keys():
         raise Damaged(f"{path}: a checkpoint, but none of textgan_lit's.")
     return state
 
 
-def _bytes(path: Path) -> bytes:
-    """The whole file at ``path``, which no link leads to."""
+def _opened(path: Path) -> BinaryIO:
+    """The plain file at ``path``, which no link leads to."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -129,14 +130,10 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         why = "not a file of its own" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
         raise Damaged(f"{path}: {why}.") from error
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise Damaged(f"{path}: not a file of its own.")
-    with os.fdopen(handle, "rb") as file:
-        if found.st_size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
-            raise Damaged(f"{path}: larger than this machine's memory.")
-        return file.read(found.st_size)
+    return os.fdopen(handle, "rb")
 
 
 # --- what Lightning asks for ------------------------------------------------------------------------------------------

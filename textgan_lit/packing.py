@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors.torch
@@ -24,6 +24,7 @@ from textgan_lit.errors import UserError, shown
 UNKNOWN = "0" * 64  # stands in the digest's place while the digest is taken
 DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')  # not of a text in the JSON, where quotation marks are escaped
 DEEPEST = 40  # dicts and lists within each other
+LONGEST = 2**28  # bytes before the numbers
 MOST = 5_000_000  # brackets and commas before the numbers: a short file must not become much memory
 TAG = "$"  # the key of what JSON has no form for
 FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -57,6 +58,29 @@ def packed(state: Mapping[str, Any]) -> list[bytes | np.ndarray]:
     return pieces
 
 
+def whole(file: BinaryIO, size: int) -> bytes:
+    """All ``size`` bytes of such a file; its beginning alone where the rest is not as long as that says.
+
+    Raises:
+        ValueError, KeyError, …: as :func:`unpacked`, which looks at all the rest.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(size, LONGEST):
+        raise ValueError("it does not begin as one")
+    head = _parsed(file.read(length))
+    end = max((entry["data_offsets"][1] for name, entry in head.items() if name != "__metadata__"), default=0)
+    if 8 + length + end != size:
+        raise ValueError("it is not as long as it says")
+    file.seek(0)
+    return file.read(size)
+
+
+def _parsed(head: bytes) -> Any:
+    if sum(map(head.count, (b"{", b"[", b","))) > MOST:
+        raise ValueError("it has more values than any state")
+    return json.loads(head)
+
+
 def unpacked(content: bytes) -> Any:
     """The state that such a file holds.
 
@@ -73,9 +97,7 @@ def unpacked(content: bytes) -> Any:
     seen.update(memoryview(content)[8 + digest.end(1) :])
     if seen.hexdigest().encode() != digest[1]:
         raise ValueError("its bytes are not those that were written")
-    if sum(map(head.count, (b"{", b"[", b","))) > MOST:
-        raise ValueError("it has more values than any state")
-    tree = json.loads(json.loads(head)["__metadata__"]["textgan_lit"])
+    tree = json.loads(_parsed(head)["__metadata__"]["textgan_lit"])
     tensors = safetensors.torch.load(content)
     state = _unfolded(tree, (), tensors)
     if tensors:

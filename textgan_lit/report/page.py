@@ -7,6 +7,7 @@ script but its own two, by their hashes, and no address at all: what slipped thr
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import html
 import json
@@ -36,9 +37,15 @@ def converter() -> Any:
     return vl_convert
 
 
+@functools.cache
+def _library() -> str:
+    """What draws, ready to stand in a page: made once for all pages of a sweep, for that takes a second."""
+    return _inside(converter().javascript_bundle(DRAWING))
+
+
 def page(report: Report) -> str:
     """All of the file."""
-    scripts = [_inside(converter().javascript_bundle(DRAWING)), (HERE / "page.js").read_text(encoding="utf-8")]
+    scripts = [_library(), (HERE / "page.js").read_text(encoding="utf-8")]
     return "\n".join(
         [
             "<!doctype html>",

@@ -58,7 +58,7 @@ def read(folder: Path) -> Record:
         raise UserError(f"{shown(str(folder))} holds no run. Give the folder of one: its hydra.run.dir.")
     record = begun(folder)
     if not record.evaluations:
-        raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}: there is nothing to report.")
+        raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}. Give the folder of a run that was.")
     record.samples = {row["turns/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
     return record
 
