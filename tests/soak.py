@@ -1,8 +1,11 @@
-"""Many short lives of one run: ``python -m tests.soak`` (ten minutes; writes docs/soak.md).
+"""Many short lives of one run: ``python -m tests.soak`` (ten minutes a kind; writes docs/soak.md).
 
-The run is played twice: once by one process that nobody touches, once by processes that are killed at random moments,
+The run is played twice: once by processes that nobody touches, once by processes that are killed at random moments,
 some of them kindly, some with their newest checkpoint truncated afterwards. Both must leave the same behind. What the
 untouched one says of its memory and of its open files must not grow.
+
+``--of two`` does so to a run of two processes, of which either is killed; ``--of sweep`` to three jobs, two of them
+side by side, whose command is killed and at once given again.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -25,11 +29,26 @@ from tests.command import rows
 from tests.lives import CHECKOUT, left, play, same
 from textgan_lit.checkpoint import kept
 
-WORDS = (
-    *("data.valid=1000", "data.test=2000", "model.program.warm_up=400", "model.program.duel=900"),
-    *("model.discriminator.dropout=0.2", "callbacks.schedule.generator=25", "callbacks.schedule.likelihood=50"),
-    *("+callbacks.gauge._target_=tests.soak.Gauge", "+callbacks.gauge.folder=${hydra:runtime.output_dir}"),
+SMALL = (
+    *("data=tiny", "data.train=2048", "data.valid=256", "data.test=256", "model.discriminator.dropout=0.2"),
+    *(f"model.moves.{move}.batch=64" for move in ("likelihood", "discriminator", "generator")),
+    *("model.program.warm_up=150", "reading_size=64", "callbacks.schedule.likelihood=50"),
 )
+WORDS = {
+    "one": (
+        *("data.valid=1000", "data.test=2000", "model.program.warm_up=400", "model.program.duel=900"),
+        *("model.discriminator.dropout=0.2", "callbacks.schedule.generator=25", "callbacks.schedule.likelihood=50"),
+        *("+callbacks.gauge._target_=tests.soak.Gauge", "+callbacks.gauge.folder=${hydra:runtime.output_dir}"),
+    ),
+    "two": (*SMALL, "model.program.duel=150", "trainer=ddp_cpu"),
+    "sweep": (
+        *("-m", *SMALL, "model.program.duel=400", "seed=1,2,3"),
+        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+    ),
+}
+PLACE = {"one": "hydra.run.dir", "two": "hydra.run.dir", "sweep": "hydra.sweep.dir"}
+KILLS = {"one": 25, "two": 16, "sweep": 6}
+KINDLY = {"one": 1 / 3, "two": 1 / 3, "sweep": 0.0}  # how many of the kills are SIGTERM
 EVERY = 20  # turns between two looks
 PAGE = CHECKOUT / "docs" / "soak.md"
 
@@ -49,43 +68,53 @@ class Gauge(pl.Callback):
                 file.write(json.dumps(row) + "\n")
 
 
-def live(folder: Path, seconds: float | None, number: int, at_once: bool) -> tuple[int, int]:
-    """One life, ended by a signal so long after its first look or (``at_once``) its start, unless it ends before.
+def logged(folder: Path) -> int:
+    """Bytes of all rows in a run or a sweep."""
+    return sum(table.stat().st_size for table in folder.rglob("metrics.csv"))
 
-    Its exit code, and the last turn that was looked at.
+
+def ranks(main: int) -> list[int]:
+    """A job's processes: the main one, and those that it started to play with it."""
+    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    return [main, *(int(one) for one in children if b"textgan_lit.cli" in Path(f"/proc/{one}/cmdline").read_bytes())]
+
+
+def live(kind: str, folder: Path, seconds: float | None, number: int, at_once: bool) -> tuple[int, int]:
+    """One life, ended by a signal to one of its processes so long after its first row or (``at_once``) its start,
+    unless it ends before.
+
+    Its exit code, and the rank of the process that was told; -1: none.
     """
-    command = [sys.executable, str(CHECKOUT / "train.py"), *WORDS, f"hydra.run.dir={folder}", "resume=true"]
+    command = [sys.executable, str(CHECKOUT / "train.py"), *WORDS[kind], f"{PLACE[kind]}={folder}", "resume=true"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    looks = folder / "gauge.jsonl"
-    before = looks.stat().st_size if looks.exists() else 0
+    before = logged(folder)
     process = subprocess.Popen(command, cwd=folder.parent, env=environment, stdout=subprocess.DEVNULL)
-    while seconds is not None and not at_once and process.poll() is None:
-        if looks.exists() and looks.stat().st_size > before:
-            break
+    while seconds is not None and not at_once and process.poll() is None and logged(folder) <= before:
         time.sleep(0.1)
     try:
-        process.wait(seconds)
+        return process.wait(seconds), -1
     except subprocess.TimeoutExpired:
-        process.send_signal(number)
-    code = process.wait(300)
-    return code, json.loads(looks.read_text().splitlines()[-1])["turn"] if looks.exists() else 0
+        there = ranks(process.pid) if kind == "two" else [process.pid]
+        rank = random.randrange(len(there))
+        os.kill(there[rank], number)
+        return process.wait(300), rank
 
 
-def lives(folder: Path, kills: int, longest: float) -> dict[str, int]:
-    """Plays the run to its end, after at least so many kills; counts what happened."""
-    told = {"SIGKILL": 0, "SIGTERM": 0, "truncated": 0, "beginnings": 0, "lives": 0}
+def lives(kind: str, folder: Path, kills: int, longest: float) -> Counter[str]:
+    """Plays the run to its end, after so many kills unless it ends before; counts what happened."""
+    told: Counter[str] = Counter()
     while True:
-        number = random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+        number = signal.SIGTERM if random.random() < KINDLY[kind] else signal.SIGKILL
         enough = told["SIGKILL"] + told["SIGTERM"] >= kills
-        code, turn = live(folder, None if enough else random.uniform(0, longest), number, random.random() < 0.2)
+        code, rank = live(kind, folder, None if enough else random.uniform(0, longest), number, random.random() < 0.2)
         told["lives"] += 1
         told["beginnings"] += not kept(folder / "checkpoints")
-        print(f"life {told['lives']}: exit code {code}, turn {turn}", flush=True)
+        print(f"life {told['lives']}: exit code {code}, {f'{number.name} to rank {rank}' * (rank >= 0)}", flush=True)
         if code == 0:
             return told
-        if code not in (-signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM):
+        if rank < 0 or code not in (1 if rank else -number, 128 + signal.SIGTERM):
             raise SystemExit(f"a life ended with {code}")
-        told["SIGKILL" if code == -signal.SIGKILL else "SIGTERM"] += 1
+        told.update([number.name, f"rank {rank}"])
         files = kept(folder / "checkpoints")
         if len(files) > 1 and random.random() < 0.2:
             files[0].write_bytes(files[0].read_bytes()[: random.randrange(files[0].stat().st_size)])
@@ -103,42 +132,50 @@ def growth(folder: Path) -> tuple[float, float, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--kills", type=int, default=25, metavar="N", help="at least (25)")
+    parser.add_argument("--of", choices=WORDS, default="one", help="one process, two, or a sweep (one)")
+    parser.add_argument("--kills", type=int, metavar="N", help="unless the run is over before")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (0)")
     arguments = parser.parse_args()
+    kind, kills = arguments.of, arguments.kills or KILLS[arguments.of]
     random.seed(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, cut = Path(scratch, "whole"), Path(scratch, "cut")
         began = time.monotonic()
-        done = play(whole, *WORDS, f"hydra.run.dir={whole}", timeout=3600)
+        done = play(whole, *WORDS[kind], f"{PLACE[kind]}={whole}", timeout=3600)
         if done.returncode:
             raise SystemExit(done.stderr)
         seconds = time.monotonic() - began
-        played = rows(whole)[-1]["system/seconds"]
-        told = lives(cut, arguments.kills, 2 * played / arguments.kills)
-        same(left(cut), left(whole))
-        share, size, files = growth(whole)
-        turns = sum(left(whole)["state"]["textgan_lit"]["turns"].values())
-    report(told, turns, seconds, share, size, files)
+        runs = [table.parent.relative_to(whole) for table in sorted(whole.rglob("metrics.csv"))]
+        played = sum(rows(whole / run)[-1]["system/seconds"] for run in runs)
+        told = lives(kind, cut, kills, 1.4 * played / len(runs) / kills)  # so that it is not over before
+        for run in runs:
+            same(left(cut / run), left(whole / run))
+        turns = sum(sum(left(whole / run)["state"]["textgan_lit"]["turns"].values()) for run in runs)
+        grown = growth(whole) if kind == "one" else None
+    report(kind, told, turns, seconds, grown)
 
 
-def report(told: dict[str, int], turns: int, seconds: float, share: float, size: float, files: int) -> None:
+def report(kind: str, told: Counter[str], turns: int, seconds: float, grown: tuple[float, float, int] | None) -> None:
     text = PAGE.read_text()
-    begin, end = "<!-- soak: begin -->\n", "<!-- soak: end -->"
-    table = f"""
-| | |
-|---|---|
-| turns of the run | {turns:,} |
-| seconds of the untouched life, start included | {seconds:.0f} |
-| lives of the other | {told["lives"]} |
-| … killed with SIGKILL / SIGTERM | {told["SIGKILL"]} / {told["SIGTERM"]} |
-| … after which the newest checkpoint was truncated | {told["truncated"]} |
-| … that ended before the first checkpoint | {told["beginnings"]} |
-| weights, optimizers, rows, tables of both | equal, bit for bit |
-| growth of memory, second to last quarter of the run | {100 * share:+.2f} % of {size / 1e6:.0f} MB |
-| growth of open files | {files:+d} |
-
-"""
+    begin, end = f"<!-- {kind}: begin -->\n", f"<!-- {kind}: end -->"
+    found = {
+        "turns" if kind != "sweep" else "turns of its three jobs": f"{turns:,}",
+        "seconds of the untouched life, start included": f"{seconds:.0f}",
+        "lives of the other": told["lives"],
+        "… killed with SIGKILL / SIGTERM": f"{told['SIGKILL']} / {told['SIGTERM']}",
+    }
+    if kind == "two":
+        found["… of which rank 0 / rank 1"] = f"{told['rank 0']} / {told['rank 1']}"
+    if kind != "sweep":
+        found["… after which the newest checkpoint was truncated"] = told["truncated"]
+        found["… that ended before the first checkpoint"] = told["beginnings"]
+    found["weights, optimizers, rows, tables of both"] = "equal, bit for bit"
+    if grown is not None:
+        share, size, files = grown
+        found["growth of memory, second to last quarter of the run"] = f"{100 * share:+.2f} % of {size / 1e6:.0f} MB"
+        found["growth of open files"] = f"{files:+d}"
+    lines = "".join(f"| {name} | {value} |\n" for name, value in found.items())
+    table = f"\n| | |\n|---|---|\n{lines}\n"
     PAGE.write_text(text[: text.index(begin) + len(begin)] + table + text[text.index(end) :])
 
 
