@@ -445,6 +445,7 @@ def test_words_that_hydra_has_not_written_are_refused(text, tmp_path):
 
 def test_words_about_hydra_itself_are_left_out(tmp_path):
     words = ("hydra/launcher=joblib", "+callbacks@hydra.callbacks=default", "+hydra.job.env_set.A=b", "~hydra.sweeper")
+    words += ("+callbacks@_global_.hydra.callbacks=default", "+model/reward@_here_.hydra.callbacks.x=score")
     assert expand([stored(tmp_path, "seed=2", *words)])[0] == "seed=2"
     assert len(expand([stored(tmp_path, "seed=2", *words)])) == 3
 
@@ -522,6 +523,8 @@ def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
 
 def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch, tmp_path):
     folder = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "harmful").mkdir()
     run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
     stored = folder / ".hydra" / "overrides.yaml"
     theirs = stored.read_text()
@@ -530,6 +533,14 @@ def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch,
         f"+callbacks.more={{_target_: os.mkdir, path: {tmp_path / 'harm'}}}": "names code",
         f"callbacks.truth.folder={tmp_path / 'harm'}": "leads out of",
         "logger.csv.folder=../harm": "leads out of",
+        "callbacks.samples.folder=harm": "leads out of",
+        "callbacks.checkpoints.folder='~/harm'": "leads out of",
+        "callbacks.closing.folder='a\0b'": "leads out of",
+        "+data.cache=harm": "leads out of",
+        "+data.name=${callbacks.samples.folder}": "folder may hold code",
+        "+data.name=harmful": "folder may hold code",
+        "+metrics.closing.x={_target_: textgan_lit.metrics.mauve.Mauve, features: harmful}": "folder may hold code",
+        "+metrics.closing.x={_target_: textgan_lit.metrics.mauve.Mauve, features: 's3://a'}": "folder may hold code",
     }.items():
         stored.write_text(theirs + f"- {json.dumps(word)}\n")
         with pytest.raises(SystemExit, match=said):

@@ -39,8 +39,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     folder = Path(folder).resolve()
     if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
         trust.check(config, config["trust"])
-        trust.check_paths({key: config.get(key) for key in ("callbacks", "logger", "trainer")}, folder)
-        trust.check_paths({"data.cache": (config.get("data") or {}).get("cache")}, folder)
+        trust.check_paths(config, folder)
     credentials.refuse(config)  # where they were interpolations until now
     _prepare(folder)
     torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))

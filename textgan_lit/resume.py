@@ -267,7 +267,7 @@ def _sets_the_run(word: str) -> bool:
             f"{shown(word)}, a word of the run's folder, asks this machine for something. If it is your own, give it "
             f"anew, behind resume=…. {AGAIN}"
         )
-    return not {re.split("[./]", name)[0] for name in (override.key_or_group, override.package or "")} & {"hydra"}
+    return "hydra" not in re.split("[./]", f"{override.key_or_group}.{override.package}")  # be it _global_.hydra
 
 
 def _texts(value: Any) -> Iterator[str]:

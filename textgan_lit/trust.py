@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,9 @@ PLACES = {
     r"metrics\.(evaluation|closing)\.[^.]+": "metrics",
     r"(callbacks|logger)\.[^.]+": r"\1",
 }
+
+# What libraries open that import what they find there, and what they can be given beside a folder: a name of the Hub's.
+OPENED, NAME = r"data\.name|metrics\..*\.features", r"[\w.-]+(/[\w.-]+)?"
 
 # Bounds that no configuration of a run comes near, so that one which refers to itself is refused and not followed.
 MOST, DEEPEST, LONGEST_KEY = 100_000, 20, 100
@@ -83,7 +87,8 @@ def check(config: Mapping[str, Any], packages: Sequence[str] = ()) -> None:
 
 
 def check_paths(config: Mapping[str, Any], folder: Path) -> None:
-    """Refuses settings of what writes files that lead out of a run's ``folder``.
+    """Refuses a configuration that came with a run's ``folder`` where it would have files written elsewhere, or a
+    folder opened by another library, which may find code in it.
 
     Raises:
         UserError: with the key and the path.
@@ -91,14 +96,27 @@ def check_paths(config: Mapping[str, Any], folder: Path) -> None:
     todo = [Node(config, "")]
     while todo:
         node = todo.pop()
-        if isinstance(node.value, str) and ("/" in node.value or node.value.startswith("..")):
-            if not Path(node.value).resolve().is_relative_to(folder.resolve()):
-                raise UserError(
-                    f"{node.where}={shown(node.value)} leads out of {folder}. A run that is taken up by its folder "
-                    "writes there alone: repeat its own words with resume=true to let it write elsewhere."
-                )
-        else:
+        if not isinstance(node.value, str):
             todo += [Node(value, where) for value, where in _children(node)]
+            continue
+        path = os.path.expanduser(node.value)
+        if _is_written_to(node) and ("\0" in path or not Path(path).resolve().is_relative_to(folder.resolve())):
+            problem = f"leads out of {folder}. A run that is taken up by its folder writes there alone"
+        elif re.fullmatch(OPENED, node.where) and (os.path.lexists(path) or not re.fullmatch(NAME, node.value)):
+            problem = "is no name of the Hub's, and a folder may hold code"
+        else:
+            continue
+        raise UserError(
+            f"{node.where}={shown(node.value)} {problem}. If it is your own, repeat its words with resume=true."
+        )
+
+
+def _is_written_to(node: Node) -> bool:
+    """Whether a value is where files are written, or looks like it, in what writes them."""
+    group, key = node.where.partition(".")[0], node.where.rpartition(".")[2]
+    return key in ("folder", "cache") or (
+        group in ("callbacks", "logger", "trainer") and ("/" in node.value or node.value.startswith(".."))
+    )
 
 
 def vouched(packages: str | Sequence[str]) -> tuple[str, ...]:
