@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from tests.lives import same
+from textgan_lit import packing
 from textgan_lit.errors import UserError
 from textgan_lit.packing import MOST, unpacked
 from textgan_lit.packing import packed as pieces
@@ -132,6 +133,16 @@ def test_a_forgery_may_be_well_made():
 def test_a_tree_that_none_of_ours_is_like_is_refused(tree, said):
     with pytest.raises((ValueError, KeyError, RecursionError), match=said):
         unpacked(forged(tree))
+
+
+def test_commas_are_counted_however_the_metadata_spells_them(monkeypatch):
+    monkeypatch.setattr(packing, "MOST", 50)
+    tree = "[" + "\\u002c".join("1" * 100) + "]"
+    head = f'{{"__metadata__":{{"sha256":"{"0" * 64}","textgan_lit":"{tree}"}}}}'.encode()
+    content = len(head).to_bytes(8, "little") + head
+    content = content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode())
+    with pytest.raises(ValueError, match="more values than any state"):
+        unpacked(content)
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100])

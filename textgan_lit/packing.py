@@ -75,10 +75,10 @@ def whole(file: BinaryIO, size: int) -> bytes:
     return file.read(size)
 
 
-def _parsed(head: bytes) -> Any:
-    if sum(map(head.count, (b"{", b"[", b","))) > MOST:
+def _parsed(text: bytes) -> Any:
+    if sum(map(text.count, (b"{", b"[", b","))) > MOST:
         raise ValueError("it has more values than any state")
-    return json.loads(head)
+    return json.loads(text)
 
 
 def unpacked(content: bytes) -> Any:
@@ -97,7 +97,7 @@ def unpacked(content: bytes) -> Any:
     seen.update(memoryview(content)[8 + digest.end(1) :])
     if seen.hexdigest().encode() != digest[1]:
         raise ValueError("its bytes are not those that were written")
-    tree = json.loads(_parsed(head)["__metadata__"]["textgan_lit"])
+    tree = _parsed(_parsed(head)["__metadata__"]["textgan_lit"].encode())  # where \u005b may have hidden a bracket
     tensors = safetensors.torch.load(content)
     state = _unfolded(tree, (), tensors)
     if tensors:

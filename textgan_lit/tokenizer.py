@@ -10,6 +10,7 @@ import base64
 import functools
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
@@ -90,7 +91,7 @@ def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int 
 
 def read(path: str) -> str:
     """The text of a tokenizer.json."""
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     try:
         if not place.is_file():  # nor a pipe, which would be waited for
             raise FileNotFoundError("there is no such file")

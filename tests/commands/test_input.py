@@ -81,8 +81,9 @@ def test_a_checkpoint_that_says_something_else_is_refused():
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="No such file"), input.opened(str(tmp_path / "none.txt")):
-        pass
+    for name in (str(tmp_path / "none.txt"), "~nobody-of-that-name/none.txt"):
+        with pytest.raises(UserError, match="No such file"), input.opened(name):
+            pass
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "my.txt").write_text("a\n")
     with input.opened("~/my.txt") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ def opened(name: str) -> Iterator[BufferedIOBase]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(name).expanduser().open("rb")
+        file = Path(os.path.expanduser(name)).open("rb")
     except OSError as error:
         raise UserError(f"{shown(name, PATH)} cannot be read ({error.strerror}). Give a file of sentences.") from error
     with file:

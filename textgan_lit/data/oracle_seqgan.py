@@ -91,7 +91,7 @@ def read_weights(path: str) -> Arrays:
     """The arrays of a weights file by :data:`NAMES`; a UserError of one line for anything else."""
     readers = {".pkl": _read_pickle, ".npz": _read_npz, ".safetensors": safetensors.numpy.load}
     try:
-        file = Path(path).expanduser()
+        file = Path(os.path.expanduser(path))
         if file.suffix not in readers:
             raise Refused(f"its ending is {file.suffix!r}, not one of {', '.join(readers)}")
         arrays = readers[file.suffix](_bytes_of(file))

@@ -69,7 +69,7 @@ class TextData(pl.LightningDataModule):
         versions: dict[str, str] | None = None,
     ):
         super().__init__()
-        room = Path(cache).expanduser() if cache else default_cache()
+        room = Path(os.path.expanduser(cache)) if cache else default_cache()
         paths = {"path": path, "valid_path": valid_path, "test_path": test_path}
         form = Format(column, format, separator, quote)
         source = corpus.source(paths, {"name": name, "subset": subset, "revision": revision}, form, room)
