@@ -111,10 +111,6 @@ def _name(place: tuple[str, ...]) -> str:
 
 def _folded(value: Any, place: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
     """``value`` as JSON; its tensors are put into ``tensors`` by their names."""
-
-    def inner(key: Any, value: Any) -> Any:
-        return _folded(value, (*place, str(key)), tensors)
-
     if isinstance(value, Tensor) and value.layout is torch.strided and value.dtype in CODES:
         if _name(place) in tensors:
             raise UserError(f"{'.'.join(place)}: another tensor has that name. Give it one of its own.")
@@ -125,12 +121,12 @@ def _folded(value: Any, place: tuple[str, ...], tensors: dict[str, Tensor]) -> A
     if isinstance(value, float):
         return value if math.isfinite(value) else {TAG: "float", "of": repr(value)}
     if isinstance(value, list | tuple):
-        of = [inner(number, one) for number, one in enumerate(value)]
+        of = [_folded(one, (*place, str(number)), tensors) for number, one in enumerate(value)]
         return of if isinstance(value, list) else {TAG: "tuple", "of": of}
     if isinstance(value, Mapping) and all(isinstance(key, str) and key != TAG for key in value):
-        return {key: inner(key, one) for key, one in value.items()}
+        return {key: _folded(one, (*place, str(key)), tensors) for key, one in value.items()}
     if isinstance(value, Mapping) and all(type(key) in (int, str) for key in value):
-        return {TAG: "dict", "of": [[key, inner(key, one)] for key, one in value.items()]}
+        return {TAG: "dict", "of": [[key, _folded(one, (*place, str(key)), tensors)] for key, one in value.items()]}
     raise UserError(
         f"{'.'.join(place)}={shown(value)} cannot be saved. A state is made of tensors, numbers, words, lists and "
         "dicts: give those."
@@ -139,29 +135,25 @@ def _folded(value: Any, place: tuple[str, ...], tensors: dict[str, Tensor]) -> A
 
 def _unfolded(value: Any, place: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
     """What :func:`_folded` made ``value`` of; its tensors are taken out of ``tensors``."""
-
-    def inner(key: Any, value: Any) -> Any:
-        return _unfolded(value, (*place, str(key)), tensors)
-
     if len(place) > DEEPEST:
         raise ValueError("it is nested too deep")
     if isinstance(value, str) and not _is_text(value):
         raise ValueError("it has a text that is none")
     if isinstance(value, list):
-        return [inner(number, one) for number, one in enumerate(value)]
+        return [_unfolded(one, (*place, str(number)), tensors) for number, one in enumerate(value)]
     if not isinstance(value, dict):
         return value
     match value.get(TAG):
         case None:
-            return {_key(key): inner(key, one) for key, one in value.items()}
+            return {_key(key): _unfolded(one, (*place, str(key)), tensors) for key, one in value.items()}
         case "tensor":
             return tensors.pop(_name(place))
         case "float":
             return float(value["of"])
         case "tuple":
-            return tuple(inner(number, one) for number, one in enumerate(value["of"]))
+            return tuple(_unfolded(one, (*place, str(number)), tensors) for number, one in enumerate(value["of"]))
         case "dict":
-            return {_key(key): inner(key, one) for key, one in value["of"]}
+            return {_key(key): _unfolded(one, (*place, str(key)), tensors) for key, one in value["of"]}
     raise ValueError("it has a value of an unknown kind")
 
 

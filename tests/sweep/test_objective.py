@@ -102,7 +102,7 @@ def test_the_run_to_measure_against_is_looked_at_before_any_trial(tmp_path):
     for keys, against in ((["likelihood_gap"], None), (["truth/jsd"], "somewhere")):
         with pytest.raises(UserError, match="go together"):
             objectives(keys, against)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="says nothing"):
         objectives(["likelihood_gap"], str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="has no entropy and cost of likelihood"):
         objectives(["likelihood_gap"], str(swept(tmp_path / "mle", "game", LIKELIHOOD)))

@@ -39,15 +39,15 @@ def _perform(words: list[str]) -> None:
     options = command.parser().parse_intermixed_args(words[1:])  # flags may stand between key=value words
     try:
         sys.exit(command.run(options))
+    except BrokenPipeError:  # | head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes when it ends
+        sys.exit(141)  # what a shell says of a program that a closed pipe has ended
     except EXPECTED as error:
         if FULL_ERROR:
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # | head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes when it ends
-        sys.exit(141)  # what a shell says of a program that a closed pipe has ended
 
 
 def _usage() -> argparse.ArgumentParser:
