@@ -36,8 +36,9 @@ def opened(name: str) -> Iterator[BufferedIOBase]:
     if name == "-":
         yield sys.stdin.buffer
         return
+    place = Path(os.path.expanduser(name))
     try:
-        file = Path(os.path.expanduser(name)).open("rb")
+        file = place.open("rb")
     except OSError as error:
         raise UserError(f"{shown(name, PATH)} cannot be read ({error.strerror}). Give a file of sentences.") from error
     with file:
