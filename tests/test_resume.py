@@ -396,7 +396,7 @@ def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
 
 
 def stored(tmp_path, *words):
-    (tmp_path / ".hydra").mkdir(exist_ok=True)
+    (tmp_path / ".hydra").mkdir(parents=True, exist_ok=True)
     (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in words))
     return f"resume={tmp_path}"
 
@@ -501,6 +501,7 @@ def test_several_processes_take_up_a_folder_whose_configuration_is_forged(monkey
     for name in ("evil.yaml", "hydra.yaml", "hydra/config.yaml", "hydra/job_logging/disabled.yaml"):
         (folder / ".hydra" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / ".hydra" / name).write_text(json.dumps(code))
+    folder = folder.rename(tmp_path / "it's")
     done = play(folder, f"resume={folder}", "trainer.max_steps=4")
     assert done.returncode == 0, done.stderr
     assert rows(folder)[-1]["turns/all"] == 4
@@ -511,7 +512,7 @@ def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
     """A sweep's folders are called seed=1; Hydra takes the words that are made of such a path for that path."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    for name in ("seed=1,k=3", "it's (new)", "~"):
+    for name in ("seed=1,k=3", "it's (new)", "~", "a\\'b", "a\\"):
         stored = tmp_path / name / ".hydra"
         stored.mkdir(parents=True)
         (stored / "overrides.yaml").write_text("- model=mle\n")
@@ -519,6 +520,14 @@ def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
         for given in (tmp_path / name, "~"):
             _, resume, run_dir = OverridesParser.create().parse_overrides(expand([f"resume={given}"]))
             assert resume.value() == run_dir.value() == str(tmp_path / name)
+
+
+def test_a_folder_whose_name_asks_for_something_is_not_taken_up(monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET", "hush")
+    resume = stored(tmp_path / "${oc.env:SECRET}", *SMOKE)
+    with pytest.raises(SystemExit, match="Rename the folder"):
+        run(monkeypatch, resume, "trainer.max_steps=1")
+    assert [path.name for path in tmp_path.iterdir()] == ["${oc.env:SECRET}"]
 
 
 def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -49,6 +50,11 @@ _locks: dict[Path, FileLock] = {}
 
 def holds_a_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in (RECORD, "checkpoints", *CURVES))
+
+
+def quoted(path: str) -> str:
+    """A path as Hydra's words take it whatever it holds: a sweep's folders are called seed=1."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", "\\'"), path) + "'"
 
 
 def fresh(folder: Path) -> Path:

@@ -23,7 +23,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
-from textgan_lit.folder import COMPOSED
+from textgan_lit.folder import COMPOSED, quoted
 
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 # With -m it would look for modules in the working directory first, which may be somebody's run.
@@ -100,7 +100,7 @@ def child_command() -> list[str]:
     return [
         *(sys.executable, "-c", CHILD, "\n".join(sys.path)),
         *("--config-path", os.path.join(folder, COMPOSED), "--config-name", "config"),
-        *(f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
+        *(f"hydra.run.dir={quoted(folder)}", "hydra.output_subdir=null", "hydra/job_logging=disabled"),
     ]
 
 

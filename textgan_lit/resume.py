@@ -63,7 +63,8 @@ class Claim(Callback):
             if _by_the_clock(config.hydra.sweep):
                 folder = folders.fresh(folder)
                 config.hydra.sweep.dir = str(folder)
-                config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")  # which every job is composed with
+                # which every job is composed with
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folders.quoted(str(folder))}")
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
             process.last_words = lambda: f"ended. Go on with the same words, resume=true hydra.sweep.dir={folder}"
@@ -222,6 +223,8 @@ def expand(words: list[str]) -> list[str]:
     if path.lower() in ("", "true", "false"):
         return words
     folder = Path(path).absolute().parents[1] if path.endswith(".ckpt") else Path(path)
+    if "${" in str(folder.absolute()):
+        raise UserError(f"resume={shown(path, PATH)}: Hydra fills in what a name has in ${{…}}. Rename the folder.")
     try:
         before = plain.yaml(folder, ".hydra/overrides.yaml")
     except FileNotFoundError:
@@ -233,13 +236,8 @@ def expand(words: list[str]) -> list[str]:
     given = {_key(word) for word in words}
     kept = [word for word in before if not word.startswith("-") and _key(word) not in given | set(folders.OWN)]
     kept = [word for word in kept if _sets_the_run(word)]
-    words = [f"resume={_quoted(path)}" if word.startswith("resume=") else word for word in words]
-    return [*kept, *words, f"hydra.run.dir={_quoted(str(folder.absolute()))}"]
-
-
-def _quoted(path: str) -> str:
-    """A path as Hydra takes it whatever it holds: a sweep's folders are called seed=1."""
-    return "'" + path.replace("'", "\\'") + "'"
+    words = [f"resume={folders.quoted(path)}" if word.startswith("resume=") else word for word in words]
+    return [*kept, *words, f"hydra.run.dir={folders.quoted(str(folder.absolute()))}"]
 
 
 def _key(word: str) -> str:
