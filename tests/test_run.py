@@ -47,6 +47,14 @@ def test_without_a_discriminator_there_is_nobody_to_choose():
         run().sample(3, candidates=2)
 
 
+def test_players_whose_numbers_are_none_are_said():
+    written = run()
+    for weight in written.generator.parameters():
+        weight.data.fill_(3e38)  # finite, and no sum of them is
+    with pytest.raises(UserError, match=r"no number \(NaN\): weights are too large\. Give another"):
+        written.sample(2)
+
+
 def test_sentences_that_were_written_need_no_text_to_be_scored():
     written = list(run().write(30))
     for given in (written, [sentence.tokens for sentence in written]):
@@ -149,6 +157,7 @@ ALTERED = {
     ),
     "nameless weights": (lambda s: put(s, {1: torch.ones(1)}, "state_dict"), "state_dict has no names"),
     "no policy": (lambda s: put(s, None, *MODEL, "policy"), "policy=None: wanted a part"),
+    "no temperature": (lambda s: put(s, 1e-300, *MODEL, "policy", "temperature"), "temperature=1e-300: wanted greater"),
     "code": (lambda s: put(s, {"_target_": "os.system"}, *MODEL, "policy"), r"_target_=os\.system.*trust"),
     "code elsewhere": (lambda s: put(s, [{"_target_": "os.system"}], *MODEL, "x"), r"x\[0\]\._target_=os\.system"),
 }

@@ -28,6 +28,13 @@ def steps(n):
     return (torch.arange(n) + 0.5) / n
 
 
+@pytest.mark.parametrize("size", [3, BLOCKED_FROM + 1])
+def test_of_numbers_that_are_none_some_word_is_drawn_and_its_probability_is_none(size):
+    word, logp = draw(torch.full((2, size), float("nan")), torch.tensor([0.0, 0.9]))
+    assert (word < size).all()
+    assert logp.isnan().all()
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 10.0])
 def test_the_word_is_the_inverse_cdf(size, scale, stream):

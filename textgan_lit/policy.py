@@ -15,6 +15,8 @@ from annotated_types import Gt, Interval
 from jaxtyping import Float
 from torch import Tensor
 
+from textgan_lit.types import Temperature
+
 Logits = Float[Tensor, "... V"]
 
 
@@ -33,7 +35,7 @@ class Categorical(Policy):
 
     leaves_out = False
 
-    def __init__(self, temperature: Annotated[float, Gt(0)] = 1.0):
+    def __init__(self, temperature: Temperature = 1.0):
         self.temperature = temperature
 
     def __call__(self, logits: Logits) -> Logits:
@@ -44,7 +46,7 @@ class Categorical(Policy):
 class Tempered(Policy):
     """Another policy's logits, at a temperature: what that policy leaves out stays out."""
 
-    def __init__(self, of: Policy, temperature: Annotated[float, Gt(0)]):
+    def __init__(self, of: Policy, temperature: Temperature):
         self.of, self.temperature, self.leaves_out = of, temperature, of.leaves_out
 
     def __call__(self, logits: Logits) -> Logits:
@@ -64,7 +66,7 @@ class Greedy(Policy):
 class TopK(Policy):
     """The k likeliest words (Fan et al. 2018, arXiv:1805.04833); words that tie with the k-th stay in."""
 
-    def __init__(self, k: Annotated[int, Gt(0)] = 10, temperature: Annotated[float, Gt(0)] = 1.0):
+    def __init__(self, k: Annotated[int, Gt(0)] = 10, temperature: Temperature = 1.0):
         self.k, self.temperature = k, temperature
 
     def __call__(self, logits: Logits) -> Logits:
@@ -80,7 +82,7 @@ class Nucleus(Policy):
     Of words that tie at the edge the first stay in. p = 1 leaves nothing out.
     """
 
-    def __init__(self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Annotated[float, Gt(0)] = 1.0):
+    def __init__(self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Temperature = 1.0):
         self.p, self.temperature = p, temperature
 
     def __call__(self, logits: Logits) -> Logits:

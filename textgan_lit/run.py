@@ -189,9 +189,9 @@ class Run(NamedTuple):
         self, game: Game, written: TextBatch, logp: torch.Tensor | None, judged: bool = True
     ) -> Iterator[Sentence]:
         nothing: list[list[float]] = [[]] * len(written.tokens)
-        known, real = nothing if logp is None else logp.tolist(), nothing
+        known, real = nothing if logp is None else _numbers(logp), nothing
         if judged and self.discriminator is not None:
-            real = game.score(written.tokens, written.mask).sigmoid().view(len(real), -1).tolist()
+            real = _numbers(game.score(written.tokens, written.mask).sigmoid().view(len(real), -1))
         ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
         for end, tokens, *numbers in zip(ends, *rows, strict=True):
             ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
@@ -208,6 +208,15 @@ class Run(NamedTuple):
     @property
     def device(self) -> torch.device:
         return next((weight.device for weight in self.generator.parameters()), torch.device("cpu"))
+
+
+def _numbers(of: torch.Tensor) -> list[list[float]]:
+    if of.isnan().any():
+        raise UserError(
+            "What this run's players make of a sentence is no number (NaN): weights are too large. Give another "
+            "checkpoint."
+        )
+    return of.tolist()
 
 
 def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:

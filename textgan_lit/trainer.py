@@ -46,7 +46,7 @@ class Settings:
     deterministic: bool | Literal["warn"] = "warn"
     limit_val_batches: int | float = 1.0
     detect_anomaly: bool = False
-    profiler: str | None = None
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
     timeout: Annotated[float, Interval(gt=0, le=10_080)] = 10.0  # a week: later ones are no time for the system
 
 
@@ -64,7 +64,7 @@ def make(settings: Settings, callbacks: Sequence[pl.Callback], loggers: Sequence
     own = {"callbacks": list(callbacks), "logger": list(loggers) or False, "enable_checkpointing": saves}
     try:
         made = pl.Trainer(**given, **FIXED, **own, plugins=[CheckpointFiles(), *surroundings()])
-    except (MisconfigurationException, ValueError, TypeError, OverflowError, RuntimeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, TypeError, OverflowError, RuntimeError) as error:
         line = " ".join(str(error).split())
         raise UserError(
             f"trainer: {line} Look at the trainer group (trainer=cpu, ddp_cpu or gpu) and its keys."

@@ -30,6 +30,7 @@ Size = Annotated[int, Interval(ge=1, le=2**20)]  # of an embedding or a layer
 Layers = Annotated[int, Interval(ge=1, le=1000)]
 Length = Annotated[int, Interval(ge=1, le=2**16)]  # positions of a sentence
 Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]  # as NumPy takes them
+Temperature = Annotated[float, Interval(ge=1e-6, le=1e6)]  # beyond, logits divided by it are no numbers any more
 Threads = Annotated[int, Interval(ge=1, le=1024)]  # of torch: so many CPUs have the largest machines; all are started
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Gt, MinLen
+from annotated_types import MinLen
 from rich.progress import track
 from rich.table import Table
 
@@ -30,7 +30,7 @@ from textgan_lit.policy import Categorical
 from textgan_lit.sampling import sample
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth import Models, Truth, measure
-from textgan_lit.types import Rollout, TextBatch
+from textgan_lit.types import Rollout, Temperature, TextBatch
 
 BEST = "likelihood_best_temperature"
 HORIZON = "truth/horizon"
@@ -39,7 +39,7 @@ READ = 1000  # sentences a side that the proxies are shown at every temperature
 ORDER = 5  # of BLEU and Self-BLEU
 
 Row = dict[str, torch.Tensor | float | int]
-Temperatures = Annotated[Sequence[Annotated[float, Gt(0)]], MinLen(1)]
+Temperatures = Annotated[Sequence[Temperature], MinLen(1)]
 Frontier = dict[float, Row]  # temperature → what was measured there
 
 
