@@ -58,7 +58,13 @@ LINES = st.sampled_from(
         *('{"turns/all": "\\ud800"}', '{"turns/all": 3, "samples": [{"text": "\\ud800"}]}', "\x1b[2J", "--- \n---"),
         *('{"turns/all": 1' + "0" * 400 + "}", "a: &a [x]\nb: *a", "x: !!python/object/apply:os.system [id]"),
         *(f"- name=${{oc.env:{SECRET}}}", "- model=${x}", "- hydra.searchpath=[file:///etc]", "- outputs=/etc"),
-        *("- +callbacks.x._target_=os.system", "- ~model", "- --multirun", "turns/all,truth/jsd\n1,2\n" * 3),
+        *(
+            "- +callbacks.x._target_=os.system",
+            "- ~model",
+            "- --multirun",
+            "- +callbacks.samples.folder=x",
+            "turns/all,truth/jsd\n1,2\n" * 3,
+        ),
         *('"' * 200_000, "a," * 70_000, "=cmd|' /C calc'!A0,1"),
     ]
 )
@@ -212,13 +218,15 @@ def outside(tmp_path):
 
 def altered(draw, run: Path, place: Path, outside: Path) -> Path:
     """A copy of the run in which one to three things are not as they were."""
-    folder = place / "run"
+    folder = place / draw(st.sampled_from(["run", "it's", f"x${{oc.env:{SECRET}}}", "a=b (1)"]))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(run, folder)
     for words in (folder / ".hydra").glob("*.yaml"):  # its own words lead to itself, as after a move
         words.write_text(words.read_text().replace(str(run), str(folder)))
     for _ in range(draw(st.integers(1, 3))):
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        own = (path for path in files if path.stat().st_nlink == 1)  # else what lies outside would be altered
+        files = sorted(path for path in own if path.stat().st_size < 2**22)  # a hole is not read here, either
         if files:
             alter(draw, draw(st.sampled_from(files)), outside)
     return folder

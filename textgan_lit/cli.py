@@ -64,7 +64,7 @@ def _job(config: DictConfig, folder: Path, sweep: bool) -> float | None:
         if sweep and process.first():
             how = "pruned" if isinstance(error, Pruned) else "failed"
             folders.end(folder, how, explain(error))  # Hydra goes on with the next job
-        if sweep or FULL_ERROR or not _is_expected(error):
+        if sweep or FULL_ERROR or not is_expected(error):
             raise
         if process.first():
             folders.release(folder)
@@ -104,16 +104,21 @@ def main() -> None:
             with process.listening(), process.leading():
                 job()
         except Exception as error:
-            if FULL_ERROR or not _is_expected(error):
+            if FULL_ERROR or not is_expected(error):
                 raise
             sys.exit(f"textgan_lit: {explain(error)}")
         finally:
             folders.unlock()
 
 
-def _is_expected(error: Exception) -> bool:
+def is_expected(error: Exception) -> bool:
     """Whether one line says it all; the program's own faults have a traceback."""
-    return isinstance(error, EXPECTED) or isinstance(error.__cause__, OSError)
+    return isinstance(error, EXPECTED) or isinstance(error.__cause__, OSError) or _lacks_memory(error)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    said = str(error) if isinstance(error, RuntimeError) else ""  # torch has no class of its own for it on the CPU
+    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said
 
 
 def _check_taken_away(words: list[str]) -> None:
@@ -169,6 +174,10 @@ def _explained(error: Exception) -> str:
             return said(one)
     if isinstance(error, OverrideParseException):
         return _unquoted(error.override)
+    if _lacks_memory(error):
+        return (
+            "It takes more memory than there is. Give smaller sizes: shorter sentences, fewer at a time, other players."
+        )
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     several = re.search(r"Ambiguous value for argument '(.*)'\s+1\. To use it as a list", text, re.DOTALL)
     if several:

@@ -29,7 +29,7 @@ from textgan_lit.weights import check_fit
 
 Weights = dict[str, Any]  # tensors, once check_fit has looked
 GAP = "_"  # in a template: a word that is to be written
-AT_ONCE = 256  # sentences written or scored side by side; changes no sentence
+AT_ONCE, TOKENS = 256, 2**16  # sentences, and their tokens, written or scored side by side; changes no sentence
 
 
 class Sentence(NamedTuple):
@@ -78,7 +78,7 @@ class Run(NamedTuple):
     @torch.no_grad()
     def _written(self, n: int, seed: int, candidates: int, judged: bool) -> Iterator[Sentence]:
         game, lots = self._game(Noise(seed, "sample", device=self.device)), Noise(seed, "choice", device=self.device)
-        rows = max(1, AT_ONCE // candidates)
+        rows = max(1, self.at_once // candidates)
         for done in range(0, n, rows):
             # As many rows for the last sentences as for any others: a matrix product may round by its shape.
             written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
@@ -130,8 +130,8 @@ class Run(NamedTuple):
     @torch.no_grad()
     def _infilled(self, tokens: torch.Tensor, gap: torch.Tensor, n: int, seed: int) -> Iterator[Sentence]:
         noise = Noise(seed, "infill", device=self.device)
-        for done in range(0, n, AT_ONCE):
-            uniform = noise.uniform(AT_ONCE, int(gap.sum()))
+        for done in range(0, n, self.at_once):
+            uniform = noise.uniform(self.at_once, int(gap.sum()))
             written = infill(self.generator, tokens, gap, uniform, self.policy)
             found, mask, logp, _ = (leaf[: n - done] for leaf in written)
             yield from self._seen(self._game(noise), TextBatch(found, mask), logp)
@@ -178,7 +178,7 @@ class Run(NamedTuple):
             UserError: at the first that this run could not have written.
         """
         game, encoded = self._game(Noise("judge")), map(self.encode, sentences)
-        while rows := list(itertools.islice(encoded, AT_ONCE)):
+        while rows := list(itertools.islice(encoded, self.at_once)):
             tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
             for place, row in enumerate(rows):
                 tokens[place, : len(row)] = torch.tensor(row)
@@ -199,6 +199,10 @@ class Run(NamedTuple):
 
     def _game(self, noise: Noise) -> Game:
         return Game(self.generator, self.discriminator, self.policy, noise)
+
+    @property
+    def at_once(self) -> int:
+        return max(1, min(AT_ONCE, TOKENS // self.generator.max_length))
 
     @property
     def exact(self) -> bool:

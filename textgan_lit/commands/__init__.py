@@ -11,7 +11,7 @@ import os
 import sys
 
 from textgan_lit import terminal
-from textgan_lit.cli import EXPECTED, FULL_ERROR, explain
+from textgan_lit.cli import FULL_ERROR, explain, is_expected
 from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, report, score
 
 COMMANDS = {
@@ -42,8 +42,8 @@ def _perform(words: list[str]) -> None:
     except BrokenPipeError:  # | head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes when it ends
         sys.exit(141)  # what a shell says of a program that a closed pipe has ended
-    except EXPECTED as error:
-        if FULL_ERROR:
+    except Exception as error:
+        if FULL_ERROR or not is_expected(error):
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
     except KeyboardInterrupt:

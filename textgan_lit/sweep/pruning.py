@@ -31,8 +31,7 @@ class Pruning(pl.Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Of a job of the sweep alone: the file of one that is played by itself may be somebody else's."""
-        is_job = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
-        if stage != "fit" or not trainer.is_global_zero or not is_job or not (self.folder / TRIAL).exists():
+        if stage != "fit" or not trainer.is_global_zero or not _is_ours() or not (self.folder / TRIAL).exists():
             return
         told = plain.yaml(self.folder, TRIAL)
         judge = built(told["pruner"])
@@ -49,3 +48,10 @@ class Pruning(pl.Callback):
             enough = self.trial.should_prune()
         if trainer.strategy.broadcast(enough):
             raise Pruned(f"worse than other trials after {trainer.global_step:,} turns")
+
+
+def _is_ours() -> bool:
+    """Whether this is a job of ``sweep=optuna``, which has written the file that is read."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return False
+    return HydraConfig.get().sweeper._target_.startswith("hydra_plugins.textgan_lit.")
