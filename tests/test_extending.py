@@ -83,6 +83,7 @@ def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys):
     check(COMMANDS[number], lab / "run", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_finds_the_package_after_the_pages_exports(lab):
     """The command that uses a discriminator and a reward of the page, by bash, as a reader gives it."""
     (command,) = (line for line in COMMANDS if {"my_lab.reward.Tempered", "my_lab.discriminator.Bag"} <= targets(line))

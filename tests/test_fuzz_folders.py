@@ -247,7 +247,7 @@ def alter(draw, path: Path, outside: Path) -> None:
                 st.sampled_from([outside, outside / ".profile", outside / "secret.jsonl", outside / "new", path])
             )
             path = draw(st.sampled_from([path, path.parent / draw(st.sampled_from(NAMES))]))
-            path.unlink(missing_ok=True) if not path.is_dir() else shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
             if aim.is_file() and draw(st.booleans()):
                 os.link(aim, path)
             else:
@@ -266,7 +266,7 @@ def alter(draw, path: Path, outside: Path) -> None:
                     path.chmod(0)
         case "name":
             other = path.parent / draw(st.sampled_from(NAMES))
-            if not other.exists():
+            if not os.path.lexists(other):
                 shutil.copy(path, other) if draw(st.booleans()) else path.rename(other)
         case "size":
             with path.open("ab") as file:
@@ -275,7 +275,9 @@ def alter(draw, path: Path, outside: Path) -> None:
 
 def contents(draw, path: Path) -> None:
     """Another state, configuration, row or table, written as the run would write it."""
-    with contextlib.suppress(UserError, ValueError, yaml.YAMLError, OverflowError, UnicodeEncodeError):
+    with contextlib.suppress(
+        UserError, ValueError, TypeError, RecursionError, yaml.YAMLError, OverflowError, UnicodeEncodeError
+    ):
         if path.suffix == ".ckpt":
             state = read(path)
             mutate(draw, draw(st.sampled_from([state, state["textgan_lit"], state.get("callbacks") or state])))

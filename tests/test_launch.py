@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from textgan_lit import launch
 
 # A main process that hangs while its child fails.
@@ -17,6 +19,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_child_that_fails_ends_the_main_process():
     begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=50)

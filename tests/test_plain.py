@@ -146,6 +146,7 @@ for name in ("sparse", "zeros", "objects", "commas"):
 """
 
 
+@pytest.mark.slow
 def test_files_of_many_bytes_take_little_memory(tmp_path):
     """8 GB of nothing, 500 MB of it, and lines of ten million empty objects and cells, read by a process of 1.5 GB."""
     for name, size in (("sparse", 8 << 30), ("zeros", 500 << 20)):

@@ -116,6 +116,7 @@ def test_whose_leader_was_gone_before_ends_at_once():
         assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_elsewhere_nobody_is_followed():
     for leader in ("another-boot pid:[1] 17 100", "", "nonsense"):
         environment = {**os.environ, "TEXTGAN_LIT_MAIN": leader}

@@ -257,7 +257,12 @@ def test_a_proxy_may_have_to_be_near_real_texts_own():
     assert (scorecard.badness(point, "other", "low"), scorecard.badness(point, "other", "high")) == (3.0, -3.0)
 
 
-@pytest.mark.parametrize("name", study.names())
+DEAR = {"scorecard", "misspecification"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in DEAR else []) for name in study.names()]
+)
 def test_every_picture_can_be_drawn(name, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RESULTS", tmp_path / "none")  # which would be written to
     ours = study.Study.load(name)
