@@ -127,10 +127,9 @@ WRITES = {
     *("torch.save", "save_file", "safetensors.torch.save_file", "gzip.open", "bz2.open", "lzma.open"),
 }
 METHODS = {"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "rename", "tofile", "to_csv", "to_json"}
-HARMLESS = {  # the last two read
+HARMLESS = {  # the last one reads
     "os.open(os.devnull, os.O_WRONLY)",
     "os.open(part, flags, dir_fd=place)",
-    "os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)",
 }
 
 

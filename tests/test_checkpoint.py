@@ -3,13 +3,12 @@
 import os
 import pickle
 import stat
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-from textgan_lit import checkpoint, files
+from textgan_lit import files
 from textgan_lit.checkpoint import Damaged, Gone, kept, named, newest, read, write
 from textgan_lit.errors import UserError
 
@@ -148,14 +147,14 @@ def rotating(folder, monkeypatch, losses):
 
     def open_(path, flags, *more, **options):
         last = max((path for path in folder.glob("turn-*.ckpt") if path.stat().st_size), default=None)
-        if str(path).endswith(".ckpt") and Path(path) == last and (turn := next(turns, None)):
-            monkeypatch.setattr(checkpoint.os, "open", opened)
+        if last is not None and path == last.name and (turn := next(turns, None)):
+            monkeypatch.setattr(os, "open", opened)
             write(STATE, named(folder, turn))
             last.unlink()
-            monkeypatch.setattr(checkpoint.os, "open", open_)
+            monkeypatch.setattr(os, "open", open_)
         return opened(path, flags, *more, **options)
 
-    monkeypatch.setattr(checkpoint.os, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
 
 
 @pytest.mark.parametrize("losses", [1, 2, 7])

@@ -40,7 +40,7 @@ WRONG = {
     # a value that its part cannot use
     "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
     "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
-    "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted ",
+    "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted greater than or equal to 0\.000001",
     "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
     "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
     "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
@@ -174,3 +174,17 @@ def test_help_names_the_groups_and_needs_no_torch():
 def test_the_configuration_can_be_printed(monkeypatch, capsys):
     run(monkeypatch, "--cfg", "job", "model=seqgan")
     assert "textgan_lit.credit.MonteCarlo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "It takes more memory than there is. Give smaller sizes"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "It takes more memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "It takes more memory"),
+    ],
+)
+def test_memory_that_does_not_reach_is_one_line(error, said):
+    assert cli.is_expected(error)
+    assert cli.explain(error).startswith(said)
+    assert not cli.is_expected(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

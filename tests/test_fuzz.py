@@ -77,7 +77,7 @@ def _watch(event, arguments):
 sys.addaudithook(_watch)
 
 
-def _too_long(*_):
+def too_long(*_):
     raise TimeoutError(f"an example of more than {SECONDS} seconds")
 
 
@@ -86,7 +86,7 @@ def held_to_it():
     """It works, or a UserError says the way out; in bounded time and memory, and nobody's code is run."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, _too_long)
+    before = signal.signal(signal.SIGALRM, too_long)
     watching.append(True)
     signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, hard))

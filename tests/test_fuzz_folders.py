@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textgan_lit
-from tests.test_fuzz import BYTES, HOSTILE, MANY, OURS, SECONDS, VALUES, damage, examples, mutate
+from tests.test_fuzz import BYTES, HOSTILE, MANY, OURS, SECONDS, VALUES, damage, examples, mutate, too_long
 from textgan_lit import cli, commands
 from textgan_lit.checkpoint import read, write
 from textgan_lit.errors import UserError
@@ -141,10 +141,6 @@ def _allowed(path: str, rest: tuple) -> bool:
 sys.addaudithook(_watch)
 
 
-def _too_long(*_):
-    raise TimeoutError(f"an example of more than {SECONDS} seconds")
-
-
 def tree(folder: Path) -> dict[str, tuple]:
     """All that lies in a folder: its kind, links' aims, files' contents."""
     found = {}
@@ -162,7 +158,7 @@ def held_to_it(folder: Path, outside: Path):
     """It works, or leaves with a line that says the way out, in bounded time and memory; ``outside`` stays as it is."""
     before, said = tree(outside), io.TextIOWrapper(io.BytesIO(), "utf-8", "replace")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    handler = signal.signal(signal.SIGALRM, _too_long)
+    handler = signal.signal(signal.SIGALRM, too_long)
     watched.append(folder.resolve())
     signal.alarm(2 * SECONDS)
     try:

@@ -251,3 +251,9 @@ def test_a_tokenizer_comes_with_the_run(tmp_path):
 def test_a_forged_tokenizer_is_refused(tmp_path, spelling, words):
     with pytest.raises(UserError, match=r"turn-1.ckpt cannot be opened.*(Give|wanted)"):
         spelled(tmp_path, spelling, words)
+
+
+@pytest.mark.parametrize(("length", "rows"), [(3, 256), (256, 256), (1024, 64), (2**16, 1)])
+def test_long_sentences_are_written_fewer_at_a_time(length, rows):
+    opened = Run(LSTM(VOCAB, length, embedding=2, hidden=2), VOCAB, {}, Categorical(), None)
+    assert opened.at_once == rows

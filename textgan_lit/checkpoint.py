@@ -6,9 +6,6 @@ when it is read. There is nothing in such a file that could be run (``packing``)
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, final
@@ -19,6 +16,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from textgan_lit.errors import UserError, shown
 from textgan_lit.files import replacing
 from textgan_lit.packing import packed, unpacked, whole
+from textgan_lit.plain import Unreadable, opened
 
 PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 # What Lightning saves and a run has no use for: it follows from the clock, or from the Lightning that is installed.
@@ -105,35 +103,30 @@ def read(path: Path) -> dict[str, Any]:
         Gone: there is no such file.
         Damaged: not a file, a link, truncated, altered, or anything else than a checkpoint of this project.
     """
-    with _opened(path) as file:
-        if file.read(len(OLD)) == OLD:
-            raise UserError(
-                f"{path} is of an earlier textgan_lit, which pickled its checkpoints; a pickle can hold code, so none "
-                "is read any more. Open it with the version that wrote it, or play the run anew."
-            )
-        file.seek(0)
-        try:
-            state = unpacked(whole(file, os.fstat(file.fileno()).st_size))
-        except Exception as error:  # whatever a parser of hostile bytes may raise
-            raise Damaged(f"{path}: not a whole checkpoint ({shown(str(error) or type(error).__name__)}).") from error
+    try:
+        with opened(path.parent, path.name) as (file, size):
+            state = _state(file, size, path)
+    except FileNotFoundError:
+        raise Gone(f"{path}: there is no such file.") from None
+    except Unreadable as error:
+        why = "may not be read" if isinstance(error.__cause__, PermissionError) else "not a file of its own"
+        raise Damaged(f"{path}: {why}.") from error
     if not isinstance(state, dict) or not {"textgan_lit", "state_dict"} <= state.keys():
         raise Damaged(f"{path}: a checkpoint, but none of textgan_lit's.")
     return state
 
 
-def _opened(path: Path) -> BinaryIO:
-    """The plain file at ``path``, which no link leads to."""
+def _state(file: BinaryIO, size: int, path: Path) -> Any:
+    if file.read(len(OLD)) == OLD:
+        raise UserError(
+            f"{path} is of an earlier textgan_lit, which pickled its checkpoints; a pickle can hold code, so none "
+            "is read any more. Open it with the version that wrote it, or play the run anew."
+        )
+    file.seek(0)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise Gone(f"{path}: there is no such file.") from None
-    except OSError as error:
-        why = "not a file of its own" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
-        raise Damaged(f"{path}: {why}.") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise Damaged(f"{path}: not a file of its own.")
-    return os.fdopen(handle, "rb")
+        return unpacked(whole(file, size))
+    except Exception as error:  # whatever a parser of hostile bytes may raise
+        raise Damaged(f"{path}: not a whole checkpoint ({shown(str(error) or type(error).__name__)}).") from error
 
 
 # --- what Lightning asks for ------------------------------------------------------------------------------------------

@@ -117,8 +117,8 @@ def is_expected(error: Exception) -> bool:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    said = str(error) if isinstance(error, RuntimeError) else ""  # torch has no class of its own for it on the CPU
-    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said
+    text = str(error) if isinstance(error, RuntimeError) else ""  # torch has no class of its own for it on the CPU
+    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text
 
 
 def _check_taken_away(words: list[str]) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from json import loads
 from pathlib import Path, PurePath
@@ -100,8 +100,8 @@ def text(folder: Path, name: str, most: int) -> str:
 
 def start(folder: Path, name: str, most: int) -> bytes:
     """The first bytes of a file, however long it is. Raises as :func:`yaml`."""
-    with ExitStack() as held:
-        return _opened(folder, name, held)[0].read(most)
+    with opened(folder, name) as (file, _):
+        return file.read(most)
 
 
 @dataclass
@@ -174,8 +174,7 @@ for _tag, _pattern in {
 
 def _lines(folder: Path, name: str) -> Iterator[str]:
     """Those that stood there when it was opened, for a run that is being played goes on writing."""
-    with ExitStack() as held:
-        file, left = _opened(folder, name, held, ROWS)
+    with opened(folder, name, ROWS) as (file, left):
         for _ in range(VALUES):
             line = file.readline(min(left, LINE))
             if not line:
@@ -188,29 +187,31 @@ def _lines(folder: Path, name: str) -> Iterator[str]:
 
 
 def _whole(folder: Path, name: str, most: int) -> str:
-    with ExitStack() as held:
-        file, size = _opened(folder, name, held, most)
+    with opened(folder, name, most) as (file, size):
         return file.read(size).decode(errors="replace")
 
 
-def _opened(folder: Path, name: str, held: ExitStack, most: int | float = math.inf) -> tuple[BinaryIO, int]:
-    """A plain file of at most so many bytes, and how many; the way to it leads through folders, and no link."""
+@contextmanager
+def opened(folder: Path, name: str, most: int | float = math.inf) -> Iterator[tuple[BinaryIO, int]]:
+    """A plain file of at most so many bytes, and how many; the way to it leads through folders, and no link. Raises as
+    :func:`yaml`."""
     *rooms, last = PurePath(name).parts
-    place = None
-    try:
-        for part, flags in ((folder, FOLDER), *((room, FOLDER | os.O_NOFOLLOW) for room in rooms), (last, FILE)):
-            place = os.open(part, flags, dir_fd=place)
-            held.callback(os.close, place)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _unreadable(folder, name, f"a link or no plain file ({error.strerror})") from error
-    found = os.fstat(place)
-    if not stat.S_ISREG(found.st_mode):
-        raise _unreadable(folder, name, "no plain file")
-    if found.st_size > most:
-        raise _unreadable(folder, name, f"{found.st_size:,} bytes, where at most {most:,} are read")
-    return held.enter_context(open(place, "rb", closefd=False)), found.st_size
+    with ExitStack() as held:
+        place = None
+        try:
+            for part, flags in ((folder, FOLDER), *((room, FOLDER | os.O_NOFOLLOW) for room in rooms), (last, FILE)):
+                place = os.open(part, flags, dir_fd=place)
+                held.callback(os.close, place)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _unreadable(folder, name, f"a link or no plain file ({error.strerror})") from error
+        found = os.fstat(place)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unreadable(folder, name, "no plain file")
+        if found.st_size > most:
+            raise _unreadable(folder, name, f"{found.st_size:,} bytes, where at most {most:,} are read")
+        yield held.enter_context(open(place, "rb", closefd=False)), found.st_size
 
 
 def _unreadable(folder: Path, name: str, reason: str) -> Unreadable:

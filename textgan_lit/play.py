@@ -37,10 +37,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     containers, ``words`` what was said on the command line.
     """
     folder = Path(folder).resolve()
-    if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
-        trust.check(config, config["trust"])
-        trust.check_paths(config, folder)
-    credentials.refuse(config)  # where they were interpolations until now
+    _check(config, folder)
     _prepare(folder)
     torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))
     keep_freed_memory()
@@ -96,6 +93,13 @@ def objective(measured: Mapping[str, Any]) -> float | None:
     fresh = (key for key in measured if key.startswith(f"test/{KEY}") and not key.endswith("_se"))
     chosen = "test/truth/jsd" if "test/truth/jsd" in measured else next(fresh, None)
     return None if chosen is None else float(measured[chosen])
+
+
+def _check(config: Mapping[str, Any], folder: Path) -> None:
+    if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
+        trust.check(config, config["trust"])
+        trust.check_paths(config, folder)
+    credentials.refuse(config)  # where they were interpolations until now
 
 
 def _check_objective(data: Any, config: Mapping[str, Any]) -> None:

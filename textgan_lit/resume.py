@@ -193,7 +193,7 @@ def _task(config: DictConfig, resolve: bool) -> dict[str, Any]:
 def changed(folder: Path, config: DictConfig) -> list[str]:
     """The settings in which a command differs from the run that it goes on with."""
     try:
-        before = flat(plain.yaml(folder, ".hydra/config.yaml"))
+        before = flat(plain.yaml(folder, f"{folders.COMPOSED}/config.yaml"))
     except (FileNotFoundError, plain.Unreadable):
         return []
     now = flat(_task(config, resolve=False))
@@ -226,7 +226,7 @@ def expand(words: list[str]) -> list[str]:
     if "${" in str(folder.absolute()):
         raise UserError(f"resume={shown(path, PATH)}: Hydra fills in what a name has in ${{…}}. Rename the folder.")
     try:
-        before = plain.yaml(folder, ".hydra/overrides.yaml")
+        before = plain.yaml(folder, f"{folders.COMPOSED}/overrides.yaml")
     except FileNotFoundError:
         raise UserError(
             f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it."

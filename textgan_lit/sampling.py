@@ -54,7 +54,7 @@ def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> Int[
     block = _first_above(blocks, target)
     rest = target - (blocks - sums).gather(-1, block)
     inside = padded.gather(1, block.unsqueeze(-1).expand(-1, 1, width)).squeeze(1)
-    return _first_above(inside.cumsum(-1), rest).add(block, alpha=width).clamp_max(size - 1)
+    return _first_above(inside.cumsum(-1), rest).add_(block, alpha=width).clamp_max_(size - 1)
 
 
 @functools.cache
@@ -68,7 +68,7 @@ def _block_width(size: int) -> int:
 def _first_above(cdf: Float[Tensor, "B W"], target: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
     # Rounding can lift the target to the very top, or below 0; just below the top there is always a word of weight > 0.
     above = torch.searchsorted(cdf, target.clamp_min(0.0).minimum(cdf[:, -1:] * BELOW), right=True)
-    return above.clamp_max(cdf.shape[-1] - 1)  # where all are NaN there is none: who reads the log-probability sees it
+    return above.clamp_max_(cdf.shape[-1] - 1)  # where all are NaN there is none: who reads the log-probability sees it
 
 
 class Pen(NamedTuple):
