@@ -42,6 +42,7 @@ ELSEWHERE = {
     "metrics.closing.frechet.features": "asks for a model's files: metrics/test_embedding.py",
     **dict.fromkeys(("data.name", "data.subset", "data.revision"), "of a dataset of the Hub: data/test_text.py"),
     **dict.fromkeys(("data.separator", "data.quote"), "of .csv and .tsv files: data/test_text.py"),
+    "trainer.profiler": "a word of Lightning's own: test_trainer.py",
     "name": "what logger.wandb.name and the report say",
 }
 
@@ -130,7 +131,8 @@ def changed(config, place, value):
 class Made(pl.Trainer):
     """The trainer's arguments in place of a trainer."""
 
-    world_size = 1
+    world_size = num_devices = 1
+    accelerator = None  # Lightning's own asks for the strategy that was not made
 
     def __init__(self, **given):
         vars(self).update(given)
