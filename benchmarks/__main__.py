@@ -16,7 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import cache, likelihood, long_run, loop, ngram, rounds, sampling, sweeping, truth, turn, watching
-from textgan_lit.memory import keep_freed_memory
+from textgan_lit.run.memory import keep_freed_memory
 
 SETS = {
     room.__name__.rpartition(".")[2]: room

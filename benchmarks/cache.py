@@ -15,10 +15,10 @@ from torch import Tensor
 
 from benchmarks.measure import NONE, seconds
 from benchmarks.row import Row
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import draw, sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import draw, sample
 from textgan_lit.types import Vocab
 
 WORDS, WIDTH, BATCH = 5000, 64, 64

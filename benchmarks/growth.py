@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from benchmarks.measure import SMALL, Turns, composed, seconds
-from textgan_lit.memory import keep_freed_memory
+from textgan_lit.run.memory import keep_freed_memory
 from textgan_lit.types import MOVES
 
 PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"

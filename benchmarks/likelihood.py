@@ -23,9 +23,9 @@ from torch.testing import assert_close
 from benchmarks.measure import Beside, best_gflops, seconds
 from benchmarks.row import Row
 from textgan_lit.functional.likelihood import inputs_of, nll
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.memory import keep_freed_memory
-from textgan_lit.policy import Categorical
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
+from textgan_lit.run.memory import keep_freed_memory
 from textgan_lit.types import TextBatch, Vocab
 
 SENTENCES, BATCH, LENGTH, WORDS, HIDDEN = 10_000, 64, 20, 5000, 32

@@ -19,11 +19,11 @@ import pytorch_lightning as pl
 from benchmarks.measure import NONE, composed
 from benchmarks.measure import Turns as Bare
 from benchmarks.row import Row
+from textgan_lit.build.trainer import FIXED
 from textgan_lit.callbacks.turns import Turns
 from textgan_lit.callbacks.weights_and_biases import WeightsAndBiases
 from textgan_lit.logger import WandB
 from textgan_lit.system import TextGAN
-from textgan_lit.trainer import FIXED
 
 DUEL = ("model/program=fixed", "model.program.warm_up=0", "model.program.discriminator_warm_up=0")
 REST = ("model.program.check_every=0", "trainer.limit_val_batches=0", "data.valid=1000", "data.test=1000")

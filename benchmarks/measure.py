@@ -19,7 +19,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.cli import CONF
 from textgan_lit.functional.linear import linear
 from textgan_lit.system import TextGAN
@@ -86,8 +86,8 @@ def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:
     config.callbacks = {}
     config = OmegaConf.to_container(config, resolve=True)
     pl.seed_everything(config["seed"], verbose=False)
-    data = build.data(config)
-    return build.system(config, data), data, config
+    data = experiment.data(config)
+    return experiment.system(config, data), data, config
 
 
 class Turns:

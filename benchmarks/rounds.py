@@ -12,14 +12,14 @@ import torch
 
 from benchmarks.measure import NONE, seconds
 from benchmarks.row import Row
-from textgan_lit.generator.base import Generator
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.masked_diffusion import MaskedDiffusion
-from textgan_lit.generator.one_shot import OneShot
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.masked_diffusion import MaskedDiffusion
+from textgan_lit.model.generator.one_shot import OneShot
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 WORDS, LENGTH, BATCH = 1000, 20, 512

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from benchmarks.measure import Beside, best_gflops, seconds
 from benchmarks.row import Row
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 SENTENCES, LENGTH, WORDS, HIDDEN = 10_000, 20, 5000, 32

@@ -26,12 +26,12 @@ from torch.testing import assert_close
 from benchmarks.measure import NONE, SMALL, Beside, Turns, best_gflops, composed
 from benchmarks.row import Row
 from benchmarks.sampling import inverse, multinomial
-from textgan_lit.credit import MonteCarlo
-from textgan_lit.discriminator.conv import Conv
 from textgan_lit.functional.linear import linear
-from textgan_lit.game import Game
+from textgan_lit.model.credit import MonteCarlo
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.game import Game
+from textgan_lit.model.reward import Probability
 from textgan_lit.noise import Noise
-from textgan_lit.reward import Probability
 from textgan_lit.system import TextGAN
 
 BATCH, ROLLOUTS, WORDS, HIDDEN = 64, 16, 5000, 32

@@ -18,11 +18,11 @@ from rich.progress import track
 from torch import Tensor
 
 from tests.enumeration import jsd, kl, listed
-from textgan_lit.closing import saturated
 from textgan_lit.data.tiny import Tiny
+from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.truth import Contributions, Models, Truth, contributions
+from textgan_lit.run.closing import saturated
+from textgan_lit.truth.panel import Contributions, Models, Truth, contributions
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "cover.md"
 BEGIN, END = "<!-- cover: begin (python -m studies.cover writes up to the end mark) -->", "<!-- cover: end -->"

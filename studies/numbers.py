@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from studies.study import Run
-from textgan_lit import plain
 from textgan_lit.functional import significance
+from textgan_lit.run import plain
 
 BEST = "likelihood_best_temperature"
 PLAYERS = "turns/players"  # turns of D and G, D's first ones among them

@@ -16,8 +16,8 @@ from hydra.core.global_hydra import GlobalHydra
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from studies.study import ROOT, Run
-from textgan_lit import plain
 from textgan_lit.cli import CONF, EXPECTED, explain
+from textgan_lit.run import plain
 
 COLUMNS = (
     BarColumn(),

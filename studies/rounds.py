@@ -21,10 +21,10 @@ from torch import Tensor
 from benchmarks.measure import seconds
 from tests.playing import built
 from textgan_lit.functional.significance import half_width
-from textgan_lit.generator.base import Generator
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "rounds.md"

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from textgan_lit import plain
+from textgan_lit.run import plain
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

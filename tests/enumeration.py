@@ -13,11 +13,11 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
 from textgan_lit.data.tiny import Tiny, every_sentence
-from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.functional.relaxation import one_hot
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3

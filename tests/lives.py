@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from tests.command import evaluations, rows
-from textgan_lit.checkpoint import kept, read
+from textgan_lit.run.checkpoint import kept, read
 
 CHECKOUT = Path(__file__).parents[1]
 

@@ -9,10 +9,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers.logger import DummyLogger
 
-from textgan_lit import build
-from textgan_lit.checkpoint import CheckpointFiles
+from textgan_lit.build import experiment
+from textgan_lit.build.trainer import FIXED
+from textgan_lit.run.checkpoint import CheckpointFiles
 from textgan_lit.system import TextGAN
-from textgan_lit.trainer import FIXED
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = (
@@ -56,8 +56,8 @@ def built(*overrides: str, callbacks: tuple[pl.Callback, ...] = (), **system: An
     """A run that is ready to be fitted. ``system`` replaces attributes of the system."""
     settings, logger = config(*overrides), Rows()
     pl.seed_everything(settings["seed"], verbose=False)
-    data = build.data(settings)
-    module = build.system(settings, data)
+    data = experiment.data(settings)
+    module = experiment.system(settings, data)
     for name, value in system.items():
         setattr(module, name, value)
     fixed = FIXED | {"enable_checkpointing": False}

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from tests.playing import config
-from textgan_lit import build
+from textgan_lit.build import experiment
 
 SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
 WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
@@ -54,9 +54,9 @@ def share(folder: Path, words: str, processes: int) -> None:
     }
     settings["logger"] = {"csv": {"_target_": "textgan_lit.logger.CSV", "folder": str(folder)}}
     pl.seed_everything(settings["seed"], verbose=False)
-    data = build.data(settings)
-    system = build.system(settings, data)
-    build.trainer(settings, build.callbacks(settings, data)).fit(system, datamodule=data)
+    data = experiment.data(settings)
+    system = experiment.system(settings, data)
+    experiment.trainer(settings, experiment.callbacks(settings, data)).fit(system, datamodule=data)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import pytorch_lightning as pl
 
 from tests.command import rows
 from tests.lives import CHECKOUT, left, play, same
-from textgan_lit.checkpoint import kept
+from textgan_lit.run.checkpoint import kept
 
 SMALL = (
     *("data=tiny", "data.train=2048", "data.valid=256", "data.test=256", "model.discriminator.dropout=0.2"),

@@ -7,9 +7,10 @@ import pytest
 import wandb
 
 from tests.wandb_server import serving
-from textgan_lit import account, logger
+from textgan_lit import logger
 from textgan_lit.commands import dashboard
 from textgan_lit.logger import WandB
+from textgan_lit.run import account
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import torch
 from torch.testing import assert_close
 
 from tests.enumeration import LENGTH, PARTS, Additive, Even, fractions, jsd, kl, listed, mixture, population
-from textgan_lit import adversary as adversaries
-from textgan_lit.adversary import (
+from textgan_lit.data.tiny import every_sentence
+from textgan_lit.errors import UserError
+from textgan_lit.model import adversary as adversaries
+from textgan_lit.model.adversary import (
     FGAN,
     LARGEST,
     Adversary,
@@ -22,17 +24,15 @@ from textgan_lit.adversary import (
     Relativistic,
     Wasserstein,
 )
-from textgan_lit.data.tiny import every_sentence
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.mediator import Mediator
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.errors import UserError
-from textgan_lit.game import Game
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.mediator import Mediator
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.penalty import R1, GradientPenalty
+from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
-from textgan_lit.penalty import R1, GradientPenalty
-from textgan_lit.policy import Categorical
 from textgan_lit.types import Rollout, TextBatch, Vocab
 
 VOCAB = Vocab(("a", "b"), has_eos=True)  # a 0, b 1, eos 2, pad 4

@@ -8,16 +8,16 @@ import torch
 
 from tests.command import smoke
 from tests.playing import TINY, built
-from textgan_lit.baseline import Baseline
 from textgan_lit.callbacks.recovery import Recovery
-from textgan_lit.checkpoint import kept, read
-from textgan_lit.credit import Credit
-from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
-from textgan_lit.objective import Objective
-from textgan_lit.penalty import Penalty
-from textgan_lit.regulariser import Regularised, Regulariser
-from textgan_lit.reward import Reward
+from textgan_lit.model.baseline import Baseline
+from textgan_lit.model.credit import Credit
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.penalty import Penalty
+from textgan_lit.model.regulariser import Regularised, Regulariser
+from textgan_lit.model.reward import Reward
+from textgan_lit.run.checkpoint import kept, read
 from textgan_lit.types import Outcome
 
 WRONG = {  # what is made of the right answer, and how it is called

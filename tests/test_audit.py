@@ -13,24 +13,25 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit import audit as audits
-from textgan_lit import commands, reward
-from textgan_lit.audit import Table, World, at_best, examine, of_divergence, worth
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
-from textgan_lit.credit import Credit, MonteCarlo, RewardToGo, Terminal
+from textgan_lit import commands
+from textgan_lit.audit import measure as audits
+from textgan_lit.audit.measure import Table, World, at_best, examine, of_divergence, worth
 from textgan_lit.data.tiny import Tiny
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.oracle import Optimal
 from textgan_lit.errors import UserError
-from textgan_lit.estimator import score_function
-from textgan_lit.estimator.score_function import ScoreFunction
 from textgan_lit.functional.enumeration import divergence
 from textgan_lit.functional.policy_gradient import surrogate
-from textgan_lit.game import Game
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model import reward
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
+from textgan_lit.model.credit import Credit, MonteCarlo, RewardToGo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.estimator import score_function
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Objective
-from textgan_lit.policy import Categorical, TopK
 from textgan_lit.types import Outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
-from textgan_lit.credit import Terminal
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.reward import LogOdds, Minimax, Probability, Ratio, Shuffled
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
+from textgan_lit.model.credit import Terminal
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.reward import LogOdds, Minimax, Probability, Ratio, Shuffled
 
 # Three sentences of 3, 2 and 1 words. What stands on padding must not count.
 MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])

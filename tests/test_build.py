@@ -6,24 +6,27 @@ import pytest
 import torch
 
 from tests.playing import TINY, config
-from textgan_lit import build
+from textgan_lit.build import experiment, parts
 from textgan_lit.errors import UserError
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.types import Vocab
 
 WORLD = {"vocab": Vocab(("a", "b", "c")), "max_length": 3}
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.1}
 WRONG_KINDS = {
-    "model.generator": ({"_target_": "textgan_lit.discriminator.conv.Conv"}, "wanted a Generator"),
-    "model.discriminator": ({"_target_": "textgan_lit.generator.lstm.LSTM"}, "wanted a Discriminator"),
+    "model.generator": ({"_target_": "textgan_lit.model.discriminator.conv.Conv"}, "wanted a Generator"),
+    "model.discriminator": ({"_target_": "textgan_lit.model.generator.lstm.LSTM"}, "wanted a Discriminator"),
     "model.reward": (ADAM, "wanted a Reward"),
-    "model.program": ({"_target_": "textgan_lit.program.Fixed"}, "wanted a Program"),
+    "model.program": ({"_target_": "textgan_lit.model.program.Fixed"}, "wanted a Program"),
     "model.program.rule": (ADAM, r"model\.program\.rule\._target_=torch\.optim\..*wanted a Rule"),
-    "model.estimator": ({"_target_": "textgan_lit.reward.Score"}, "wanted a Objective"),
-    "model.regulariser": ({"x": {"_target_": "textgan_lit.reward.Score"}}, r"regulariser\.x.*wanted a Regulariser"),
-    "model.moves.generator.optimizer": ({"_target_": "textgan_lit.policy.Greedy"}, "wanted a Optimizer"),
+    "model.estimator": ({"_target_": "textgan_lit.model.reward.Score"}, "wanted a Objective"),
+    "model.regulariser": (
+        {"x": {"_target_": "textgan_lit.model.reward.Score"}},
+        r"regulariser\.x.*wanted a Regulariser",
+    ),
+    "model.moves.generator.optimizer": ({"_target_": "textgan_lit.model.policy.Greedy"}, "wanted a Optimizer"),
     "data": ({"_target_": "textgan_lit.data.tiny.Tiny"}, "wanted a LightningDataModule"),
-    "data.oracle": ({"_target_": "textgan_lit.generator.lstm.LSTM"}, r"data\.oracle.*wanted a Oracle"),
+    "data.oracle": ({"_target_": "textgan_lit.model.generator.lstm.LSTM"}, r"data\.oracle.*wanted a Oracle"),
     "data.train": (ADAM, r"data\.train\._target_=.*wanted a int"),
 }
 WRONG_SETTINGS = {
@@ -56,27 +59,27 @@ def test_what_stands_at_the_wrong_place_is_said(place):
             node = node[name]
         node[last] = value
         with pytest.raises(UserError, match=said):
-            build.system(plain, build.data(plain))
+            experiment.system(plain, experiment.data(plain))
 
 
 @pytest.mark.parametrize("wrapper", ["spectral.Spectral", "density_aware.DensityAware", "ranker.Ranker"])
 def test_a_critic_that_is_none_is_refused_before_it_is_built(wrapper):
-    wrapped = {"_target_": f"textgan_lit.discriminator.{wrapper}", "critic": ADAM}
+    wrapped = {"_target_": f"textgan_lit.model.discriminator.{wrapper}", "critic": ADAM}
     with pytest.raises(UserError, match=r"critic\._target_=torch\.optim.*wanted a Discriminator"):
-        build.part(wrapped, "model.discriminator", **WORLD)
+        parts.part(wrapped, "model.discriminator", **WORLD)
 
 
 @pytest.mark.parametrize("player", ["generator.lstm.LSTM", "discriminator.recurrent.Recurrent"])
 def test_a_player_that_no_memory_holds_is_refused_before_any_is_taken(player):
     with pytest.raises(UserError, match=r"model\.x: \w+ of these sizes takes [\d,]+ GB, and this machine has"):
-        build.part({"_target_": f"textgan_lit.{player}", "hidden": 2**20}, "model.x", **WORLD)
+        parts.part({"_target_": f"textgan_lit.model.{player}", "hidden": 2**20}, "model.x", **WORLD)
     with pytest.raises(UserError, match="wanted less than or equal to"):
-        build.part({"_target_": f"textgan_lit.{player}", "hidden": 2**62}, "model.x", **WORLD)
+        parts.part({"_target_": f"textgan_lit.model.{player}", "hidden": 2**62}, "model.x", **WORLD)
 
 
 def test_looking_at_the_size_draws_no_random_number():
     torch.manual_seed(3)
-    built = build.part({"_target_": "textgan_lit.generator.lstm.LSTM"}, "model.generator", **WORLD)
+    built = parts.part({"_target_": "textgan_lit.model.generator.lstm.LSTM"}, "model.generator", **WORLD)
     torch.manual_seed(3)
     for weight, other in zip(built.parameters(), LSTM(**WORLD).parameters(), strict=True):
         assert weight.equal(other)

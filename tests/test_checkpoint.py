@@ -8,9 +8,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from textgan_lit import files
-from textgan_lit.checkpoint import Damaged, Gone, kept, named, newest, read, write
 from textgan_lit.errors import UserError
+from textgan_lit.run import files
+from textgan_lit.run.checkpoint import Damaged, Gone, kept, named, newest, read, write
 
 STATE = {"textgan_lit": {"turns": {"generator": 3}}, "state_dict": {"weight": torch.arange(1000.0)}}
 

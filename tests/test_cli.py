@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import run, smoke
-from textgan_lit import build, cli
+from textgan_lit import cli
+from textgan_lit.build import experiment
 from textgan_lit.types import MOVES
 
 CHECKOUT = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ WRONG = {
     "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
     "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
     "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
-    "model.generator._target_=textgan_lit.generator.nosuch.Thing": r"no such class",
+    "model.generator._target_=textgan_lit.model.generator.nosuch.Thing": r"no such class",
     # parts that do not fit
     "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
     "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood warm-up would be infinite\. Use",
@@ -115,7 +116,7 @@ def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
 
 
 def test_the_fixed_names_are_those_that_are_built():
-    assert {*build.KINDS, "regulariser", "program", "control", "ema", "moves"} == set(cli.HELD["model"])
+    assert {*experiment.KINDS, "regulariser", "program", "control", "ema", "moves"} == set(cli.HELD["model"])
     assert set(cli.HELD["model.moves"]) == set(MOVES)
 
 
@@ -173,7 +174,7 @@ def test_help_names_the_groups_and_needs_no_torch():
 
 def test_the_configuration_can_be_printed(monkeypatch, capsys):
     run(monkeypatch, "--cfg", "job", "model=seqgan")
-    assert "textgan_lit.credit.MonteCarlo" in capsys.readouterr().out
+    assert "textgan_lit.model.credit.MonteCarlo" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

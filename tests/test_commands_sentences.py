@@ -15,20 +15,20 @@ import torch
 from tests.enumeration import Additive, lively, probability
 from tests.test_audit import textgan
 from tests.test_run import opened, saved  # noqa: F401
-from textgan_lit import run as runs
+from textgan_lit import inference as runs
 from textgan_lit.commands import opening, output
 from textgan_lit.data.tiny import every_sentence
-from textgan_lit.discriminator.density_aware import DensityAware
-from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.errors import UserError
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.vae import VAE
+from textgan_lit.inference import Run
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.run import Run
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 FIXED, EOS = Vocab(("a", "b", "c")), Vocab(("a", "b", "c"), has_eos=True)

@@ -8,9 +8,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from tests.command import run
-from textgan_lit import credentials
+from textgan_lit.build.trust import CONF
 from textgan_lit.errors import UserError
-from textgan_lit.trust import CONF
+from textgan_lit.run import credentials
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 SECRETS = {

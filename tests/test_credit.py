@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal, continuations
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal, continuations
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.policy import Categorical, Nucleus
+from textgan_lit.model.reward import Constant, LogOdds, Minimax, Probability
+from textgan_lit.model.sampling import draw
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, Nucleus
-from textgan_lit.reward import Constant, LogOdds, Minimax, Probability
-from textgan_lit.sampling import draw
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH, ROLLOUTS = 4, 3

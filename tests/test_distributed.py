@@ -5,29 +5,29 @@ import torch
 from torch import distributed as dist
 from torch.testing import assert_close
 
-from textgan_lit.adversary import Mediation, Minimax, Relativistic
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised
-from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.data.tiny import Tiny
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.mediator import Mediator
-from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.distributed import gather, greatest, mean, own_rows, rank, world
-from textgan_lit.estimator.exact import Exact
-from textgan_lit.estimator.relaxed import Relaxed
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.estimator.self_play import SelfPlay
-from textgan_lit.estimator.taylor import Taylor
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.adversary import Mediation, Minimax, Relativistic
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised
+from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.mediator import Mediator
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.estimator.exact import Exact
+from textgan_lit.model.estimator.relaxed import Relaxed
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.estimator.self_play import SelfPlay
+from textgan_lit.model.estimator.taylor import Taylor
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.objective import Likelihood, ScheduledSampling
+from textgan_lit.model.penalty import R1, GradientPenalty
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import LogOdds, Ratio, Shuffled
+from textgan_lit.model.reward import Minimax as Reward
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Likelihood, ScheduledSampling
-from textgan_lit.penalty import R1, GradientPenalty
-from textgan_lit.policy import Categorical
-from textgan_lit.reading import take
-from textgan_lit.reward import LogOdds, Ratio, Shuffled
-from textgan_lit.reward import Minimax as Reward
-from textgan_lit.sampling import sample
+from textgan_lit.run.distributed import gather, greatest, mean, own_rows, rank, world
+from textgan_lit.truth.held_out_check import take
 from textgan_lit.types import TextBatch, Vocab
 
 RANKS, ROWS, LENGTH = 2, 6, 4

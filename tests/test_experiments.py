@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from tests.playing import CONF, TINY, built, config
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 
 
@@ -144,7 +144,7 @@ def settings(model: str) -> dict:
 
 @functools.cache
 def data():
-    return build.data(settings("minimax"))
+    return experiment.data(settings("minimax"))
 
 
 @functools.cache
@@ -190,9 +190,9 @@ def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
         reasons = [reason for reason, holds in REFUSED.items() if holds(classes(new["model"]))]
         if reasons:
             with pytest.raises(UserError, match="|".join(reasons)):
-                build.system(new, data())
+                experiment.system(new, data())
         else:
-            assert build.system(new, data()).moves
+            assert experiment.system(new, data()).moves
 
 
 def test_a_regulariser_has_turns_to_add_to():

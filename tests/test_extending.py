@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from tests.command import rows, run
-from textgan_lit import build
-from textgan_lit.checkpoint import kept, read
+from textgan_lit.build import parts
 from textgan_lit.errors import UserError
+from textgan_lit.run.checkpoint import kept, read
 from textgan_lit.types import Vocab
 
 CHECKOUT = Path(__file__).parents[1]
@@ -99,13 +99,13 @@ def test_a_setting_is_checked_as_the_page_says(lab):
     said = re.search(r"`(model\.reward\.temperature=-1: wanted .*?)`", PAGE)[1]
     reward = yaml.safe_load(FILES["my_lab/conf/model/reward/tempered.yaml"])
     with pytest.raises(UserError) as refused:
-        build.part(reward | {"temperature": -1}, "model.reward")
+        parts.part(reward | {"temperature": -1}, "model.reward")
     assert str(refused.value) == said
 
 
 def test_what_stands_on_padding_never_changes_the_score_of_the_pages_discriminator(lab):
     bag = yaml.safe_load(FILES["my_lab/conf/model/discriminator/bag.yaml"])
-    bag = build.part(bag, "model.discriminator", vocab=Vocab(("a", "b"), has_eos=True), max_length=4)
+    bag = parts.part(bag, "model.discriminator", vocab=Vocab(("a", "b"), has_eos=True), max_length=4)
     mask = torch.tensor([[True, True, False, False]])
     one, other = torch.tensor([[0, 2, 4, 4]]), torch.tensor([[0, 2, 1, 0]])
     assert bag(one, mask).equal(bag(other, mask))

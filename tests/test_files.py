@@ -9,8 +9,8 @@ import threading
 import pytest
 from filelock import Timeout
 
-from textgan_lit import files
-from textgan_lit.files import append, lock, making, replace, replacing
+from textgan_lit.run import files
+from textgan_lit.run.files import append, lock, making, replace, replacing
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from textgan_lit import folder as folders
 from textgan_lit.errors import UserError
-from textgan_lit.folder import busy, claim, fresh, identity, note, record, rewind, start, unfinished, unlock
+from textgan_lit.run import folder as folders
+from textgan_lit.run.folder import busy, claim, fresh, identity, note, record, rewind, start, unfinished, unlock
 
 
 @pytest.fixture(autouse=True)

@@ -31,11 +31,11 @@ from hypothesis import strategies as st
 
 import textgan_lit
 from tests.playing import CONF, TINY, config
-from textgan_lit import build, trust
-from textgan_lit.checkpoint import write
+from textgan_lit.build import experiment, trust
 from textgan_lit.data.oracle_seqgan import NAMES, read_weights
 from textgan_lit.errors import UserError
-from textgan_lit.packing import DIGEST, packed
+from textgan_lit.run.checkpoint import write
+from textgan_lit.run.packing import DIGEST, packed
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -123,10 +123,26 @@ HOSTILE = [
         "",
         ".",
     ),
-    *("textgan_lit.build.os.system", "textgan_lit.build.inspect.sys.modules", "textgan_lit.cli.main", "textgan_lit."),
+    *(
+        "textgan_lit.build.parts.os.system",
+        "textgan_lit.build.parts.inspect.sys.modules",
+        "textgan_lit.cli.main",
+        "textgan_lit.",
+    ),
     *("torch.optim.os.system", "torch.optim.Optimizer", "torch.hub.load", "torch.load", "pytorch_lightning.Trainer"),
-    *("textgan_lit.policy.Tempered", "textgan_lit.generator.base.Generator", "textgan_lit.types.Vocab", "a" * 10_000),
-    *("torch.nn.Linear", "pathlib.Path", "textgan_lit..os.system", "textgan_lit.policy.Categorical\n", " os.system"),
+    *(
+        "textgan_lit.model.policy.Tempered",
+        "textgan_lit.model.generator.base.Generator",
+        "textgan_lit.types.Vocab",
+        "a" * 10_000,
+    ),
+    *(
+        "torch.nn.Linear",
+        "pathlib.Path",
+        "textgan_lit..os.system",
+        "textgan_lit.model.policy.Categorical\n",
+        " os.system",
+    ),
     *(None, 5, [], {"_target_": "os.system"}, ["os.system", "id"], "${oc.env:HOME}"),
 ]
 NUMBERS = (
@@ -195,7 +211,7 @@ def warm():
 
 
 def system(plain):
-    return build.system(plain, build.data(plain))
+    return experiment.system(plain, experiment.data(plain))
 
 
 @examples(60)

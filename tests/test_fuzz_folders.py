@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 import textgan_lit
 from tests.test_fuzz import BYTES, HOSTILE, MANY, OURS, SECONDS, VALUES, damage, examples, mutate, too_long
 from textgan_lit import cli, commands
-from textgan_lit.checkpoint import read, write
 from textgan_lit.errors import UserError
+from textgan_lit.run.checkpoint import read, write
 
 WORDS = (
     "debug=smoke",

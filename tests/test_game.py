@@ -5,13 +5,13 @@ import torch
 from torch.testing import assert_close
 
 from tests.enumeration import PARTS, Additive, fractions, listed, lively
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 LENGTH = 3
@@ -77,7 +77,7 @@ def test_many_are_scored_a_few_at_a_time(monkeypatch):
     game = lambda: Game(generator, lively(Recurrent(vocab, LENGTH)), Categorical(), Noise(0, "choose"))  # noqa: E731
     with torch.no_grad():
         whole = game().choose(7, 5)
-        monkeypatch.setattr("textgan_lit.game.SCORED", 4)
+        monkeypatch.setattr("textgan_lit.model.game.SCORED", 4)
         parts = game().choose(7, 5)
     assert whole.tokens.equal(parts.tokens)
     assert whole.mask.equal(parts.mask)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from textgan_lit import launch
+from textgan_lit.run import launch
 
 # A main process that hangs while its child fails.
 HANGS = """

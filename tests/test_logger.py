@@ -15,9 +15,10 @@ import wandb
 import textgan_lit
 from tests.command import rows, run
 from tests.wandb_file import config, ended, files, history, of_kind, records, summary
-from textgan_lit import keys, logger
+from textgan_lit import logger
 from textgan_lit.callbacks.weights_and_biases import own_files
 from textgan_lit.logger import WandB
+from textgan_lit.run import keys
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -59,7 +60,7 @@ def test_every_key_has_its_clock_and_a_summary_of_its_best_value_and_its_last(pl
 def test_the_configuration_is_nested_and_the_words_and_the_code_are_there(played):
     folder, found = played
     told = config(found)
-    assert told["model"]["reward"]["_target_"] == "textgan_lit.reward.LogOdds"
+    assert told["model"]["reward"]["_target_"] == "textgan_lit.model.reward.LogOdds"
     assert told["seed"] == 1
     saved = {one.path for files_told in of_kind(found, "files") for one in files_told.files}
     assert saved >= {".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
@@ -75,7 +76,7 @@ def test_somebodys_own_parts_are_code_of_the_run_and_what_is_installed_is_not():
     settings = {"a": [{"_target_": "tests.dying.Death"}], "b": {"_target_": "torch.optim.Adam", "c": None}}
     import tests.dying
 
-    assert own_files(settings | {"_target_": "textgan_lit.reward.Sign"}) == {
+    assert own_files(settings | {"_target_": "textgan_lit.model.reward.Sign"}) == {
         "tests/dying.py": Path(tests.dying.__file__)
     }
 

@@ -9,9 +9,9 @@ import textgan_lit
 from tests.enumeration import lively
 from tests.playing import TINY, built
 from textgan_lit.callbacks.checkpoints import Checkpoints
-from textgan_lit.discriminator.conv import Conv
 from textgan_lit.errors import UserError
-from textgan_lit.generator.manager_worker import ManagerWorker
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.generator.manager_worker import ManagerWorker
 from textgan_lit.types import Vocab
 
 VOCAB, LENGTH = Vocab(("a", "b", "c")), 4

@@ -11,7 +11,7 @@ from textgan_lit.play import play
 
 FAULTS = """
 import resource
-from textgan_lit.memory import keep_freed_memory
+from textgan_lit.run.memory import keep_freed_memory
 keep_freed_memory()
 def use():
     first, second = bytearray(3_000_000), bytearray(3_000_000)

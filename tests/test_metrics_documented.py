@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import evaluations, smoke
-from textgan_lit import keys
 from textgan_lit.callbacks.samples import COLUMNS
-from textgan_lit.stopwatch import PARTS
+from textgan_lit.clock import PARTS
+from textgan_lit.run import keys
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 

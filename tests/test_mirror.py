@@ -1,8 +1,8 @@
 """conf/ and the package are two sides of one thing, so an override can be guessed from the tree.
 
-Every ``_target_`` under conf/model/<group>/ lies in textgan_lit.<group> (an optimizer's in torch.optim), every one
-under conf/data/ in textgan_lit.data; every public final class there has a YAML, which shows all its settings at their
-defaults.
+Every ``_target_`` under conf/model/<group>/ lies in textgan_lit.model.<group> (an optimizer's in torch.optim), every
+one under conf/data/ in textgan_lit.data; every public final class there has a YAML, which shows all its settings at
+their defaults.
 """
 
 import functools
@@ -25,7 +25,7 @@ FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"
 
 # group → the module or package that it mirrors
 ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/optimizer": "torch.optim"} | {
-    f"model/{room}": f"textgan_lit.{room}"
+    f"model/{room}": f"textgan_lit.model.{room}"
     for room in (
         "generator",
         "discriminator",

@@ -7,7 +7,7 @@ import torch
 
 from tests.lives import same
 from textgan_lit.errors import UserError
-from textgan_lit.moments import check_moments, kept, whole
+from textgan_lit.model.moments import check_moments, kept, whole
 
 KINDS = {
     "adam": functools.partial(torch.optim.Adam, lr=0.1, betas=[0.5, 0.9]),

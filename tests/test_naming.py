@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from textgan_lit.naming import called
+from textgan_lit.run.naming import called
 
 CHOICES = {"model": "minimax", "data": "mixture", "model/reward": "log_odds", "debug": "smoke", "experiment": None}
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from tests.playing import TINY, built, config
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.policy import Categorical
-from textgan_lit.truth import Models, measure
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
+from textgan_lit.truth.panel import Models, measure
 
 
 class Secret(LSTM):
@@ -40,4 +40,4 @@ def test_it_plays_by_slopes_and_is_judged_by_its_sentences_alone():
 def test_what_needs_its_likelihood_is_refused(words):
     settings = config(*WORDS, *words)
     with pytest.raises(UserError, match=r"log G\(x\), which Secret does not know"):
-        build.system(settings, build.data(settings))
+        experiment.system(settings, experiment.data(settings))

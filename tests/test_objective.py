@@ -8,13 +8,13 @@ from torch.testing import assert_close
 
 from tests.enumeration import lively
 from textgan_lit.data.tiny import Tiny, every_sentence
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.objective import Likelihood, ScheduledSampling
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import mixed
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Likelihood, ScheduledSampling
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import mixed
 from textgan_lit.types import TextBatch, Vocab
 
 VOCAB = Vocab(("a", "b"), has_eos=True)
@@ -115,7 +115,8 @@ def test_with_its_own_words_alone_it_is_likelihood_after_what_it_writes():
 def test_the_share_of_words_that_are_the_datas_is_the_chance(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "textgan_lit.objective.mixed", lambda generator, tokens, keep, *_: seen.append(keep.float().mean()) or tokens
+        "textgan_lit.model.objective.mixed",
+        lambda generator, tokens, keep, *_: seen.append(keep.float().mean()) or tokens,
     )
     generator, tokens = Markov(VOCAB, 3), torch.zeros(3000, 3, dtype=torch.long)
     objective = ScheduledSampling("exponential", half=1)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playing import CONF, built
 from textgan_lit.errors import UserError
-from textgan_lit.generator.base import fitting
+from textgan_lit.model.generator.base import fitting
 
 NAMES = {path.stem for path in (CONF / "model" / "generator").glob("*.yaml")}
 PLAIN, MEDIATOR = "model/generator", "model/generator@model.discriminator.model"

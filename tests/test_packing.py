@@ -11,10 +11,10 @@ import safetensors.torch
 import torch
 
 from tests.lives import same
-from textgan_lit import packing
 from textgan_lit.errors import UserError
-from textgan_lit.packing import MOST, unpacked
-from textgan_lit.packing import packed as pieces
+from textgan_lit.run import packing
+from textgan_lit.run.packing import MOST, unpacked
+from textgan_lit.run.packing import packed as pieces
 
 NAMED = collections.namedtuple("NAMED", "first second")
 ODD = {

@@ -5,19 +5,19 @@ import torch
 from torch.testing import assert_close
 
 from tests.enumeration import Additive, lively
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.density_aware import DensityAware
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.discriminator.transformer import Transformer
 from textgan_lit.errors import UserError
 from textgan_lit.functional.relaxation import one_hot
-from textgan_lit.game import Game
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.discriminator.transformer import Transformer
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.penalty import R1, GradientPenalty
+from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
-from textgan_lit.penalty import R1, GradientPenalty
-from textgan_lit.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
 VOCAB = Vocab(("a", "b"), has_eos=True)  # a 0, b 1, eos 2, pad 4

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from textgan_lit import plain
-from textgan_lit.plain import Unreadable
+from textgan_lit.run import plain
+from textgan_lit.run.plain import Unreadable
 
 
 def given(tmp_path, content: str | bytes):

@@ -9,7 +9,7 @@ import yaml
 
 import textgan_lit
 from tests.command import evaluations, rows, run, smoke
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.play import objective, play
 
@@ -48,7 +48,7 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
     smoke(monkeypatch, tmp_path / "run", "model/reward=shuffled")
     assert "A null control: the rewards of Minimax (model.control), dealt to" in capsys.readouterr().out
     config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
-    assert config["model"]["reward"]["_target_"] == "textgan_lit.reward.Shuffled"
+    assert config["model"]["reward"]["_target_"] == "textgan_lit.model.reward.Shuffled"
     assert config["model"]["reward"]["of"] == "${oc.select:model.control}"
 
 
@@ -84,7 +84,7 @@ def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
 
 
 def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
+    monkeypatch.setattr(experiment, "data", lambda config: SimpleNamespace(oracle=None))
     with pytest.raises(
         UserError, match=r"A sweep needs data with a known truth .*, or a fresh critic: .* Use metrics=text"
     ):
@@ -102,8 +102,8 @@ def test_a_sweep_that_measures_a_fresh_critic_is_not_refused(monkeypatch, tmp_pa
     def reached(*_):
         raise LookupError
 
-    monkeypatch.setattr(build, "data", lambda config: SimpleNamespace(oracle=None))
-    monkeypatch.setattr(build, "system", reached)
+    monkeypatch.setattr(experiment, "data", lambda config: SimpleNamespace(oracle=None))
+    monkeypatch.setattr(experiment, "system", reached)
     chosen = {"closing": {"critic": {"_target_": "textgan_lit.metrics.fresh_critic.FreshCritic"}}}
     with pytest.raises(LookupError):
         play({"threads": 1, "seed": 1, "metrics": chosen}, tmp_path, sweep=True)

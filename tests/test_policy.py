@@ -6,8 +6,8 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 from textgan_lit.functional.likelihood import token_logp
-from textgan_lit.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK
-from textgan_lit.sampling import draw
+from textgan_lit.model.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK
+from textgan_lit.model.sampling import draw
 
 POLICIES = [
     Categorical(),

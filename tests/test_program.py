@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from textgan_lit import build
+from textgan_lit.build import parts
 from textgan_lit.errors import UserError
-from textgan_lit.program import Band, Fixed, Guard, Plateau, Program, Regret, Staleness
+from textgan_lit.model.program import Band, Fixed, Guard, Plateau, Program, Regret, Staleness
 from textgan_lit.types import Clock, Reading
 
 CLEAR, UNCLEAR = 0.5, 0.01  # bounds, each ± 0.1
@@ -339,7 +339,7 @@ def test_a_band_that_cannot_be_reached_is_not_waited_for_for_ever():
 )
 def test_a_setting_out_of_bounds_is_answered_by_its_key(rule, setting, wanted):
     with pytest.raises(UserError, match=rf"^model.program.rule.{wanted}\.$"):
-        build.part({"_target_": f"textgan_lit.program.{rule}"} | setting, "model.program.rule")
+        parts.part({"_target_": f"textgan_lit.model.program.{rule}"} | setting, "model.program.rule")
 
 
 def test_an_empty_band_is_refused():

@@ -6,13 +6,13 @@ from torch.testing import assert_close
 
 from tests.enumeration import LENGTH, fractions, probability
 from textgan_lit.data.mixture import Mixture
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.game import Game
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.game import Game
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.reading import sentences, take
-from textgan_lit.sampling import sample
+from textgan_lit.truth.held_out_check import sentences, take
 
 WORLDS = {  # P and G
     "fixed": lambda: (fractions(1, variable=False), fractions(2, variable=False)),

@@ -8,18 +8,18 @@ from torch.testing import assert_close
 
 from tests.enumeration import Even, lively, quarters
 from tests.playing import TINY, built
-from textgan_lit import objective as objectives
 from textgan_lit.callbacks.turns import Turns
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.functional.likelihood import inputs_of
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.vae import VAE
+from textgan_lit.model import objective as objectives
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Objective
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
 from textgan_lit.types import Outcome, TextBatch, Vocab
 
 LENGTH = 3

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from textgan_lit.generator.relational_memory import Core, RelationalMemory
+from textgan_lit.model.generator.relational_memory import Core, RelationalMemory
 from textgan_lit.types import Vocab
 
 

@@ -9,10 +9,10 @@ import torch
 
 import textgan_lit
 from tests.command import run
-from textgan_lit import build
-from textgan_lit.checkpoint import Saved, kept, read, write
+from textgan_lit.build import experiment
+from textgan_lit.build.restore import check_state
 from textgan_lit.errors import UserError
-from textgan_lit.restore import check_state
+from textgan_lit.run.checkpoint import Saved, kept, read, write
 from textgan_lit.types import MOVES
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -261,8 +261,8 @@ def honest(tmp_path_factory):
 def built(honest):
     """What the run would go on with: its system, its callbacks, its data."""
     config = read(kept(honest / "checkpoints")[0])[T]["settings"]
-    data = build.data(config)
-    return build.system(config, data), build.callbacks(config, data), data
+    data = experiment.data(config)
+    return experiment.system(config, data), experiment.callbacks(config, data), data
 
 
 @pytest.fixture

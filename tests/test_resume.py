@@ -15,13 +15,13 @@ import pytest
 import textgan_lit
 from tests.command import rows, run
 from tests.lives import CHECKOUT, left, play, same
-from textgan_lit import files
-from textgan_lit import folder as folders
-from textgan_lit.checkpoint import kept, read
+from textgan_lit.build.trust import CONF
 from textgan_lit.errors import UserError
-from textgan_lit.folder import note, record
-from textgan_lit.resume import expand, flat
-from textgan_lit.trust import CONF
+from textgan_lit.run import files
+from textgan_lit.run import folder as folders
+from textgan_lit.run.checkpoint import kept, read
+from textgan_lit.run.folder import note, record
+from textgan_lit.run.resume import expand, flat
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.reward import Constant, LogOdds, LogProbability, Minimax, Probability, Ratio, Shuffled, Sign
+from textgan_lit.model.reward import Constant, LogOdds, LogProbability, Minimax, Probability, Ratio, Shuffled, Sign
 
 # D = ¼, ½, ¾ have the odds ⅓, 1, 3.
 SCORES = torch.tensor([-log(3), 0.0, log(3)])

@@ -7,9 +7,9 @@ import torch
 
 from studies.rounds import LENGTH, WORDS, autoregression, every_sentence, jsd, over_latents, over_orders
 from tests.playing import built
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 
 WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 LISTS = [("one_shot", over_latents), ("masked_diffusion", over_orders), ("mle", autoregression)]

@@ -8,14 +8,15 @@ import torch
 import textgan_lit
 from tests.enumeration import Additive, lively
 from tests.playing import CONF, TINY, config
-from textgan_lit import build, tokenizer
-from textgan_lit.checkpoint import write
+from textgan_lit import tokenizer
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.inference import Run
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.run import Run
+from textgan_lit.run.checkpoint import write
 from textgan_lit.types import Vocab
 
 VOCAB = Vocab(("a", "b", "c"), has_eos=True)
@@ -85,7 +86,7 @@ SMALL = ("model.generator.hidden=3", "model.generator.embedding=2")
 def saved(*overrides):
     """What a run saves, without its having been played."""
     settings, state = config(*TINY, *overrides), {}
-    game = build.system(settings, build.data(settings))
+    game = experiment.system(settings, experiment.data(settings))
     game.on_save_checkpoint(state)
     return copy.deepcopy({**state, "state_dict": game.state_dict()})
 
@@ -144,7 +145,7 @@ ALTERED = {
     "a huge length": (lambda s: put(s, 2**40, "textgan_lit", "max_length"), "max_length=.*: wanted less than"),
     "other words": (lambda s: put(s, ["a"], "textgan_lit", "vocab", "words"), r"table.weight is Float\[.*wanted Float"),
     "another generator": (
-        lambda s: put(s, "textgan_lit.generator.lstm.LSTM", *MODEL, "generator", "_target_"),
+        lambda s: put(s, "textgan_lit.model.generator.lstm.LSTM", *MODEL, "generator", "_target_"),
         "no such setting",
     ),
     "a missing weight": (lambda s: without(s, *TABLE), "It lacks the weight table.weight, unlike its Markov"),
@@ -186,7 +187,7 @@ def test_weights_of_another_precision_are_taken(opened):
 
 def test_a_run_of_ones_own_parts_opens_where_they_are_trusted(opened, tmp_path, monkeypatch):
     (tmp_path / "my_lab.py").write_text(
-        "from textgan_lit.policy import Policy\n"
+        "from textgan_lit.model.policy import Policy\n"
         "class Plain(Policy):\n    def __call__(self, logits): return logits\n"
         "class Kept:\n    ...\n"
     )

@@ -6,11 +6,11 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 from tests.enumeration import lively
-from textgan_lit.generator.base import Generator
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.policy import Categorical, Nucleus
-from textgan_lit.sampling import BLOCKED_FROM, Pen, _block_width, begin, between, draw, mixed, sample, write
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical, Nucleus
+from textgan_lit.model.sampling import BLOCKED_FROM, Pen, _block_width, begin, between, draw, mixed, sample, write
 from textgan_lit.types import Vocab
 
 SIZES = [1, 2, 7, BLOCKED_FROM - 1, BLOCKED_FROM, BLOCKED_FROM + 1, 1000, 5000]  # the larger ones go by blocks

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from textgan_lit.errors import UserError
-from textgan_lit.schema import Count, Least, Measured, Seconds, Word, check, form
+from textgan_lit.run.schema import Count, Least, Measured, Seconds, Word, check, form
 
 INNER = form(number=Count)
 OUTER = form(form(inner=INNER | None, rows=list[INNER]), least=Least, word=Word)

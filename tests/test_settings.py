@@ -21,9 +21,9 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf, open_dict
 
 from tests.playing import CONF, TINY
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
-from textgan_lit.resume import flat
+from textgan_lit.run.resume import flat
 
 FILE = ("data.path=lines.jsonl", "data.cache=cache", "data.test=32")
 GAMES = {
@@ -78,10 +78,10 @@ def made(config, place, data):
     """What of a run ``place`` may act on."""
     torch.manual_seed(0)
     if place.startswith("data"):
-        return seen(build.data(config))
+        return seen(experiment.data(config))
     if place.startswith(("callbacks", "logger", "metrics", "trainer")):
-        return seen(build.trainer(config, build.callbacks(config, data)))
-    system = build.system(config, data)
+        return seen(experiment.trainer(config, experiment.callbacks(config, data)))
+    system = experiment.system(config, data)
     return seen(system), [optimizer.param_groups for optimizer in map(_settings, system.configure_optimizers())]
 
 
@@ -148,7 +148,7 @@ def test_every_setting_acts_in_some_game(monkeypatch, unchecked_shapes, tmp_path
     idle, active = {}, set()
     for words in GAMES.values():
         config = composed(words, tmp_path)
-        data, before = build.data(config), {}
+        data, before = experiment.data(config), {}
         for place in flat(config):
             *parents, name = place.split(".")
             part = functools.reduce(lambda node, parent: node[parent], parents, config)

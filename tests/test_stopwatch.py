@@ -2,8 +2,8 @@
 
 import pytest
 
-from textgan_lit import stopwatch
-from textgan_lit.stopwatch import Stopwatch, told
+from textgan_lit import clock as stopwatch
+from textgan_lit.clock import Stopwatch, told
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from tests.command import rows, run
 from tests.lives import lasting
 from tests.wandb_file import ended, files, history, of_kind, records
 from tests.wandb_server import serving
-from textgan_lit import keys, logger
-from textgan_lit.checkpoint import kept
+from textgan_lit import logger
 from textgan_lit.logger import WandB
+from textgan_lit.run import keys
+from textgan_lit.run.checkpoint import kept
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 

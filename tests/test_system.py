@@ -7,17 +7,17 @@ from torch.testing import assert_close
 
 import textgan_lit
 from tests.playing import TINY, built, config
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.callbacks.turns import Turns
-from textgan_lit.checkpoint import read
-from textgan_lit.discriminator.density_aware import DensityAware
 from textgan_lit.errors import UserError
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.program import Fixed
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.program import Fixed
-from textgan_lit.sampling import sample
+from textgan_lit.run.checkpoint import read
 from textgan_lit.system import TextGAN
 
 FIXED = ("model/program=fixed", "model.program.warm_up=4", "model.program.discriminator_warm_up=3")
@@ -314,10 +314,10 @@ def test_the_regret_is_told_where_a_rule_needs_it():
 
 def test_a_regret_needs_a_distribution_that_is_known():
     settings = config(*TINY, "model/program=regret")
-    data = build.data(settings)
+    data = experiment.data(settings)
     data.oracle = None
     with pytest.raises(UserError, match=r"Regret compares D with the best possible D.*Use data=mixture.*or a rule"):
-        build.system(settings, data)
+        experiment.system(settings, data)
 
 
 @pytest.mark.parametrize("rule", ["guard", *RULES])

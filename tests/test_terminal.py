@@ -10,9 +10,9 @@ import pytest
 from rich.progress import Progress
 from rich.table import Table
 
-from textgan_lit import terminal
 from textgan_lit.commands import output
 from textgan_lit.errors import UserError, harmless
+from textgan_lit.run import terminal
 
 EVIL = "\x1b[2J\x1b]8;;http://evil\x1b\\here\x07\x9b31m\u202egnp.exe\r\x08 [link=http://evil]markup[/link] :warning:"
 SAFE = r"\x1b[2J\x1b]8;;http://evil\x1b\here\x07\x9b31m\u202egnp.exe\r\x08 [link=http://evil]markup[/link] :warning:"

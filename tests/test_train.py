@@ -11,7 +11,7 @@ import pytest
 
 from tests.lives import CHECKOUT, play
 from tests.test_resume import SMOKE
-from textgan_lit.folder import holds_a_run
+from textgan_lit.run.folder import holds_a_run
 
 WORDS = (*SMOKE, "trainer.max_steps=2", "+callbacks.death._target_=tests.dying.Death")
 NOTHING = "ended before anything was played."

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.command import smoke
-from textgan_lit import build
-from textgan_lit.elsewhere import INSTEAD
+from textgan_lit.build import experiment
+from textgan_lit.build.elsewhere import INSTEAD
+from textgan_lit.build.trainer import FIXED, Settings, make
 from textgan_lit.errors import UserError
-from textgan_lit.trainer import FIXED, Settings, make
 
 LIGHTNINGS = {name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"}
 OURS = {field.name for field in fields(Settings)}
@@ -20,7 +20,7 @@ OURS = {field.name for field in fields(Settings)}
 @pytest.mark.parametrize("name", sorted(LIGHTNINGS - OURS))
 def test_what_lightning_takes_and_a_run_does_not_is_refused_with_the_key_that_does_its_work(name):
     with pytest.raises(UserError, match=rf"^trainer\.{name}: there is no such key\. \S") as refused:
-        build.trainer({"trainer": {name: 1}}, ())
+        experiment.trainer({"trainer": {name: 1}}, ())
     assert "\n" not in str(refused.value)
 
 
@@ -34,7 +34,7 @@ def test_the_table_names_nothing_that_may_be_set():
 @pytest.mark.parametrize("word", [{"profiler": "xla"}, {"accelerator": "tpu"}, {"accelerator": "abacus"}])
 def test_what_this_machine_has_not_is_one_line(word):
     with pytest.raises(UserError, match=r"wanted 'simple', 'advanced' or 'pytorch'|Look at the trainer group"):
-        build.trainer({"trainer": word}, ())
+        experiment.trainer({"trainer": word}, ())
 
 
 def test_a_checkpoint_callback_of_lightnings_is_no_key_more():

@@ -10,9 +10,9 @@ import yaml
 
 from tests.playing import CONF, TINY, config
 from tests.test_mirror import written
-from textgan_lit import trust
+from textgan_lit.build import trust
+from textgan_lit.build.trust import check, find, group_of, listed
 from textgan_lit.errors import UserError
-from textgan_lit.trust import check, find, group_of, listed
 
 # hydra/sweeper is of the command that plays many runs, and in the configuration of none of them.
 GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml") if path.parent != CONF})
@@ -40,7 +40,7 @@ def lab(tmp_path, monkeypatch):
     (tmp_path / "my_lab" / "reward.py").write_text(
         "import os, pathlib\n"
         "from subprocess import Popen\n"
-        "from textgan_lit.reward import Reward\n"
+        "from textgan_lit.model.reward import Reward\n"
         f"pathlib.Path({str(tmp_path / 'imported')!r}).touch()\n"
         "class Mine(Reward):\n"
         "    def __init__(self, of: Reward = None): ...\n"
@@ -74,7 +74,7 @@ def test_a_groups_list_is_what_its_files_name_and_every_class_is_of_the_house(gr
         node["_target_"] for path in (CONF / group).glob("*.yaml") for node in written(str(path.relative_to(CONF)))
     }
     assert listed(group) == named
-    for name in named - {"textgan_lit.folder.Claim"}:
+    for name in named - {"textgan_lit.run.folder.Claim"}:
         assert f"{find(name, 'here').__module__}.".startswith(HOUSES)
 
 
@@ -93,14 +93,14 @@ def test_every_place_of_every_model_has_a_group():
     ("place", "target"),
     [
         ("model__generator", "os.system"),
-        ("model__generator", "textgan_lit.build.os.system"),
-        ("model__generator", "textgan_lit.generator.lstm.nn.Embedding"),
-        ("model__generator", "textgan_lit.generator.base.Generator"),
-        ("model__generator", "textgan_lit.discriminator.conv.Conv"),
-        ("model__generator", "textgan_lit.generator.markov.Markov\n"),
+        ("model__generator", "textgan_lit.build.parts.os.system"),
+        ("model__generator", "textgan_lit.model.generator.lstm.nn.Embedding"),
+        ("model__generator", "textgan_lit.model.generator.base.Generator"),
+        ("model__generator", "textgan_lit.model.discriminator.conv.Conv"),
+        ("model__generator", "textgan_lit.model.generator.markov.Markov\n"),
         ("model__generator", None),
-        ("model__generator", ["textgan_lit.generator.markov.Markov"]),
-        ("model__policy", "textgan_lit.policy.Tempered"),
+        ("model__generator", ["textgan_lit.model.generator.markov.Markov"]),
+        ("model__policy", "textgan_lit.model.policy.Tempered"),
         ("model__moves__generator__optimizer", "torch.optim.Optimizer"),
         ("model__moves__generator__optimizer", "torch.hub.load"),
         ("data", "pathlib.Path"),
@@ -159,7 +159,9 @@ def test_what_no_resolved_configuration_holds_is_refused(value, said):
 
 
 def test_a_trusted_package_may_stand_anywhere_and_is_imported_last(lab):
-    mine = plain(model__reward={"_target_": "my_lab.reward.Mine", "of": {"_target_": "textgan_lit.reward.Minimax"}})
+    mine = plain(
+        model__reward={"_target_": "my_lab.reward.Mine", "of": {"_target_": "textgan_lit.model.reward.Minimax"}}
+    )
     with pytest.raises(UserError, match="trust="):
         check(mine)
     with pytest.raises(UserError, match=r"os\.system"):
@@ -176,7 +178,7 @@ def test_a_trusted_package_may_stand_anywhere_and_is_imported_last(lab):
     ("target", "said"),
     [
         ("my_lab.reward.Popen", "the class belongs to subprocess, and trust=my_lab does not reach"),
-        ("my_lab.reward.Reward", "the class belongs to textgan_lit.reward"),
+        ("my_lab.reward.Reward", "the class belongs to textgan_lit.model.reward"),
         ("my_lab.reward.os.system", "no such class"),
         ("my_lab.reward.make", "not a class"),
         ("my_lab.nothing.At", "no such class"),
@@ -203,8 +205,8 @@ def test_looking_takes_no_torch():
     """cli.py may ask before a run starts."""
     code = """
 import sys
-from textgan_lit.trust import check
-check({"model": {"generator": {"_target_": "textgan_lit.generator.lstm.LSTM"}}})
+from textgan_lit.build.trust import check
+check({"model": {"generator": {"_target_": "textgan_lit.model.generator.lstm.LSTM"}}})
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,11 +20,11 @@ from tests.enumeration import (
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.tiny import OneSentence, Tiny
 from textgan_lit.functional.divergence import LOG2, horizon
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical, Greedy
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, Greedy
-from textgan_lit.sampling import sample
-from textgan_lit.truth import SENTENCE, Evidence, Models, Side, Truth, measure
+from textgan_lit.truth.panel import SENTENCE, Evidence, Models, Side, Truth, measure
 from textgan_lit.types import TextBatch
 
 P_ONLY = {"truth/nll_oracle", "truth/entropy_p", "truth/entropy_g", "truth/kl_pg", "truth/kl_gp", "truth/jsd"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from textgan_lit.errors import UserError
-from textgan_lit.weights import check_fit
+from textgan_lit.model.weights import check_fit
 
 WANTED = {
     "table": torch.zeros(2, 3),

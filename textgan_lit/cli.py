@@ -20,10 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit import credentials, elsewhere, process, resume, terminal
-from textgan_lit import folder as folders
+from textgan_lit.build import elsewhere
+from textgan_lit.build.trust import CONF
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
-from textgan_lit.trust import CONF
+from textgan_lit.run import credentials, process, resume, terminal
+from textgan_lit.run import folder as folders
 
 PARTS = ("generator", "discriminator", "objective", "adversary", "penalty", "estimator", "reward", "control", "credit")
 PARTS += ("baseline", "regulariser", "policy", "program")

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 
-from textgan_lit.distributed import most, world
+from textgan_lit.run.distributed import most, world
 
 KINDS = ("reward", "loss", "gradient")  # where several are at fault, the first is what the others follow from
 

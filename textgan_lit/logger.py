@@ -21,11 +21,11 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from textgan_lit import account, credentials, files, plain, terminal
-from textgan_lit.distributed import rank
-from textgan_lit.keys import best, clock
-from textgan_lit.naming import called
-from textgan_lit.process import first
+from textgan_lit.run import account, credentials, files, plain, terminal
+from textgan_lit.run.distributed import rank
+from textgan_lit.run.keys import best, clock
+from textgan_lit.run.naming import called
+from textgan_lit.run.process import first
 
 WAIT = 30.0  # seconds at most, for W&B's server at the start and for the last upload at the end
 

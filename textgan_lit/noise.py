@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from textgan_lit.distributed import own_rows, world
+from textgan_lit.run.distributed import own_rows, world
 
 
 def stream(*name: int | str) -> torch.Generator:

@@ -14,17 +14,18 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from textgan_lit import build, credentials, fitting, restore, terminal, trust
-from textgan_lit.checkpoint import Saved, chosen, kept, named, newest
-from textgan_lit.distributed import lost
+from textgan_lit.build import experiment, fitting, parts, restore, trust
 from textgan_lit.errors import UserError
-from textgan_lit.folder import rewind
-from textgan_lit.launch import dismiss
 from textgan_lit.logger import finish
-from textgan_lit.memory import keep_freed_memory
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
-from textgan_lit.process import first
-from textgan_lit.reward import Shuffled
+from textgan_lit.model.reward import Shuffled
+from textgan_lit.run import credentials, terminal
+from textgan_lit.run.checkpoint import Saved, chosen, kept, named, newest
+from textgan_lit.run.distributed import lost
+from textgan_lit.run.folder import rewind
+from textgan_lit.run.launch import dismiss
+from textgan_lit.run.memory import keep_freed_memory
+from textgan_lit.run.process import first
 from textgan_lit.system import TextGAN
 from textgan_lit.types import Seed, Threads
 
@@ -39,17 +40,17 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     folder = Path(folder).resolve()
     _check(config, folder)
     _prepare(folder)
-    torch.set_num_threads(build.setting(config["threads"], Threads, "threads"))
+    torch.set_num_threads(parts.setting(config["threads"], Threads, "threads"))
     keep_freed_memory()
-    pl.seed_everything(build.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
-    data = build.data(config)
+    pl.seed_everything(parts.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
+    data = experiment.data(config)
     if sweep:
         _check_objective(data, config)
-    system = build.system(config, data)
+    system = experiment.system(config, data)
     fitting.check_words(words, system.moves, config["trainer"])
-    callbacks = build.callbacks(config, data)
+    callbacks = experiment.callbacks(config, data)
     state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
-    trainer = build.trainer(config, callbacks)
+    trainer = experiment.trainer(config, callbacks)
     trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
     if first():

@@ -17,19 +17,19 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from textgan_lit import moments
-from textgan_lit import reading as readings
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.distributed import mean, own_rows, rank, world
+from textgan_lit.clock import SPENT, Stopwatch
 from textgan_lit.faults import Fault, Faults
-from textgan_lit.game import Game
-from textgan_lit.generator.base import Generator
+from textgan_lit.model import moments
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.program import Program
 from textgan_lit.noise import Noise, reseed
-from textgan_lit.objective import Objective
-from textgan_lit.policy import Policy
-from textgan_lit.program import Program
-from textgan_lit.schema import Count, Form, Measured, form
-from textgan_lit.stopwatch import SPENT, Stopwatch
+from textgan_lit.run.distributed import mean, own_rows, rank, world
+from textgan_lit.run.schema import Count, Form, Measured, form
+from textgan_lit.truth import held_out_check as readings
 from textgan_lit.types import READING, TURNS, Clock, Outcome, Reading, Rollout, TextBatch
 
 

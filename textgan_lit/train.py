@@ -1,6 +1,6 @@
 """What ``train.py`` and ``textgan-train`` begin with: signals are heard before anything that takes long is imported."""
 
-from textgan_lit import process
+from textgan_lit.run import process
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from textgan_lit import tokenizer
 from textgan_lit.errors import UserError, shown
-from textgan_lit.schema import Count, Measured, form
+from textgan_lit.run.schema import Count, Measured, form
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted

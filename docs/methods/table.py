@@ -9,9 +9,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from textgan_lit import build
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.objective import Objective
+from textgan_lit.build import experiment
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.objective import Objective
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
@@ -26,7 +26,7 @@ def row(name: str) -> tuple[str, ...]:
     chosen = composed.hydra.runtime.choices
     del composed.hydra, composed.callbacks, composed.logger  # they need a run's folder
     settings = OmegaConf.to_container(composed, resolve=True)
-    system = build.system(settings, build.data(settings))
+    system = experiment.system(settings, experiment.data(settings))
     move = "generator" if "generator" in system.moves else "likelihood"
     objective = system.moves[move].objective
     added = getattr(objective, "regularisers", {})

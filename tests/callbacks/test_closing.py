@@ -9,7 +9,7 @@ import torch
 import textgan_lit.callbacks.closing as closing
 import textgan_lit.system as system
 from tests.command import evaluations, smoke
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.data.datamodule import OracleData
 from textgan_lit.noise import Noise
 
@@ -141,14 +141,14 @@ def test_likelihood_alone_has_one_frontier(monkeypatch, tmp_path):
 @pytest.fixture
 def text(monkeypatch):
     """The mixture as if it were a text file: nobody knows its truth."""
-    known = build.data
+    known = experiment.data
 
     def unknown(config):
         data = known(config)
         del data.oracle
         return data
 
-    monkeypatch.setattr(build, "data", unknown)
+    monkeypatch.setattr(experiment, "data", unknown)
 
 
 def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text):

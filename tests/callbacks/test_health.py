@@ -7,12 +7,12 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tests.playing import TINY, built
-from textgan_lit.adversary import Hinge, Minimax
 from textgan_lit.callbacks.health import Health, rows
 from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.errors import UserError
-from textgan_lit.generator.vae import VAE
+from textgan_lit.model.adversary import Hinge, Minimax
+from textgan_lit.model.generator.vae import VAE
 from textgan_lit.system import Evaluation
 from textgan_lit.types import Rollout, TextBatch, Vocab
 

@@ -12,9 +12,9 @@ from tests.playing import TINY, built
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.recovery import Recovery
 from textgan_lit.callbacks.turns import Turns
-from textgan_lit.checkpoint import kept, read
 from textgan_lit.errors import UserError
 from textgan_lit.faults import KINDS, Faults
+from textgan_lit.run.checkpoint import kept, read
 from textgan_lit.types import Outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")

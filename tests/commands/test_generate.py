@@ -10,9 +10,9 @@ from tests.test_audit import textgan
 from textgan_lit import tokenizer
 from textgan_lit.commands import opening, output
 from textgan_lit.errors import UserError
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.policy import Categorical
-from textgan_lit.run import Run
+from textgan_lit.inference import Run
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 LINES = ["the cat sat on the mat", "the dog\nran", "a cat ran at noon", "dogs and cats"]

@@ -9,8 +9,8 @@ import pytest
 from textgan_lit import tokenizer
 from textgan_lit.commands import input
 from textgan_lit.errors import UserError
-from textgan_lit.policy import Categorical
-from textgan_lit.run import Run
+from textgan_lit.inference import Run
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 

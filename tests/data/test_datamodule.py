@@ -3,13 +3,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from textgan_lit import distributed
 from textgan_lit.data.datamodule import OracleData
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
-from textgan_lit.policy import Categorical
+from textgan_lit.model.policy import Categorical
+from textgan_lit.run import distributed
 from textgan_lit.types import TextBatch
 
 

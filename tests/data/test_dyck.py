@@ -7,9 +7,9 @@ from torch.testing import assert_close
 from textgan_lit.data.dyck import Dyck
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch
 
 

@@ -17,9 +17,9 @@ from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.oracle_seqgan import OracleSeqGAN
 from textgan_lit.data.tiny import OneSentence, Tiny, every_sentence
 from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 
 
 def seqgan(folder, seed=1):

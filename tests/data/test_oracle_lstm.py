@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from textgan_lit.data.oracle_lstm import OracleLSTM
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 
 
 @pytest.mark.parametrize("std", [1.0, 0.3])

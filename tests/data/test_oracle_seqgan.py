@@ -16,9 +16,9 @@ from torch.testing import assert_close
 
 from textgan_lit.data.oracle_seqgan import LARGEST_FILE, NAMES, OracleSeqGAN, read_weights
 from textgan_lit.errors import UserError
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_published = pytest.mark.skipif(

@@ -13,11 +13,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.playing import CONF
-from textgan_lit import distributed, tokenizer
+from textgan_lit import tokenizer
 from textgan_lit.data import corpus, prepare
 from textgan_lit.data.loader import Shuffled
 from textgan_lit.data.text import TextData
 from textgan_lit.errors import UserError
+from textgan_lit.run import distributed
 
 LINES = [
     f"{a} {b} {c}"

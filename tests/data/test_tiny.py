@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from textgan_lit.data.tiny import OneSentence, Tiny, every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
-from textgan_lit.policy import Categorical
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
 

@@ -9,18 +9,18 @@ from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
 from tests.enumeration import Dealt, lively
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
-from textgan_lit.credit import MonteCarlo, Terminal
 from textgan_lit.data.tiny import every_sentence
-from textgan_lit.discriminator.conv import Conv
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.feudal import Feudal
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.manager_worker import ManagerWorker
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.model.credit import MonteCarlo, Terminal
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.estimator.feudal import Feudal
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.manager_worker import ManagerWorker
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import Constant, Probability, Shuffled
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.reward import Constant, Probability, Shuffled
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH, HORIZON = 4, 2

@@ -7,20 +7,20 @@ import torch
 from torch.testing import assert_close
 
 from tests.enumeration import Additive, Dealt, lively
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.relaxed import Relaxed
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.relational_memory import RelationalMemory
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.estimator.relaxed import Relaxed
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.relational_memory import RelationalMemory
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import Constant, LogOdds, Minimax, Score, Shuffled
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.reward import Constant, LogOdds, Minimax, Score, Shuffled
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3

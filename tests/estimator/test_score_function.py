@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.baseline import BatchMean, MovingAverage, Zero
-from textgan_lit.credit import RewardToGo, Terminal
-from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.baseline import BatchMean, MovingAverage, Zero
+from textgan_lit.model.credit import RewardToGo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import LogOdds, Shuffled
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.reward import LogOdds, Shuffled
 from textgan_lit.types import TextBatch, Vocab
 
 VOCAB = Vocab(("a", "b", "c"), has_eos=True)  # eos 3, pad 5

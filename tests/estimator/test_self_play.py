@@ -9,13 +9,13 @@ from torch.testing import assert_close
 from tests.enumeration import Dealt, Even, lively, quarters
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.self_play import SelfPlay
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.estimator.self_play import SelfPlay
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3

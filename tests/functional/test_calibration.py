@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from tests.enumeration import fractions, jsd, listed, nothing_is_nan, population
 from textgan_lit.functional.calibration import bound, fit, reliability
 from textgan_lit.functional.divergence import LOG2, compare
-from textgan_lit.policy import Categorical
+from textgan_lit.model.policy import Categorical
 
 INF = math.inf
 

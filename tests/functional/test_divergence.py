@@ -26,7 +26,7 @@ from textgan_lit.functional.divergence import (
     reweighted_jsd,
     unseen,
 )
-from textgan_lit.policy import Greedy, TopK
+from textgan_lit.model.policy import Greedy, TopK
 
 INF = math.inf
 

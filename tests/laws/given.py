@@ -1,6 +1,6 @@
 """A generator with a latent, given one: under the laws of every other."""
 
-from textgan_lit.generator.base import Generator
+from textgan_lit.model.generator.base import Generator
 
 
 class Given(Generator):

@@ -9,15 +9,15 @@ from torch.testing import assert_close
 from textgan_lit.data.tiny import Tiny, every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.functional.order import Marginals
-from textgan_lit.game import Game
-from textgan_lit.generator.base import Generator
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.objective import AnyOrder, Likelihood
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import infill
 from textgan_lit.noise import Noise
-from textgan_lit.objective import AnyOrder, Likelihood
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import infill
 from textgan_lit.types import TextBatch
 
 WORDS, LENGTH = 3, 3

@@ -6,16 +6,16 @@ from torch.distributions import Normal
 from torch.testing import assert_close
 
 from tests.laws.test_latents import LENGTH, marginal, points, sharper
-from textgan_lit.game import Game
-from textgan_lit.generator.latent import Elbo
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.masked_diffusion import MaskedDiffusion
-from textgan_lit.generator.one_shot import OneShot
-from textgan_lit.generator.vae import VAE
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.latent import Elbo
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.masked_diffusion import MaskedDiffusion
+from textgan_lit.model.generator.one_shot import OneShot
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.objective import ELBO
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.objective import ELBO
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 

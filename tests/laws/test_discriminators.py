@@ -5,26 +5,26 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-import textgan_lit.discriminator
-from textgan_lit.credit import continuations
-from textgan_lit.discriminator.base import Discriminator, last_score
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.density_aware import DensityAware
-from textgan_lit.discriminator.empirical import Empirical
-from textgan_lit.discriminator.mediator import Mediator
-from textgan_lit.discriminator.oracle import LIMIT, Optimal
-from textgan_lit.discriminator.ranker import Ranker
-from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.discriminator.spectral import Spectral
-from textgan_lit.discriminator.transformer import Transformer
+import textgan_lit.model.discriminator
 from textgan_lit.errors import UserError
 from textgan_lit.functional.relaxation import one_hot
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model.credit import continuations
+from textgan_lit.model.discriminator.base import Discriminator, last_score
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.discriminator.empirical import Empirical
+from textgan_lit.model.discriminator.mediator import Mediator
+from textgan_lit.model.discriminator.oracle import LIMIT, Optimal
+from textgan_lit.model.discriminator.ranker import Ranker
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.discriminator.spectral import Spectral
+from textgan_lit.model.discriminator.transformer import Transformer
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4
@@ -81,7 +81,7 @@ def score(discriminator, fake):
 
 
 def test_every_discriminator_is_under_these_laws(every):
-    assert every(textgan_lit.discriminator, Discriminator) == set(SMALL)
+    assert every(textgan_lit.model.discriminator, Discriminator) == set(SMALL)
 
 
 def test_there_is_one_finite_score_for_all_that_is_judged(discriminator, score, sentences):

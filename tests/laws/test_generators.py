@@ -5,23 +5,23 @@ import torch
 from scipy.stats import chisquare
 from torch.testing import assert_close
 
-import textgan_lit.generator
+import textgan_lit.model.generator
 from tests.laws.given import Given
-from textgan_lit.discriminator.conv import Conv
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot
-from textgan_lit.generator.base import Generator
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.manager_worker import ManagerWorker
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.mixture import Mixture
-from textgan_lit.generator.one_shot import OneShot
-from textgan_lit.generator.relational_memory import RelationalMemory
-from textgan_lit.generator.transformer import Transformer
-from textgan_lit.generator.vae import VAE
-from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
-from textgan_lit.sampling import Pen, sample
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.manager_worker import ManagerWorker
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.mixture import Mixture
+from textgan_lit.model.generator.one_shot import OneShot
+from textgan_lit.model.generator.relational_memory import RelationalMemory
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.policy import Categorical, Greedy, Nucleus, TopK
+from textgan_lit.model.sampling import Pen, sample
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4
@@ -83,7 +83,7 @@ def stepped(generator, inputs, state=None):
 
 def test_every_generator_is_under_these_laws(every):
     """But for those that do not write word after word: laws/test_latents.py has theirs."""
-    after = {kind for kind in every(textgan_lit.generator, Generator) if kind.left_to_right}
+    after = {kind for kind in every(textgan_lit.model.generator, Generator) if kind.left_to_right}
     assert after == {kind for kind, _ in SMALL}
 
 
@@ -117,10 +117,10 @@ def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noi
         return sample(generator, noise, Categorical()), logp, gradient
 
     whole = written_and_scored()
-    monkeypatch.setattr("textgan_lit.generator.base.AT_ONCE", 1)
-    monkeypatch.setattr("textgan_lit.generator.base.FEWEST_ROWS", 7)
-    monkeypatch.setattr("textgan_lit.generator.base.KEPT", 0)  # computed again on the way back
-    monkeypatch.setattr("textgan_lit.sampling.SENTENCES", 11)
+    monkeypatch.setattr("textgan_lit.model.generator.base.AT_ONCE", 1)
+    monkeypatch.setattr("textgan_lit.model.generator.base.FEWEST_ROWS", 7)
+    monkeypatch.setattr("textgan_lit.model.generator.base.KEPT", 0)  # computed again on the way back
+    monkeypatch.setattr("textgan_lit.model.sampling.SENTENCES", 11)
     assert generator.rows_at_once() == 7
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):

@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit import reward as rewards
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
-from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.data.tiny import Tiny, every_sentence
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.oracle import Optimal
-from textgan_lit.estimator.score_function import ScoreFunction
 from textgan_lit.functional.enumeration import divergence
-from textgan_lit.game import Game
-from textgan_lit.generator.markov import Markov
+from textgan_lit.model import reward as rewards
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical, Tempered
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, Tempered
 from textgan_lit.types import Rollout, TextBatch
 
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}  # G and D speak float32

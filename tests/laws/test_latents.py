@@ -10,24 +10,24 @@ import torch
 from scipy.stats import chisquare
 from torch.testing import assert_close
 
-import textgan_lit.generator
+import textgan_lit.model.generator
 from tests.playing import built
-from textgan_lit.baseline import Zero
-from textgan_lit.credit import MonteCarlo, Terminal
-from textgan_lit.discriminator.base import Discriminator
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.game import Game
-from textgan_lit.generator.gaussian import Gaussian
-from textgan_lit.generator.latent import Latent
-from textgan_lit.generator.masked_diffusion import MaskedDiffusion
-from textgan_lit.generator.one_shot import OneShot
-from textgan_lit.generator.vae import VAE
+from textgan_lit.model.baseline import Zero
+from textgan_lit.model.credit import MonteCarlo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.gaussian import Gaussian
+from textgan_lit.model.generator.latent import Latent
+from textgan_lit.model.generator.masked_diffusion import MaskedDiffusion
+from textgan_lit.model.generator.one_shot import OneShot
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.objective import ELBO
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import Score
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.objective import ELBO
-from textgan_lit.policy import Categorical
-from textgan_lit.reward import Score
-from textgan_lit.sampling import sample
 from textgan_lit.types import Rollout, TextBatch
 
 LENGTH = 4
@@ -96,7 +96,7 @@ def weights(generator):
 
 
 def test_every_latent_is_under_these_laws(every):
-    assert every(textgan_lit.generator, Latent) == {kind for kind, _ in SMALL}
+    assert every(textgan_lit.model.generator, Latent) == {kind for kind, _ in SMALL}
 
 
 def test_the_marginal_is_a_distribution_that_depends_on_the_latent(generator, sentences):
@@ -253,7 +253,7 @@ def test_the_bound_does_not_depend_on_padding_or_on_how_many_are_judged_at_once(
     noise = torch.rand(len(sentences.tokens), 3, generator.latent, generator=torch.Generator().manual_seed(7))
     found = generator.bound(sentences, Categorical(), noise)
     other = sentences.tokens.where(sentences.mask, torch.randint(0, generator.vocab.inputs, sentences.tokens.shape))
-    monkeypatch.setattr("textgan_lit.generator.latent.ROWS", 30)
+    monkeypatch.setattr("textgan_lit.model.generator.latent.ROWS", 30)
     assert_close(generator.bound(TextBatch(other, sentences.mask), Categorical(), noise), found)
     short = sentences.mask.sum(1) <= 2
     few = TextBatch(sentences.tokens[short, :2], sentences.mask[short, :2])

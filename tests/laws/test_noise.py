@@ -12,12 +12,12 @@ import yaml
 from torch.testing import assert_close
 
 from tests.enumeration import lively
-from textgan_lit import build
+from textgan_lit.build import parts
 from textgan_lit.data.tiny import every_sentence
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.generator.base import Generator
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.sampling import sample
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.sampling import sample
 from textgan_lit.types import Vocab
 
 LENGTH = 3
@@ -43,7 +43,7 @@ def built(kind, vocab=FIXED, **more):
     settings = read(kind) | more
     settings |= {key: value for key, value in SMALLER.items() if key in settings}
     known = {"vocab": vocab, "max_length": LENGTH, "reader": lambda: Conv(vocab, LENGTH)}
-    return lively(build.part(settings, "model.generator", Generator, **known))
+    return lively(parts.part(settings, "model.generator", Generator, **known))
 
 
 def cases():

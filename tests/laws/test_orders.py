@@ -10,29 +10,29 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.baseline import BatchMean, Zero
-from textgan_lit.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.data.tiny import Tiny, every_sentence
-from textgan_lit.discriminator.base import Discriminator
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.density_aware import DensityAware
-from textgan_lit.discriminator.mediator import Mediator
-from textgan_lit.discriminator.recurrent import Recurrent
 from textgan_lit.errors import UserError
-from textgan_lit.estimator.exact import Exact
-from textgan_lit.estimator.relaxed import Relaxed
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.estimator.taylor import Taylor
 from textgan_lit.functional.order import Marginals, written
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.transformer import Transformer
+from textgan_lit.model.baseline import BatchMean, Zero
+from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.discriminator.mediator import Mediator
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.estimator.exact import Exact
+from textgan_lit.model.estimator.relaxed import Relaxed
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.estimator.taylor import Taylor
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.objective import Likelihood, ScheduledSampling
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.reward import LogOdds, Minimax
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Likelihood, ScheduledSampling
-from textgan_lit.policy import Categorical, TopK
-from textgan_lit.reward import LogOdds, Minimax
-from textgan_lit.sampling import sample
-from textgan_lit.truth import Models, measure
+from textgan_lit.truth.panel import Models, measure
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4

@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.adversary import Minimax
-from textgan_lit.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
-from textgan_lit.credit import RewardToGo, Terminal
-from textgan_lit.discriminator.conv import Conv
-from textgan_lit.discriminator.recurrent import Recurrent
-from textgan_lit.discriminator.transformer import Transformer
-from textgan_lit.estimator.score_function import ScoreFunction
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.adversary import Minimax
+from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.model.credit import RewardToGo, Terminal
+from textgan_lit.model.discriminator.conv import Conv
+from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.discriminator.transformer import Transformer
+from textgan_lit.model.estimator.score_function import ScoreFunction
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.objective import Likelihood
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import Probability
 from textgan_lit.noise import Noise
-from textgan_lit.objective import Likelihood
-from textgan_lit.policy import Categorical
-from textgan_lit.reward import Probability
 from textgan_lit.types import Rollout, TextBatch, Vocab
 
 LENGTH = 6

@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from textgan_lit.credit import continuations
-from textgan_lit.game import Game
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.masked_diffusion import MaskedDiffusion
-from textgan_lit.generator.one_shot import OneShot
-from textgan_lit.generator.transformer import Transformer
-from textgan_lit.generator.vae import VAE
+from textgan_lit.model.credit import continuations
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.masked_diffusion import MaskedDiffusion
+from textgan_lit.model.generator.one_shot import OneShot
+from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.policy import Categorical, Greedy, Nucleus, TopK
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.policy import Categorical, Greedy, Nucleus, TopK
-from textgan_lit.sampling import sample
 from textgan_lit.types import Vocab
 
 # What copies a number to the host, or needs one to know how large its result is.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.playing import config
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.functional.frechet import frechet
 from textgan_lit.metrics import embedding
@@ -97,9 +97,9 @@ def test_sentences_are_read_once_for_all_metrics_and_the_run_does_not_notice(fol
 
 def test_a_run_is_given_it_by_a_word(folder):
     settings = config("data=tiny", "metrics=text", f"metrics.closing.frechet.features={folder}")
-    data = build.data(settings)
+    data = experiment.data(settings)
     data.setup()
-    assert build.metrics(settings, data)["closing"]["frechet"].key == "quality/frechet-tiny-model"
+    assert experiment.metrics(settings, data)["closing"]["frechet"].key == "quality/frechet-tiny-model"
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.metrics import fresh_critic
 from textgan_lit.metrics.fresh_critic import FreshCritic
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
-from textgan_lit.truth import Models, measure
+from textgan_lit.truth.panel import Models, measure
 from textgan_lit.types import TextBatch, Vocab
 
 

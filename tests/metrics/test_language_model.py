@@ -11,9 +11,9 @@ from textgan_lit.functional.frechet import frechet
 from textgan_lit.metrics import reader
 from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.language_model import LanguageModel
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 WORLD = Mixture(seed=1)

@@ -6,9 +6,9 @@ import torch
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.errors import UserError
 from textgan_lit.metrics.mauve import Mauve, histograms
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import TextBatch, Vocab
 
 pytest.importorskip("scipy")

@@ -5,11 +5,11 @@ import torch
 from torch import distributed as dist
 
 from tests.playing import config
-from textgan_lit import build
+from textgan_lit.build import experiment
 from textgan_lit.callbacks.quality import Quality
-from textgan_lit.distributed import own_rows
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
+from textgan_lit.run.distributed import own_rows
 from textgan_lit.types import TextBatch
 
 RANKS, BATCH = 2, 50
@@ -19,9 +19,9 @@ WORDS = ("metrics=mauve", "data=tiny", "data.oracle.variable=true", "data.train=
 def proxies() -> dict[str, torch.Tensor]:
     """All of them, of this process's part of the same real sentences and samples."""
     settings = config(*WORDS, f"data.evaluation_batch={BATCH}")
-    data = build.data(settings)
+    data = experiment.data(settings)
     data.setup()
-    together = Quality(**build.metrics(settings, data)).chosen["test"]
+    together = Quality(**experiment.metrics(settings, data)).chosen["test"]
     real = data.sentences("test")
     noise = torch.rand(real.tokens.shape, generator=torch.Generator().manual_seed(1))
     fake = sample(data.oracle, noise, Categorical(0.5)).batch

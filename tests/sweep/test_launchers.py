@@ -10,7 +10,7 @@ import pytest
 from tests.command import run
 from tests.lives import begin, left, play, same
 from tests.sweep.test_sweeper import SPACE, WORLD, trials, words
-from textgan_lit import folder as folders
+from textgan_lit.run import folder as folders
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 RAY = ("hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false")

@@ -6,7 +6,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from textgan_lit.keys import best
+from textgan_lit.run.keys import best
 
 ROOT = Path(__file__).parents[2]
 SWEEP = yaml.safe_load((ROOT / "docs" / "wandb_sweep.yaml").read_text())

@@ -5,10 +5,10 @@ import torch
 
 from tests.playing import built
 from textgan_lit.errors import UserError
-from textgan_lit.generator.lstm import LSTM
-from textgan_lit.generator.markov import Markov
-from textgan_lit.generator.mixture import Mixture
-from textgan_lit.policy import Categorical
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.mixture import Mixture
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 WORLD = ("model=mle", "data=mixture", "data.oracle.words=6", "data.oracle.successors=2", "data.oracle.length=6")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.playing import built
-from textgan_lit.policy import Categorical
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch
 
 WORDS, LENGTH, ROUNDS = 6, 4, 2

@@ -11,17 +11,17 @@ from typing import Any, final
 import pytorch_lightning as pl
 from rich.table import Table
 
-from textgan_lit import terminal
 from textgan_lit.callbacks.truth import models
-from textgan_lit.closing import estimate, lines
-from textgan_lit.distributed import gather, own_rows, rank, world
-from textgan_lit.files import replace
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
+from textgan_lit.run import terminal
+from textgan_lit.run.closing import estimate, lines
+from textgan_lit.run.distributed import gather, own_rows, rank, world
+from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
-from textgan_lit.truth import Models, Truth
+from textgan_lit.truth.panel import Models, Truth
 from textgan_lit.types import TextBatch
 
 TITLES = {

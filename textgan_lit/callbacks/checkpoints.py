@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 from annotated_types import Ge, Gt
 from pytorch_lightning.trainer.states import TrainerFn
 
-from textgan_lit.checkpoint import kept, named
-from textgan_lit.distributed import greatest, rank
-from textgan_lit.schema import Least, form
+from textgan_lit.run.checkpoint import kept, named
+from textgan_lit.run.distributed import greatest, rank
+from textgan_lit.run.schema import Least, form
 from textgan_lit.system import TextGAN
 
 

@@ -15,21 +15,22 @@ from annotated_types import MinLen
 from rich.progress import track
 from rich.table import Table
 
-from textgan_lit import stopwatch, terminal
+from textgan_lit import clock as stopwatch
 from textgan_lit.callbacks.samples import Samples
 from textgan_lit.callbacks.truth import models
-from textgan_lit.closing import lines, saturated
-from textgan_lit.distributed import gather, mean, own_rows, rank, world
-from textgan_lit.files import replace
 from textgan_lit.functional.hypervolume import hypervolume
 from textgan_lit.functional.ngram import bleu, self_bleu
 from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
+from textgan_lit.run import terminal
+from textgan_lit.run.closing import lines, saturated
+from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth import Models, Truth, measure
+from textgan_lit.truth.panel import Models, Truth, measure
 from textgan_lit.types import Rollout, Temperature, TextBatch
 
 BEST = "likelihood_best_temperature"

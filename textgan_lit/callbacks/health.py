@@ -10,12 +10,12 @@ from annotated_types import Ge, Interval
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from textgan_lit import terminal
-from textgan_lit.distributed import gather, rank
 from textgan_lit.errors import UserError
-from textgan_lit.generator.gaussian import Gaussian, kl
 from textgan_lit.logger import alert
-from textgan_lit.schema import Count, form
+from textgan_lit.model.generator.gaussian import Gaussian, kl
+from textgan_lit.run import terminal
+from textgan_lit.run.distributed import gather, rank
+from textgan_lit.run.schema import Count, form
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import TextBatch
 

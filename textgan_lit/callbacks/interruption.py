@@ -10,10 +10,10 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 
-from textgan_lit import process, terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
-from textgan_lit.distributed import greatest, rank
 from textgan_lit.errors import Interrupted
+from textgan_lit.run import process, terminal
+from textgan_lit.run.distributed import greatest, rank
 from textgan_lit.system import TextGAN
 
 

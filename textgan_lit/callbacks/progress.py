@@ -7,7 +7,7 @@ from typing import Any, final
 import pytorch_lightning as pl
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from textgan_lit import terminal
+from textgan_lit.run import terminal
 from textgan_lit.system import TextGAN
 
 LABELS = {"warm_up": "likelihood warm-up", "discriminator_warm_up": "discriminator warm-up", "duel": "duel"}

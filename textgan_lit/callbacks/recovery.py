@@ -10,16 +10,16 @@ from typing import Any, final
 import pytorch_lightning as pl
 import torch
 
-from textgan_lit import terminal
 from textgan_lit.callbacks.checkpoints import Checkpoints
-from textgan_lit.checkpoint import newest
-from textgan_lit.distributed import rank
 from textgan_lit.errors import UserError
-from textgan_lit.files import replace
 from textgan_lit.logger import alert
-from textgan_lit.moments import whole
-from textgan_lit.objective import Objective
-from textgan_lit.schema import Count, form
+from textgan_lit.model.moments import whole
+from textgan_lit.model.objective import Objective
+from textgan_lit.run import terminal
+from textgan_lit.run.checkpoint import newest
+from textgan_lit.run.distributed import rank
+from textgan_lit.run.files import replace
+from textgan_lit.run.schema import Count, form
 from textgan_lit.system import TextGAN
 
 

@@ -14,14 +14,14 @@ from annotated_types import Ge, Len
 
 from textgan_lit.callbacks.truth import models
 from textgan_lit.callbacks.weights_and_biases import wandbs
-from textgan_lit.distributed import rank
-from textgan_lit.files import append
 from textgan_lit.functional.copying import Corpus
 from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import words
 from textgan_lit.metrics.novelty import training
-from textgan_lit.policy import Categorical
-from textgan_lit.schema import Count, Measured, form
+from textgan_lit.model.policy import Categorical
+from textgan_lit.run.distributed import rank
+from textgan_lit.run.files import append
+from textgan_lit.run.schema import Count, Measured, form
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import Rollout, TextBatch, Vocab
 

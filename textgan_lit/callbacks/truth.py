@@ -9,12 +9,12 @@ from typing import Any, final
 import pytorch_lightning as pl
 from torch import Tensor
 
-from textgan_lit import terminal
-from textgan_lit.closing import estimate, saturated
-from textgan_lit.distributed import rank
-from textgan_lit.files import append
+from textgan_lit.run import terminal
+from textgan_lit.run.closing import estimate, saturated
+from textgan_lit.run.distributed import rank
+from textgan_lit.run.files import append
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth import Models, Truth
+from textgan_lit.truth.panel import Models, Truth
 from textgan_lit.types import MOVES
 
 HEADER = (

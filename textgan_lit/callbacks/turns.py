@@ -13,8 +13,8 @@ from jaxtyping import Float
 from pydantic import AfterValidator
 from torch import Tensor
 
-from textgan_lit.distributed import each, mean, rank, world
-from textgan_lit.schema import Count, Word, form
+from textgan_lit.run.distributed import each, mean, rank, world
+from textgan_lit.run.schema import Count, Word, form
 from textgan_lit.system import TextGAN
 from textgan_lit.types import MOVES
 

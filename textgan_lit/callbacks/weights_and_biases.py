@@ -13,11 +13,11 @@ from typing import Any, final
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
-from textgan_lit import plain
-from textgan_lit.checkpoint import kept
-from textgan_lit.distributed import rank
-from textgan_lit.files import replace
 from textgan_lit.logger import WandB
+from textgan_lit.run import plain
+from textgan_lit.run.checkpoint import kept
+from textgan_lit.run.distributed import rank
+from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
 
 PACKAGE = Path(__file__).parents[1]

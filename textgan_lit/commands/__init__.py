@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 
-from textgan_lit import terminal
 from textgan_lit.cli import FULL_ERROR, explain, is_expected
 from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, report, score
+from textgan_lit.run import terminal
 
 COMMANDS = {
     "audit": audit,

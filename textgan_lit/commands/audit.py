@@ -10,12 +10,12 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import terminal
 from textgan_lit.cli import CONF
 from textgan_lit.errors import UserError
+from textgan_lit.run import terminal
 
 if TYPE_CHECKING:
-    from textgan_lit.audit import Finding
+    from textgan_lit.audit.measure import Finding
 
 WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
 LEGEND = """\
@@ -52,14 +52,14 @@ def run(options: argparse.Namespace) -> int:
 def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
     import torch
 
-    from textgan_lit import build
-    from textgan_lit.audit import audit
+    from textgan_lit.audit.measure import audit
+    from textgan_lit.build import experiment
 
     config = composed([*world, *options.overrides], options.config_dir)
     torch.set_num_threads(config["threads"])
     torch.manual_seed(config["seed"])
-    data = build.data(config)
-    return audit(build.system(config, data), data.oracle, options.batches, options.batch, d_turns=options.turns)
+    data = experiment.data(config)
+    return audit(experiment.system(config, data), data.oracle, options.batches, options.batch, d_turns=options.turns)
 
 
 def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:

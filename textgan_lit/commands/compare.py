@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import terminal
 from textgan_lit.commands import output
 from textgan_lit.errors import UserError, shown
+from textgan_lit.run import terminal
 
 if TYPE_CHECKING:
     from io import TextIOBase
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _found(folders: list[str]) -> list[tuple[str, Path]]:
     """Every run, by the name that is said of it: its place in the one folder that was given, else as it was given."""
-    from textgan_lit.folder import holds_a_run
     from textgan_lit.report.arms import runs
+    from textgan_lit.run.folder import holds_a_run
 
     found = {}
     for folder in map(Path, folders):

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import yaml  # what Hydra writes with, and brings
 
-from textgan_lit import account
 from textgan_lit.errors import UserError, shown
-from textgan_lit.keys import clock
+from textgan_lit.run import account
+from textgan_lit.run.keys import clock
 
 NAME, VIEW = "textgan_lit", "nw-textganlit-v"  # what people see; by what the workspace is found again
 PLACE = re.compile(r"[\w.-]+/[\w.-]+")

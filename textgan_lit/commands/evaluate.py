@@ -18,14 +18,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import files, terminal
 from textgan_lit.cli import CONF
-from textgan_lit.closing import estimate
 from textgan_lit.commands import input, opening
 from textgan_lit.errors import UserError, shown
+from textgan_lit.run import files, terminal
+from textgan_lit.run.closing import estimate
 
 if TYPE_CHECKING:
-    from textgan_lit.run import Run
+    from textgan_lit.inference import Run
     from textgan_lit.types import TextBatch, Vocab
 
 FEWEST = 20  # sentences on each side
@@ -117,9 +117,9 @@ def chosen(overrides: list[str]) -> dict[str, Any]:
 
 def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextBatch, seed: int) -> dict[str, float]:
     """Every number of as many samples as there are sentences in ``real``; ``others`` teach what has to be taught."""
-    from textgan_lit import build
+    from textgan_lit.build import experiment
+    from textgan_lit.model.sampling import sample
     from textgan_lit.noise import Noise
-    from textgan_lit.sampling import sample
     from textgan_lit.types import TextBatch
 
     real, others = (TextBatch(*(part.to(opened.device) for part in text)) for text in (real, others))
@@ -131,7 +131,7 @@ def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextB
         return others
 
     source = SimpleNamespace(vocab=opened.vocab, max_length=generator.max_length, sentences=sentences)
-    stages = build.metrics(config, source)  # before the samples: what is wrong or missing is said at once
+    stages = experiment.metrics(config, source)  # before the samples: what is wrong or missing is said at once
     noise = Noise(seed, "evaluate", device=opened.device).uniform(len(real.tokens), generator.uniforms)
     fake = sample(generator, noise, opened.policy).batch
     proxies = [proxy for stage in stages.values() for proxy in stage.values()]

@@ -24,7 +24,7 @@ from textgan_lit.data.rows import load
 from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:
-    from textgan_lit.run import Run, Sentence
+    from textgan_lit.inference import Run, Sentence
 
 
 def parser() -> argparse.ArgumentParser:

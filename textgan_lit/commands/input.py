@@ -17,7 +17,7 @@ from textgan_lit.data.rows import Row, Skip, load
 from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
-    from textgan_lit.run import Run
+    from textgan_lit.inference import Run
 
 KEYS = {"column": "--column", "format": "--input-format", "separator": "--separator", "quote": "--quote"}
 
@@ -86,7 +86,7 @@ def _format(name: str, options: argparse.Namespace, run: Run) -> Format:
 
 def _own(run: Run) -> tuple[Format, str]:
     """How the run's own files are read, and their ending; of a run of other data nothing is known."""
-    from textgan_lit.build import setting
+    from textgan_lit.build.parts import setting
 
     def known(key: str, wanted: Any) -> Any:
         data = run.config.get("data")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:
-    from textgan_lit.policy import Policy
-    from textgan_lit.run import Run
+    from textgan_lit.inference import Run
+    from textgan_lit.model.policy import Policy
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def opened(options: argparse.Namespace) -> Run:
 
     import torch
 
-    from textgan_lit.run import load
+    from textgan_lit.inference import load
     from textgan_lit.types import Threads
 
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -44,7 +44,7 @@ def opened(options: argparse.Namespace) -> Run:
 
 def number(word: Any, wanted: Any, name: str) -> Any:
     """The number that ``word`` is, or one line that says what was wanted."""
-    from textgan_lit.build import setting
+    from textgan_lit.build.parts import setting
 
     return setting(word, wanted, name)
 
@@ -57,7 +57,7 @@ def _policy(options: argparse.Namespace) -> Policy | None:
         return None
     from typing import get_type_hints
 
-    from textgan_lit.policy import Categorical, Nucleus, TopK
+    from textgan_lit.model.policy import Categorical, Nucleus, TopK
 
     cls, own = (TopK, "k") if "top-k" in given else (Nucleus, "p") if "top-p" in given else (Categorical, "")
     hints = get_type_hints(cls.__init__, include_extras=True)

@@ -12,12 +12,12 @@ from io import TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgan_lit import terminal
 from textgan_lit.errors import UserError
-from textgan_lit.files import replacing
+from textgan_lit.run import terminal
+from textgan_lit.run.files import replacing
 
 if TYPE_CHECKING:
-    from textgan_lit.run import Sentence
+    from textgan_lit.inference import Sentence
 
 Stream = TextIOBase | terminal.Guarded
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # what Python, for one, takes for the end of a line

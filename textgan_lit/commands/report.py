@@ -11,8 +11,8 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from textgan_lit import plain
 from textgan_lit.errors import UserError, shown
+from textgan_lit.run import plain
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,8 +65,8 @@ def runs_pages(runs: Iterable[Path], overwrite: bool) -> None:
 
 
 def _page(text: str, path: Path, overwrite: bool) -> Path:
-    from textgan_lit.files import replace
     from textgan_lit.report.page import MARK
+    from textgan_lit.run.files import replace
 
     if path.is_dir():
         raise UserError(f"{shown(str(path))} is a folder. Give a file: -o {shown(str(path / 'report.html'))}")

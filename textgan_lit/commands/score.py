@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgan_lit import terminal
 from textgan_lit.commands import input, opening, output
 from textgan_lit.errors import UserError, shown
+from textgan_lit.run import terminal
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from textgan_lit.data.rows import Row
-    from textgan_lit.run import Run, Sentence
+    from textgan_lit.inference import Run, Sentence
 
 SHADES = ("black on #fff5eb", "black on #fdd0a2", "black on #fdae6b", "black on #f16913", "bright_white on #a63603")
 END = "⏎"  # in the heat view: the sentence ends here by eos

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from textgan_lit.data.format import Format
 from textgan_lit.data.rows import AT_ONCE, Row, load, load_dataset
 from textgan_lit.errors import PATH, UserError, shown
-from textgan_lit.files import replace
+from textgan_lit.run.files import replace
 
 if TYPE_CHECKING:
     from datasets import Dataset

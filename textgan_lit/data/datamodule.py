@@ -12,9 +12,9 @@ from annotated_types import Interval
 from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled, share
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
 from textgan_lit.types import MANY, TextBatch
 
 Split = Literal["train", "valid", "test"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
-from textgan_lit.generator.base import State
+from textgan_lit.model.generator.base import State
 from textgan_lit.noise import stream
 from textgan_lit.types import TextBatch, Vocab
 

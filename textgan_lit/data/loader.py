@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from textgan_lit import distributed
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.data.workers import Lost, Workers
 from textgan_lit.errors import UserError
+from textgan_lit.model.policy import Categorical
+from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.policy import Categorical
-from textgan_lit.sampling import sample
+from textgan_lit.run import distributed
 from textgan_lit.types import TextBatch
 
 ENDLESS = 10**9  # batches; a loader with a length is not prefetched by Lightning, and this epoch never ends

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textgan_lit.functional.order import Marginals
-from textgan_lit.generator.base import Generator
-from textgan_lit.policy import Categorical
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
 LISTED = 10**6  # sentences of a world: as many are summed over for P's words in another order than its own

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
-from textgan_lit.generator.base import State
-from textgan_lit.generator.lstm import LSTM
+from textgan_lit.model.generator.base import State
+from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.types import Length, Vocab
 
 # In the published order. Gates: i input, f forget, o output, c candidate; rows of W and U are inputs.
@@ -70,7 +70,7 @@ class OracleSeqGAN(Oracle):
 
 
 def _torch_layout(arrays: Arrays) -> dict[str, Tensor]:
-    """The arrays under the names, shapes and gate order of :class:`textgan_lit.generator.lstm.LSTM`."""
+    """The arrays under the names, shapes and gate order of :class:`textgan_lit.model.generator.lstm.LSTM`."""
     at = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     bias = torch.cat([at["b" + gate] for gate in TORCH_GATES])
     return {

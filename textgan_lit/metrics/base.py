@@ -11,7 +11,7 @@ from annotated_types import Ge, Len
 from torch import Tensor
 from torchmetrics import Metric
 
-from textgan_lit.distributed import dealt
+from textgan_lit.run.distributed import dealt
 from textgan_lit.types import TextBatch, Vocab
 
 Orders = Annotated[list[Annotated[int, Ge(1)]], Len(1)]  # of n-grams

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textgan_lit.functional.likelihood import inputs_of, nll
-from textgan_lit.generator.lstm import LSTM
 from textgan_lit.metrics.learning import apart, learn, own, rows_of
-from textgan_lit.policy import Categorical
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
 EMBEDDING, HIDDEN, DROPOUT = 32, 64, 0.2

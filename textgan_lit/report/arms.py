@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, final
 
-from textgan_lit import folder as folders
 from textgan_lit.errors import UserError, shown
-from textgan_lit.naming import NOT_OF_THE_RUN
 from textgan_lit.report.record import Record, Row, begun, is_number
 from textgan_lit.report.scorecard import JSD
+from textgan_lit.run import folder as folders
+from textgan_lit.run.naming import NOT_OF_THE_RUN
 
 FRESH = "quality/fresh_bound_"  # how its key begins
 SEED = "seed"  # what distinguishes repetitions, not configurations

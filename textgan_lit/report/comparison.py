@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from textgan_lit.closing import saturated
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width, holm, paired, ratio
 from textgan_lit.report import scorecard
 from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, judged, short
 from textgan_lit.report.chart import Table, finite
 from textgan_lit.report.record import TOKENS, Record, Row
+from textgan_lit.run.closing import saturated
 
 CLOCKS = {"generator turns": "turns/generator", "turns in all": "turns/all", TOKENS: TOKENS}
 CLOCKS |= {"seconds": "system/seconds", "CPU seconds": "system/cpu_seconds"}

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.files import replace
 from textgan_lit.report.chart import Chart, theme
 from textgan_lit.report.page import converter
+from textgan_lit.run.files import replace
 
 MARK = ".textgan-report"  # in a folder whose figures are ours to replace
 WIDTH = 420  # of the plot's inside: with its axis a little more than a column of a paper, in points

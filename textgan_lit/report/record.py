@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textgan_lit import plain
 from textgan_lit.errors import UserError, shown
-from textgan_lit.folder import holds_a_run
+from textgan_lit.run import plain
+from textgan_lit.run.folder import holds_a_run
 
 TOKENS = "tokens"  # tokens/real and tokens/sampled together
 Row = dict[str, Any]

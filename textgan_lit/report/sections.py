@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from textgan_lit import stopwatch
-from textgan_lit.closing import lines, saturated
+from textgan_lit import clock as stopwatch
 from textgan_lit.errors import shown
 from textgan_lit.report import chart, quality
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.record import TOKENS, Record, Row
+from textgan_lit.run.closing import lines, saturated
 
 ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
 

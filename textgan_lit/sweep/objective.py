@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from textgan_lit import plain
 from textgan_lit.errors import UserError
 from textgan_lit.functional.frontier import Point, gap
-from textgan_lit.keys import best
+from textgan_lit.run import plain
+from textgan_lit.run.keys import best
 
 CRITIC = "quality/fresh_bound_*"
 COVERED = "frontier/hypervolume_*"

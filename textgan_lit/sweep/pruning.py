@@ -12,9 +12,9 @@ from hydra.types import RunMode
 from optuna.trial import Trial
 from pytorch_lightning import LightningModule, Trainer
 
-from textgan_lit import plain
 from textgan_lit.errors import Pruned
-from textgan_lit.folder import TRIAL
+from textgan_lit.run import plain
+from textgan_lit.run.folder import TRIAL
 from textgan_lit.sweep.study import built, opened
 
 

@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from textgan_lit.errors import UserError
-from textgan_lit.folder import OWN
+from textgan_lit.run.folder import OWN
 
 
 class Space(NamedTuple):

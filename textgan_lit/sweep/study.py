@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from textgan_lit.errors import UserError
-from textgan_lit.files import lock
+from textgan_lit.run.files import lock
 from textgan_lit.sweep.objective import Objective
 from textgan_lit.sweep.space import Space
 

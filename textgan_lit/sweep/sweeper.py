@@ -16,11 +16,11 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from textgan_lit import credentials, files, terminal
-from textgan_lit import folder as folders
-from textgan_lit.build import setting
+from textgan_lit.build.parts import setting
 from textgan_lit.cli import explain
 from textgan_lit.errors import Busy, Pruned, UserError
+from textgan_lit.run import credentials, files, terminal
+from textgan_lit.run import folder as folders
 from textgan_lit.sweep.objective import objectives, values
 from textgan_lit.sweep.space import space
 from textgan_lit.sweep.study import JOURNAL, Study, built

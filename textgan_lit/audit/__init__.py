@@ -1,0 +1,1 @@
+"""Gradients, divergences and optima of a method beside those that enumeration gives."""

@@ -1,0 +1,221 @@
+"""Configuration → an experiment: data first, then the vocabulary, then the players, then who watches."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+import torch
+from annotated_types import Gt, Interval
+
+from textgan_lit.build import fitting
+from textgan_lit.build.parts import _class, group, part, setting
+from textgan_lit.build.trainer import Settings, make
+from textgan_lit.errors import UserError
+from textgan_lit.faults import Faults
+from textgan_lit.metrics.base import SetMetric
+from textgan_lit.model.baseline import Baseline
+from textgan_lit.model.credit import Credit
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.penalty import Penalty
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.program import Fixed, Program
+from textgan_lit.model.regulariser import Regularised, Regulariser
+from textgan_lit.model.reward import Reward
+from textgan_lit.system import Move, TextGAN
+from textgan_lit.types import MANY, Seed
+
+PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
+KINDS = {
+    "generator": Generator,
+    "discriminator": Discriminator,
+    "policy": Policy,
+    "reward": Reward,
+    "credit": Credit,
+    "baseline": Baseline,
+    "objective": Objective,
+    "estimator": Objective,
+    "adversary": Objective,
+    "penalty": Penalty,
+}
+NEEDED = ("generator", "policy")
+
+
+def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
+    """The data module, told how many sentences the widest move takes a turn."""
+    settings = dict(group(config, "data"))
+    if "weights" not in inspect.signature(_class(settings, "data")).parameters:
+        settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
+    module = part(settings, "data", pl.LightningDataModule)
+    missing = [
+        name for name in ("vocab", "max_length", "sizes", "with_batch", "sentences") if not hasattr(module, name)
+    ]
+    if missing:
+        raise UserError(
+            f"data: {type(module).__name__} has no {' and no '.join(missing)}. "
+            "docs/extending.md lists what a data module offers."
+        )
+    batches = [_batch(config["model"], name) for name in group(config, "model.moves")]
+    module.with_batch(max(batches, default=1))
+    return module
+
+
+def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
+    """The game on ``module``'s sentences."""
+    model = group(config, "model")
+    group(model, "moves")
+    known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
+    if getattr(module, "oracle", None) is not None:
+        known["oracle"] = module.oracle
+    make = functools.partial(_optional, model, known)
+    generator, policy = make("generator", reader=reader(model, known)), make("policy")
+    known["generator"] = generator
+    discriminator = make("discriminator")
+    rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
+    fitting.check_credit(rules["credit"], discriminator, model)
+    if discriminator is not None and discriminator.reads_density:
+        generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
+    estimator = make("estimator", **rules)
+    fitting.check_used(estimator, rules)
+    objectives = {
+        "likelihood": make("objective"),
+        "discriminator": make("adversary", penalty=make("penalty")) if discriminator is not None else None,
+        "generator": _regularised(estimator, model, known),
+    }
+    players = {"generator": generator, "discriminator": discriminator}
+    moves = {
+        name: _move(model, name, objective)
+        for name, objective in objectives.items()
+        if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
+    }
+    for move in moves.values():
+        move.objective.check(generator, discriminator)
+    fitting.check_taught(discriminator, moves)
+    adversary = objectives["discriminator"] if "discriminator" in moves else None
+    fitting.check_reward(rules["reward"], adversary, estimator)
+    if adversary is not None:
+        fitting.check_length(rules["credit"], adversary, rules["reward"], module.vocab)
+    together = moves["generator"].objective.epochs if "generator" in moves else 1
+    turns = {"moves": tuple(moves), "epoch": _epoch(module, moves), "in_a_row": together}
+    program = part(model.get("program"), "model.program", Program, **turns)
+    fitting.check_policy(policy, program, moves)
+    if any(move.objective.null for move in moves.values()):
+        program.rule = Fixed()  # nothing may withhold a control's generator turns
+    fitting.check_rule(program.rule, discriminator, known)
+    if program.rule.needs_oracle:
+        generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
+    seed = setting(config.get("seed"), Seed, "seed")
+    size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
+    ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
+    faults = _faults(config)
+    sentences = getattr(module, "fingerprint", None)
+    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults, sentences)
+
+
+def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
+    """What makes a generator that looks on a discriminator of its own like the model's; None where that shows nothing.
+
+    A generator is made before the discriminator, which may be made of it.
+    """
+
+    def make() -> Discriminator | None:
+        config = model.get("discriminator")
+        leaks = config is not None and getattr(_class(config, "model.discriminator"), "leaks", False)
+        return part(config, "model.discriminator", Discriminator, **known) if leaks else None
+
+    return make
+
+
+def _faults(config: Mapping[str, Any]) -> Faults:
+    faults = part(config["faults"], "faults", Faults) if config.get("faults") else Faults()
+    precision = (config.get("trainer") or {}).get("precision")
+    if faults.policy != "stop" and precision in ("16-mixed", "16", 16):
+        raise UserError(
+            f"faults.policy={faults.policy} leaves steps out, but trainer.precision={precision} has its own rules for "
+            "that. Use trainer.precision=bf16-mixed, or faults.policy=stop."
+        )
+    return faults
+
+
+def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]) -> Any:
+    """The generator's objective with what ``model.regulariser`` adds to it."""
+    if not model.get("regulariser"):
+        return objective
+    chosen = group({"model": model}, "model.regulariser")
+    if objective is None:
+        raise UserError(
+            f"model.regulariser={', '.join(chosen)} adds to the generator's turns, and without an estimator there are "
+            "none. Leave it out, or choose a game: model=minimax."
+        )
+    more = {name: part(entry, f"model.regulariser.{name}", Regulariser, **known) for name, entry in chosen.items()}
+    return Regularised(objective, more)
+
+
+def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
+    """Likelihood turns between validations: one pass over the training sentences, or 100 where they never end."""
+    size = module.sizes["train"]
+    return max(1, size // moves["likelihood"].batch) if size and "likelihood" in moves else 100
+
+
+def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more: Any) -> Any:
+    config = model.get(name)
+    if config is None and name in NEEDED:
+        raise UserError(f"model.{name}=null: a game cannot do without. Choose one: model/{name}=…")
+    return None if config is None else part(config, f"model.{name}", KINDS[name], **known, **more)
+
+
+def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
+    where = f"model.moves.{name}"
+    config = group({"model": model}, where)
+
+    def optimizer(parameters: Any) -> torch.optim.Optimizer:
+        return part(config.get("optimizer"), f"{where}.optimizer", torch.optim.Optimizer, params=parameters)
+
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
+    except ValueError as error:
+        raise UserError(f"{where}.optimizer: {error}. Give it a value that it takes.") from error
+    clip = setting(config.get("clip"), Annotated[float, Gt(0)] | None, f"{where}.clip")
+    return Move(PLAYER_OF[name], objective, optimizer, _batch(model, name), clip)
+
+
+def _batch(model: Mapping[str, Any], name: str) -> int:
+    """Sentences a turn of a move."""
+    where = f"model.moves.{name}"
+    return setting(
+        group({"model": model}, where).get("batch"), Annotated[int, Interval(ge=1, le=MANY)], f"{where}.batch"
+    )
+
+
+def metrics(config: Mapping[str, Any], module: Any) -> dict[str, dict[str, SetMetric]]:
+    """What is measured at every evaluation, and what at the end besides.
+
+    ``module`` has a ``vocab``, a ``max_length`` and ``sentences``, as a data module has.
+    """
+    known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
+    chosen = {stage: (config.get("metrics") or {}).get(stage) or {} for stage in ("evaluation", "closing")}
+    return {
+        stage: {
+            name: part(entry, f"metrics.{stage}.{name}", SetMetric, **known) for name, entry in entries.items() if entry
+        }
+        for stage, entries in chosen.items()
+    }
+
+
+def callbacks(config: Mapping[str, Any], module: pl.LightningDataModule) -> list[pl.Callback]:
+    """The run's callbacks, which see what ``module`` holds."""
+    known = {"vocab": module.vocab, "sentences": module.sentences, **metrics(config, module)}
+    chosen = (config.get("callbacks") or {}).items()
+    return [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
+
+
+def trainer(config: Mapping[str, Any], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    """Lightning's Trainer with these callbacks and the run's loggers."""
+    loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
+    named = {**group(config, "trainer"), "_target_": f"{Settings.__module__}.{Settings.__qualname__}"}
+    return make(part(named, "trainer", Settings), callbacks, loggers)

@@ -1,0 +1,148 @@
+"""Whether the parts of a game fit each other: a refusal gives the reason and parts that would fit."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+
+from textgan_lit.errors import UserError
+from textgan_lit.model.baseline import BatchMean, Zero
+from textgan_lit.model.credit import Credit, RewardToGo, Terminal
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.estimator.data_side import DataSide
+from textgan_lit.model.estimator.self_play import SelfPlay
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.program import Fixed, Program, Rule
+from textgan_lit.model.reward import Reward
+from textgan_lit.system import Move, TextGAN
+from textgan_lit.types import Vocab
+
+# What conf/skeleton/game.yaml gives, which nobody chose, and what says itself that there is none.
+UNUSED = {"credit": Terminal, "baseline": BatchMean | Zero}
+
+
+def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
+    """Whether the estimator takes every credit and baseline that was chosen, so that none is there for show."""
+    if estimator is None:
+        return
+    taken = inspect.signature(type(estimator)).parameters
+    for name, harmless in UNUSED.items():
+        if name not in taken and not isinstance(rules[name], harmless | None):
+            raise UserError(
+                f"{type(rules[name]).__name__} {name} would be ignored: {type(estimator).__name__} has no use for a "
+                f"{name}. Use ~model/{name}, or model/estimator=score_function."
+            )
+
+
+def check_rule(rule: Rule, discriminator: Discriminator | None, known: Mapping[str, Any]) -> None:
+    if discriminator is None and not isinstance(rule, Fixed):
+        raise UserError(
+            f"{type(rule).__name__} asks how far the discriminator is ahead, and this model has none. "
+            "Use model/program=fixed."
+        )
+    if rule.needs_oracle and "oracle" not in known:
+        raise UserError(
+            f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
+            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
+        )
+
+
+def check_policy(policy: Policy, program: Program, moves: Mapping[str, Move]) -> None:
+    if not policy.leaves_out:
+        return
+    if program.warm_up > 0:
+        raise UserError(
+            f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
+            "Use model/policy=categorical while training, or model.program.warm_up=0."
+        )
+    if "generator" in moves and moves["generator"].objective.reads_real:
+        raise UserError(
+            f"{type(policy).__name__} gives some words probability 0, and the generator's turns of this model take the "
+            "likelihood of real sentences, which would be infinite. Use model/policy=categorical while training."
+        )
+
+
+def check_credit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
+    if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
+        return
+    takes = {
+        "word": "model/credit=terminal or model/credit=reward_to_go",
+        "sentence": "model/credit=terminal or model/credit=monte_carlo",
+    }
+    place = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
+    players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
+    raise UserError(
+        f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
+        f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
+        f"Use {takes[discriminator.scores]}, or {players[credit.needs]}."
+    )
+
+
+def check_words(words: Sequence[str], moves: Mapping[str, Move], trainer: Mapping[str, Any]) -> None:
+    """Whether each word of the command line that is about some moves, or about several processes, meets any."""
+    alone = (trainer.get("devices"), trainer.get("num_nodes", 1)) == (1, 1)
+    for word in words:
+        about = re.match(r"[+~]*(?:model/optimizer@)?model\.moves\.(\w+)", word)
+        if about and about[1] not in moves:
+            raise UserError(
+                f"{word} would be ignored: this model plays no {about[1]} turns, only {' and '.join(moves)}. Leave it "
+                "out, or choose a model that plays them: model=minimax has all three."
+            )
+        if alone and re.match(r"[+~]*trainer\.timeout\b", word):
+            raise UserError(f"{word} would be ignored: one process waits for no other. Leave it out, or play several.")
+
+
+def check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
+    learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
+    if learns and "discriminator" not in moves:
+        raise UserError(
+            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
+            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
+        )
+
+
+def check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
+    """Whether the score that the adversary trains is what the reward takes it for."""
+    if isinstance(estimator, SelfPlay) and reward is not None:
+        raise UserError(
+            "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
+            "Use ~model/reward; its control is model.estimator.shuffled=true."
+        )
+    if reward is None or adversary is None:
+        return
+    of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)
+    if of_log_odds and not adversary.log_odds:
+        raise UserError(
+            f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
+            "critic whose score is not. Use model/reward=score, or model/adversary=minimax or least_squares."
+        )
+    if adversary.open_constant and not reward.linear:
+        raise UserError(
+            f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
+            "would see. Use model/reward=score, or model/adversary=minimax."
+        )
+
+
+def check_length(credit: Credit | None, adversary: Any, reward: Reward | None, vocab: Vocab) -> None:
+    """Whether what every word is paid alike can teach nothing but length."""
+    paid = reward is not None and not reward.null and isinstance(credit, RewardToGo)
+    if paid and adversary.open_constant and vocab.has_eos:
+        raise UserError(
+            f"{type(adversary).__name__} leaves a constant of the score open, and RewardToGo credit would pay it for "
+            "every word still to come, so for length. Use model/credit=terminal, or model/adversary=minimax."
+        )
+
+
+def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:
+    """Whether so many processes can share every batch and split equally: said before any of them is started."""
+    rows = {f"model.moves.{name}.batch": move.batch for name, move in system.moves.items()}
+    rows |= {f"data.{name}": size for name, size in module.sizes.items() if name != "train" and size}
+    for name, number in rows.items():
+        if number % processes:
+            raise UserError(
+                f"{processes} processes cannot share {name}={number} sentences equally. Give a multiple of {processes}."
+            )

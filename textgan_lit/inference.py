@@ -1,0 +1,318 @@
+"""Opening a run that was played: generator, vocabulary and configuration, in a notebook."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+from annotated_types import MinLen
+
+from textgan_lit import tokenizer
+from textgan_lit.build import experiment, parts
+from textgan_lit.build.trust import check, vouched
+from textgan_lit.errors import UserError, shown
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.sampling import between, infill, sample
+from textgan_lit.model.weights import check_fit
+from textgan_lit.noise import Noise
+from textgan_lit.run.checkpoint import Saved, chosen, newest
+from textgan_lit.types import Length, TextBatch, Vocab
+
+Weights = dict[str, Any]  # tensors, once check_fit has looked
+GAP = "_"  # in a template: a word that is to be written
+AT_ONCE, TOKENS = 256, 2**16  # sentences, and their tokens, written or scored side by side; changes no sentence
+
+
+class Sentence(NamedTuple):
+    """A sentence, and what the players make of it."""
+
+    text: str
+    tokens: list[int]  # its words, and eos where it ends with one
+    logp: list[float]  # log G of each of them after those before, in nats, under the run's policy; empty if not known
+    real: list[float]  # D's probability that it is real: after each of them, or one of the whole; empty without a D
+
+    ended: bool  # by eos
+
+    @property
+    def log_probability(self) -> float | None:
+        """None of a generator that does not know it exactly."""
+        return math.fsum(self.logp) if self.logp else None
+
+
+class Run(NamedTuple):
+    """What is left of a run. ``discriminator`` is None where there was none, or where it needs the oracle."""
+
+    generator: Generator
+    vocab: Vocab
+    config: dict[str, Any]
+    policy: Policy
+    discriminator: Discriminator | None
+
+    def sample(self, n: int, seed: int = 0, candidates: int = 1) -> list[str]:
+        """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator."""
+        return [sentence.text for sentence in self.write(n, seed, candidates, judged=False)]
+
+    def write(self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True) -> Iterator[Sentence]:
+        """n sentences one after another, as :meth:`sample` gives them; without D's opinion unless ``judged``.
+
+        Only a few are held at a time, and n sentences begin like any larger number of them.
+        """
+        if candidates < 1:
+            raise UserError(f"sample(candidates={candidates}): wanted a whole number from 1 on.")
+        if candidates > 1 and self.discriminator is None:
+            raise UserError(
+                f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
+                "loaded. Leave candidates out, or train one, for example model=residual_ebm."
+            )
+        return self._written(n, seed, candidates, judged)
+
+    @torch.no_grad()
+    def _written(self, n: int, seed: int, candidates: int, judged: bool) -> Iterator[Sentence]:
+        game, lots = self._game(Noise(seed, "sample", device=self.device)), Noise(seed, "choice", device=self.device)
+        rows = max(1, self.at_once // candidates)
+        for done in range(0, n, rows):
+            # As many rows for the last sentences as for any others: a matrix product may round by its shape.
+            written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
+            tokens, mask, logp, _ = (leaf[: n - done] for leaf in written)
+            yield from self._seen(game, TextBatch(tokens, mask), logp if self.exact else None, judged)
+
+    @torch.no_grad()
+    def interpolate(self, n: int, steps: int, seed: int = 0) -> Iterator[list[Sentence]]:
+        """n ways from one latent to another, ``steps`` sentences each, the ends included; the words' noise stays.
+
+        The ends' latents are those of the sentences that :meth:`sample` gives for the seed, two by two.
+        """
+        if not self.generator.latent:
+            raise UserError(
+                f"{type(self.generator).__name__} writes from no latent, so there is nothing between two sentences. "
+                "Give a run of a generator that has one, such as model=vae."
+            )
+        noise = Noise(seed, "sample", device=self.device)
+        for _ in range(n):
+            one, other = noise.uniform(2, self.generator.uniforms)
+            way = between(one, other, self.generator.latent, steps)
+            written = sample(self.generator, way, self.policy)
+            yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
+
+    def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:
+        """n sentences of the ``template``'s words, with others of the generator's own in place of each ``_``.
+
+        ``logp`` is log G of those after all that is given; 0 of what is given. The same seed gives the same sentences.
+
+        Raises:
+            UserError: where the generator cannot write in any order, or the template is none of its sentences.
+        """
+        generator = self.generator
+        if not generator.any_order:
+            raise UserError(
+                f"This run's {type(generator).__name__} writes in one order, so words that come later cannot be given. "
+                "Play one of model=any_order."
+            )
+        words = template.split()
+        gap = torch.tensor([word == GAP for word in words], dtype=torch.bool)
+        if len(words) != generator.max_length or not gap.any():
+            raise UserError(
+                f"infill={shown(template)} has {len(words)} words and {int(gap.sum())} gaps: wanted exactly "
+                f"{generator.max_length} words, at least one of them {GAP}."
+            )
+        tokens = torch.tensor([0 if word == GAP else self.vocab.encode(word)[0] for word in words])
+        return self._infilled(tokens.to(self.device), gap.to(self.device), n, seed)
+
+    @torch.no_grad()
+    def _infilled(self, tokens: torch.Tensor, gap: torch.Tensor, n: int, seed: int) -> Iterator[Sentence]:
+        noise = Noise(seed, "infill", device=self.device)
+        for done in range(0, n, self.at_once):
+            uniform = noise.uniform(self.at_once, int(gap.sum()))
+            written = infill(self.generator, tokens, gap, uniform, self.policy)
+            found, mask, logp, _ = (leaf[: n - done] for leaf in written)
+            yield from self._seen(self._game(noise), TextBatch(found, mask), logp)
+
+    def encode(self, sentence: str | Sentence | Sequence[int]) -> list[int]:
+        """The ids of a sentence as the generator would have written it: with eos where it ends early.
+
+        Of a :class:`Sentence`, and of ids, the ids stay as they are; its text might be cut into others.
+
+        Raises:
+            UserError: at what the generator could not have written, a word or a length.
+        """
+        eos, most = self.vocab.eos, self.generator.max_length
+        if isinstance(sentence, str):
+            tokens = self.vocab.encode(sentence)
+        else:
+            tokens = self._known(sentence.tokens if isinstance(sentence, Sentence) else sentence)
+        if len(tokens) > most or (len(tokens) < most and eos is None):
+            raise UserError(
+                f"The sentence has {len(tokens):,} tokens, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
+                "Give one that this run could have written; its own keep their tokens in generate's --format jsonl."
+            )
+        return [*tokens, eos] if len(tokens) < most else tokens
+
+    def _known(self, ids: Sequence[int]) -> list[int]:
+        """The ids of words, without the eos at their end."""
+        tokens = list(ids[:-1] if ids and ids[-1] == self.vocab.eos else ids)
+        words = len(self.vocab.words)
+        for token in tokens:
+            if not 0 <= token < words:
+                raise UserError(
+                    f"The token {token} is not among the {words:,} of this run, 0 to {words - 1:,}. "
+                    "Give tokens that it wrote."
+                )
+        return tokens
+
+    @torch.no_grad()
+    def score(self, sentences: Iterable[str | Sentence | Sequence[int]]) -> Iterator[Sentence]:
+        """What the players make of sentences, one after another; only a few are held at a time.
+
+        ``sentences`` are text of somebody's, or what :meth:`write` gave, or ids: see :meth:`encode`.
+
+        Raises:
+            UserError: at the first that this run could not have written.
+        """
+        game, encoded = self._game(Noise("judge")), map(self.encode, sentences)
+        while rows := list(itertools.islice(encoded, self.at_once)):
+            tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
+            for place, row in enumerate(rows):
+                tokens[place, : len(row)] = torch.tensor(row)
+            batch = TextBatch(tokens.to(self.device), (tokens != self.vocab.pad).to(self.device))
+            yield from self._seen(game, batch, self.generator.logp(batch, self.policy) if self.exact else None)
+
+    def _seen(
+        self, game: Game, written: TextBatch, logp: torch.Tensor | None, judged: bool = True
+    ) -> Iterator[Sentence]:
+        nothing: list[list[float]] = [[]] * len(written.tokens)
+        known, real = nothing if logp is None else _numbers(logp), nothing
+        if judged and self.discriminator is not None:
+            real = _numbers(game.score(written.tokens, written.mask).sigmoid().view(len(real), -1))
+        ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
+        for end, tokens, *numbers in zip(ends, *rows, strict=True):
+            ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
+            yield Sentence(self.vocab.text(tokens), tokens[:end], *(some[:end] for some in numbers), ended)
+
+    def _game(self, noise: Noise) -> Game:
+        return Game(self.generator, self.discriminator, self.policy, noise)
+
+    @property
+    def at_once(self) -> int:
+        return max(1, min(AT_ONCE, TOKENS // self.generator.max_length))
+
+    @property
+    def exact(self) -> bool:
+        """Whether log G of a sentence is known."""
+        return self.generator.likelihood == "exact"
+
+    @property
+    def device(self) -> torch.device:
+        return next((weight.device for weight in self.generator.parameters()), torch.device("cpu"))
+
+
+def _numbers(of: torch.Tensor) -> list[list[float]]:
+    if of.isnan().any():
+        raise UserError(
+            "What this run's players make of a sentence is no number (NaN): weights are too large. Give another "
+            "checkpoint."
+        )
+    return of.tolist()
+
+
+def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:
+    """Reads a run's folder (or one .ckpt file): the players in eval mode, on the CPU.
+
+    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known). Somebody else's
+    run is safe to open: it can name textgan_lit's own parts alone. ``trust`` adds packages of your own, such as
+    "my_lab", which must be importable.
+
+    Raises:
+        UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
+    """
+    packages, found = vouched(trust), _found(Path(run), checkpoint)
+    try:
+        return _rebuilt(found.state, packages)
+    except UserError as error:
+        raise UserError(f"{found.path} cannot be opened. {error}") from error
+
+
+def _rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Run:
+    """The run that a checkpoint describes."""
+    settings = parts.group(saved, "textgan_lit.settings")
+    check(settings, packages)
+    kept, model = saved["textgan_lit"], parts.group(settings, "model")
+    vocab = _vocab(parts.group(kept, "vocab"))
+    known = {"vocab": vocab, "max_length": parts.setting(kept.get("max_length"), Length, "max_length")}
+    weights = _weights(saved["state_dict"])
+    # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
+    # may need numbers to be built.
+    with contextlib.nullcontext() if packages else torch.device("meta"):
+        described = _players(model, known, weights)
+    try:
+        for player, its in zip(described, weights, strict=True):
+            if player is not None:
+                check_fit(player.state_dict(), its, type(player).__name__, vocab.inputs)
+    except UserError as error:
+        raise UserError(f"{error} Give the file as it was saved.") from error
+    generator, discriminator = players = _players(model, known, weights)
+    for player, its in zip(players, weights, strict=True):
+        if player is not None:
+            player.eval().load_state_dict(its)
+    policy = parts.part(model.get("policy"), "model.policy", Policy)
+    return Run(generator, vocab, dict(settings), policy, discriminator)
+
+
+def _vocab(kept: Mapping[str, Any]) -> Vocab:
+    words = tuple(parts.setting(kept.get("words"), Annotated[list[str], MinLen(1)], "vocab.words"))
+    spelling = parts.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
+    if spelling is not None and tokenizer.words(spelling, "vocab.tokenizer") != words:
+        raise UserError("Its tokenizer has other words than its vocabulary. Give the file as it was saved.")
+    return Vocab(words, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
+
+
+def _players(
+    model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
+) -> tuple[Generator, Discriminator | None]:
+    """Both players with weights of their own; no discriminator where none were saved."""
+    reader = experiment.reader(model, known)
+    generator = parts.part(model.get("generator"), "model.generator", Generator, **known, reader=reader)
+    if not weights[1]:
+        return generator, None
+    described = model.get("discriminator")
+    return generator, parts.part(described, "model.discriminator", Discriminator, **known, generator=generator)
+
+
+def _weights(state: Any) -> tuple[Weights, Weights]:
+    """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise UserError("Its state_dict has no names. Give the file as it was saved.")
+    return _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
+
+
+def _found(run: Path, checkpoint: str) -> Saved:
+    """The checkpoint that is asked for."""
+    if run.suffix == ".ckpt":
+        return chosen(run)
+    if checkpoint not in ("last", "best"):
+        raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
+    folder = run / "checkpoints"
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
+    best = folder / "best.ckpt"
+    if checkpoint == "best" and os.path.lexists(best):
+        return chosen(best)
+    found = newest(folder, warnings.warn) if checkpoint == "last" else None
+    if found is None:
+        raise UserError(
+            f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
+        )
+    return found
+
+
+def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -1,0 +1,91 @@
+"""Gradients that pass the discriminator through relaxed words: Gumbel-softmax."""
+
+from __future__ import annotations
+
+from typing import Annotated, final
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+from torch.distributions import Categorical
+
+from textgan_lit.errors import UserError
+from textgan_lit.functional.relaxation import gumbel_softmax
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.estimator.slope import check_soft, slope
+from textgan_lit.model.game import Game, silence_dropout
+from textgan_lit.model.generator.base import Generator, fitting
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.reward import Reward
+from textgan_lit.model.sampling import begin, still_open
+from textgan_lit.run.distributed import mean
+from textgan_lit.types import Outcome, TextBatch
+
+
+@final
+class Relaxed(Objective):
+    """Write soft words, let D judge them, and follow its slope back into G (Kusner & Hernández-Lobato 2016,
+    arXiv:1611.04051).
+
+    Words are Gumbel-softmax draws whose temperature falls from ``temperature`` to ``coldest`` over the first ``turns``
+    turns, by a factor a turn. Soft words bias the gradient, the less the colder, at the price of variance. ``hard``
+    shows D and G whole words and keeps the soft ones' gradient (straight-through): its bias does not vanish, unless D
+    is linear between words. Where sentences end is not differentiated, and that bias does not vanish either.
+    """
+
+    bias = "words are relaxed, and where sentences end is not differentiated"
+    fades = "temperature"
+
+    def __init__(
+        self,
+        reward: Reward,
+        temperature: Annotated[float, Gt(0)] = 1.0,
+        coldest: Annotated[float, Gt(0)] = 0.2,
+        turns: Annotated[int, Ge(1)] = 500,
+        hard: bool = True,
+    ):
+        super().__init__()
+        self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+        self.temperature, self.coldest, self.turns, self.hard = temperature, coldest, turns, hard
+        self.register_buffer("played", torch.zeros((), dtype=torch.long))
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        check_soft("relaxed", discriminator)
+        if not (generator.reads_soft and generator.left_to_right):
+            able = fitting(lambda kind: kind.reads_soft and kind.left_to_right)
+            raise UserError(
+                f"estimator=relaxed feeds soft words back into the generator, but {type(generator).__name__} reads "
+                f"whole words only. Use model/generator={able}, or model/estimator=score_function."
+            )
+        self.fades = "" if self.hard or generator.vocab.has_eos else "temperature"
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        silence_dropout(game.generator)
+        temperature = self._now()
+        words, mask, entropy = self._write(game, len(batch.tokens), temperature)
+        reward, direction = slope(self.reward, game, words.detach(), mask)
+        self.played += 1
+        logs = {"reward": reward, "entropy": entropy, "temperature": reward.new_tensor(temperature)}
+        return Outcome(-(words * direction).sum() / len(words), logs)
+
+    def _now(self) -> float:
+        share = min(int(self.played) / self.turns, 1.0)
+        return self.temperature * (self.coldest / self.temperature) ** share
+
+    def _write(self, game: Game, n: int, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Soft sentences, zeros after their ends; where they have words; mean entropy of the words' distributions."""
+        generator, vocab = game.generator, game.vocab
+        latent = generator.prior(game.noise.uniform(n, generator.latent))
+        prev, state, is_open = begin(generator, n, latent)
+        words, masks, nats = [], [], []
+        for _ in range(generator.max_length):
+            features, state = generator.advance(prev, state)
+            logits = game.policy(generator.head(features).float())
+            uniform = game.noise.uniform(n, vocab.size)
+            prev = gumbel_softmax(logits, uniform, temperature, self.hard) * is_open.unsqueeze(1)
+            words.append(prev)
+            masks.append(is_open)
+            nats.append(Categorical(logits=logits.detach()).entropy() * is_open)
+            is_open = still_open(generator, is_open, prev.detach().argmax(1))
+        mask = generator.read(torch.stack(masks, 1))
+        return generator.read(torch.stack(words, 1)), mask, torch.stack(nats).sum() / mean(mask.sum(dtype=torch.float))

@@ -1,0 +1,95 @@
+"""What every objective is given: the players, and this turn's noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from textgan_lit.model.answer import checked
+from textgan_lit.model.discriminator.base import Discriminator, last_score
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.latent import Latent
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.sampling import draw, sample
+from textgan_lit.noise import Noise
+from textgan_lit.types import Rollout, TextBatch, Vocab, Words
+
+SCORED = 1024  # continuations scored at once
+
+
+@dataclass(frozen=True)
+class Game:
+    """The two players as they stand at this turn.
+
+    The generator that is judged is the network *under its policy*: what writes is what is scored.
+    """
+
+    generator: Generator
+    discriminator: Discriminator | None
+    policy: Policy
+    noise: Noise
+
+    @property
+    def vocab(self) -> Vocab:
+        return self.generator.vocab
+
+    def sample(self, n: int) -> Rollout:
+        """n new sentences on this rank."""
+        return sample(self.generator, self.noise.uniform(n, self.generator.uniforms), self.policy)
+
+    def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Rollout:
+        """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).
+
+        As the candidates grow in number, what is chosen is distributed as G·e^s/Z; their ``logp`` stays log G. With
+        ``lots``, noise of the choices' own, n sentences begin like any larger number of them.
+        """
+        written = self.sample(n * candidates)
+        parts = (self.verdict(TextBatch(*rows)) for rows in zip(*(x.split(SCORED) for x in written.batch), strict=True))
+        chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), (lots or self.noise).uniform(n))
+        each = torch.arange(n, device=chosen.device)
+        return Rollout(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
+
+    def score(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
+        """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""
+        player = self.discriminator
+        assert player is not None
+        density = ()
+        if player.reads_density:
+            with torch.no_grad():
+                density = (self.generator.logp(TextBatch(words, mask), self.policy),)
+        wanted = mask.shape if player.scores == "word" else mask.shape[:1]
+        return checked(player, player(words, mask, *density), wanted, f"a score for each {player.scores}").float()
+
+    def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
+        """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""
+        if isinstance(self.generator, Latent):
+            uniform = self.noise.uniform(len(batch.tokens), self.generator.proposals, self.generator.latent)
+            return self.generator.bound(batch, self.policy, uniform)
+        parts = (TextBatch(*rows) for rows in zip(*(part.split(SCORED) for part in batch), strict=True))
+        return torch.cat([self.generator.logp(part, self.policy).sum(1) for part in parts])
+
+    def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
+        """One raw logit a sentence from any discriminator."""
+        return last_score(self.score(batch.tokens, batch.mask), batch.mask)
+
+    def verdicts(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+        """One raw logit for each continuation of each prefix (see :func:`textgan_lit.model.credit.continuations`),
+        whose words come as they were written."""
+        assert self.discriminator is not None
+        if self.discriminator.shares_prefixes and self.generator.as_read:
+            return self.discriminator.continuations(written).float()
+        parts = self.generator.read(written.flatten(0, 2)).split(SCORED)
+        scores = [self.verdict(TextBatch(part, part != self.vocab.pad)) for part in parts]
+        return torch.cat(scores).view(written.shape[:-1])
+
+
+def silence_dropout(player: nn.Module) -> None:
+    """Eval mode for all but the recurrent cores, whose cuDNN backward pass only works in train mode.
+
+    Players keep dropout out of their cores, so nothing random is left.
+    """
+    for module in player.modules():
+        module.training = isinstance(module, nn.RNNBase)

@@ -1,0 +1,156 @@
+"""What is added to the generator's loss beside what its game says: `model/regulariser=[likelihood,entropy]`."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, final
+
+import torch
+from annotated_types import Gt
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textgan_lit.model.answer import checked
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.latent import need_bound
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.policy import Policy
+from textgan_lit.run.distributed import mean
+from textgan_lit.types import Outcome, Rollout, TextBatch
+
+LEAST = -1e4  # nats, of words that a policy leaves out
+
+
+class Regulariser(nn.Module, ABC):
+    """game, real sentences → a loss, nats a word, a mean over all ranks' words; it counts ``weight`` times."""
+
+    reads_real: ClassVar[bool] = False  # whether it learns from real sentences
+
+    def __init__(self, weight: float):
+        super().__init__()
+        self.weight = weight
+
+    def check(self, generator: Generator) -> None:
+        """Refuses a generator that it cannot work with."""
+        return
+
+    @abstractmethod
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]: ...
+
+
+@final
+class Likelihood(Regulariser):
+    """NLL of real sentences: demonstrations mixed in."""
+
+    reads_real = True
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+
+    def check(self, generator: Generator) -> None:
+        generator.need_likelihood("regulariser=likelihood", "model/regulariser=[entropy]")
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        logp = game.generator.logp(batch, game.policy)
+        return -logp.sum() / mean(batch.mask.sum(dtype=torch.float))
+
+
+@final
+class ELBO(Regulariser):
+    """−ELBO of real sentences, where likelihood is a bound: it keeps the encoder beside the decoder that the game moves
+    (VAE-GAN: Larsen et al. 2016, arXiv:1512.09300)."""
+
+    reads_real = True
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+
+    def check(self, generator: Generator) -> None:
+        need_bound(generator, "regulariser=elbo", "model/regulariser=[likelihood]")
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        logp, kl = game.generator.elbo(batch, game.policy, game.noise)
+        return (kl.sum() - logp.sum()) / mean(batch.mask.sum(dtype=torch.float))
+
+
+@final
+class Entropy(Regulariser):
+    """−H of the next word, after prefixes that G writes, summed over the vocabulary (Williams & Peng 1991).
+
+    Which prefixes are written is held fixed: a bonus on each choice, not the gradient of the sentence's entropy.
+    """
+
+    def __init__(self, weight: Annotated[float, Gt(0)] = 0.01):
+        super().__init__(weight)
+
+    def check(self, generator: Generator) -> None:
+        generator.need_prefixes("regulariser=entropy", "model/regulariser=[]")
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        written = game.sample(len(batch.tokens))
+        logp = _log_probabilities(game.generator, written, game.policy)
+        return _per_word((logp.exp() * logp), written)
+
+
+@final
+class ReferenceKL(Regulariser):
+    """KL(G‖G₀) of the next word, after prefixes that G writes; G₀ is the generator as it was at its first turn.
+
+    The leash of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2). Which
+    prefixes are written is held fixed.
+    """
+
+    def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
+        super().__init__(weight)
+        self.reference = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.register_buffer("met", torch.tensor(False))
+
+    def train(self, mode: bool = True) -> ReferenceKL:
+        return super().train(False)  # the reference never drops anything out
+
+    def check(self, generator: Generator) -> None:
+        generator.need_prefixes("regulariser=reference_kl", "model/regulariser=[]")
+
+    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+        if not self.met:
+            self.reference.load_state_dict(game.generator.state_dict())
+            self.met.fill_(True)
+        written = game.sample(len(batch.tokens))
+        logp = _log_probabilities(game.generator, written, game.policy)
+        with torch.no_grad():
+            before = _log_probabilities(self.reference, written, game.policy)
+        return _per_word((logp.exp() * (logp - before)), written)
+
+
+def _log_probabilities(generator: Generator, written: Rollout, policy: Policy) -> Float[Tensor, "B T V"]:
+    return generator.predict(written.batch, policy, written.latent).log_softmax(-1).clamp_min(LEAST)
+
+
+def _per_word(summand: Float[Tensor, "B T V"], written: Rollout) -> Float[Tensor, ""]:
+    return (summand.sum(-1) * written.mask).sum() / mean(written.mask.sum(dtype=torch.float))
+
+
+@final
+class Regularised(Objective):
+    """An objective, and what is added to its loss."""
+
+    def __init__(self, objective: Objective, regularisers: dict[str, Regulariser]):
+        super().__init__()
+        self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
+        self.null, self.epochs = objective.null, objective.epochs
+        self.reads_real = objective.reads_real or any(some.reads_real for some in regularisers.values())
+
+    def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
+        self.objective.check(generator, discriminator)
+        for regulariser in self.regularisers.values():
+            regulariser.check(generator)
+
+    def forward(self, game: Game, batch: TextBatch) -> Outcome:
+        loss, logs = self.objective(game, batch)
+        for name, regulariser in self.regularisers.items():
+            more = checked(regulariser, regulariser(game, batch), (), "one number")
+            loss, logs = loss + regulariser.weight * more, logs | {f"regulariser_{name}": more.detach()}
+        return Outcome(loss, logs)
