@@ -14,7 +14,7 @@ from benchmarks.measure import NONE, Turns, best_gflops, composed, seconds
 from benchmarks.row import Row
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
-from textgan_lit.truth.panel import Models, measure
+from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch
 
 SENTENCES = 4000  # a side

@@ -22,7 +22,9 @@ from textgan_lit.data.tiny import Tiny
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream
 from textgan_lit.run.closing import saturated
-from textgan_lit.truth.panel import Contributions, Models, Truth, contributions
+from textgan_lit.truth.evidence import Contributions, contributions
+from textgan_lit.truth.models import Models
+from textgan_lit.truth.panel import Truth
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "cover.md"
 BEGIN, END = "<!-- cover: begin (python -m studies.cover writes up to the end mark) -->", "<!-- cover: end -->"

@@ -8,7 +8,7 @@ from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical
-from textgan_lit.truth.panel import Models, measure
+from textgan_lit.truth.models import Models, measure
 
 
 class Secret(LSTM):

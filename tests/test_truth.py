@@ -24,7 +24,9 @@ from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical, Greedy
 from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.truth.panel import SENTENCE, Evidence, Models, Side, Truth, measure
+from textgan_lit.truth.evidence import SENTENCE, Evidence
+from textgan_lit.truth.models import Models, measure
+from textgan_lit.truth.panel import Side, Truth
 from textgan_lit.types import TextBatch
 
 P_ONLY = {"truth/nll_oracle", "truth/entropy_p", "truth/entropy_g", "truth/kl_pg", "truth/kl_gp", "truth/jsd"}

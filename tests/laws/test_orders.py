@@ -32,7 +32,7 @@ from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.model.reward import LogOdds, Minimax
 from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
-from textgan_lit.truth.panel import Models, measure
+from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4

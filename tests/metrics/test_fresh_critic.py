@@ -13,7 +13,7 @@ from textgan_lit.metrics.fresh_critic import FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
-from textgan_lit.truth.panel import Models, measure
+from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch, Vocab
 
 

@@ -21,7 +21,8 @@ from textgan_lit.run.closing import estimate, lines
 from textgan_lit.run.distributed import gather, own_rows, rank, world
 from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
-from textgan_lit.truth.panel import Models, Truth
+from textgan_lit.truth.models import Models
+from textgan_lit.truth.panel import Truth
 from textgan_lit.types import TextBatch
 
 TITLES = {

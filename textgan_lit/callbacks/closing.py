@@ -30,7 +30,8 @@ from textgan_lit.run.closing import lines, saturated
 from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
 from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth.panel import Models, Truth, measure
+from textgan_lit.truth.models import Models, measure
+from textgan_lit.truth.panel import Truth
 from textgan_lit.types import Rollout, Temperature, TextBatch
 
 BEST = "likelihood_best_temperature"

@@ -14,7 +14,8 @@ from textgan_lit.run.closing import estimate, saturated
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.truth.panel import Models, Truth
+from textgan_lit.truth.models import Models
+from textgan_lit.truth.panel import Truth
 from textgan_lit.types import MOVES
 
 HEADER = (

@@ -1,81 +1,33 @@
-r"""The truth beside every proxy: exact divergences where P is known, and what the discriminator claims.
+"""The truth beside every proxy: exact divergences where P is known, and what the discriminator claims.
 
 One :class:`Truth` sees real and generated sentences with both models' full next-word distributions. Every
 number is a mean over sentences with its standard error, ½ √(var_real/n + var_fake/n) where both sides count.
 A quantity that was not measured is absent, never 0; one that is infinite says inf.
-
-What is summed over the vocabulary rather than sampled (Rao-Blackwell): the chain-rule JSD, both KLs, entropies
-and NLLs. So NLL_test = H(P) + KL(P‖G) and NLL_oracle = H(G) + KL(G‖P) hold exactly in what is printed.
-
-A generator that writes in another order than that of reading is compared with P step by step in its own order: a
-prefix is what it has written so far. Where P's words in that order are not known (a world too large to list), only
-whole sentences are compared: nothing is summed over the vocabulary, and what belongs to prefixes is absent.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Literal, NamedTuple, final
+from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 from torchmetrics import Metric
 
-from textgan_lit.data.oracle import Oracle
 from textgan_lit.functional import calibration
 from textgan_lit.functional.divergence import (
-    before,
-    compare,
-    direct_jsd,
     exposure_error,
     horizon,
-    prefix_log_ratio,
-    regret,
     reweighted_jsd,
     unseen,
 )
-from textgan_lit.functional.likelihood import token_logp
-from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.generator.latent import Latent
-from textgan_lit.model.policy import Categorical, Policy
-from textgan_lit.model.sampling import sample
-from textgan_lit.noise import Noise
 from textgan_lit.run.distributed import dealt
-from textgan_lit.types import TextBatch
+from textgan_lit.truth.evidence import POSITION, SENTENCE, Contributions, Evidence, contributions
 
-# one number a sentence
-SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret", "nll_bound", "kl_bound")
-POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
-NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
 UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what weights would bring back was never drawn
-
-Score = Callable[[TextBatch], Float[Tensor, " B"]]
-
-
-class Evidence(NamedTuple):
-    """One set of sentences, seen by both models; words and what is said of them are in the order of writing."""
-
-    batch: TextBatch
-    p_logits: Float[Tensor, "B T V"] | None  # oracle.predict(batch, Categorical()); None where P is unknown
-    g_logits: Float[Tensor, "B T V"] | None  # generator.predict(batch, policy): may hold −inf; None where not exact
-    score: Float[Tensor, " B"] | None  # the discriminator's raw logit of the whole sentence
-    valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
-    g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
-    p_logp: Float[Tensor, "B T"] | None = None  # of the words in P's own order, where p_logits are not known but P is
-
-
-class Contributions(NamedTuple):
-    """What sentences of one side add to a :class:`Truth`, in float64. See :func:`contributions`."""
-
-    sentence: dict[str, Float[Tensor, " B"]]  # by the names in SENTENCE; D's score, and log P/G as ratio
-    position: dict[str, Float[Tensor, "B T"]]  # by the names in POSITION
 
 
 @dataclass(frozen=True)
@@ -270,63 +222,6 @@ def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
     return dealt(state) if isinstance(state, Tensor) else torch.cat(state)
 
 
-def contributions(evidence: Evidence, is_real: bool) -> Contributions:
-    """What these sentences add, by what is known of them."""
-    sentence, position = _measured(evidence, is_real)
-    if evidence.score is not None:
-        sentence["score"] = evidence.score.detach().double()
-    return Contributions(sentence, position)
-
-
-def _measured(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    tokens, mask = evidence.batch
-    words = mask.sum(1).double()
-    if evidence.g_logits is None:
-        return _without_density(evidence, is_real), {}
-    if evidence.p_logits is None:
-        g_logp = token_logp(evidence.g_logits, tokens, mask).double()
-        if evidence.p_logp is not None:
-            return {"words": words} | _of_sentences(evidence.p_logp, g_logp, evidence, is_real), {}
-        return {"words": words, "nll": -g_logp.sum(1)} if is_real else {"words": words}, {}
-    ratio, at = compare(evidence.p_logits, evidence.g_logits, tokens, mask)
-    entropy, kl = (at.entropy_p, at.kl_pg) if is_real else (at.entropy_g, at.kl_gp)
-    direct = direct_jsd(ratio if is_real else -ratio)
-    sentence = {"words": words, "entropy": entropy.sum(1), "kl": kl.sum(1), "chain": at.information.sum(1)}
-    sentence |= {"nll": sentence["entropy"] + sentence["kl"], "direct": direct[:, -1]}
-    sentence |= {"bayes": ratio[:, -1].abs().sigmoid(), "ratio": ratio[:, -1]}
-    if evidence.score is not None:
-        sentence["regret"] = regret(ratio[:, -1], evidence.score)
-    reach = mask & ~before(ratio).isneginf()
-    position = {"direct": direct, "chain": at.information, "reach": reach.double()}
-    position |= {"kl": at.kl_pg.masked_fill(~reach, 0.0), "tv": at.tv.masked_fill(~reach, 0.0)}
-    return sentence, position
-
-
-def _without_density(evidence: Evidence, is_real: bool) -> dict[str, Tensor]:
-    """What can be said of a generator that does not know log G(x): P's own NLL of its sentences, and what its bound on
-    log G makes of real ones."""
-    found = {"words": evidence.batch.mask.sum(1).double()}
-    p = None if evidence.p_logits is None else token_logp(evidence.p_logits, *evidence.batch).double().sum(1)
-    if not is_real and p is not None:
-        found["nll"] = -p
-    if is_real and evidence.g_bound is not None:
-        found["nll_bound"] = -evidence.g_bound.double()
-        if p is not None:
-            found["kl_bound"] = p - evidence.g_bound.double()
-    return found
-
-
-def _of_sentences(
-    p_logp: Float[Tensor, "B T"], g_logp: Float[Tensor, "B T"], evidence: Evidence, is_real: bool
-) -> dict[str, Float[Tensor, " B"]]:
-    """What whole sentences add, from their two probabilities alone."""
-    ratio = prefix_log_ratio(p_logp, g_logp, evidence.batch.mask)[:, -1]
-    own, logp = (ratio, p_logp) if is_real else (-ratio, g_logp)
-    found = {"entropy": -logp.double().sum(1), "kl": own, "direct": direct_jsd(own)}
-    found |= {"nll": found["entropy"] + own, "bayes": ratio.abs().sigmoid(), "ratio": ratio}
-    return found | ({} if evidence.score is None else {"regret": regret(ratio, evidence.score)})
-
-
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     """NLL per word, and its split into an entropy and a KL where P is known."""
     found = {}
@@ -342,85 +237,3 @@ def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
     if "kl_bound" in real:
         found |= {"kl_pg_bound": real.mean("kl_bound"), "kl_pg_bound_se": real.error("kl_bound").sqrt()}
     return {f"truth/{name}": value for name, value in found.items()}
-
-
-class Models(NamedTuple):
-    """Who looks at sentences: the oracle where P is known, the generator under its policy, a discriminator's score.
-
-    Where the generator has a bound on log G(x) in place of it, that is measured if there is ``noise`` for it.
-    """
-
-    oracle: Oracle | None
-    generator: Generator
-    policy: Policy
-    score: Score | None = None
-    noise: Noise | None = None
-
-    def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
-        """What they say about these sentences; ``uniform`` is the noise of a bound."""
-        written, exact = self.generator.written, self.generator.likelihood == "exact"
-        return Evidence(
-            batch=TextBatch(*map(written, batch)),
-            g_logits=written(self.generator.predict(batch, self.policy)) if exact else None,
-            score=None if self.score is None else self.score(batch),
-            valid={} if self.oracle is None else self.oracle.validity(batch),
-            g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
-            **self._of_oracle(batch),
-        )
-
-    def _of_oracle(self, batch: TextBatch) -> dict[str, Tensor | None]:
-        if self.oracle is None or self.generator.as_read:
-            return {"p_logits": None if self.oracle is None else self.oracle.predict(batch, Categorical())}
-        logits = self.oracle.predict_in(self.generator.order_of_writing, self.generator.written(batch.tokens))
-        return {"p_logits": logits, "p_logp": self.oracle.logp(batch, Categorical()) if logits is None else None}
-
-    @torch.no_grad()
-    def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:
-        """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large."""
-        for side, batch in enumerate((real, fake)):
-            if batch is None:
-                continue
-            rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
-            for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
-                seen = self.examine(few, uniform)
-                truth.update(*((seen, None) if side == 0 else (None, seen)))
-
-    def _of_bound(self, batch: TextBatch, rows: int, is_real: bool) -> Iterator[Tensor | None]:
-        """The noise of a bound on log G of real sentences, drawn for all of them at once: whoever has which rows."""
-        if not (is_real and self.noise and isinstance(self.generator, Latent)):
-            return itertools.repeat(None)
-        uniform = self.noise.uniform(len(batch.tokens), self.generator.proposals, self.generator.latent)
-        return iter(uniform.split(rows))
-
-
-@torch.no_grad()
-def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B uniforms"], batch: int = 500) -> Truth:
-    """The truth about a generator under a policy: all real sentences, and one generated sentence a row of noise.
-
-    A score gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
-    generator is in eval mode meanwhile; no random number is drawn. Memory: a few logits of at most ``batch`` rows.
-    """
-    truth = Truth(max(real.tokens.shape[1], models.generator.max_length)).to(noise.device)
-    with _evaluating(models.generator):
-        for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
-            fake_part = None
-            if noise_part is not None:
-                fake_part = sample(models.generator, noise_part, models.policy).batch
-            models.add_to(truth, real_part, fake_part)
-    return truth
-
-
-def _parts(batch: TextBatch, rows: int) -> Iterator[TextBatch]:
-    return (TextBatch(*part) for part in zip(batch.tokens.split(rows), batch.mask.split(rows), strict=True))
-
-
-@contextmanager
-def _evaluating(player: nn.Module) -> Iterator[None]:
-    """Eval mode; then every module is back in the mode it was in."""
-    modes = [(module, module.training) for module in player.modules()]
-    player.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -1,0 +1,109 @@
+"""Oracle, generator and discriminator look at sentences: the evidence for the truth panel."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textgan_lit.data.oracle import Oracle
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.latent import Latent
+from textgan_lit.model.policy import Categorical, Policy
+from textgan_lit.model.sampling import sample
+from textgan_lit.noise import Noise
+from textgan_lit.truth.evidence import Evidence
+from textgan_lit.truth.panel import Truth
+from textgan_lit.types import TextBatch
+
+NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
+
+Score = Callable[[TextBatch], Float[Tensor, " B"]]
+
+
+class Models(NamedTuple):
+    """Who looks at sentences: the oracle where P is known, the generator under its policy, a discriminator's score.
+
+    Where the generator has a bound on log G(x) in place of it, that is measured if there is ``noise`` for it.
+    """
+
+    oracle: Oracle | None
+    generator: Generator
+    policy: Policy
+    score: Score | None = None
+    noise: Noise | None = None
+
+    def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
+        """What they say about these sentences; ``uniform`` is the noise of a bound."""
+        written, exact = self.generator.written, self.generator.likelihood == "exact"
+        return Evidence(
+            batch=TextBatch(*map(written, batch)),
+            g_logits=written(self.generator.predict(batch, self.policy)) if exact else None,
+            score=None if self.score is None else self.score(batch),
+            valid={} if self.oracle is None else self.oracle.validity(batch),
+            g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
+            **self._of_oracle(batch),
+        )
+
+    def _of_oracle(self, batch: TextBatch) -> dict[str, Tensor | None]:
+        if self.oracle is None or self.generator.as_read:
+            return {"p_logits": None if self.oracle is None else self.oracle.predict(batch, Categorical())}
+        logits = self.oracle.predict_in(self.generator.order_of_writing, self.generator.written(batch.tokens))
+        return {"p_logits": logits, "p_logp": self.oracle.logp(batch, Categorical()) if logits is None else None}
+
+    @torch.no_grad()
+    def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:
+        """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large."""
+        for side, batch in enumerate((real, fake)):
+            if batch is None:
+                continue
+            rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
+            for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
+                seen = self.examine(few, uniform)
+                truth.update(*((seen, None) if side == 0 else (None, seen)))
+
+    def _of_bound(self, batch: TextBatch, rows: int, is_real: bool) -> Iterator[Tensor | None]:
+        """The noise of a bound on log G of real sentences, drawn for all of them at once: whoever has which rows."""
+        if not (is_real and self.noise and isinstance(self.generator, Latent)):
+            return itertools.repeat(None)
+        uniform = self.noise.uniform(len(batch.tokens), self.generator.proposals, self.generator.latent)
+        return iter(uniform.split(rows))
+
+
+@torch.no_grad()
+def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B uniforms"], batch: int = 500) -> Truth:
+    """The truth about a generator under a policy: all real sentences, and one generated sentence a row of noise.
+
+    A score gives a discriminator's raw logit of every sentence of a batch (it should be in eval mode). The
+    generator is in eval mode meanwhile; no random number is drawn. Memory: a few logits of at most ``batch`` rows.
+    """
+    truth = Truth(max(real.tokens.shape[1], models.generator.max_length)).to(noise.device)
+    with _evaluating(models.generator):
+        for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
+            fake_part = None
+            if noise_part is not None:
+                fake_part = sample(models.generator, noise_part, models.policy).batch
+            models.add_to(truth, real_part, fake_part)
+    return truth
+
+
+def _parts(batch: TextBatch, rows: int) -> Iterator[TextBatch]:
+    return (TextBatch(*part) for part in zip(batch.tokens.split(rows), batch.mask.split(rows), strict=True))
+
+
+@contextmanager
+def _evaluating(player: nn.Module) -> Iterator[None]:
+    """Eval mode; then every module is back in the mode it was in."""
+    modes = [(module, module.training) for module in player.modules()]
+    player.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
