@@ -14,8 +14,10 @@ import torch
 from torch.testing import assert_close
 
 from textgan_lit import commands
-from textgan_lit.audit import measure as audits
-from textgan_lit.audit.measure import Table, World, at_best, examine, of_divergence, worth
+from textgan_lit.audit import measure
+from textgan_lit.audit.enumeration import Enumeration, Table, at_best
+from textgan_lit.audit.hypotheses import of_divergence, worth
+from textgan_lit.audit.measure import examine
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
 from textgan_lit.functional.enumeration import divergence
@@ -46,7 +48,7 @@ class Players:
         stream = torch.Generator().manual_seed(1)
         self.generator.table.weight.data.normal_(0, 0.5, generator=stream)
         self.policy = policy or Categorical()
-        self.world = World(self.oracle, self)
+        self.enumeration = Enumeration(self.oracle, self)
 
 
 @pytest.fixture(params=[False, True], ids=["fixed", "eos"])
@@ -56,46 +58,46 @@ def players(request):
 
 def descends(objective, players, **changes):
     """The finding about an objective's own claim at D*."""
-    world = players.world
-    best = Table(world.oracle, world.generator, world.policy, "sentence")
+    enumeration = players.enumeration
+    best = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
     objective.divergence = objective.divergence or "JSD(P‖G)"
-    claim = of_divergence(objective, world, best)
+    hypothesis = of_divergence(objective, enumeration, best)
     settings = {"batches": 100, "batch": 32, "seed": 1} | changes
-    return examine(claim, world, **settings)
+    return examine(hypothesis, enumeration, **settings)
 
 
 # --- what is compared with --------------------------------------------------------------------------------------------
 
 
 def test_the_table_is_the_best_discriminator(players):
-    world = players.world
-    table = Table(world.oracle, world.generator, world.policy, "sentence")
-    best = Optimal(world.oracle.vocab, 3, world.oracle)
-    game = Game(world.generator, best, world.policy, Noise(0))
-    assert_close(table(*world.sentences), game.score(*world.sentences))
-    assert table(*world.sentences).std() > 0.3
+    enumeration = players.enumeration
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
+    best = Optimal(enumeration.oracle.vocab, 3, enumeration.oracle)
+    game = Game(enumeration.generator, best, enumeration.policy, Noise(0))
+    assert_close(table(*enumeration.sentences), game.score(*enumeration.sentences))
+    assert table(*enumeration.sentences).std() > 0.3
 
 
 def test_the_table_of_prefixes_is_the_sum_of_their_log_ratios(players):
-    world = players.world
-    table = Table(world.oracle, world.generator, world.policy, "word")
-    ratio = world.oracle.logp(world.sentences, Categorical()) - world.logp().float()
-    assert_close(table(*world.sentences), ratio.cumsum(1) * world.sentences.mask)
-    assert not table(*world.sentences).requires_grad
+    enumeration = players.enumeration
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
+    ratio = enumeration.oracle.logp(enumeration.sentences, Categorical()) - enumeration.logp().float()
+    assert_close(table(*enumeration.sentences), ratio.cumsum(1) * enumeration.sentences.mask)
+    assert not table(*enumeration.sentences).requires_grad
 
 
 @pytest.mark.parametrize("scores", ["sentence", "word"])
 def test_soft_words_lie_between_hard_ones(players, scores):
-    world = players.world
-    tokens, mask = world.sentences
-    table = Table(world.oracle, world.generator, world.policy, scores)
-    hard = torch.nn.functional.one_hot(tokens.masked_fill(~mask, 0), world.oracle.vocab.size).float()
+    enumeration = players.enumeration
+    tokens, mask = enumeration.sentences
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, scores)
+    hard = torch.nn.functional.one_hot(tokens.masked_fill(~mask, 0), enumeration.oracle.vocab.size).float()
     hard = hard * mask.unsqueeze(2)
     assert_close(table(hard, mask), table(tokens, mask))
     # the last word is one of three at equal chances: the mean of three scores
     full = mask.all(1) & (tokens[:, -1] < 3)
     words = tokens[full].view(-1, 3, 3)
-    soft = hard[full].view(-1, 3, 3, world.oracle.vocab.size).mean(1)
+    soft = hard[full].view(-1, 3, 3, enumeration.oracle.vocab.size).mean(1)
     scored = table(tokens[full], mask[full]).unflatten(0, (-1, 3))
     assert_close(table(soft, torch.ones(len(words), 3, dtype=torch.bool)), scored.mean(1))
 
@@ -114,32 +116,32 @@ class Mixing(Discriminator):
 
 
 def test_a_discriminator_that_is_a_language_model_becomes_the_mixture(players):
-    world = players.world
-    best = at_best(world, Mixing(players.generator), "sentence")
-    found = best.model.logp(world.sentences, Categorical()).double().sum(1).exp()
-    g = world.logp().sum(1).exp()
-    assert_close(found, ((world.p + g) / 2).detach(), rtol=1e-4, atol=1e-7)
-    assert isinstance(at_best(world, Optimal(players.oracle.vocab, 3, players.oracle), "sentence"), Table)
+    enumeration = players.enumeration
+    best = at_best(enumeration, Mixing(players.generator), "sentence")
+    found = best.model.logp(enumeration.sentences, Categorical()).double().sum(1).exp()
+    g = enumeration.logp().sum(1).exp()
+    assert_close(found, ((enumeration.p + g) / 2).detach(), rtol=1e-4, atol=1e-7)
+    assert isinstance(at_best(enumeration, Optimal(players.oracle.vocab, 3, players.oracle), "sentence"), Table)
 
 
 @pytest.mark.parametrize("kind", [reward.Minimax, reward.LogOdds, reward.Ratio, reward.Probability])
 def test_two_ways_to_the_exact_gradient_meet_at_the_best_d(players, kind):
     """The divergence differentiated, and the policy gradient theorem with D* held fixed."""
-    world = players.world
-    best = Table(world.oracle, world.generator, world.policy, "sentence")
-    game = Game(world.generator, best, world.policy, Noise(0))
+    enumeration = players.enumeration
+    best = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
+    game = Game(enumeration.generator, best, enumeration.policy, Noise(0))
     objective = ScoreFunction(kind(), Terminal(), Zero())
-    by_worth = world.of_worth(worth(objective, game, world.sentences))
-    assert_close(by_worth, world.of_divergence(kind.divergence), rtol=1e-3, atol=1e-6)
+    by_worth = enumeration.of_worth(worth(objective, game, enumeration.sentences))
+    assert_close(by_worth, enumeration.of_divergence(kind.divergence), rtol=1e-3, atol=1e-6)
 
 
 def test_prefixes_rewards_are_discounted_by_their_distance():
     players = Players(variable=False)
-    world = players.world
-    table = Table(world.oracle, world.generator, world.policy, "word")
-    game = Game(world.generator, table, world.policy, Noise(0))
-    a, b, c = table(*world.sentences).unbind(1)
-    found = worth(ScoreFunction(reward.LogOdds(), RewardToGo(0.5), Zero()), game, world.sentences)
+    enumeration = players.enumeration
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
+    game = Game(enumeration.generator, table, enumeration.policy, Noise(0))
+    a, b, c = table(*enumeration.sentences).unbind(1)
+    found = worth(ScoreFunction(reward.LogOdds(), RewardToGo(0.5), Zero()), game, enumeration.sentences)
     assert_close(found, torch.stack([a + b / 2 + c / 4, b + c / 2, c], 1))
 
 
@@ -257,9 +259,9 @@ class Toy(Objective):
 
     divergence, bias, fades = "KL(P‖G)", "toy", "temperature"
 
-    def __init__(self, world, away, temperature=1.0, least=0.0, sign=1.0):
+    def __init__(self, enumeration, away, temperature=1.0, least=0.0, sign=1.0):
         super().__init__()
-        self.held = (world, away)
+        self.held = (enumeration, away)
         self.temperature, self.least, self.sign = temperature, least, sign
 
     def __deepcopy__(self, memo):
@@ -268,9 +270,9 @@ class Toy(Objective):
         return twin
 
     def forward(self, game, batch):
-        world, away = self.held
+        enumeration, away = self.held
         weight = game.generator.table.weight
-        loss = self.sign * divergence("KL(P‖G)", world.p, world.logp().sum(1).exp())
+        loss = self.sign * divergence("KL(P‖G)", enumeration.p, enumeration.logp().sum(1).exp())
         pull = max(self.temperature, self.least) * away + 0.1 * game.noise.uniform(*weight.shape) - 0.05
         return Outcome((loss + (pull * weight).sum()).float(), {})
 
@@ -280,7 +282,7 @@ def toy(players):
     def make(**settings):
         weight = players.generator.table.weight
         away = torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)) * 0.05
-        return Toy(players.world, away, **settings)
+        return Toy(players.enumeration, away, **settings)
 
     return make
 
@@ -336,7 +338,7 @@ def test_a_control_that_teaches_fails(players):
 def test_batches_in_groups_have_the_same_mean_and_variance(players, monkeypatch):
     objective = ScoreFunction(reward.Minimax(), Terminal(), LeaveOneOut())
     (single,) = descends(objective, players, batches=100).measured
-    monkeypatch.setattr(audits, "ROWS", 40)
+    monkeypatch.setattr(measure, "ROWS", 40)
     (grouped,) = descends(objective, players, batches=100).measured
     assert (single.batches, grouped.batches) == (100, 102)  # 34 groups of 3
     assert grouped.agreement.along == pytest.approx(single.agreement.along, abs=0.02)

@@ -15,7 +15,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.run import terminal
 
 if TYPE_CHECKING:
-    from textgan_lit.audit.measure import Finding
+    from textgan_lit.audit.finding import Finding
 
 WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
 LEGEND = """\
