@@ -17,7 +17,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from tests.enumeration import jsd, kl, listed
+from tests.helpers.enumeration import jsd, kl, listed
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import seconds
-from tests.playing import built
+from tests.helpers.playing import built
 from textgan_lit.functional.significance import half_width
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Categorical

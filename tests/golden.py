@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.command import evaluations
-from tests.lives import lasting, play, same
+from tests.helpers.command import evaluations
+from tests.helpers.lives import lasting, play, same
 
 KEPT = Path(__file__).parent / "golden"
 SMOKE = ("debug=smoke", "callbacks.closing.temperatures=[1.0]")

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from tests.command import rows
-from tests.lives import CHECKOUT, left, play, same
+from tests.helpers.command import rows
+from tests.helpers.lives import CHECKOUT, left, play, same
 from textgan_lit.run.checkpoint import kept
 
 SMALL = (

@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 import textgan_lit.model.generator
-from tests.laws.given import Given
+from tests.helpers.given import Given
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 import textgan_lit.model.generator
-from tests.playing import built
+from tests.helpers.playing import built
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import Zero
 from textgan_lit.model.credit import MonteCarlo, Terminal

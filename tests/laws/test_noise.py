@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch.testing import assert_close
 
-from tests.enumeration import lively
+from tests.helpers.enumeration import lively
 from textgan_lit.build import parts
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.model.discriminator.conv import Conv

@@ -181,7 +181,7 @@ passes without it.
 `python -m tests.mutations` plays them all and writes this page, in ten minutes or so of one core;
 `python -m tests.mutations credit baseline` plays those of files with such a word in their path. The list is
 [tests/mutations/mutations.yaml](../tests/mutations/mutations.yaml): a text that stands once in its file, and what takes
-its place. Where such a line changes, `tests/test_mutations.py` asks for its new text there.
+its place. Where such a line changes, `tests/system/test_mutations.py` asks for its new text there.
 """
 
 if __name__ == "__main__":

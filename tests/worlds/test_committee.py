@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.playing import built
+from tests.helpers.playing import built
 from textgan_lit.errors import UserError
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov

@@ -6,7 +6,7 @@ these methods forget the sentence within 30 turns of ``program=fixed``. Under th
 
 import pytest
 
-from tests.playing import built
+from tests.helpers.playing import built
 from tests.worlds.test_one_sentence import MODELS, has, probability, small
 
 SENTENCE = " ".join(map(str, range(20)))

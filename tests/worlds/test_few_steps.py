@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from tests.playing import built
+from tests.helpers.playing import built
 from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch
 

@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.playing import CONF, built, config
+from tests.helpers.playing import CONF, built, config
 from textgan_lit.data.tiny import every_sentence
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))

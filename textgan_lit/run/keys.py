@@ -1,6 +1,6 @@
 """What a logged key says of itself: which clock it is plotted against, and which way is better.
 
-docs/metrics.md says the same in words; ``tests/test_metrics_documented.py`` compares the two.
+docs/metrics.md says the same in words; ``tests/system/test_metrics_documented.py`` compares the two.
 """
 
 from __future__ import annotations

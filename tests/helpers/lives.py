@@ -1,0 +1,69 @@
+"""Runs that are played by processes of their own, and all that they leave behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.helpers.command import evaluations, rows
+from textgan_lit.run.checkpoint import kept, read
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def play(
+    folder: Path, *words: str, death: str = "", cwd: Path | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)} | ({"DEATH": death} if death else {})
+    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    return subprocess.run(
+        command, cwd=cwd or folder.parent, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def begin(folder: Path, *words: str) -> subprocess.Popen:
+    """A run that the caller ends."""
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    return subprocess.Popen(command, cwd=folder.parent, env=environment, stdout=subprocess.DEVNULL)
+
+
+def lasting(row: dict) -> dict:
+    return {key: value for key, value in row.items() if not key.startswith(("system/", "test/system/"))}
+
+
+def left(folder: Path) -> dict:
+    """All that a run leaves behind but for the time it took."""
+    state = read(kept(folder / "checkpoints")[0])
+    state["textgan_lit"].pop("spent")
+    for table in ("sent", "waiting"):  # which of W&B's parts the samples are in: an interruption sends what waits
+        state["callbacks"].get("Samples", {}).pop(table, None)
+    state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
+    return {
+        "state": {key: state[key] for key in ("state_dict", "optimizer_states", "textgan_lit", "callbacks")},
+        "rows": [lasting(row) for row in rows(folder)],
+        "evaluations": [lasting(row) for row in evaluations(folder)],
+        "samples": [lasting(row) for row in evaluations(folder, "samples.jsonl")],
+        "closing": {name: lasting(row) for name, row in json.loads((folder / "closing.json").read_text()).items()}
+        | {"time": {}},
+    }
+
+
+def same(one, other, where="") -> None:
+    """Bit for bit, NaN equal to itself."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            same(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for place, (a, b) in enumerate(zip(one, other, strict=True)):
+            same(a, b, f"{where}/{place}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one.nan_to_num(), other.nan_to_num()), where
+    else:
+        assert one == other or one != one, (where, one, other)

@@ -1,0 +1,66 @@
+"""Runs that are composed, built and played in this process, without a command line or a console."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+from pytorch_lightning.loggers.logger import DummyLogger
+
+from textgan_lit.build import experiment
+from textgan_lit.build.trainer import FIXED
+from textgan_lit.run.checkpoint import CheckpointFiles
+from textgan_lit.system import TextGAN
+
+CONF = Path(__file__).parents[2] / "conf"
+TINY = (
+    *("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64"),
+    *("model.moves.likelihood.batch=16", "model.moves.discriminator.batch=8", "model.moves.generator.batch=8"),
+)
+
+
+class Rows(DummyLogger):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append(dict(metrics, step=step))
+
+
+class Run(NamedTuple):
+    system: TextGAN
+    data: Any
+    trainer: pl.Trainer
+    rows: list[dict[str, float]]
+
+    def fit(self, checkpoint: Path | None = None) -> "Run":
+        self.trainer.fit(self.system, datamodule=self.data, ckpt_path=checkpoint)
+        return self
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    """conf/train.yaml with ``overrides``, resolved; without callbacks, loggers or a folder."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("train", ["logger=none", "name=test", *overrides])
+    composed.callbacks = {}
+    return OmegaConf.to_container(composed, resolve=True)
+
+
+def built(*overrides: str, callbacks: tuple[pl.Callback, ...] = (), **system: Any) -> Run:
+    """A run that is ready to be fitted. ``system`` replaces attributes of the system."""
+    settings, logger = config(*overrides), Rows()
+    pl.seed_everything(settings["seed"], verbose=False)
+    data = experiment.data(settings)
+    module = experiment.system(settings, data)
+    for name, value in system.items():
+        setattr(module, name, value)
+    fixed = FIXED | {"enable_checkpointing": False}
+    own = {"callbacks": list(callbacks), "logger": logger, "plugins": [CheckpointFiles()]}
+    trainer = pl.Trainer(**settings["trainer"], **fixed, **own)
+    return Run(module, data, trainer, logger.rows)

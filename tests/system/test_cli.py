@@ -1,0 +1,191 @@
+"""What a person sees: help, the configuration, and one line when something is wrong."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import run, smoke
+from textgan_lit import cli
+from textgan_lit.build import experiment
+from textgan_lit.types import MOVES
+
+CHECKOUT = Path(__file__).parents[2]
+
+WRONG = {
+    # a misspelt key, group or option: the nearest that exist
+    "model.program.kk=3": r"model\.program\.kk: there is no such key\. Nearest: model\.program\.k,",
+    "modle=mle": r"modle: there is no such (key|group)\. Nearest: model",
+    "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan,",
+    "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
+    "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
+    # what something else does here: that key
+    "trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
+    "+trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
+    "+trainer.gradient_clip_val=1": r"trainer\.gradient_clip_val: .* model\.moves\.likelihood\.clip=5",
+    "+trainer.accumulate_grad_batches=2": r"trainer\.accumulate_grad_batches: .* model\.moves\.generator\.batch=",
+    "+trainer.val_check_interval=100": r"trainer\.val_check_interval: .* callbacks\.schedule\.generator=",
+    "+trainer.strategy=fsdp": r"trainer\.strategy: .* always play by DDP",
+    "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
+    "trainer.max_steps=0": r"trainer\.max_steps=0: wanted greater than or equal to 1",
+    "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
+    # words that would change nothing
+    "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",
+    "model=mle model/reward=constant": r"model=mle plays without a reward, so there is none to replace\.",
+    "model/optimizer=adamw": r"each move has one of its own: model/optimizer@model\.moves\.generator\.optimizer=",
+    "+foo=3": r"foo: nothing here asks for that key\. Nearest:",
+    "+model.moves.generator.lr=3": r"model\.moves\.generator\.lr: nothing here asks for that key\. .*optimizer",
+    "+metrics.closin=3": r"metrics\.closin: nothing here asks for that key\. Nearest: closing",
+    # a value that its part cannot use
+    "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
+    "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
+    "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted greater than or equal to 0\.000001",
+    "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
+    "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
+    "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
+    "model.generator._target_=textgan_lit.model.generator.nosuch.Thing": r"no such class",
+    # parts that do not fit
+    "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
+    "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood warm-up would be infinite\. Use",
+    "model=dgsan model/reward=shuffled": r"this model rewards nothing\. Its page .* model\.estimator\.shuffled=true",
+    "model=dgsan model/program=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
+    "model/penalty=null": r"model/penalty=null: a part is taken away by ~model/penalty\.",
+    "model/reward@model.control=null": r"a part is taken away by ~model/reward@model\.control\.",
+    "model.program.check_every=0": r"Guard acts on readings and would never get one\. Give",
+    # a world that is not there
+    "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
+    "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",
+    # what would take the machine down
+    "trainer.devices=100000": r"trainer\.devices=100000: wanted less than or equal to 4096",
+    "trainer.devices=4000": r"trainer\.devices=4000, but this machine has \d+ CPUs\. Give at most",
+    "trainer.devices='4000'": r"trainer\.devices=4000, but this machine has \d+ CPUs\. Give at most",
+    "trainer.accelerator=auto trainer.devices=4000": r"trainer\.devices=4000, but this machine has \d+ CPUs\. Give at",
+    "trainer.num_nodes=1000000 trainer.devices=2": r"trainer\.num_nodes=1000000: wanted less than or equal to 4096",
+    "+trainer.timeout=1e300 trainer.devices=2": r"trainer\.timeout=1e\+300: wanted less than or equal to 10080",
+    "+trainer.max_time={days:1000000000000}": r"trainer: .*too large",
+    "threads=1000000": r"threads=1000000: wanted less than or equal to 1024",
+    "seed=10000000000": r"seed=10000000000: wanted less than or equal to 4294967295",
+    "data=text data.path=x data.workers=1000": r"data\.workers=1000: wanted less than or equal to 64",
+    "overwrite=no": r"overwrite=no: wanted true or false",
+    "model/rewrd=constant": r"model/rewrd: there is no such group\. Nearest: model/reward",
+    "seed=a": r"seed=a: wanted a valid integer",
+    "data.streaming=true": r"data\.streaming: there is no such key\. Text is mapped from the disk, so none of it need",
+    "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
+    "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
+    "trainer.devices=none": r"trainer\.devices=none: wanted a valid integer",
+    # what Hydra's grammar reads otherwise: how it is quoted
+    "data.path=~/my.txt": r"data\.path=~/my\.txt: Hydra .* Give the value in quotes: 'data\.path=\"~/my\.txt\"'\.",
+    "data.path=a=b.txt": r"in quotes: 'data\.path=\"a=b\.txt\"'",
+    "data.path=my(1).txt": r"in quotes: 'data\.path=\"my\(1\)\.txt\"'",
+    "data.path=it's.txt": r"""in quotes: 'data\.path="it'"'"'s\.txt"'""",
+    "name=a,b": r"in quotes: 'name=\"a,b\"'\. \(A list stands in \[ \], and several runs take -m\.\)",
+    "trust=[a(1),b]": r"each value of the list in quotes: 'trust=\[\"…\",\"…\"\]'",
+    "seed": r"seed: wanted KEY=VALUE, as in seed=1",
+    "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
+}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch, tmp_path):
+    import re
+
+    import torch
+
+    if word == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", *word.split()]
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, *words)
+    line = str(stopped.value.code)
+    assert line.startswith("textgan_lit: ")
+    assert "\n" not in line
+    assert re.search(WRONG[word], line), line
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / ".hydra").exists()  # the corrected command can have the folder
+
+
+def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
+    wide = ("+model.wide=8", "model.moves.generator.batch=${model.wide}")
+    words = ("data=tiny", "+mine=3", "model.program.duel=${mine}", *wide)
+    monkeypatch.setattr(cli, "_play", lambda config, *_: played.append(config))
+    played = []
+    run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
+    assert (played[0]["model"]["program"]["duel"], played[0]["model"]["moves"]["generator"]["batch"]) == (3, 8)
+
+
+def test_the_fixed_names_are_those_that_are_built():
+    assert {*experiment.KINDS, "regulariser", "program", "control", "ema", "moves"} == set(cli.HELD["model"])
+    assert set(cli.HELD["model.moves"]) == set(MOVES)
+
+
+class Shell:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch owned",)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such file|does not exist|missing"),
+        (b"", "empty"),
+        (b"\x80\x04garbage", "weights"),
+        (pickle.dumps(Shell()), "weights"),
+    ],
+    ids=["missing", "empty", "corrupt", "malicious"],
+)
+def test_bad_weights_are_refused_by_name(content, said, monkeypatch, tmp_path):
+    path = tmp_path / "weights.pkl"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=said) as stopped:
+        smoke(monkeypatch, tmp_path / "run", "data=oracle_seqgan", f"data.weights={path}")
+    assert str(path) in str(stopped.value.code)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeypatch, tmp_path):
+    folder = tmp_path / "run"
+    first = smoke(monkeypatch, folder, "model.program.duel=1", "model/program=fixed")
+    kept = (folder / ".hydra" / "config.yaml").read_text()
+    with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, resume=true to go on"):
+        smoke(monkeypatch, folder, "seed=7")
+    assert (folder / ".hydra" / "config.yaml").read_text() == kept
+    second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "model/program=fixed", "overwrite=true")
+    assert len(second) == len(first)
+    assert "seed: 7" in (folder / ".hydra" / "config.yaml").read_text()
+
+
+def test_help_names_the_groups_and_needs_no_torch():
+    code = (
+        "import sys; sys.argv = ['train.py', '--help']\n"
+        "from textgan_lit.cli import main\n"
+        "try: main()\nfinally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    for line in ("model/reward: constant, log_odds", "python train.py debug=smoke", "trainer: cpu, ddp_cpu, gpu"):
+        assert line in done.stdout
+
+
+def test_the_configuration_can_be_printed(monkeypatch, capsys):
+    run(monkeypatch, "--cfg", "job", "model=seqgan")
+    assert "textgan_lit.model.credit.MonteCarlo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "It takes more memory than there is. Give smaller sizes"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "It takes more memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "It takes more memory"),
+    ],
+)
+def test_memory_that_does_not_reach_is_one_line(error, said):
+    assert cli.is_expected(error)
+    assert cli.explain(error).startswith(said)
+    assert not cli.is_expected(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -1,0 +1,244 @@
+"""Every command on the pages: what can be played offline in seconds is played, runs compose, the rest at least parses.
+
+The pages are searched, so that no command is forgotten; docs/extending.md's are played by test_extending.py.
+"""
+
+import argparse
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
+from omegaconf import OmegaConf, open_dict
+
+import textgan_lit
+from tests.helpers.command import run as train
+from tests.helpers.command import smoke
+from tests.helpers.playing import CONF
+from tests.helpers.quoting import FENCE, PAGES, PROGRAMS, ROOT, VARIABLES, commands, fenced, inline, lines
+from tests.helpers.runs import made
+from textgan_lit import commands as textgan
+from textgan_lit.commands import audit, evaluate
+
+ELSEWHERE = {"docs/extending.md": "test_extending.py plays them, with the files that the page has written"}
+LEFT_ALONE = {  # programs that are not ours: why no test starts them
+    "pip": "installs; that the extras exist is checked",
+    "wandb": "W&B's own, for an account or a terminal",
+    "head": "ends a pipe",
+}
+NOT_PLAYED = {  # of ours, and would be by what they are: why not
+    "--batches 2000": "a minute",
+    r"dashboard \S+$": "asks W&B; --dry-run beside it does not",
+    "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
+    "--config-dir": "takes the package that docs/extending.md writes",
+}
+LONG = ("audit", "report")  # played where the slow tests are
+PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for words, and are none
+STUDIES = [page for page in PAGES if page.startswith("docs/studies/")]
+RUN, SWEEP = r"outputs/\S+|RUN", r"multirun/\S+|SWEEP"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("samples.txt", "sentences.txt", "held_out.txt"):
+        Path(name).touch()
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def variants(word: str) -> list[str]:
+    """A sweep's word as its jobs have it: every option of a group, the first value of a key."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return [word]
+    key = override.get_key_element()
+    if isinstance(override.value(), IntervalSweep):
+        return [f"{key}={override.value().start}"]
+    values = list(override.sweep_string_iterator())
+    return [f"{key}={value}" for value in (values if (CONF / key.partition("@")[0]).is_dir() else values[:1])]
+
+
+def composes(words: list[str]) -> None:
+    """That ``train.py WORDS`` reaches a whole configuration, as ``--cfg job --resolve`` would print it."""
+    options = get_args_parser().parse_args(words)
+    overrides = [re.sub(r"^resume=(?!true).*", "resume=true", word) for word in options.overrides]
+    choices = [variants(word) if options.multirun else [word] for word in overrides]
+    for number in range(max(map(len, choices), default=1)):
+        chosen = [values[number % len(values)] for values in choices]
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", [*chosen, "hydra.runtime.output_dir=run"], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+class Parsed(Exception):
+    """A program's words were taken."""
+
+
+def module_parses(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """That ``python -m NAME WORDS`` takes its words. Nothing is done with them."""
+    if name in ("venv", "pytest"):
+        assert all((ROOT / word).exists() for word in words if word.endswith(".py"))
+        return
+    module = importlib.import_module(name)
+    if not hasattr(module, "main"):
+        module = importlib.import_module(f"{name}.__main__")
+    if not words:
+        assert callable(module.main)
+        return
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(parser: argparse.ArgumentParser, *given) -> None:
+        parse(parser, *given)
+        raise Parsed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, "parse_args", stop)
+        patched.setattr(sys, "argv", [name, *words])
+        with pytest.raises(Parsed):
+            module.main()
+
+
+def parses(words: list[str]) -> None:
+    """That ``textgan WORDS`` takes its words, and what is to be composed composes. A command alone is its name."""
+    if len(words) == 1:
+        assert words[0] in {*textgan.COMMANDS, "COMMAND"}
+        return
+    options = textgan.COMMANDS[words[0]].parser().parse_intermixed_args(words[1:])
+    if words[0] == "audit" and not options.config_dir:
+        audit.composed([word.replace("=NAME", "=minimax") for word in options.overrides])
+    if words[0] == "evaluate":
+        evaluate.chosen(options.overrides)
+
+
+def check(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [word.replace("…", "x") for word in words if word not in PATTERN]
+    if "train.py" in words:  # python's, torchrun's or srun's
+        composes(words[words.index("train.py") + 1 :])
+    elif program == "textgan-train":
+        composes(words)
+    elif program == "textgan":
+        parses(words)
+    elif program == "python" and words[0] == "-m":
+        module_parses(words[1], words[2:], monkeypatch)
+    elif program == "python":
+        assert words[0] == "-c"
+        compile(words[1], "page", "exec")
+    elif program == "make":
+        assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
+    elif program == "bash":
+        assert (ROOT / words[0]).is_file()
+    elif program == "pip":
+        extras = re.findall(r"\[([\w-]+)\]", " ".join(words))
+        assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras)
+    else:
+        assert program in LEFT_ALONE, program
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow if page in STUDIES else ()) for page in PAGES]
+)
+def test_every_command_composes_or_parses(page, folder, monkeypatch):
+    if page in ELSEWHERE:
+        return
+    for line in [line for block in fenced(page) for line in lines(block)] + inline(page):
+        found = commands(line, folder)
+        assert found or line.startswith("export "), f"{page}: {line}"
+        for program, *words in found:
+            try:
+                check(program, words, monkeypatch)
+            except (Exception, SystemExit) as error:
+                pytest.fail(f"{page}: {line}\n{error}")
+
+
+def test_no_command_stands_in_a_block_of_another_language():
+    for page in PAGES:
+        for language, block in FENCE.findall((ROOT / page).read_text()):
+            assert language == "bash" or not re.search(rf"^\$? ?({'|'.join(PROGRAMS)}) ", block, re.MULTILINE), block
+
+
+def is_played(program: str, *words: str) -> bool:
+    if any(re.search(pattern, " ".join([program, *words])) for pattern in NOT_PLAYED):
+        return False
+    return program == "textgan" or words[0] == "-c" or words == ("-m", "studies") or "debug=smoke" in words
+
+
+def quoted(folder: Path) -> list[list[str]]:
+    """What the pages' blocks start."""
+    blocks = [block for page in PAGES if page not in ELSEWHERE for block in fenced(page)]
+    return [command for block in blocks for line in lines(block) for command in commands(line, folder)]
+
+
+def standing(words: list[str]) -> tuple[str, ...]:
+    """The same words with this folder's names where a page has any run's."""
+    stands_for = {RUN: "of_any_order" if "--infill" in words else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
+    for pattern, name in stands_for.items():
+        words = [re.sub(rf"^({pattern})$", name, word) for word in words]
+    return tuple(word.replace("outputs/…", "run") for word in words)
+
+
+def play(monkeypatch: pytest.MonkeyPatch, program: str, *words: str) -> None:
+    """In this process, on the runs that lie in this folder."""
+    if words[0] == "train.py":
+        return train(monkeypatch, *words[1:], "logger=csv", "hydra.run.dir=run")
+    if words[0] == "-c":
+        return exec(words[1], {})
+    if "--out" in words:
+        Path(words[words.index("--out") + 1]).unlink(missing_ok=True)
+    main = textgan.main if program == "textgan" else importlib.import_module(f"{words[1]}.__main__").main
+    with open("sentences.txt") as sentences:
+        monkeypatch.setattr(sys, "stdin", sentences)
+        monkeypatch.setattr(sys, "argv", [program, *words] if program == "textgan" else list(words[1:]))
+        try:
+            main()
+        except SystemExit as ended:
+            if ended.code:
+                raise
+
+
+@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_takes_seconds_and_no_network_plays(long, folder, monkeypatch, unchecked_shapes):
+    """The first run's samples are the sentences that the other commands read."""
+    asked = {standing(command): None for command in quoted(folder) if command and is_played(*command)}
+    first = ("python", "train.py", "debug=smoke")
+    assert first in asked
+    play(monkeypatch, *first)
+    smoke(monkeypatch, folder / "of_any_order", "model=any_order", "data=mixture")
+    for reward in ("minimax", "shuffled"):
+        for seed in (1, 2):
+            made(folder / "sweep" / f"{reward}{seed}", (f"model/reward={reward}", f"seed={seed}"), seed / 10)
+    sentences = "\n".join(textgan_lit.load("run").sample(100))
+    for name in ("samples.txt", "sentences.txt", "held_out.txt"):
+        (folder / name).write_text(sentences)
+    for command in [command for command in asked if command != first and (command[1] in LONG) == long]:
+        try:
+            play(monkeypatch, *command)
+        except (Exception, SystemExit) as error:
+            pytest.fail(f"{' '.join(command)}\n{error}")
+
+
+def test_nothing_is_left_out_that_no_page_quotes(folder):
+    found = quoted(folder)
+    assert {program for program, *_ in found} >= LEFT_ALONE.keys()
+    for pattern in NOT_PLAYED:
+        assert any(re.search(pattern, " ".join(command)) for command in found), pattern
+
+
+def test_ci_and_make_play_the_tests_that_readme_tells_to_run_and_then_the_rest():
+    readme, ci, make = ((ROOT / name).read_text() for name in ("README.md", ".ci/run", "Makefile"))
+    (quick,) = re.findall(r"&& (python -m pytest.*)", readme)
+    both = [quick, quick.replace('"not slow"', "slow")]
+    assert [line.strip() for line in re.findall(r"^python -m pytest[^#\n]*", ci, re.MULTILINE)] == both
+    assert re.findall(r"^\t(python -m pytest.*)", make, re.MULTILINE) == both

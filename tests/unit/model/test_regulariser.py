@@ -1,0 +1,201 @@
+"""What is added to the generator's loss: by hand, by enumeration, and as it is saved."""
+
+from math import log
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tests.helpers.enumeration import Even, lively, quarters
+from tests.helpers.playing import TINY, built
+from textgan_lit.callbacks.turns import Turns
+from textgan_lit.data.tiny import every_sentence
+from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.model import objective as objectives
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.lstm import LSTM
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.vae import VAE
+from textgan_lit.model.objective import Objective
+from textgan_lit.model.policy import Categorical, TopK
+from textgan_lit.model.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
+from textgan_lit.noise import Noise
+from textgan_lit.types import Outcome, TextBatch, Vocab
+
+LENGTH = 3
+TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}
+
+
+@pytest.fixture(params=["fixed", "eos"])
+def vocab(request):
+    return Vocab(("a", "b"), has_eos=request.param == "eos")
+
+
+def game(generator, noise=None, policy=None):
+    return Game(generator, None, policy or Categorical(), noise or Even(4))
+
+
+def rows(n, length=LENGTH):
+    tokens = torch.zeros(n, length, dtype=torch.long)
+    return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+
+
+def following(generator):
+    """Of every sentence's every word: how often its prefix is written, and log G of what may follow it."""
+    sentences = every_sentence(generator.vocab, LENGTH)
+    how_often = generator.logp(sentences, Categorical()).sum(1).exp().detach()
+    logp = generator.logits(inputs_of(sentences.tokens, generator.vocab.bos)).log_softmax(-1)
+    return how_often.unsqueeze(1) * sentences.mask, logp
+
+
+def test_likelihood_is_the_nll_of_real_sentences():
+    # a ¼, b ¾, whatever came before: "b b", and "a" whose second word is padding
+    vocab = Vocab(("a", "b"), has_eos=True)
+    generator = Markov(vocab, 2)
+    generator.table.weight.data.copy_(torch.tensor([0.25, 0.75, 1e-30]).log())
+    batch = TextBatch(torch.tensor([[1, 1], [0, 4]]), torch.tensor([[True, True], [True, False]]))
+    assert_close(Likelihood()(game(generator), batch).item(), (2 * log(4 / 3) + log(4)) / 3)
+    assert_close(Likelihood()(game(generator, policy=Categorical(0.5)), batch).item(), (2 * log(10 / 9) + log(10)) / 3)
+
+
+def test_elbo_is_the_bounds_loss():
+    vocab = Vocab(("a", "b"), has_eos=True)
+    generator = lively(VAE(vocab, LENGTH, latent=2, embedding=3, hidden=4))
+    sentences = every_sentence(vocab, LENGTH)
+    wanted = objectives.ELBO(anneal=0)(game(generator, Noise(3)), sentences).loss
+    assert_close(ELBO()(game(generator, Noise(3)), sentences), wanted)
+
+
+def test_entropy_is_that_of_the_next_word_after_what_g_writes(vocab):
+    generator = quarters(vocab, LENGTH)
+    found = Entropy()(game(generator), rows(4**LENGTH))
+    weight, logp = following(generator)
+    wanted = (weight * (logp.exp() * logp).sum(-1)).sum() / weight.sum()
+    assert_close(found, wanted)
+    # words of ¼ and ¾, or of ¼, ¼ and ½: every next word is as unsure
+    of_word = log(4) - 0.75 * log(3) if vocab.eos is None else 1.5 * log(2)
+    assert_close(found.item(), -of_word)
+    gradients = [torch.autograd.grad(loss, generator.table.weight)[0] for loss in (found, wanted)]
+    assert gradients[0].abs().max() > 0.01
+    assert_close(*gradients, **TOLERANCE)
+
+
+def test_descending_it_makes_words_more_even(vocab):
+    generator = quarters(vocab, LENGTH)
+    Entropy()(game(generator), rows(4**LENGTH)).backward()
+    likely = generator.table.weight.argmax(1, keepdim=True)
+    slope = generator.table.weight.grad.gather(1, likely)
+    assert (slope >= 0).all()
+    assert slope.max() > 0.01
+
+
+def test_the_reference_is_g_as_it_was_at_the_first_turn(vocab):
+    """Not as it was when the game was put together."""
+    generator = quarters(vocab, LENGTH)
+    leash = ReferenceKL(Markov(vocab, LENGTH, positional=True))
+    assert_close(leash(game(generator), rows(4**LENGTH)).item(), 0.0, rtol=0, atol=1e-6)
+    assert leash.reference.table.weight.equal(generator.table.weight)
+    before = generator.table.weight.detach().clone()
+    generator.table.weight.data = torch.roll(before, 1, 1)
+    found = leash(game(generator), rows(4**LENGTH))
+    assert leash.reference.table.weight.equal(before)
+    weight, logp = following(generator)
+    old = quarters(vocab, LENGTH)
+    _, log_before = following(old)
+    wanted = (weight * (logp.exp() * (logp - log_before.detach())).sum(-1)).sum() / weight.sum()
+    assert wanted > 0.1
+    assert_close(found, wanted)
+    gradients = [torch.autograd.grad(loss, generator.table.weight)[0] for loss in (found, wanted)]
+    assert_close(*gradients, **TOLERANCE)
+    assert not any(part.requires_grad for part in leash.reference.parameters())
+    assert not leash.train().reference.training
+
+
+def test_the_reference_is_saved(vocab):
+    generator = quarters(vocab, LENGTH)
+    leash, resumed = (ReferenceKL(Markov(vocab, LENGTH, positional=True)) for _ in range(2))
+    leash(game(generator), rows(4**LENGTH))
+    generator.table.weight.data = torch.roll(generator.table.weight.data, 1, 1)
+    resumed.load_state_dict(leash.state_dict())
+    assert resumed(game(generator), rows(4**LENGTH)).equal(leash(game(generator), rows(4**LENGTH)))
+    assert resumed(game(generator), rows(4**LENGTH)) > 0.1
+
+
+@pytest.mark.parametrize("make", [Entropy, ReferenceKL])
+def test_words_that_a_policy_leaves_out_are_no_trouble(make):
+    vocab = Vocab(("a", "b", "c"))
+    generator = lively(Markov(vocab, LENGTH))
+    regulariser = make(generator) if make is ReferenceKL else make()
+    players = game(generator, Noise(0, "regulariser"), TopK(2))
+    regulariser(players, rows(10))
+    generator.table.weight.data += torch.tensor([0.0, 0.3, -0.4])
+    loss = regulariser(players, rows(10))
+    assert loss.isfinite()
+    assert torch.autograd.grad(loss, generator.table.weight)[0].isfinite().all()
+
+
+class Half(Objective):
+    """A loss of ½, paid for two turns in a row."""
+
+    null, epochs = True, 2
+
+    def check(self, generator, discriminator):
+        raise RuntimeError("checked")
+
+    def forward(self, game, batch):
+        return Outcome(torch.tensor(0.5), {"mine": torch.tensor(3.0)})
+
+
+def test_a_regularised_objective_adds_each_as_often_as_it_weighs(vocab):
+    generator = quarters(vocab, LENGTH)
+    parts = {"likelihood": Likelihood(weight=0.3), "entropy": Entropy(weight=0.2)}
+    objective = Regularised(Half(), parts)
+    batch = rows(4**LENGTH)
+    outcome = objective(game(generator), batch)
+    wanted = [parts["likelihood"](game(generator), batch), parts["entropy"](game(generator), batch)]
+    assert_close(outcome.loss, 0.5 + 0.3 * wanted[0] + 0.2 * wanted[1])
+    assert outcome.loss.requires_grad
+    assert outcome.logs.keys() == {"mine", "regulariser_likelihood", "regulariser_entropy"}
+    assert_close(outcome.logs["regulariser_likelihood"], wanted[0].detach())
+    assert not any(value.requires_grad for value in outcome.logs.values())
+    assert (objective.null, objective.epochs) == (True, 2)
+    with pytest.raises(RuntimeError, match="checked"):
+        objective.check(generator, None)
+
+
+def test_dropout_is_silent_after_the_estimator():
+    """Regularisers follow an estimator, which has silenced it: what is written is what is scored."""
+    run = built(*TINY, "model=minimax", "model/regulariser=[likelihood,entropy,reference_kl]")
+    objective, judge = run.system.moves["generator"].objective, run.system.discriminator.eval()
+    assert set(objective.regularisers) == {"likelihood", "entropy", "reference_kl"}
+    generator = LSTM(run.data.vocab, run.data.max_length, dropout=0.9).train()
+    objective.regularisers["reference_kl"] = ReferenceKL(generator)
+    batch, losses = run.data.sentences("valid").first(8), []
+    for _ in range(2):
+        losses.append(objective(Game(generator, judge, Categorical(), Noise(0, "turn")), batch).loss)
+    assert losses[0].equal(losses[1])
+
+
+REGULARISED = ("model=minimax", "model/regulariser=[likelihood,entropy,reference_kl]", "model/program=fixed")
+REGULARISED += ("model.program.warm_up=4", "model.program.discriminator_warm_up=3", "model.program.duel=4")
+REGULARISED += ("model.program.k=1", "model.discriminator.dropout=0")
+
+
+def test_a_leash_is_that_of_the_duels_first_turn_also_after_it_was_taken_up(tmp_path):
+    class Cut(Turns):
+        def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+            super().on_train_batch_end(trainer, system, outputs, batch, batch_idx)
+            if system.clock.total == 10:
+                trainer.save_checkpoint(tmp_path / "cut.ckpt")
+
+    whole = built(*TINY, *REGULARISED, callbacks=(Cut(every=1),)).fit()
+    resumed = built(*TINY, *REGULARISED, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    key = "generator/regulariser_reference_kl"
+    seen, again = ([row[key] for row in run.rows if key in row] for run in (whole, resumed))
+    assert len(seen) == 4
+    assert abs(seen[0]) < 1e-6
+    assert seen[-1] > 1e-6
+    assert again == seen[-len(again) :]
+    assert 0 < len(again) < 4
+    reference = whole.system.moves["generator"].objective.regularisers["reference_kl"].reference.state_dict()
+    assert all(value.equal(whole.system.warm[name]) for name, value in reference.items())

@@ -1,0 +1,109 @@
+"""Which sections a run's report has, and what stands in them."""
+
+import json
+
+from tests.helpers.runs import made
+from textgan_lit.report import sections
+from textgan_lit.report.chart import Table
+from textgan_lit.report.record import read
+
+ALL = [
+    "The closing table",
+    "Truth against proxies",
+    "Likelihoods and their splits",
+    "Word by word",
+    "The discriminator",
+    "The frontier",
+    "Quality and diversity",
+    "Samples",
+    "Cost",
+]
+
+
+def titles(report) -> list[str]:
+    return [section.title for section in report.sections]
+
+
+def test_a_run_with_everything_has_every_section(tmp_path):
+    report = sections.of(read(made(tmp_path / "run")))
+    assert titles(report) == ALL
+    names = [chart.name for chart in sections.charts(report)]
+    assert len(set(names)) == len(names) == 29
+    assert report.facts == {
+        "model": "minimax",
+        "data": "mixture",
+        "seed": "7",
+        "command": "python train.py seed=7",
+        "turns": "100 likelihood, 120 discriminator, 30 generator",
+        "time": "25 s until the last evaluation",
+    }
+
+
+def test_sections_whose_numbers_are_not_there_are_not_there(tmp_path):
+    folder = made(tmp_path / "run")
+    for name in ("closing.json", "frontier.json", "samples.jsonl", "metrics.csv"):
+        (folder / name).unlink()
+    (folder / "evaluations.jsonl").write_text(json.dumps({"turns/all": 5, "truth/nll_test": 2.0}) + "\n")
+    report = sections.of(read(folder))
+    assert titles(report) == ["Likelihoods and their splits"]
+    assert report.facts["state"].startswith("not finished")
+
+
+def test_the_closing_table_has_the_lines_that_the_console_prints(tmp_path):
+    table = sections.of(read(made(tmp_path / "run"))).sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert table.columns == ["", "likelihood", "game, 30 G turns", "real text"]
+    assert table.rows[0] == ["true JSD", "0.5000 ± 0.0100", "0.2000 ± 0.0100", "–"]
+
+
+def test_where_the_true_jsd_is_saturated_the_horizon_comes_first(tmp_path):
+    folder = made(tmp_path / "run")
+    assert not any(chart.name == "horizon" for chart in sections.charts(sections.of(read(folder))))
+    rows = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+    rows[-1] |= {"truth/jsd": 0.6971, "truth/jsd_se": 0.004, "truth/horizon": 2.5}
+    (folder / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = next(one for one in sections.of(read(folder)).sections if one.title == "Truth against proxies")
+    assert [chart.name for chart in section.parts] == ["horizon", "truth"]
+
+
+def test_what_a_d_says_before_its_first_turn_is_not_drawn_but_that_of_one_without_turns_is():
+    rows = [
+        {"turns/discriminator": 0, "bound/value": 0.1, "truth/jsd": 0.2},
+        {"turns/discriminator": 3, "bound/value": 0.1},
+    ]
+    assert sections.taught(rows) == [{"turns/discriminator": 0, "truth/jsd": 0.2}, rows[1]]
+    assert sections.taught(rows[:1]) == rows[:1]
+
+
+def test_cost_adds_up_to_the_whole(tmp_path):
+    report = sections.of(read(made(tmp_path / "run")))
+    table = report.sections[-1].parts[0]
+    assert [row[0] for row in table.rows] == ["likelihood", "duel"]
+    assert sum(row[1] for row in table.rows) == 250
+    assert sum(row[2] for row in table.rows) == 25.0
+    assert sum(row[4] for row in table.rows) == 2500 + 1500
+
+
+def test_of_proxies_the_table_has_what_several_columns_have_with_real_texts_own(tmp_path):
+    folder = made(tmp_path / "run")
+    columns = json.loads((folder / "closing.json").read_text())
+    del columns["likelihood"]["quality/bleu5_1000"]
+    (folder / "closing.json").write_text(json.dumps(columns))
+    table = sections.of(read(folder)).sections[0].parts[0]
+    lines = {row[0]: row[1:] for row in table.rows}
+    assert table.columns[-1] == "real text"
+    assert lines["fresh bound 1000"] == ["0.3000 ± 0.0100", "0.3000 ± 0.0100", "0.2000"]
+    assert "bleu2 1000" in lines
+    assert "bleu5 1000" not in lines
+
+
+def test_where_the_test_file_is_another_the_training_files_sentences_have_a_table(tmp_path):
+    folder = made(tmp_path / "run")
+    rows = {
+        name: {"quality/ngram_jsd1_9": jsd, "quality/ngram_jsd1_9_real": 0.03}
+        for name, jsd in (("game", 0.1), ("test_file", 0.45))
+    }
+    (folder / "across_files.json").write_text(json.dumps(rows))
+    _, table = sections.of(read(folder)).sections[0].parts
+    assert table.columns == ["", "game", "test file", "real text"]
+    assert table.rows == [["ngram jsd1 9", "0.1000", "0.4500", "0.0300"]]
