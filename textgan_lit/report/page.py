@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 from textgan_lit import __version__
 from textgan_lit.errors import UserError
-from textgan_lit.report.chart import CLOCKS, Chart, Link, Table, theme, thinned
+from textgan_lit.report.chart import Chart, Link, Table, theme, thinned
+from textgan_lit.report.lines import CLOCKS
 from textgan_lit.report.record import is_number
 from textgan_lit.report.sections import Report, Section, Sentences, charts
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from textgan_lit.report import chart
+from textgan_lit.report import chart, lines
 from textgan_lit.report.chart import Chart, Spec, Table
 from textgan_lit.report.record import Row
 
@@ -103,8 +103,8 @@ def _over_training(name: str, variant: str, rows: Sequence[Row], series: Mapping
     values = _values(chart.thinned(rows), sides)
     value = {"field": "value", "type": "quantitative", "title": family.unit, "scale": {"zero": False}}
     layers = _lines(value, list(series), [side for side in _SIDES if any(at[1] == side for at in sides)])
-    spec = {"data": {"values": values}, **chart.on_a_clock(rows), "layer": layers} | chart.sized(200)
-    columns = [*chart.clocks(rows).values(), *dict.fromkeys(key for key in sides.values())]
+    spec = {"data": {"values": values}, **lines.on_a_clock(rows), "layer": layers} | chart.sized(200)
+    columns = [*lines.clocks(rows).values(), *dict.fromkeys(key for key in sides.values())]
     title = family.title + variant
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
     stem = re.sub(r"[^a-z0-9]+", "-", f"quality-{name}{variant}".lower())
@@ -115,7 +115,7 @@ _SIDES = {SAMPLES: "", REAL: "_real"}
 
 
 def _values(rows: Sequence[Row], sides: Mapping[tuple[str, str], str]) -> list[Row]:
-    values, moving = [], chart.clocks(rows)
+    values, moving = [], lines.clocks(rows)
     for number, row in enumerate(rows):
         times = {clock: chart.finite(row.get(key)) for clock, key in moving.items()}
         for (label, side), key in sides.items():
@@ -130,7 +130,7 @@ def _lines(value: Spec, labels: list[str], sides: list[str]) -> list[Spec]:
     dash = {"field": "side", "type": "nominal", "scale": {"domain": sides, "range": [[1, 0], [2, 3]][: len(sides)]}}
     dash["legend"] = legend if len(sides) > 1 else None
     colour = {"field": "series", "type": "nominal", "scale": {"domain": labels}}
-    place = {"x": chart.TIME, "y": value, "color": colour | {"legend": legend if len(labels) > 1 else None}}
+    place = {"x": lines.TIME, "y": value, "color": colour | {"legend": legend if len(labels) > 1 else None}}
     told = [{"field": "side", "title": "of"}, {"field": "series", "title": "what"}]
     told += [{"field": "time", "title": "at", "format": ",.6~g"}, {"field": "value", "title": "value", "format": ".4f"}]
     line = {"type": "line", "strokeWidth": 2}
@@ -149,7 +149,7 @@ def _plane(rows: Sequence[Row], bleu: Mapping[str, str], self_bleu: Mapping[str,
     across, up = self_bleu[label], bleu[label]
     seen = [row for row in rows if None not in (chart.finite(row.get(across)), chart.finite(row.get(up)))]
     points = [
-        {"n": number, "at": chart.moment(row), "across": chart.finite(row[across]), "up": chart.finite(row[up])}
+        {"n": number, "at": lines.moment(row), "across": chart.finite(row[across]), "up": chart.finite(row[up])}
         for number, row in enumerate(chart.thinned(seen))
     ]
     if not points:

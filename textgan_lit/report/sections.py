@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from textgan_lit import clock as stopwatch
 from textgan_lit.errors import shown
-from textgan_lit.report import chart, quality
+from textgan_lit.report import chart, planes, quality
 from textgan_lit.report.chart import Chart, Table
+from textgan_lit.report.lines import course, curve, moment
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing import lines, saturated
 
@@ -54,7 +55,7 @@ def of(record: Record) -> Report:
         cost(record),
     ]
     there = [section for section in found if section.parts]
-    return Report(record.name, facts(record), there, [chart.moment(row) for row in moments], record.left_out)
+    return Report(record.name, facts(record), there, [moment(row) for row in moments], record.left_out)
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -98,7 +99,7 @@ def truth(record: Record) -> Section:
     note = "The truth is 0 where G writes what the data are, and at most log 2 = 0.6931."
     note += " What lies below −0.2 is cut off." if min([0.0, *seen]) < -0.2 else ""
     title = "Jensen–Shannon divergence between data and generator"
-    drawn = chart.course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
+    drawn = course("truth", title, note, "nats a sentence", rows, series, domain=(low, 0.72), height=320)
     known = any("truth/jsd" in row for row in rows)
     section = Section("Truth against proxies", "The divergence that the game is about, beside what D claims of it.")
     if not known:
@@ -112,7 +113,7 @@ def horizon(rows: list[Row]) -> Chart | None:
         return None
     note = "The true JSD is saturated: its interval reaches log 2. Here is how many words it takes to get half way."
     series = {"horizon": "truth/horizon"}
-    return chart.course("horizon", "Horizon", note, "words", rows, series, zero=True)
+    return course("horizon", "Horizon", note, "words", rows, series, zero=True)
 
 
 def taught(rows: list[Row]) -> list[Row]:
@@ -137,7 +138,7 @@ def likelihood(record: Record) -> Section:
         parts = {entropy: f"truth/{lower}", divergence: f"truth/{upper}"}
         known = all(any(key in row for row in rows) for key in parts.values())
         title += f" = {entropy} + {divergence}" * known
-        drawn = chart.course(name, title, note, unit, rows, parts if known else whole, stacked=known)
+        drawn = course(name, title, note, unit, rows, parts if known else whole, stacked=known)
         section = _with(section, drawn)
     return section
 
@@ -146,10 +147,10 @@ def positions(moments: list[Row]) -> Section:
     section = Section("Word by word", "The slider chooses the evaluation; thin lines are the others.")
     jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
     note = "How far apart the first t words are: two estimates, which should agree."
-    section = _with(section, chart.curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
+    section = _with(section, curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
     bias = {"after the data's prefixes": "curve/teacher_forced_kl", "after G's own prefixes": "curve/free_running_kl"}
     note = "Where G's own prefixes are no worse than the data's, there is no exposure bias."
-    return _with(section, chart.curve("exposure", "KL(P‖G) of the next word", note, "nats a word", moments, bias))
+    return _with(section, curve("exposure", "KL(P‖G) of the next word", note, "nats a word", moments, bias))
 
 
 def discriminator(record: Record, moments: list[Row]) -> Section:
@@ -158,26 +159,26 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     accuracy = {"the best possible (Bayes)": "truth/bayes_accuracy", "D, calibrated": "bound/accuracy"}
     if any("bound/accuracy" in row for row in rows):
         note = "½ is guessing. D near the best one teaches what there is to teach."
-        section = _with(section, chart.course("accuracy", "Accuracy", note, "share", rows, accuracy))
+        section = _with(section, course("accuracy", "Accuracy", note, "share", rows, accuracy))
     wrong = {"calibration error": "bound/calibration_error"}
     note = "“70 % real” means that 70 % are, where it is 0; a little above by chance."
-    section = _with(section, chart.course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
-    section = _with(section, chart.reliability(moments))
+    section = _with(section, course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
+    section = _with(section, planes.reliability(moments))
     behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
     note = "How far D as it is lies behind the best D there could be."
-    section = _with(section, chart.course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
+    section = _with(section, course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
     stale = {"D's loss after a generator turn − before": "game/staleness"}
     note = "By how much one generator turn puts D behind."
-    section = _with(section, chart.course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
+    section = _with(section, course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
     k = {"discriminator turns before one of G": "program/k"}
     note = "How many turns the program gave to D before each generator turn."
-    return _with(section, chart.course("k", "Turns of D to one of G", note, "turns", record.rows, k, zero=True))
+    return _with(section, course("k", "Turns of D to one of G", note, "turns", record.rows, k, zero=True))
 
 
 def frontier(record: Record) -> Section:
     note = "Both generators at every temperature that was tried, on the same validation sentences."
-    section = _with(Section("The frontier", note), chart.frontier(record.frontier))
-    return _with(section, chart.frontier(record.frontier, chart.SURFACE))
+    section = _with(Section("The frontier", note), planes.frontier(record.frontier))
+    return _with(section, planes.frontier(record.frontier, planes.SURFACE))
 
 
 def proxies(record: Record) -> Section:

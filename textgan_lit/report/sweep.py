@@ -18,9 +18,8 @@ from textgan_lit.functional.significance import half_width
 from textgan_lit.report import chart, comparison, scorecard
 from textgan_lit.report.arms import SEED, Arm, Gathered, gather, judged
 from textgan_lit.report.chart import Chart, Link, Table
-from textgan_lit.report.parallel import parallel
+from textgan_lit.report.lines import course
 from textgan_lit.report.record import Record, Row
-from textgan_lit.report.scorecard import JSD
 from textgan_lit.report.sections import Report, Section
 
 PAGE = "report.html"  # of a run, in its folder
@@ -48,7 +47,7 @@ class Sweep:
 
     def report(self) -> Report:
         compared = comparison.compare(self.found)
-        sections = [self.configurations(compared), self.matched(compared), self.parallel(), self.scorecard()]
+        sections = [self.configurations(compared), self.matched(compared), self.scorecard()]
         sections += [self.best(), self.runs()]
         missing = [f"{shown(run.name)} ({run.why})" for run in self.found.missing]
         ran = f"{len(self.records)}" + (f" of {len(self.records) + len(missing)}" if missing else "")
@@ -95,22 +94,13 @@ class Sweep:
         note += f" The best {len(drawn)} are shown." if len(drawn) < len(self.found.arms) else ""
         found = [rows[turns] for turns in sorted(rows)]
         title = f"{self.goal.name[0].upper()}{self.goal.name[1:]} over training"
-        course = chart.course("seeds", title, note, "nats a sentence", found, {label: label for label in drawn})
-        return [] if course is None else [course]
+        plot = course("seeds", title, note, "nats a sentence", found, {label: label for label in drawn})
+        return [] if plot is None else [plot]
 
     def _course(self, record: Record) -> dict[int | float, int | float]:
         """generator turns → the goal, at the last of the evaluations that fall on them."""
         rows = [row for row in record.evaluations if chart.finite(row.get(self.goal.key)) is not None]
         return {row["turns/generator"]: row[self.goal.key] for row in rows if "turns/generator" in row}
-
-    def parallel(self) -> Section:
-        note = f"One line a run, from its words to its {self.goal.name}."
-        section = Section("What was swept, and what it led to", note)
-        if self.keys and len(self.records) > 1:
-            lines = [list(words.values()) for words in self.swept]
-            title = "From words to truth" if self.goal.key == JSD else "From words to what a fresh critic proves"
-            section.parts = [parallel("sweep", title, self.keys, lines, self.goal.name, self.values)]
-        return section
 
     def scorecard(self) -> Section:
         """Where the truth is known."""

@@ -133,9 +133,9 @@ def test_so_is_a_sweep_whose_links_lead_to_pages(browser, width, scheme, tmp_pat
     text = pages.page(sweep.of(tmp_path / "sweep", folders, tmp_path / "sweep"))
     window, said = opened(browser, text, tmp_path / "sweep", width, scheme)
     assert {place.get_attribute("data-chart") for place in window.locator("[data-chart]").all()} == {
-        *("seeds", "sweep", "scorecard"),
+        *("seeds", "scorecard"),
     }
-    assert window.locator(".plot svg").count() == 3
+    assert window.locator(".plot svg").count() == 2
     assert window.evaluate("document.documentElement.scrollWidth") <= width
     assert said == []
     window.locator("a", has_text="3").first.click()

@@ -32,7 +32,7 @@ def test_seeds_are_one_configuration_with_its_interval(folder):
     assert table.rows == [["3", "2", "0.1000 ± 0.0000"], ["1", "2", "0.3000 ± 1.2706"]]
     assert report.facts == {"runs": "4 of 5", "swept": "model.program.k, seed"}
     assert report.left_out == ["10 (not finished: nothing was evaluated yet)"]
-    assert [chart.name for chart in sections.charts(report)] == ["seeds", "sweep", "scorecard"]
+    assert [chart.name for chart in sections.charts(report)] == ["seeds", "scorecard"]
     assert [row[0] for row in report.sections[-1].parts[0].rows] == ["2", "3", "0", "1"]
 
 
