@@ -48,20 +48,22 @@ def row(name: str) -> tuple[str, ...]:
 
 def _descends(objective: Objective, discriminator: Discriminator | None) -> tuple[str, bool]:
     """The divergence that is claimed; or why none is, and False."""
-    if objective.improper:
+    if objective.claim.improper:
         return "no divergence (improper)", False
     if discriminator is not None and discriminator.limited:
         return "no known divergence", False
     gamma = getattr(getattr(objective, "credit", None), "gamma", None)
     if gamma not in (None, 1.0):
         return "no one divergence (discounted)", False
-    return objective.divergence or "what its critic measures", True
+    return objective.claim.divergence or "what its critic measures", True
 
 
 def _bias(objective: Objective) -> str:
     """Whether the expected gradient is another one than the claim's, and what makes the difference vanish."""
-    fades = {"": "stays", "batch": "O(1/B)"}.get(objective.fades, f"falls with {objective.fades}, without eos")
-    first = fades if objective.bias else "none"
+    fades = {"": "stays", "batch": "O(1/B)"}.get(
+        objective.claim.fades, f"falls with {objective.claim.fades}, without eos"
+    )
+    first = fades if objective.claim.bias else "none"
     return f"{first}; clipped after epoch 1" if objective.epochs > 1 else first
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ from textgan_lit.model.estimator import score_function
 from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.markov import Markov
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.noise import Noise
 from textgan_lit.types import Outcome
@@ -60,7 +61,7 @@ def descends(objective, players, **changes):
     """The finding about an objective's own claim at D*."""
     enumeration = players.enumeration
     best = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
-    objective.divergence = objective.divergence or "JSD(P‖G)"
+    objective.claim = replace(objective.claim, divergence=objective.claim.divergence or "JSD(P‖G)")
     hypothesis = of_divergence(objective, enumeration, best)
     settings = {"batches": 100, "batch": 32, "seed": 1} | changes
     return examine(hypothesis, enumeration, **settings)
@@ -250,14 +251,14 @@ def test_a_bias_is_seen_declared_or_not(players):
     assert [seen.setting for seen in declared.measured] == ["B = 2", "B = 32"]
     assert declared.verdict.startswith("biased as declared, less so at B = 32: the batch's mean")
     assert declared.measured[0].agreement.along < 0.7
-    objective.bias = ""
+    objective.claim = replace(objective.claim, bias="")
     assert "no bias is declared" in descends(objective, players, batch=2, batches=150).verdict
 
 
 class Toy(Objective):
     """The exact gradient plus ``temperature`` times another direction, and some noise. Its claim: KL(P‖G)."""
 
-    divergence, bias, fades = "KL(P‖G)", "toy", "temperature"
+    claim = Claim("KL(P‖G)", "toy", "temperature")
 
     def __init__(self, enumeration, away, temperature=1.0, least=0.0, sign=1.0):
         super().__init__()
@@ -266,7 +267,7 @@ class Toy(Objective):
 
     def __deepcopy__(self, memo):
         twin = Toy(*self.held, self.temperature, self.least, self.sign)
-        twin.bias, twin.fades = self.bias, self.fades
+        twin.claim = self.claim
         return twin
 
     def forward(self, game, batch):
@@ -300,7 +301,7 @@ def test_a_bias_that_stays_fails_where_it_was_to_fade(players, toy):
 
 def test_a_bias_that_need_not_fade_must_still_point_along(players, toy):
     direct, reversed_ = toy(), toy(sign=-1.0)
-    direct.fades = reversed_.fades = ""
+    direct.claim = reversed_.claim = Claim("KL(P‖G)", "toy")
     assert descends(direct, players).verdict == "points along, biased as declared: toy"
     assert descends(reversed_, players).verdict.startswith("FAILS: it does not point along")
 

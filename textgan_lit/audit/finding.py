@@ -57,18 +57,18 @@ def judge(objective: Objective, found: list[Measured]) -> tuple[bool, str]:
     if first.hidden:
         return False, f"UNDECIDED: noise hides the gradient ({seen.along:.2f} ± {seen.along_se:.2f}); more --batches"
     if first.unbiased:
-        unseen = f" (too small to be seen here: {objective.bias})" if objective.bias else ""
+        unseen = f" (too small to be seen here: {objective.claim.bias})" if objective.claim.bias else ""
         return True, f"unbiased within {LIMIT:g} SE{unseen}"
     off = f"{seen.along:.3f} ± {seen.along_se:.3f} along, {seen.aside:.1f} SE aside"
-    if not objective.bias:
+    if not objective.claim.bias:
         return False, f"FAILS: {off}, and no bias is declared"
     if seen.seen <= LIMIT:
-        return False, f"FAILS: it does not point along ({off}). Declared: {objective.bias}"
-    if not objective.fades:
-        return True, f"points along, biased as declared: {objective.bias}"
-    if last.nearer_than(first, NEARER if objective.fades == "batch" else 1.0):
-        return True, f"biased as declared, less so at {last.setting}: {objective.bias}"
-    return False, f"FAILS: at {last.setting} it is not as near as it should be. Declared: {objective.bias}"
+        return False, f"FAILS: it does not point along ({off}). Declared: {objective.claim.bias}"
+    if not objective.claim.fades:
+        return True, f"points along, biased as declared: {objective.claim.bias}"
+    if last.nearer_than(first, NEARER if objective.claim.fades == "batch" else 1.0):
+        return True, f"biased as declared, less so at {last.setting}: {objective.claim.bias}"
+    return False, f"FAILS: at {last.setting} it is not as near as it should be. Declared: {objective.claim.bias}"
 
 
 def _judge_control(found: Measured) -> tuple[bool, str]:

@@ -37,7 +37,7 @@ def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis
     objective = system.moves.get("generator", system.moves.get("likelihood")).objective
     objective = getattr(objective, "objective", objective)  # what is added to it is no part of its claim
     opponent = system.discriminator if "generator" in system.moves else None
-    per = enumeration.length() if objective.per_word else 1.0
+    per = enumeration.length() if objective.claim.per_word else 1.0
     if objective.null:
         of = getattr(objective, "reward", None)
         of = getattr(of, "of", of)
@@ -46,12 +46,12 @@ def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis
         yield Hypothesis("D = D*", f"not {name}", objective, best, enumeration.of_divergence(name))
         return
     if opponent is None:
-        exact = enumeration.of_divergence(objective.divergence) / per
-        yield Hypothesis("no D", objective.divergence, objective, None, exact)
+        exact = enumeration.of_divergence(objective.claim.divergence) / per
+        yield Hypothesis("no D", objective.claim.divergence, objective, None, exact)
         return
     best = at_best(enumeration, opponent, _scores(objective, opponent))
     rewarded = hasattr(objective, "reward")
-    if discount(objective, opponent) is None and objective.divergence:
+    if discount(objective, opponent) is None and objective.claim.divergence:
         yield of_divergence(objective, enumeration, best)
     elif rewarded:
         yield _with_fixed(objective, enumeration, best, "D = D*")
@@ -65,10 +65,10 @@ def _scores(objective: Objective, discriminator: Discriminator) -> str:
 
 def of_divergence(objective: Objective, enumeration: Enumeration, best: Discriminator) -> Hypothesis:
     """That the divergence is descended, with D at its best."""
-    exact = enumeration.of_divergence(objective.divergence)
+    exact = enumeration.of_divergence(objective.claim.divergence)
     if hasattr(objective, "reward"):
         exact = exact / _earned(objective, enumeration, best)[1]
-    return Hypothesis("D = D*", objective.divergence, objective, best, exact)
+    return Hypothesis("D = D*", objective.claim.divergence, objective, best, exact)
 
 
 def _earned(objective: Objective, enumeration: Enumeration, discriminator: Discriminator) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ def examine(hypothesis: Hypothesis, enumeration: Enumeration, batches: int, batc
             break
         batches *= 2
         found = [measure(hypothesis, enumeration, objective, "", batches, batch, seed)]
-    if objective.bias and not objective.null and not found[0].unbiased:
+    if objective.claim.bias and not objective.null and not found[0].unbiased:
         for setting, changed, n, size in easier(objective, batches, batch):
             found.append(measure(hypothesis, enumeration, changed, setting, n, size, seed))
     passed, verdict = judge(objective, found)
@@ -100,14 +100,14 @@ def examine(hypothesis: Hypothesis, enumeration: Enumeration, batches: int, batc
 
 def easier(objective: Objective, batches: int, batch: int) -> Iterator[tuple[str, Objective, int, int]]:
     """The settings under which a declared bias should be smaller: name, objective, batches, batch."""
-    if objective.fades == "batch":
+    if objective.claim.fades == "batch":
         yield f"B = {batch * GROWTH}", objective, max(batches // 4, 2), batch * GROWTH
-    elif objective.fades:
+    elif objective.claim.fades:
         for share in FALLS:
             colder = copy.deepcopy(objective)
-            value = getattr(objective, objective.fades) * share
-            setattr(colder, objective.fades, value)
-            yield f"{objective.fades} {value:g}", colder, batches, batch
+            value = getattr(objective, objective.claim.fades) * share
+            setattr(colder, objective.claim.fades, value)
+            yield f"{objective.claim.fades} {value:g}", colder, batches, batch
 
 
 def measure(

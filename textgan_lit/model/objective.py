@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Literal, final
 
 import torch
@@ -24,6 +25,17 @@ from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, TextBatch
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What the gradient is said to be where the generator descends a loss. The audit holds the loss to it."""
+
+    divergence: str = ""  # what is descended with D at its best, as functional.enumeration reads it; "": not claimed
+    bias: str = ""  # in words, why the expected gradient is another one by design
+    fades: str = ""  # what makes that vanish: "batch" (as it grows), or a setting of the loss (as it falls)
+    per_word: bool = False  # whether the loss is a mean over words; else over sentences
+    improper: bool = False  # whether G = P does not minimise it: then ``divergence`` is near, and is not descended
+
+
 class Objective(nn.Module, ABC):
     """game, real sentences → loss and logs.
 
@@ -36,12 +48,7 @@ class Objective(nn.Module, ABC):
 
     reads_real: bool = False  # whether a generator's turn learns from real sentences, too
 
-    # What the gradient is said to be, if the objective moves the generator. The audit holds it to that.
-    divergence: str = ""  # what is descended with D at its best, as functional.enumeration reads it; "": not claimed
-    bias: str = ""  # in words, why the expected gradient is another one by design
-    fades: str = ""  # what makes that vanish: "batch" (as it grows), or a setting of the objective (as it falls)
-    per_word: bool = False  # whether the loss is a mean over words; else over sentences
-    improper: bool = False  # whether G = P does not minimise it: then ``divergence`` is near, and is not descended
+    claim: Claim = Claim()
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"] | None:
         """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
@@ -71,10 +78,12 @@ class Objective(nn.Module, ABC):
 class Likelihood(Objective):
     """Maximum likelihood with teacher forcing: total nats / total words over all ranks, eos included."""
 
-    divergence = "KL(P‖G)"
-    bias = "a batch's nats over a batch's words: a ratio, off by O(1/B) where lengths vary"
-    fades = "batch"
-    per_word = True
+    claim = Claim(
+        divergence="KL(P‖G)",
+        bias="a batch's nats over a batch's words: a ratio, off by O(1/B) where lengths vary",
+        fades="batch",
+        per_word=True,
+    )
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         generator.need_likelihood("objective=likelihood", "model/objective=elbo where it has a bound")
@@ -97,10 +106,7 @@ class ScheduledSampling(Objective):
     arXiv:1511.05101).
     """
 
-    divergence = "KL(P‖G)"
-    bias = "some words of the prefixes are the generator's own"
-    per_word = True
-    improper = True
+    claim = Claim("KL(P‖G)", "some words of the prefixes are the generator's own", per_word=True, improper=True)
 
     def __init__(
         self,
@@ -151,8 +157,7 @@ class AnyOrder(Objective):
     exact, and for one that begins with what is given (:func:`textgan_lit.model.sampling.infill`).
     """
 
-    divergence = "KL(P‖G)"
-    bias = "a mean over all orders of writing, of which the generator's own is one"
+    claim = Claim("KL(P‖G)", "a mean over all orders of writing, of which the generator's own is one")
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         if not generator.any_order:
@@ -180,9 +185,11 @@ class ELBO(Objective):
     there to keep a decoder that could do without the latent from doing so.
     """
 
-    divergence = "KL(P‖G)"
-    bias = "a bound's gradient, looser by KL(q‖posterior); annealing and free bits move its optimum, too"
-    per_word = True
+    claim = Claim(
+        divergence="KL(P‖G)",
+        bias="a bound's gradient, looser by KL(q‖posterior); annealing and free bits move its optimum, too",
+        per_word=True,
+    )
 
     def __init__(self, anneal: Annotated[int, Ge(0)] = 500, free_bits: Annotated[float, Ge(0)] = 0.0):
         super().__init__()

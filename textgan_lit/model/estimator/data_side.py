@@ -11,7 +11,7 @@ from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.reward import LogOdds, LogProbability, Reward, Score
 from textgan_lit.types import Outcome, TextBatch
 
@@ -44,7 +44,7 @@ class DataSide(Objective):
                 "estimator=data_side learns from real sentences alone: weights dealt to other real sentences still "
                 "teach, as likelihood does. Use model/reward=constant for its control, and compare with model=mle."
             )
-        self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+        self.reward, self.null, self.claim = reward, reward.null, Claim(reward.divergence)
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         generator.need_likelihood("estimator=data_side", "model/estimator=score_function")

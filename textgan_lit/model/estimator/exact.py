@@ -16,7 +16,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import Constant, LogOdds, Reward, Shuffled
 from textgan_lit.run.distributed import gather, mean, own_rows
@@ -38,8 +38,6 @@ class Exact(Objective):
     shuffles deals the mediator's opinions to other words, and what is to come to other sentences.
     """
 
-    divergence = "JSD(P‖G)"
-
     def __init__(self, reward: Reward, future: Annotated[float, Interval(ge=0, le=1)] = 0.0):
         super().__init__()
         kind = reward.of if isinstance(reward, Shuffled) else reward
@@ -54,8 +52,8 @@ class Exact(Objective):
                 "null control. Use model/reward=shuffled, or model.estimator.future=0."
             )
         self.reward, self.null, self.future = reward, reward.null, future
-        if future < 1:
-            self.bias = "prefixes are held fixed: some of what a word does to the words after it is left out"
+        bias = "prefixes are held fixed: some of what a word does to the words after it is left out"
+        self.claim = Claim("JSD(P‖G)", bias if future < 1 else "")
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"]:
         """½ log M/G of this word and those after it."""

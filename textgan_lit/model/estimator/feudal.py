@@ -25,10 +25,12 @@ from textgan_lit.model.estimator.score_function import check_weights
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.manager_worker import ManagerWorker
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.reward import Reward
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, Rollout, TextBatch
+
+BIAS = "a word's share of the credit is how far it followed the goals, and goals move along a cosine, not along E r"
 
 
 @final
@@ -48,8 +50,6 @@ class Feudal(Objective):
     neither is the gradient of an expected reward: what can be held to is that both together point along it.
     """
 
-    bias = "a word's share of the credit is how far it followed the goals, and goals move along a cosine, not along E r"
-
     def __init__(self, reward: Reward, credit: Credit, baseline: Baseline):
         super().__init__()
         check_weights(reward, baseline)
@@ -60,7 +60,7 @@ class Feudal(Objective):
                 "Use model/baseline=leave_one_out or batch_mean with it."
             )
         self.reward, self.credit, self.baseline = reward, credit, baseline
-        self.null, self.divergence = reward.null, reward.divergence
+        self.null, self.claim = reward.null, Claim(reward.divergence, BIAS)
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         if not isinstance(generator, ManagerWorker):

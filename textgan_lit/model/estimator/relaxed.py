@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, final
 
 import torch
@@ -15,11 +16,13 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.slope import check_soft, slope
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator, fitting
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.reward import Reward
 from textgan_lit.model.sampling import begin, still_open
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, TextBatch
+
+BIAS = "words are relaxed, and where sentences end is not differentiated"
 
 
 @final
@@ -33,9 +36,6 @@ class Relaxed(Objective):
     is linear between words. Where sentences end is not differentiated, and that bias does not vanish either.
     """
 
-    bias = "words are relaxed, and where sentences end is not differentiated"
-    fades = "temperature"
-
     def __init__(
         self,
         reward: Reward,
@@ -45,7 +45,8 @@ class Relaxed(Objective):
         hard: bool = True,
     ):
         super().__init__()
-        self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+        self.reward, self.null = reward, reward.null
+        self.claim = Claim(reward.divergence, BIAS, "temperature")
         self.temperature, self.coldest, self.turns, self.hard = temperature, coldest, turns, hard
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
@@ -57,7 +58,8 @@ class Relaxed(Objective):
                 f"estimator=relaxed feeds soft words back into the generator, but {type(generator).__name__} reads "
                 f"whole words only. Use model/generator={able}, or model/estimator=score_function."
             )
-        self.fades = "" if self.hard or generator.vocab.has_eos else "temperature"
+        fades = "" if self.hard or generator.vocab.has_eos else "temperature"
+        self.claim = replace(self.claim, fades=fades)
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)

@@ -17,7 +17,7 @@ from textgan_lit.model.credit import Credit, Terminal, earned
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.policy import Tempered
 from textgan_lit.model.reward import Reward
 from textgan_lit.model.weights import check_fit
@@ -74,11 +74,11 @@ class ScoreFunction(Objective):
         # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
         self.whole = ratio == "sentence" or (baseline.of_sentences and isinstance(credit, Terminal))
         self.null = reward.null
-        self.divergence, self.bias, self.fades = reward.divergence, baseline.bias, baseline.fades
+        self.claim = Claim(reward.divergence, baseline.bias, baseline.fades)
         if baseline.of_sentences and not self.whole:
-            self.fades = ""  # no exact sum says what a position's values are divided by
+            self.claim = replace(self.claim, fades="")  # no exact sum says what a position's values are divided by
         if proposal != 1.0 and (clip is not None or ratio == "word"):
-            self.bias, self.fades = "importance weights are clipped, or of a word alone", ""
+            self.claim = Claim(reward.divergence, "importance weights are clipped, or of a word alone")
         self.kept: Judged | None = None  # everyone's rows, where epochs share them
         self.used = 0
 

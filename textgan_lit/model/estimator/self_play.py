@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.types import Outcome, TextBatch
 
 
@@ -30,7 +30,7 @@ class SelfPlay(Objective):
     G_old becomes today's G. ``shuffled`` deals the labels at random: the null control.
     """
 
-    divergence = "¼·KL(P‖G)"  # at G = G_old, where D = ½
+    claim = Claim("¼·KL(P‖G)")  # at G = G_old, where D = ½
 
     reads_real = True
 

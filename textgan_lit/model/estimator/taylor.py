@@ -15,7 +15,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.slope import check_soft, slope
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Claim, Objective
 from textgan_lit.model.reward import Reward
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, TextBatch
@@ -32,11 +32,10 @@ class Taylor(Objective):
     Biased by design: D is taken for linear between words, and the rest of the sentence stays as it was.
     """
 
-    bias = "D is taken for linear between words"
-
     def __init__(self, reward: Reward):
         super().__init__()
-        self.reward, self.null, self.divergence = reward, reward.null, reward.divergence
+        self.reward, self.null = reward, reward.null
+        self.claim = Claim(reward.divergence, "D is taken for linear between words")
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         check_soft("taylor", discriminator)
