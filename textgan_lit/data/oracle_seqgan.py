@@ -1,7 +1,8 @@
 """The oracle that SeqGAN published: every number of its benchmark is measured against these weights.
 
-Weights files are untrusted bytes. A pickle is a program, so it is never run: :func:`_describe` reads the few
-instructions that a list of arrays needs, and calls nothing. Sizes are checked before memory is taken.
+Weights files are untrusted bytes, and a pickle is a program. So its instructions are looked at first, which bounds what
+they can take; then each name that it mentions becomes a :class:`_Note`, never what numpy calls so: with numpy's own,
+five names would do to take all memory (``_reconstruct``, ``ndarray``, ``encode``) or to corrupt it (``dtype``'s state).
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import pickle
 import pickletools
 import zipfile
-from itertools import islice
 from pathlib import Path
 from typing import final
 
@@ -177,17 +178,24 @@ def _read_npz(data: bytes) -> Arrays:
 
 
 def _read_pickle(data: bytes) -> Arrays:
-    described = _describe(data)
-    if not isinstance(described, list) or len(described) != len(NAMES):
-        given = f"a list of {len(described)}" if isinstance(described, list) else "something else"
+    for number, (opcode, value, _) in enumerate(pickletools.genops(data)):
+        if opcode.name not in _OPCODES:
+            raise Refused(f"the pickle uses the instruction {opcode.name}, which arrays do not need")
+        if number >= MOST_INSTRUCTIONS:
+            raise Refused(f"the pickle has more than {MOST_INSTRUCTIONS:,} instructions")
+        if opcode.name in ("PUT", "LONG_BINPUT") and value >= MOST_INSTRUCTIONS:  # a place is memory
+            raise Refused(f"the pickle remembers more than {MOST_INSTRUCTIONS:,} things")
+    noted = _Unpickler(io.BytesIO(data)).load()
+    if not isinstance(noted, list) or len(noted) != len(NAMES):
+        given = f"a list of {len(noted)}" if isinstance(noted, list) else "something else"
         raise Refused(f"the pickle holds {given}, expected a list of {len(NAMES)} arrays")
-    return {name: _pickled_array(value) for name, value in zip(NAMES, described, strict=True)}
+    return {name: _pickled_array(value) for name, value in zip(NAMES, noted, strict=True)}
 
 
 def _pickled_array(value: object) -> np.ndarray:
     match value:
-        case _Call("array", state=(1, tuple(shape), _Call("dtype") as dtype, bool(fortran), raw)):
-            if isinstance(raw, _Call) and raw.name == "bytes":  # how protocols 0 to 2 write bytes
+        case _Note("array", state=(1, tuple(shape), _Note("dtype") as dtype, bool(fortran), raw)):
+            if isinstance(raw, _Note) and raw.name == "bytes":  # how protocols 0 to 2 write bytes
                 text, encoding = raw.arguments
                 raw = text.encode("latin1") if encoding == "latin1" else None
             if dtype.arguments[0] != "f4" or dtype.state[1] != "<":
@@ -197,13 +205,20 @@ def _pickled_array(value: object) -> np.ndarray:
     raise Refused("the pickle holds something that is not an array of numbers")
 
 
-class _Call:
-    """What a pickle asks to be called, and the state to be set on the result. Nothing is called."""
+class _Note:
+    """What a pickle names, calls with arguments and sets the state of, written down. Nothing is called."""
 
+    __slots__ = ("arguments", "name", "state")
     __match_args__ = ("name",)
 
-    def __init__(self, name: str, arguments: object):
+    def __init__(self, name: str, arguments: tuple = ()):
         self.name, self.arguments, self.state = name, arguments, None
+
+    def __call__(self, *arguments: object) -> _Note:
+        return _Note(self.name, arguments)
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
 
 
 # All that a pickle of arrays may mention, and what it stands for here.
@@ -214,94 +229,18 @@ _ALLOWED = {
     ("numpy", "dtype"): "dtype",
     ("_codecs", "encode"): "bytes",
 }
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_VALUES = {"INT", "LONG", "LONG1", "BININT", "BININT1", "BININT2"}
-_VALUES |= {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES"}
-_MARK = object()
+# All that it is written with. No dictionaries and sets: to hash a nest of tuples may never end.
+_OPCODES = {
+    *("PROTO", "FRAME", "STOP", "MARK", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
+    *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+    *("EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "INT", "LONG", "LONG1", "BININT", "BININT1", "BININT2"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES"),
+}
 
 
-def _describe(data: bytes) -> object:
-    """What a pickle would build, with a :class:`_Call` wherever it would call something.
-
-    Python's pickle machine cut down to the instructions that lists of arrays are written with. Any other
-    instruction, and any name outside the allow-list, is refused.
-    """
-    stack: list = []
-    memo: dict[int, object] = {}
-    for opcode, value, _ in islice(pickletools.genops(data), MOST_INSTRUCTIONS):
-        match opcode.name:
-            case "STOP":
-                return stack.pop()
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                memo[value] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "GET" | "BINGET" | "LONG_BINGET":
-                stack.append(memo[value])
-            case name:
-                _obey(name, value, stack)
-    raise Refused(f"the pickle has more than {MOST_INSTRUCTIONS:,} instructions")
-
-
-def _obey(instruction: str, value: object, stack: list) -> None:
-    """One instruction that touches the stack alone."""
-    match instruction:
-        case "PROTO" | "FRAME":
-            pass
-        case name if name in _VALUES:
-            stack.append(value)
-        case name if name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        case "MARK":
-            stack.append(_MARK)
-        case "EMPTY_LIST":
-            stack.append([])
-        case "LIST":
-            stack.append(_pop_to_mark(stack))
-        case "APPEND" | "APPENDS" as name:
-            items = _pop(stack, 1) if name == "APPEND" else _pop_to_mark(stack)
-            _top(stack, list).extend(items)
-        case "TUPLE":
-            stack.append(tuple(_pop_to_mark(stack)))
-        case "TUPLE1" | "TUPLE2" | "TUPLE3" as name:
-            stack.append(tuple(_pop(stack, int(name[-1]))))
-        case "GLOBAL":
-            stack.append(_allowed(*value.split(" ", 1)))
-        case "STACK_GLOBAL":
-            stack.append(_allowed(*_pop(stack, 2)))
-        case "REDUCE":
-            stack.append(_Call(*_pop(stack, 2)))
-        case "BUILD":
-            (state,) = _pop(stack, 1)
-            _top(stack, _Call).state = state
-        case name:
-            raise Refused(f"the pickle uses the instruction {name}, which arrays do not need")
-
-
-def _allowed(module: object, name: object) -> str:
-    if not (isinstance(module, str) and isinstance(name, str)):  # hashing or printing a nest of tuples may never end
-        raise Refused("the pickle is broken")
-    if (module, name) not in _ALLOWED:
-        raise Refused(f"the pickle asks for {f'{module}.{name}'[:60]!r}, which arrays do not need")
-    return _ALLOWED[module, name]
-
-
-def _pop(stack: list, number: int) -> list:
-    """The last ``number`` things on the stack, in the order in which they were put there."""
-    taken = stack[-number:]
-    del stack[-number:]
-    if len(taken) < number:
-        raise Refused("the pickle is broken")
-    return taken
-
-
-def _pop_to_mark(stack: list) -> list:
-    marks = [position for position, thing in enumerate(stack) if thing is _MARK]
-    taken = _pop(stack, len(stack) - marks[-1])
-    return taken[1:]
-
-
-def _top(stack: list, kind: type) -> object:
-    if not stack or not isinstance(stack[-1], kind):
-        raise Refused("the pickle is broken")
-    return stack[-1]
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> _Note:
+        if (module, name) not in _ALLOWED:
+            raise Refused(f"the pickle asks for {f'{module}.{name}'[:60]!r}, which arrays do not need")
+        return _Note(_ALLOWED[module, name])

@@ -14,6 +14,7 @@ import safetensors.numpy
 import torch
 from torch.testing import assert_close
 
+from textgan_lit.data import oracle_seqgan
 from textgan_lit.data.oracle_seqgan import LARGEST_FILE, NAMES, OracleSeqGAN, read_weights
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
@@ -151,14 +152,18 @@ def instructions(*parts):
 
 PAIR = b"]" + b"q\x00" + b"h\x00\x86q\x00" * 60  # (x, x) sixty times over: hashing it would take 2⁶⁰ steps
 HEADER = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+OBJECTS = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nJ\x00\x00\x00\x08\x85C\x01O\x87R"  # 2²⁷ of them
+HEX = b"c_codecs\nencode\nC\x02abX\x03\x00\x00\x00hex\x86R"
 HUGE = b"J\xff\xff\xff\x7f" * 2  # two sizes of 2³¹ − 1
 FLOAT32 = b"cnumpy\ndtype\nX\x02\x00\x00\x00f4K\x00K\x01\x87R(K\x03X\x01\x00\x00\x00<NNNK\x00K\x00K\x00tb"
+# two gigabytes an item
+VOID = b"cnumpy\ndtype\nX\x02\x00\x00\x00V8K\x00K\x01\x87R(K\x03X\x01\x00\x00\x00|NNNJ\xff\xff\xff\x7fK\x01K\x10tb"
 HOSTILE_PICKLES = {
     "runs a command": (pickle.dumps([Runs("touch PROOF")]), "'posix.system'"),
     "runs a command in an array's place": (as_pickle(changed(bi=Runs("touch PROOF"))), "'posix.system'"),
     "asks for eval": (instructions(b"cbuiltins\neval\nX\x01\x00\x00\x001\x85R"), "'builtins.eval'"),
     "asks for numpy's load": (instructions(b"cnumpy\nload\n)R"), "'numpy.load'"),
-    "asks by nested pairs": (instructions(PAIR, b"h\x00\x93"), "the pickle is broken"),
+    "asks by nested pairs": (instructions(PAIR, b"h\x00\x93"), "damaged"),
     "has names with line breaks": (b"\x80\x04\x8c\x02a\n\x8c\x02b\n\x93.", r"a\\n.b\\n"),
     "uses dictionaries": (instructions(b"}", PAIR, b"Nsb"), "instruction EMPTY_DICT"),
     "makes objects": (instructions(b"cnumpy\nndarray\n)\x81"), "instruction NEWOBJ"),
@@ -169,7 +174,9 @@ HOSTILE_PICKLES = {
         "an array's shape does not fit its bytes",
     ),
     "claims many bytes": (b"\x80\x04]\x8e" + struct.pack("<Q", 2**40) + b"abc.", "instruction BINBYTES8|damaged"),
-    "fills the memo": (instructions(b"]r\xff\xff\xff\xff"), "a list of 0, expected a list of 15"),
+    "fills the memo": (instructions(b"]r\xff\xff\xff\xff"), "remembers more than 5,000 things"),
+    "fills the memo in words": (instructions(b"]p4294967295\n"), "remembers more than 5,000 things"),
+    "frames more than there is": (b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"].", "damaged"),
     "never stops": (b"\x80\x03" + b"N" * 100_000, "more than 5,000 instructions"),
     "multiplies bytes": (
         instructions(
@@ -178,8 +185,28 @@ HOSTILE_PICKLES = {
         ),
         "a list of 1002, expected",
     ),
+    # each of the five names, as it would be abused if it were called
+    "takes memory by _reconstruct": (instructions(b"](", OBJECTS * 15, b"e"), "not an array of numbers"),
+    "takes memory by the newer _reconstruct": (
+        instructions(b"](", OBJECTS.replace(b"core", b"_core") * 15, b"e"),
+        "not an array of numbers",
+    ),
+    "takes memory by ndarray": (
+        instructions(b"](", b"cnumpy\nndarray\nJ\x00\x00\x00\x08\x85X\x01\x00\x00\x00O\x86R" * 15, b"e"),
+        "not an array of numbers",
+    ),
+    "reads beside an array by dtype's state": (
+        instructions(b"](", (HEADER + b"(K\x01K\x01\x85" + VOID + b"\x89C\x08abcdefghtb") * 15, b"e"),
+        "not float32",
+    ),
+    "unpacks by encode": (instructions(b"](", HEX * 15, b"e"), "not an array of numbers"),
+    "unpacks an array's bytes by encode": (
+        instructions(b"](", (HEADER + b"(K\x01K\x01\x85" + FLOAT32 + b"\x89" + HEX + b"tb") * 15, b"e"),
+        "not an array of numbers|damaged",
+    ),
     "is empty inside": (instructions(), "damaged"),
-    "builds upon nothing": (instructions(b"Nb"), "broken"),
+    "builds upon nothing": (instructions(b"Nb"), "damaged"),
+    "builds upon a list": (instructions(b"]NN\x86b"), "a list of 0, expected|damaged"),
     "appends to itself": (instructions(b"]q\x00h\x00a"), "a list of 1, expected"),
     "is a dictionary": (pickle.dumps(arrays(), 3), "EMPTY_DICT"),
     "has one array too few": (pickle.dumps(list(arrays().values())[:14], 3), "a list of 14, expected a list of 15"),
@@ -214,6 +241,21 @@ def test_a_pickle_is_never_run(put, case, tmp_path, monkeypatch):
     data, said = HOSTILE_PICKLES[case]
     refuse(put("weights.pkl", data), said)
     assert [file.name for file in tmp_path.iterdir()] == ["weights.pkl"]  # no PROOF
+
+
+def test_a_state_for_a_name_itself_is_forgotten(put):
+    spoilt = instructions(b"](", b"c_codecs\nencode\n(K\x01K\x02tbcnumpy\ndtype\n(K\x01K\x02tb", b"e")
+    refuse(put("weights.pkl", spoilt), "a list of 2, expected")
+    sound = read_weights(put("sound.pkl", as_pickle(arrays())))
+    assert all(np.array_equal(array, arrays()[name]) for name, array in sound.items())
+
+
+@pytest.mark.parametrize(
+    "name", ["numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode"]
+)
+def test_a_name_stands_for_nothing_that_acts(name):
+    found = oracle_seqgan._Unpickler(io.BytesIO(b"")).find_class(*name.rsplit(".", 1))
+    assert type(found) is type(found("anything")) is oracle_seqgan._Note
 
 
 WRITERS = {"weights.pkl": as_pickle, "weights.npz": as_npz, "weights.safetensors": as_safetensors}
