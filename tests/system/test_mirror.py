@@ -2,7 +2,7 @@
 
 Every ``_target_`` under conf/model/<group>/ lies in textgan_lit.model.<group> (an optimizer's in torch.optim), every
 one under conf/data/ in textgan_lit.data; every public final class there has a YAML, which shows all its settings at
-their defaults.
+their defaults. tests/unit/ is a third side: the path of a test is that of its subject.
 """
 
 import functools
@@ -20,7 +20,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[2]
-CONF = ROOT / "conf"
+CONF, PACKAGE, TESTS = ROOT / "conf", ROOT / "textgan_lit", ROOT / "tests" / "unit"
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 
 # group → the module or package that it mirrors
@@ -46,6 +46,7 @@ HOUSE = {group: room for group, room in ROOMS.items() if room.startswith("textga
 HELPERS = {f"textgan_lit.data.{name}" for name in ("loader", "workers", "corpus", "prepare", "format", "rows", "notes")}
 MADE = {"Regularised", "Tempered", "Lines", "Embedding"}  # wrapped around parts by the program: nobody chooses them
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
+UNIT = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
 
 # What the program passes: nobody can write it down beforehand.
 PASSED = {
@@ -193,3 +194,23 @@ def test_the_readme_names_every_part():
     for group in groups:
         named = set(re.findall(r"`(\w+)`", rows[f"model/{group}"]))
         assert named >= {path.stem for path in (CONF / "model" / group).glob("*.yaml")}, group
+
+
+def subjects(path):
+    """What textgan_lit has that a test under tests/unit/ may be about: test_Y.py, and test_Y_*.py, are about Y."""
+    names = path.stem.removeprefix("test_").split("_")
+    places = [PACKAGE.joinpath(*path.parent.parts, "_".join(names[:n])) for n in range(1, len(names) + 1)]
+    return [place for place in places if place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()]
+
+
+@pytest.mark.parametrize("path", UNIT, ids=str)
+def test_a_unit_test_has_the_path_of_its_subject(path):
+    assert subjects(path), f"tests/unit/{path} is about no module or package of textgan_lit/{path.parent}"
+
+
+def test_a_test_of_nothing_would_be_seen():
+    assert [place.name for place in subjects(Path("model/generator/test_manager_worker_goals.py"))] == [
+        "manager_worker"
+    ]
+    assert not subjects(Path("model/test_manager_worker.py"))
+    assert not subjects(Path("test_lstm.py"))
