@@ -42,6 +42,43 @@ def lively(module):
     return module.eval()
 
 
+def objectives(generator, conv, recurrent) -> dict[str, tuple]:
+    """Losses, with whose parameters they teach and which discriminator judges."""
+    weighed = {"clip": None, "ratio": "sentence", "proposal": 0.5}
+    mediator = lively(Mediator(VOCAB, LENGTH, LSTM(VOCAB, LENGTH, embedding=3, hidden=5)))
+    scheduled = ScheduledSampling("exponential", half=1)
+    scheduled.played += 1
+    return {
+        "likelihood": (Likelihood(), generator, None),
+        "a score a sentence": (Minimax(), conv, conv),
+        "a score a word": (Minimax(), recurrent, recurrent),
+        "batch mean": (ScoreFunction(Reward(), Terminal(), BatchMean()), generator, conv),
+        "leave one out": (ScoreFunction(Reward(), MonteCarlo(2), LeaveOneOut()), generator, conv),
+        "moving average": (ScoreFunction(Reward(), RewardToGo(), MovingAverage()), generator, recurrent),
+        "shuffled": (ScoreFunction(Shuffled(Reward()), Terminal(), BatchMean()), generator, conv),
+        "standardised": (ScoreFunction(Reward(), Terminal(), Standardised()), generator, conv),
+        "self-normalised": (ScoreFunction(Ratio(), Terminal(), SelfNormalised()), generator, conv),
+        "importance weights": (ScoreFunction(Reward(), Terminal(), LeaveOneOut(), **weighed), generator, conv),
+        "pairs of sentences": (Relativistic(R1()), conv, conv),
+        "pairs of words": (Relativistic(), recurrent, recurrent),
+        "between sentences": (Minimax(GradientPenalty(weight=0.01)), conv, conv),
+        "mediation": (Mediation(), mediator, mediator),
+        "exact": (Exact(LogOdds(), future=0.5), generator, mediator),
+        "exact, shuffled": (Exact(Shuffled(LogOdds()), future=0.5), generator, mediator),
+        "taylor": (Taylor(Reward()), generator, conv),
+        "relaxed": (Relaxed(Shuffled(Reward())), generator, recurrent),
+        "self-play": (SelfPlay(generator), generator, None),
+        "scheduled sampling": (scheduled, generator, None),
+    }
+
+
+def learnt(game, objective, player, real) -> list[torch.Tensor]:
+    """Loss, gradients and logs, averaged as DDP and the log do."""
+    loss, logs = objective(game, real)
+    gradients = torch.autograd.grad(loss, list(player.parameters()))
+    return [mean(part) for part in (loss.detach(), *gradients, *logs.values())]
+
+
 def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
     """Whatever must be the same however many processes share the work; this process's part of it."""
     noise = Noise(0, "dealt")
@@ -57,39 +94,10 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
         "permutation": noise.permutation(ROWS),
         "mean": mean(own_rows(torch.arange(float(ROWS))).mean()),
     }
-
-    def play(name, objective, player, critic):
-        game = Game(generator, critic, Categorical(), Noise(0, name))
-        loss, logs = objective(game, own)
-        gradients = torch.autograd.grad(loss, list(player.parameters()))
-        found[name] = [mean(part) for part in (loss.detach(), *gradients, *logs.values())]  # as DDP and the log do
-
-    play("likelihood", Likelihood(), generator, None)
-    play("a score a sentence", Minimax(), conv, conv)
-    play("a score a word", Minimax(), recurrent, recurrent)
-    play("batch mean", ScoreFunction(Reward(), Terminal(), BatchMean()), generator, conv)
-    play("leave one out", ScoreFunction(Reward(), MonteCarlo(2), LeaveOneOut()), generator, conv)
-    average = MovingAverage()
-    play("moving average", ScoreFunction(Reward(), RewardToGo(), average), generator, recurrent)
-    found["average"] = average.average
-    play("shuffled", ScoreFunction(Shuffled(Reward()), Terminal(), BatchMean()), generator, conv)
-    play("standardised", ScoreFunction(Reward(), Terminal(), Standardised()), generator, conv)
-    play("self-normalised", ScoreFunction(Ratio(), Terminal(), SelfNormalised()), generator, conv)
-    weighed = {"clip": None, "ratio": "sentence", "proposal": 0.5}
-    play("importance weights", ScoreFunction(Reward(), Terminal(), LeaveOneOut(), **weighed), generator, conv)
-    play("pairs of sentences", Relativistic(R1()), conv, conv)
-    play("pairs of words", Relativistic(), recurrent, recurrent)
-    play("between sentences", Minimax(GradientPenalty(weight=0.01)), conv, conv)
-    mediator = lively(Mediator(VOCAB, LENGTH, LSTM(VOCAB, LENGTH, embedding=3, hidden=5)))
-    play("mediation", Mediation(), mediator, mediator)
-    play("exact", Exact(LogOdds(), future=0.5), generator, mediator)
-    play("exact, shuffled", Exact(Shuffled(LogOdds()), future=0.5), generator, mediator)
-    play("taylor", Taylor(Reward()), generator, conv)
-    play("relaxed", Relaxed(Shuffled(Reward())), generator, recurrent)
-    play("self-play", SelfPlay(generator), generator, None)
-    scheduled = ScheduledSampling("exponential", half=1)
-    scheduled.played += 1
-    play("scheduled sampling", scheduled, generator, None)
+    played = objectives(generator, conv, recurrent)
+    for name, (objective, player, critic) in played.items():
+        found[name] = learnt(Game(generator, critic, Categorical(), Noise(0, name)), objective, player, own)
+    found["average"] = played["moving average"][0].baseline.average
     game = Game(generator, conv, Categorical(), Noise(0, "reading"))
     reading = take(game, real, ROWS, {"generator": 0}, Tiny(words=3, length=LENGTH - 1, variable=True))
     numbers = reading.bce, reading.bound, reading.bound_se, reading.accuracy, reading.regret
