@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, final
 
 import pytorch_lightning as pl
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
@@ -20,6 +20,9 @@ from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.types import TextBatch
 
 ACTIVE = 0.01  # variance of E[z|x] from which on a number of the latent says something of x
+MIN_DISTINCT = 0.1  # different sentences among the samples, as a share of those among as many real ones
+MIN_DIVERSITY = 0.3  # 1 − Self-BLEU of the samples, as a share of real text's
+MIN_KL = 0.1  # nats a sentence, of a latent's posterior from its prior
 
 WORDS = {
     "dead": "D is worse than silence on held-out sentences (bound/raw + 2 SE < 0). Likely cause: it has memorised its "
@@ -46,11 +49,11 @@ TITLES = {
 
 @final
 class Health(pl.Callback):
-    """A dead D: the raw bound lies more than 2 SE below 0. A collapsed G: fewer than ``repeats`` times as many
+    """A dead D: the raw bound lies more than 2 SE below 0. A collapsed G: fewer than ``MIN_DISTINCT`` times as many
     different sentences as real text has. Samples that are alike: 1 − Self-BLEU, of the highest order that is measured,
-    is less than ``variety`` times real text's. A latent that is not read: its KL is below ``informed`` nats a sentence,
-    or none of its numbers is active. Each is said once, after ``patience`` evaluations in a row, until an evaluation is
-    without it; with ``stop`` that ends the run.
+    is less than ``MIN_DIVERSITY`` times real text's. A latent that is not read: its KL is below ``MIN_KL`` nats a
+    sentence, or none of its numbers is active. Each is said once, after ``patience`` evaluations in a row, until an
+    evaluation is without it; with ``stop`` that ends the run.
 
     Controls and tiny worlds may have both and be as they should. Only where the score is log-odds can D be called dead.
     """
@@ -60,13 +63,9 @@ class Health(pl.Callback):
     def __init__(
         self,
         patience: Annotated[int, Ge(1)] = 3,
-        repeats: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
-        variety: Annotated[float, Interval(gt=0, lt=1)] = 0.3,
-        informed: Annotated[float, Ge(0)] = 0.1,
         stop: bool = False,
     ):
-        self.patience, self.repeats, self.variety = patience, repeats, variety
-        self.informed, self.stop = informed, stop
+        self.patience, self.stop = patience, stop
         self.streaks = dict.fromkeys(WORDS, 0)
         self.seen: dict[str, list[bytes]] = {"real": [], "fake": []}
         self.posterior: list[tuple[Tensor, Tensor]] = []  # mean of q(z|x), and its KL from the prior, by sentence
@@ -96,9 +95,9 @@ class Health(pl.Callback):
         counted = {"dead": {}, "collapsed": different, "alike": bleu, "unread": self.latent}
         found = {
             "dead": scores_log_odds(system) and dead(trainer.callback_metrics),
-            "collapsed": different["fake"] < self.repeats * different["real"],
-            "unread": bool(self.latent) and (self.latent["kl"] < self.informed or not self.latent["units"]),
-            "alike": bool(bleu) and 1 - bleu["fake"] < self.variety * (1 - bleu["real"]),
+            "collapsed": different["fake"] < MIN_DISTINCT * different["real"],
+            "unread": bool(self.latent) and (self.latent["kl"] < MIN_KL or not self.latent["units"]),
+            "alike": bool(bleu) and 1 - bleu["fake"] < MIN_DIVERSITY * (1 - bleu["real"]),
         }
         for name, bad in found.items():
             self.streaks[name] = self.streaks[name] + 1 if bad else 0

@@ -18,6 +18,8 @@ from textgan_lit.model.sampling import Pen, begin, follow, write
 from textgan_lit.run.distributed import gather, own_rows
 from textgan_lit.types import Rollout
 
+MAX_ROWS = 20_000  # continuations that are written and scored at once: bounds the memory, changes no number
+
 
 class Credit(ABC):
     """reward, game, rollout → value Float[B T]: what the word at t is thought to have earned; 0 on padding."""
@@ -56,14 +58,14 @@ class MonteCarlo(Credit):
 
     What is continued is what was written so far, in whatever order. The last word's value is the sentence's own
     reward. The continuations of all positions advance together from the states that the sentence itself passed
-    through. ``max_rows`` bounds how many continuations are held at once, rounded up to whole sentences; a discriminator
-    of many features keeps as many rows of them.
+    through. ``MAX_ROWS`` of them are held at once, rounded up to whole sentences; a discriminator of many features
+    keeps as many rows of them.
     """
 
     needs = "sentence"
 
-    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16, max_rows: Annotated[int, Ge(1)] = 20_000):
-        self.rollouts, self.max_rows = rollouts, max_rows
+    def __init__(self, rollouts: Annotated[int, Ge(1)] = 16):
+        self.rollouts = rollouts
 
     def __call__(self, reward: Reward, game: Game, rollout: Rollout) -> Float[Tensor, "B T"]:
         n, length = rollout.tokens.shape
@@ -72,7 +74,7 @@ class MonteCarlo(Credit):
             return own * rollout.mask
         written = game.generator.written(rollout.tokens)
         noise = game.noise.uniform(n, length * (length - 1) // 2, self.rollouts)
-        at_once = max(1, self.max_rows // ((length - 1) * self.rollouts))
+        at_once = max(1, MAX_ROWS // ((length - 1) * self.rollouts))
         parts = written, noise, rollout.latent
         scores = [
             game.verdicts(continuations(game, tokens, uniform, latent))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from textgan_lit.model import credit
 from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal, continuations
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.conv import Conv
@@ -209,12 +210,11 @@ def test_the_last_word_is_paid_what_the_sentence_earned(generator, conv):
 
 
 @pytest.mark.parametrize("rows", [1, 9, 10, 40, 10**6])
-def test_how_many_rows_are_held_at_once_changes_nothing(generator, conv, rows):
-    rollout = game(generator, conv).sample(11)
-    values = [
-        MonteCarlo(ROLLOUTS, max_rows=max_rows)(Probability(), game(generator, conv), rollout)
-        for max_rows in (rows, 50_000)
-    ]
+def test_how_many_rows_are_held_at_once_changes_nothing(generator, conv, monkeypatch, rows):
+    rollout, values = game(generator, conv).sample(11), []
+    for max_rows in (rows, 50_000):
+        monkeypatch.setattr(credit, "MAX_ROWS", max_rows)
+        values.append(MonteCarlo(ROLLOUTS)(Probability(), game(generator, conv), rollout))
     assert_close(*values)
 
 
@@ -225,7 +225,8 @@ def test_so_many_rollouts_are_scored_at_once_and_no_more(generator, conv, monkey
         Game, "verdicts", lambda self, written: scored.append(written.shape[1]) or verdicts(self, written)
     )
     rollout = game(generator, conv).sample(11)
-    MonteCarlo(ROLLOUTS, max_rows=rows)(Probability(), game(generator, conv), rollout)
+    monkeypatch.setattr(credit, "MAX_ROWS", rows)
+    MonteCarlo(ROLLOUTS)(Probability(), game(generator, conv), rollout)
     assert max(scored) == sentences
     assert sum(scored) == 11
 
@@ -255,5 +256,5 @@ def test_a_world_of_one_word(vocab):
     generator = lively(LSTM(vocab, 1, embedding=3, hidden=5))
     players = game(generator, Critic(vocab, lambda words: words[:, 0]))
     rollout = players.sample(6)
-    for credit in (MonteCarlo(ROLLOUTS), Terminal()):
-        assert credit(LogOdds(), players, rollout).equal(rollout.tokens.float())
+    for kind in (MonteCarlo(ROLLOUTS), Terminal()):
+        assert kind(LogOdds(), players, rollout).equal(rollout.tokens.float())
