@@ -11,7 +11,7 @@ from torch.autograd.function import FunctionCtx
 
 
 def one_dnn() -> Callable[..., Tensor] | None:
-    """oneDNN's linear layer as torch calls it, or None where this torch has none that answers 2 × 3 + 1 rightly.
+    """oneDNN's linear layer as torch calls it, or None where this torch has none that answers 2 × 3, and + 1, rightly.
 
     What is called here is private to torch and may change with its version, so that it is tried first.
     """
@@ -19,10 +19,10 @@ def one_dnn() -> Callable[..., Tensor] | None:
     try:
         torch._C._are_functorch_transforms_active()
         operator = torch.ops.mkldnn._linear_pointwise
-        answers = operator(2 * one, 3 * one, one[0], "none", [], "").item() == 7
-    except (AttributeError, RuntimeError, TypeError):
+        answers = [operator(2 * one, 3 * one, bias, "none", [], "").item() for bias in (None, one[0])]
+    except Exception:  # whatever another version does with these words
         return None
-    return operator if answers else None
+    return operator if answers == [6, 7] else None
 
 
 ONE_DNN = one_dnn()

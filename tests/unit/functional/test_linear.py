@@ -117,8 +117,10 @@ def test_function_transforms_see_through_it(layer):
         {"_linear_pointwise": torch.ops.aten.linear},
         {"_linear_pointwise": lambda features, weight: features @ weight.t()},
         {"_linear_pointwise": lambda features, weight, bias, *_: features @ weight + bias + 1},
+        {"_linear_pointwise": lambda features, weight, bias, *_: features @ weight.t() + bias},
+        {"_linear_pointwise": lambda features, weight, bias, how, *_: {"relu": torch.relu}[how](features)},
     ],
-    ids=["gone", "asked otherwise", "asked for less", "answers otherwise"],
+    ids=["gone", "asked otherwise", "asked for less", "answers otherwise", "wants a bias", "knows no none"],
 )
 def test_a_torch_whose_onednn_is_another_will_do(layer, monkeypatch, operators):
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**operators))
