@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from textgan_lit import cli
+from textgan_lit import cli, commands
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
@@ -15,6 +15,14 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", *words])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # main sets it; put back, or the next test's processes inherit it
     cli.main()
+
+
+def textgan(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+    """``textgan WORDS``; gives the exit code, or the line that a person would read."""
+    monkeypatch.setattr(sys, "argv", ["textgan", *words])
+    with pytest.raises(SystemExit) as stopped:
+        commands.main()
+    return stopped.value.code
 
 
 def smoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> list[dict[str, float]]:

@@ -13,6 +13,19 @@ from textgan_lit.run.checkpoint import kept, read
 
 CHECKOUT = Path(__file__).parents[2]
 
+# A game that remembers all it can, for a run that is killed; and the shortest of runs.
+RUN = (
+    *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
+    *("data.workers=0", "model.program.duel=6", "callbacks.schedule.generator=2", "callbacks.turns.every=3"),
+    *("model/generator=lstm", "model.generator.embedding=4", "model.generator.hidden=8", "model.generator.dropout=0.2"),
+    *("model.discriminator.dropout=0.3", "model/baseline=moving_average"),
+    *("model.ema=0.9", "model/program=guard", "model.program.rule.patience=1000"),
+    *(f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")),
+    "+callbacks.death._target_=tests.helpers.dying.Death",
+)
+SMOKE = ("debug=smoke", "logger=csv", "model=mle", "data=tiny", "data.train=256", "data.valid=64", "data.test=64")
+SMOKE += ("model.moves.likelihood.batch=16",)
+
 
 def play(
     folder: Path, *words: str, death: str = "", cwd: Path | None = None, timeout: float = 300

@@ -14,8 +14,8 @@ import torch
 import textgan_lit
 from tests.helpers import wandb_file
 from tests.helpers.command import evaluations, rows, run, smoke
+from tests.helpers.lives import left, same
 from tests.helpers.sharing import share
-from tests.system.test_resume import left, same
 
 CHECKOUT = Path(__file__).parents[2]
 GAME = (

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.lives import CHECKOUT, play
-from tests.system.test_resume import SMOKE
+from tests.helpers.lives import CHECKOUT, SMOKE, play
 from textgan_lit.run.folder import holds_a_run
 
 WORDS = (*SMOKE, "trainer.max_steps=2", "+callbacks.death._target_=tests.helpers.dying.Death")

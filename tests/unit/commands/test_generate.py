@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from tests.helpers.command import textgan
 from tests.helpers.enumeration import lively
-from tests.unit.test_audit import textgan
 from textgan_lit import tokenizer
 from textgan_lit.commands import opening, output
 from textgan_lit.errors import UserError

@@ -12,8 +12,8 @@ import tracemalloc
 import pytest
 import torch
 
+from tests.helpers.command import textgan
 from tests.helpers.enumeration import Additive, lively, probability
-from tests.unit.test_audit import textgan
 from tests.unit.test_inference import opened, saved  # noqa: F401
 from textgan_lit import inference as runs
 from textgan_lit.commands import opening, output

@@ -1,157 +1,24 @@
-"""The audit itself: what it compares with, what it calls wrong, and what it says and exits with.
-
-That every model passes it: laws/test_audits.py.
-"""
+"""What the audit calls wrong, and what it passes. That every model passes it: laws/test_audits.py."""
 
 import copy
-import json
-import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
-from torch.testing import assert_close
 
-from textgan_lit import commands
+from tests.helpers.audited import descends
 from textgan_lit.audit import measure
-from textgan_lit.audit.enumeration import Enumeration, Table, at_best
-from textgan_lit.audit.hypotheses import of_divergence, worth
-from textgan_lit.audit.measure import examine
-from textgan_lit.data.tiny import Tiny
-from textgan_lit.errors import UserError
 from textgan_lit.functional.enumeration import divergence
 from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.model import reward
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
-from textgan_lit.model.credit import Credit, MonteCarlo, RewardToGo, Terminal
-from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.model.discriminator.oracle import Optimal
+from textgan_lit.model.credit import Credit, MonteCarlo, Terminal
 from textgan_lit.model.estimator import score_function
 from textgan_lit.model.estimator.score_function import ScoreFunction
-from textgan_lit.model.game import Game
-from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.objective import Claim, Objective
-from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.noise import Noise
 from textgan_lit.types import Outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
-
-class Players:
-    """What the audit needs of a system: a generator that is neither untaught nor finished, and a policy."""
-
-    def __init__(self, variable, policy=None):
-        self.oracle = Tiny(words=3, length=3, variable=variable, seed=3)
-        self.generator = Markov(self.oracle.vocab, 3, positional=True)
-        stream = torch.Generator().manual_seed(1)
-        self.generator.table.weight.data.normal_(0, 0.5, generator=stream)
-        self.policy = policy or Categorical()
-        self.enumeration = Enumeration(self.oracle, self)
-
-
-@pytest.fixture(params=[False, True], ids=["fixed", "eos"])
-def players(request):
-    return Players(request.param)
-
-
-def descends(objective, players, **changes):
-    """The finding about an objective's own claim at D*."""
-    enumeration = players.enumeration
-    best = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
-    objective.claim = replace(objective.claim, divergence=objective.claim.divergence or "JSD(P‖G)")
-    hypothesis = of_divergence(objective, enumeration, best)
-    settings = {"batches": 100, "batch": 32, "seed": 1} | changes
-    return examine(hypothesis, enumeration, **settings)
-
-
-# --- what is compared with --------------------------------------------------------------------------------------------
-
-
-def test_the_table_is_the_best_discriminator(players):
-    enumeration = players.enumeration
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
-    best = Optimal(enumeration.oracle.vocab, 3, enumeration.oracle)
-    game = Game(enumeration.generator, best, enumeration.policy, Noise(0))
-    assert_close(table(*enumeration.sentences), game.score(*enumeration.sentences))
-    assert table(*enumeration.sentences).std() > 0.3
-
-
-def test_the_table_of_prefixes_is_the_sum_of_their_log_ratios(players):
-    enumeration = players.enumeration
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
-    ratio = enumeration.oracle.logp(enumeration.sentences, Categorical()) - enumeration.logp().float()
-    assert_close(table(*enumeration.sentences), ratio.cumsum(1) * enumeration.sentences.mask)
-    assert not table(*enumeration.sentences).requires_grad
-
-
-@pytest.mark.parametrize("scores", ["sentence", "word"])
-def test_soft_words_lie_between_hard_ones(players, scores):
-    enumeration = players.enumeration
-    tokens, mask = enumeration.sentences
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, scores)
-    hard = torch.nn.functional.one_hot(tokens.masked_fill(~mask, 0), enumeration.oracle.vocab.size).float()
-    hard = hard * mask.unsqueeze(2)
-    assert_close(table(hard, mask), table(tokens, mask))
-    # the last word is one of three at equal chances: the mean of three scores
-    full = mask.all(1) & (tokens[:, -1] < 3)
-    words = tokens[full].view(-1, 3, 3)
-    soft = hard[full].view(-1, 3, 3, enumeration.oracle.vocab.size).mean(1)
-    scored = table(tokens[full], mask[full]).unflatten(0, (-1, 3))
-    assert_close(table(soft, torch.ones(len(words), 3, dtype=torch.bool)), scored.mean(1))
-
-
-class Mixing(Discriminator):
-    """Made of a language model, as a mediator is."""
-
-    reads_density = True
-
-    def __init__(self, model):
-        super().__init__(model.vocab, model.max_length)
-        self.model = model
-
-    def forward(self, words, mask, density=None):
-        raise NotImplementedError
-
-
-def test_a_discriminator_that_is_a_language_model_becomes_the_mixture(players):
-    enumeration = players.enumeration
-    best = at_best(enumeration, Mixing(players.generator), "sentence")
-    found = best.model.logp(enumeration.sentences, Categorical()).double().sum(1).exp()
-    g = enumeration.logp().sum(1).exp()
-    assert_close(found, ((enumeration.p + g) / 2).detach(), rtol=1e-4, atol=1e-7)
-    assert isinstance(at_best(enumeration, Optimal(players.oracle.vocab, 3, players.oracle), "sentence"), Table)
-
-
-@pytest.mark.parametrize("kind", [reward.Minimax, reward.LogOdds, reward.Ratio, reward.Probability])
-def test_two_ways_to_the_exact_gradient_meet_at_the_best_d(players, kind):
-    """The divergence differentiated, and the policy gradient theorem with D* held fixed."""
-    enumeration = players.enumeration
-    best = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "sentence")
-    game = Game(enumeration.generator, best, enumeration.policy, Noise(0))
-    objective = ScoreFunction(kind(), Terminal(), Zero())
-    by_worth = enumeration.of_worth(worth(objective, game, enumeration.sentences))
-    assert_close(by_worth, enumeration.of_divergence(kind.divergence), rtol=1e-3, atol=1e-6)
-
-
-def test_prefixes_rewards_are_discounted_by_their_distance():
-    players = Players(variable=False)
-    enumeration = players.enumeration
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
-    game = Game(enumeration.generator, table, enumeration.policy, Noise(0))
-    a, b, c = table(*enumeration.sentences).unbind(1)
-    found = worth(ScoreFunction(reward.LogOdds(), RewardToGo(0.5), Zero()), game, enumeration.sentences)
-    assert_close(found, torch.stack([a + b / 2 + c / 4, b + c / 2, c], 1))
-
-
-def test_a_world_that_cannot_be_listed_is_refused():
-    with pytest.raises(UserError, match="TopK"):
-        Players(variable=False, policy=TopK(2))
-
-
-# --- sabotage ---------------------------------------------------------------------------------------------------------
 
 
 class Scrambled(Credit):
@@ -240,9 +107,6 @@ def test_the_same_without_sabotage_passes(players, credit):
     assert finding.verdict == "unbiased within 4 SE"
 
 
-# --- declared biases --------------------------------------------------------------------------------------------------
-
-
 def test_a_bias_is_seen_declared_or_not(players):
     """Of two sentences each is half of its own baseline."""
     objective = ScoreFunction(reward.Minimax(), Terminal(), BatchMean())
@@ -315,9 +179,6 @@ def test_noise_that_hides_everything_is_no_pass(players):
     assert finding.verdict.startswith("UNDECIDED")
 
 
-# --- null controls ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", [reward.Constant(), reward.Shuffled(reward.Minimax())], ids=["constant", "shuffled"])
 def test_a_control_that_does_not_teach_passes(players, kind):
     for baseline in (BatchMean(), LeaveOneOut()):
@@ -331,9 +192,6 @@ def test_a_control_that_teaches_fails(players):
     objective = ScoreFunction(reward.Minimax(), Terminal(), LeaveOneOut())
     objective.null = True
     assert descends(objective, players).verdict.startswith("FAILS: a control that teaches")
-
-
-# --- how it measures --------------------------------------------------------------------------------------------------
 
 
 def test_batches_in_groups_have_the_same_mean_and_variance(players, monkeypatch):
@@ -389,69 +247,3 @@ def test_the_players_are_left_as_they_were(players):
     descends(objective, players)
     assert all(value.equal(before[name]) for name, value in players.generator.state_dict().items())
     assert objective.baseline.weight == 0
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
-
-
-def textgan(monkeypatch, *words):
-    """``textgan WORDS``; gives the exit code, or the line that a person would read."""
-    monkeypatch.setattr(sys, "argv", ["textgan", *words])
-    with pytest.raises(SystemExit) as stopped:
-        commands.main()
-    return stopped.value.code
-
-
-def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-    words = ("model=minimax", "data.oracle.variable=false")
-    assert textgan(monkeypatch, "audit", *words, "--batches", "50", "--turns", "5", "model.generator.order=1") == 0
-    out = capsys.readouterr().out
-    assert "JSD(P‖G)" in out
-    assert "as given, D = D*: unbiased within 4 SE" in out
-    assert "taught D" in out
-    legend = out.partition("cosine: of")[2]
-    assert all(f" {column}: " in legend.replace("\n", " ") for column in ("along", "aside", "variance"))  # each is said
-
-
-def test_a_broken_one_exits_with_1(monkeypatch, capsys):
-    monkeypatch.setattr(reward.Minimax, "__call__", lambda self, score: -score)
-    assert textgan(monkeypatch, "audit", "model=minimax", "--batches", "50", "--turns", "0", "--json") == 1
-    said = json.loads(capsys.readouterr().out)
-    assert said["passed"] is False
-    worlds = [(row["world"], row["judge"]) for row in said["findings"] if row["claim"] == "JSD(P‖G)"]
-    assert worlds == [("fixed length", "D = D*"), ("with eos", "D = D*")]
-    assert all(not row["passed"] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
-    first, other = (row["measured"][0] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
-    assert first["variance"] != other["variance"]
-    assert first["agreement"]["along"] < 0
-    assert (first["batches"], first["batch"]) == (50, 32)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["audit", "data=dyck"], r"lists every sentence of its world, which is data=tiny"),
-        (["audit", "model=seqgann"], r"model=seqgann: there is no such option\. Nearest: seqgan"),
-        (["audit", "model/policy=top_k"], r"TopK"),
-        (["audit", "data.oracle.words=1000"], r"makes 1000\^3"),
-    ],
-)
-def test_a_mistake_is_answered_in_one_line(words, said, monkeypatch):
-    line = str(textgan(monkeypatch, *words))
-    assert line.startswith("textgan_lit: ")
-    assert "\n" not in line
-    assert re.search(said, line), line
-
-
-@pytest.mark.parametrize("words", [[], ["audit"]])
-def test_help_needs_no_torch(words):
-    code = (
-        "import sys; sys.argv = ['textgan', *sys.argv[1:], '--help']\n"
-        "from textgan_lit.commands import main\n"
-        "try: main()\nfinally: print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert done.returncode == 0
-    assert done.stdout.strip().endswith("False")
-    assert "audit" in done.stdout

@@ -1,0 +1,3 @@
+"""Players whose every sentence is listed."""
+
+from tests.helpers.audited import players  # noqa: F401

@@ -1,0 +1,27 @@
+"""Text files, and the data that is made of them."""
+
+import pytest
+
+from tests.helpers.texts import LINES
+from textgan_lit.data.text import TextData
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(content, name="my.txt"):
+        path = tmp_path / name
+        text = "\n".join(content) + "\n" if isinstance(content, list) else content
+        raw = text if isinstance(text, bytes) else text.encode()
+        if not path.exists() or path.read_bytes() != raw:  # else its date stays
+            path.write_bytes(raw)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def data(tmp_path, put):
+    def make(content=LINES, name="my.txt", batch=8, **options):
+        return TextData(put(content, name), cache=str(tmp_path / "cache"), **options).with_batch(batch)
+
+    return make
