@@ -11,7 +11,7 @@ from textgan_lit.run import launch
 # A main process that hangs while its child fails.
 HANGS = """
 import subprocess, sys, time
-from textgan_lit import launch
+from textgan_lit.run import launch
 
 launch.GRACE = 0.2
 launch.Watch([subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])]).start()

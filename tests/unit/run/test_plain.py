@@ -136,7 +136,7 @@ def test_nothing_but_a_plain_file_in_plain_folders_is_opened(load, tmp_path):
 BOMBS = """
 import sys
 from pathlib import Path
-from textgan_lit import plain
+from textgan_lit.run import plain
 for name in ("sparse", "zeros", "objects", "commas"):
     for load in (plain.yaml, plain.json, plain.lines, plain.table):
         try:

@@ -12,7 +12,7 @@ from tests.helpers.lives import CHECKOUT
 
 HEAD = """
 import signal, subprocess, sys, threading, time
-from textgan_lit import process
+from textgan_lit.run import process
 process.AGAIN = 0.3
 process.last_words = lambda: "ended."
 process.listen()

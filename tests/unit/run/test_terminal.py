@@ -76,7 +76,7 @@ def test_a_refusal_is_harmless_when_python_says_it(monkeypatch):
 
 
 def test_a_traceback_is_harmless():
-    program = "from textgan_lit import terminal\nwith terminal.guarded():\n    raise ValueError('\\x1b[2J')"
+    program = "from textgan_lit.run import terminal\nwith terminal.guarded():\n    raise ValueError('\\x1b[2J')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert "ValueError: \\x1b[2J\n" in done.stderr
