@@ -97,12 +97,14 @@ class Gathered:
 
 
 def runs(folder: Path) -> list[Path]:
-    """The runs of a sweep, those below ``folder``, begun or ended; none where it is a run itself."""
+    """The runs of a sweep, those below ``folder``, begun or ended; none where it is a run itself. What a link leads to
+    is no run of the sweep."""
     if not folder.is_dir() or folders.holds_a_run(folder):
         return []
     marks = ("evaluations.jsonl", folders.RECORD, ".hydra")
     found = {path.parent for depth in ("*", "*/*") for mark in marks for path in folder.glob(f"{depth}/{mark}")}
-    return sorted(found, key=lambda path: [(len(part), part) for part in path.relative_to(folder).parts])  # 2 before 10
+    own = [path for path in found if path.resolve() == folder.resolve() / path.relative_to(folder)]
+    return sorted(own, key=lambda path: [(len(part), part) for part in path.relative_to(folder).parts])  # 2 before 10
 
 
 def gather(found: Sequence[tuple[str, Path]]) -> Gathered:

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.command import smoke
 from tests.helpers.runs import made
 from textgan_lit import commands
+from textgan_lit.report import arms
 from textgan_lit.report.page import MARK
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -44,6 +45,18 @@ def test_nothing_is_written_where_a_link_in_the_run_leads(monkeypatch, tmp_path)
     report(monkeypatch, folder, "--overwrite")
     assert MARK in (folder / "report.html").read_text(encoding="utf-8")
     assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("deep", ["1", "night/1"])
+def test_what_a_link_in_a_sweep_leads_to_is_no_run_of_it(deep, monkeypatch, tmp_path):
+    """Somebody's link could lead to any run of the reader's."""
+    sweep, mine = tmp_path / "sweep", made(tmp_path / "mine" / "1")
+    made(sweep / "0")
+    (sweep / deep.split("/")[0]).symlink_to(mine.parent if "/" in deep else mine)
+    report(monkeypatch, sweep)
+    assert (sweep / "0" / "report.html").exists()
+    assert not (mine / "report.html").exists()
+    assert arms.runs(sweep) == [sweep / "0"]
 
 
 def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
