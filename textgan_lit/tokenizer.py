@@ -34,7 +34,8 @@ AT_ONCE = 2**21  # characters that a text may become on its way into ids, …
 WRITTEN = 2**24  # … and ids on their way into a text
 ADDED, LONGEST_ADDED, ADDED_AT_ONCE = 10_000, 256, 2**18  # words that are looked for before anything else
 LONGEST = 64  # characters of a sign, such as ## or <unk>
-LONGEST_PIECE = 256  # characters between blanks among which WordPiece looks for words: a search of their third power
+# Characters between blanks among which WordPiece looks for words, a search of their third power; and those of Unigram's
+LONGEST_PIECE = 256  # words, at each of which begins one as long as the longest of them.
 
 # An expression may look for ever, so only these, which are known to be quick, are searched for.
 _CUTS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -314,4 +315,7 @@ def _model(model: dict[str, Any], said: str) -> dict[str, Any]:
             f"{said}: its unk_token, continuing_subword_prefix or end_of_word_suffix has more than {LONGEST} "
             f"characters, or max_input_chars_per_word is over {LONGEST_PIECE}. Give smaller ones."
         )
+    listed = model.get("vocab")  # of Unigram, which alone has a list: words and what each weighs
+    if isinstance(listed, list) and any(len(word) > LONGEST_PIECE for word, _ in listed):
+        raise UserError(f"{said}: it has words of more than {LONGEST_PIECE} characters. Leave them out.")
     return {key: None if key == "dropout" else value for key, value in model.items()}

@@ -216,6 +216,10 @@ HOSTILE = {
     "a part without a type": ("normalizer", {"content": "a"}),
     "a sequence of letters": ("normalizer", {"type": "Sequence", "normalizers": "abc"}),
     "a longer word for what is unknown": ("model", {"unk_token": LONG}),
+    "a word that may begin anywhere": (
+        "model",
+        {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a" * 300, -1.0]]},
+    ),
     "pieces without end": ("model", {"max_input_chars_per_word": 10**9}),
     "added words": ("added_tokens", [{"id": 9 + n, "content": f"{n}" + LONG} for n in range(90)]),
 }

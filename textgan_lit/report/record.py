@@ -137,7 +137,7 @@ def _read(record: Record, load: Callable[[Path, str], Any], name: str, kind: typ
 
 def _lines(record: Record, name: str, whole: Callable[[Row], bool]) -> list[Row]:
     """The lines that are whole; a kill may have cut off the last one."""
-    found = [row for _, row in _each(record, plain.lines, name)]
+    found = _each(record, plain.lines, name, lambda line: line.row)
     rows = [row for row in found if row is not None and whole(row)]
     _say_broken(record, len(found) - len(rows), "line", name)
     return rows
@@ -151,17 +151,17 @@ def _has_samples(row: Row) -> bool:
 
 
 def _table(record: Record) -> list[Row]:
-    head, *cells = _each(record, plain.table, "metrics.csv") or [[]]
+    head, *cells = _each(record, plain.table, "metrics.csv", list) or [[]]
     rows = [_numeric({key: _float(cell) for key, cell in zip(head, row, strict=False) if cell}) for row in cells]
     whole = [row for row in rows if "turns/all" in row]
     _say_broken(record, len(rows) - len(whole), "row", "metrics.csv")
     return whole
 
 
-def _each(record: Record, load: Callable[..., Iterator[Any]], name: str) -> list[Any]:
-    """The lines of a file, if there is one; where it is not a run's as a whole, none."""
+def _each(record: Record, load: Callable[..., Iterator[Any]], name: str, kept: Callable[[Any], Any]) -> list[Any]:
+    """What is ``kept`` of each line of a file, if there is one; where it is not a run's as a whole, none."""
     try:
-        return list(load(record.folder, name, plain.Allowance()))
+        return [kept(one) for one in load(record.folder, name, plain.Allowance())]
     except FileNotFoundError:
         return []
     except plain.Unreadable:

@@ -26,7 +26,8 @@ from textgan_lit.errors import PATH, SURROGATE, UserError, shown
 # Bytes, far more than a long run writes: a configuration has 10 kB, and 10,000 evaluations have 100 MB.
 YAML, JSON, LINE, ROWS = 2**18, 2**22, 2**24, 2**30
 NODES, VALUES, DEEPEST = 20_000, 8_000_000, 40  # of YAML; of other files, in all; lists within lists
-LETTERS = 16  # that count as one value
+LETTERS = 16  # that count as one value, as do so many empty cells …
+CONTAINER = 8  # … and values that each list or dictionary counts as, beside its own
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # of a pipe nobody waits for
 
@@ -87,7 +88,7 @@ def table(folder: Path, name: str, kept: Allowance | None = None) -> Iterator[li
     for line in _lines(folder, name):
         cells = line.split(",")
         try:
-            (kept or Allowance()).count(sum(map(bool, cells)))
+            (kept or Allowance()).count(sum(map(bool, cells)) + CONTAINER + len(cells) // LETTERS)
         except ValueError as error:
             raise _unreadable(folder, name, _why(error)) from error
         yield cells
@@ -127,10 +128,10 @@ class Allowance:
             self.count(len(value) // LETTERS)
             return SURROGATE.sub("\ufffd", value)
         if isinstance(value, list):
-            self.count(len(value))
+            self.count(len(value) + CONTAINER)
             return value if _are_floats(value) else [self.take(one, depth + 1) for one in value]
         if isinstance(value, dict):
-            self.count(len(value))
+            self.count(len(value) + CONTAINER)
             return {self.take(key, depth + 1): self.take(one, depth + 1) for key, one in value.items()}
         if isinstance(value, int) and value.bit_length() > 64:
             return float(value) if value.bit_length() < 1024 else math.inf if value > 0 else -math.inf

@@ -120,7 +120,7 @@ def test_a_forgery_may_be_well_made():
         ('{"x": {"$": []}}', "unknown kind"),
         ('{"x": {"$": "dict", "of": [[1.5, 2]]}}', "a key that is none"),
         ('{"x": {"$": "dict", "of": [[true, 2]]}}', "a key that is none"),
-        ('{"x": {"$": "tuple"}}', "of"),
+        ('{"x": {"$": "tuple"}}', "'of'"),
         ('{"x": {"$": "float", "of": "one"}}', "could not convert"),
         (json.dumps("\ud800"), "a text that is none"),
         ("[" * 42 + "]" * 42, "nested too deep"),
@@ -143,6 +143,13 @@ def test_commas_are_counted_however_the_metadata_spells_them(monkeypatch):
     content = content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode())
     with pytest.raises(ValueError, match="more values than any state"):
         unpacked(content)
+
+
+def test_a_file_that_is_nearly_all_metadata_is_not_read(monkeypatch, tmp_path):
+    (path := tmp_path / "file").write_bytes(packed({"a": torch.ones(1)}))
+    monkeypatch.setattr(packing, "LONGEST", 100)
+    with path.open("rb") as file, pytest.raises(ValueError, match="does not begin as one"):
+        packing.whole(file, path.stat().st_size)
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100])

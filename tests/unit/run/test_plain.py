@@ -84,14 +84,17 @@ def test_lines_that_are_no_objects_are_said(tmp_path):
 
 
 def test_what_is_kept_of_lines_is_bounded_in_all(tmp_path):
-    text = '{"a": [1, 2]}\n' * 3
-    for load in (plain.lines, plain.table):
-        assert len(list(load(*given(tmp_path, text), plain.Allowance(9)))) == 3
+    text, each = '{"a": [1, 2]}\n' * 3, plain.CONTAINER
+    for load, least in ((plain.lines, 9 + 6 * each), (plain.table, 6 + 3 * each)):
+        assert len(list(load(*given(tmp_path, text), plain.Allowance(least)))) == 3
         with pytest.raises(Unreadable, match="more values than a run writes"):
-            list(load(*given(tmp_path, text), plain.Allowance(5)))
-    assert len(list(plain.lines(*given(tmp_path, json.dumps({"a": "x" * 1000})), plain.Allowance(64)))) == 1
+            list(load(*given(tmp_path, text), plain.Allowance(least - 1)))
+    assert len(list(plain.table(*given(tmp_path, "," * 159), plain.Allowance(10 + each)))) == 1
+    with pytest.raises(Unreadable, match="more values"):  # nothing is in its cells, and they take memory all the same
+        list(plain.table(*given(tmp_path, "," * 159), plain.Allowance(9 + each)))
+    assert len(list(plain.lines(*given(tmp_path, json.dumps({"a": "x" * 1000})), plain.Allowance(64 + each)))) == 1
     with pytest.raises(Unreadable, match="more values"):
-        list(plain.lines(*given(tmp_path, json.dumps({"a": "x" * 1100})), plain.Allowance(64)))
+        list(plain.lines(*given(tmp_path, json.dumps({"a": "x" * 1100})), plain.Allowance(64 + each)))
 
 
 def test_a_table_has_cells_of_any_length(tmp_path):
