@@ -81,7 +81,7 @@ def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
         if config["resume"] and done.get("configuration", configuration) != configuration:
             raise UserError(f"{folder} holds a run of another configuration. Give the words that the sweep began with.")
         if config["resume"] and done.get("finished"):
-            return done["objective"]
+            return done.get("objective")
         if not config["resume"]:
             folders.clear(folder, but=(".hydra", "train.log"))  # of a sweep that is played anew
         folders.start(folder, configuration)

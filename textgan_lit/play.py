@@ -135,7 +135,7 @@ def _take_up(
 
 def _rewind(folder: Path, state: Saved | None) -> None:
     turn = sum(state.state["textgan_lit"]["turns"].values()) if state else -1
-    said = f"after turn {turn:,}." if state else "from the beginning: there is no checkpoint yet."
+    said = f"after turn {turn:,}." if state else "from the beginning: there is no whole checkpoint."
     terminal.console().print(f"Going on {said}", highlight=False)
     rewind(folder, turn)
     for later in kept(folder / "checkpoints"):

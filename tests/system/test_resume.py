@@ -37,7 +37,7 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     words = (*RUN, f"hydra.run.dir={folder}", "resume=true")
     for death, said in {
         "SIGKILL at 0 start": "holds no run. Starting anew.",
-        "SIGKILL at 7 evaluation": "from the beginning: there is no checkpoint yet",
+        "SIGKILL at 7 evaluation": "from the beginning: there is no whole checkpoint",
         "SIGTERM at 9 end": "Going on after turn 4.",
         "SIGKILL at 35 evaluation": "Going on after turn 9.",
     }.items():
@@ -173,6 +173,26 @@ def test_runs_and_sweeps_of_one_second_have_folders_of_their_own(monkeypatch, tm
             assert record(day / name / job)["finished"]
 
 
+def test_a_job_that_somebody_plays_is_left_as_it_is(monkeypatch, tmp_path):
+    words = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path / 'sweep'}", "seed=1")
+    (theirs := tmp_path / "sweep" / "0" / ".hydra" / "config.yaml").parent.mkdir(parents=True)
+    theirs.write_text("seed: 7\n")
+    monkeypatch.setattr(folders, "DYING", 0.0)
+    with files.lock(tmp_path / "sweep" / "0" / ".lock"), pytest.raises(SystemExit, match="played by another process"):
+        run(monkeypatch, *words)
+    assert theirs.read_text() == "seed: 7\n"
+    run(monkeypatch, *words, "overwrite=true")
+    assert "seed: 1\n" in theirs.read_text()
+
+
+def test_a_job_may_say_that_it_has_finished_and_not_with_what(monkeypatch, tmp_path):
+    words = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path}", "seed=1", "resume=true")
+    (tmp_path / "0").mkdir()
+    note(tmp_path / "0", {"finished": True})
+    run(monkeypatch, *words)
+    assert not (tmp_path / "0" / "checkpoints").exists()
+
+
 @pytest.mark.slow
 def test_processes_that_start_at_once_all_play(tmp_path):
     command = [sys.executable, str(CHECKOUT / "train.py"), *SMOKE, "trainer.max_steps=1"]
@@ -267,7 +287,8 @@ def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "word", ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt", "resume=turn-1.ckpt"]
+    "word",
+    ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt", "resume=turn-1.ckpt", "resume=/t.ckpt"],
 )
 def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -139,8 +139,9 @@ def clear(folder: Path, but: tuple[str, ...] = ()) -> None:
 
 @contextmanager
 def claimed(folder: Path, key: str) -> Iterator[None]:
-    """Locks a folder that is taken as it is, until the end of the block."""
-    claim(folder, key, again=True)
+    """Locks a folder that is taken as it is, where this process has not done so yet, until the end of the block."""
+    if folder not in _locks:
+        claim(folder, key, again=True)
     try:
         yield
     finally:

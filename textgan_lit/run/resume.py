@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -72,10 +73,18 @@ class Claim(Callback):
             _refuse(said(error))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Writes the job's ``.hydra``: Hydra itself would leave nothing of an older one where the disk is full."""
+        """Writes the job's ``.hydra``: Hydra itself would leave nothing of an older one where the disk is full.
+
+        That of a sweep takes its folder first; where it cannot, the job says why, and what somebody plays stays as it is.
+        """
         if not process.first():
             return
         folder = Path(config.hydra.runtime.output_dir)
+        if config.hydra.mode is RunMode.MULTIRUN:
+            try:
+                folders.claim(folder, "hydra.sweep.subdir", again=True)
+            except UserError:
+                return
         composed = {
             "config.yaml": _task(config, resolve=False),
             "hydra.yaml": {"hydra": config.hydra},
@@ -222,7 +231,7 @@ def expand(words: list[str]) -> list[str]:
     path = os.path.expanduser(path)
     if path.lower() in ("", "true", "false"):
         return words
-    folder = Path(path).absolute().parents[1] if path.endswith(".ckpt") else Path(path)
+    folder = Path(path).absolute().parent.parent if path.endswith(".ckpt") else Path(path)
     if "${" in str(folder.absolute()):
         raise UserError(f"resume={shown(path, PATH)}: Hydra fills in what a name has in ${{…}}. Rename the folder.")
     try:
