@@ -75,7 +75,7 @@ class Claim(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Writes the job's ``.hydra``: Hydra itself would leave nothing of an older one where the disk is full.
 
-        That of a sweep takes its folder first; where it cannot, the job says why, and what somebody plays stays as it is.
+        That of a sweep takes its folder first. Where it cannot the job says why, and what somebody plays is left alone.
         """
         if not process.first():
             return
