@@ -14,7 +14,7 @@ test:     ## what README tells to run
 slow:     ## the rest, which CI plays too
 	python -m pytest -m slow
 
-smoke:    ## the default run with tiny sizes and few turns
+smoke:    ## the default run with tiny sizes and few steps
 	python train.py debug=smoke
 
 bench:    ## how fast it is, beside references and floors: over eleven minutes, then docs/growth.png in three minutes

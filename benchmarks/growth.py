@@ -1,8 +1,8 @@
-"""How a generator turn grows: ``python -m benchmarks.growth`` draws docs/growth.png.
+"""How a generator step grows: ``python -m benchmarks.growth`` draws docs/growth.png.
 
-SeqGAN's turn with a TextCNN of the usual three widths, one of L, V, N (rollouts) and B (sentences) changed at a time
-around L = 20, V = 5000, N = 16, B = 64, beside the same turn with a discriminator of prefixes, which needs no rollouts.
-CPU seconds of one turn after one that is not counted, on one thread. Dashed lines have the slope that the arithmetic
+SeqGAN's step with a TextCNN of the usual three widths, one of L, V, N (rollouts) and B (sentences) changed at a time
+around L = 20, V = 5000, N = 16, B = 64, beside the same step with a discriminator of prefixes, which needs no rollouts.
+CPU seconds of one step after one that is not counted, on one thread. Dashed lines have the slope that the arithmetic
 has: the words of all rollouts are B · N · L(L − 1)/2, and each costs V.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from benchmarks.measure import SMALL, Turns, composed, seconds
+from benchmarks.measure import SMALL, Steps, composed, seconds
 from textgan_lit.run.memory import keep_freed_memory
-from textgan_lit.types import MOVES
+from textgan_lit.types import UPDATES
 
 PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
 AXES = {  # name, values, how the words of all rollouts grow
@@ -25,7 +25,7 @@ AXES = {  # name, values, how the words of all rollouts grow
     "N": ((1, 4, 16, 64), lambda x: x),
     "B": ((16, 64, 256, 512), lambda x: x),
 }
-TITLES = {"L": "words a sentence, L", "V": "vocabulary, V", "N": "rollouts, N", "B": "sentences a turn, B"}
+TITLES = {"L": "words a sentence, L", "V": "vocabulary, V", "N": "rollouts, N", "B": "sentences a step, B"}
 USUAL = {"L": 20, "V": 5000, "N": 16, "B": 64}
 WAYS = {
     "rollouts of every prefix": ("model/discriminator=conv",),
@@ -41,7 +41,7 @@ def main() -> None:
         for (way, words), colour in zip(WAYS.items(), ("tab:blue", "tab:orange"), strict=True):
             if axis == "N" and "reward_to_go" in words[-1]:
                 continue
-            taken = [turn(words, **(USUAL | {axis: value})) for value in values]
+            taken = [step(words, **(USUAL | {axis: value})) for value in values]
             print(axis, way, [f"{x:.3f}" for x in taken], flush=True)
             panel.loglog(values, taken, "o-", color=colour, label=way if axis == "L" else None)
             if colour == "tab:blue":
@@ -50,7 +50,7 @@ def main() -> None:
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("CPU seconds of a generator turn")
+    panels[0].set_ylabel("CPU seconds of a generator step")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(PICTURE, dpi=130)
 
@@ -61,11 +61,11 @@ def slope(panel: plt.Axes, values: tuple[int, ...], last: float, grows: Callable
     panel.loglog(values, line, "--", color="grey", linewidth=1, label=label, zorder=0)
 
 
-def turn(words: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
-    sizes = [f"data.oracle.length={L}", f"data.oracle.words={V}", *(f"model.moves.{m}.batch={B}" for m in MOVES)]
+def step(words: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
+    sizes = [f"data.oracle.length={L}", f"data.oracle.words={V}", *(f"model.optim.{m}.batch_size={B}" for m in UPDATES)]
     rollouts = [] if "reward_to_go" in words[-1] else [f"model.credit.rollouts={N}"]
     system, data, _ = composed("model=seqgan", "data=oracle_lstm", *SMALL, *sizes, *rollouts, *words)
-    return seconds(Turns(system, data, "generator"), times=1)
+    return seconds(Steps(system, data, "generator"), times=1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Maximum likelihood: seconds for an epoch of 10,000 sentences of 20 words at V = 5000, and memory at V = 50,000.
 
-An epoch is 157 turns of 64 sentences through an LSTM of 32 hidden units. The reference keeps all logits of a batch
+An epoch is 157 steps of 64 sentences through an LSTM of 32 hidden units. The reference keeps all logits of a batch
 and takes torch's own cross-entropy; the loss and its gradient are checked to be the same. The floor is three
 projections, one forward and two back.
 
-Memory is what a process of its own grows by in four turns at V = 50,000, with 64 and with 512 sentences a turn: the
+Memory is what a process of its own grows by in four steps at V = 50,000, with 64 and with 512 sentences a step: the
 parameters, their gradients and Adam's moments are 52 MB, and the logits of 512 sentences would be 2 GB for one copy.
 """
 
@@ -47,7 +47,7 @@ def rows() -> Iterator[Row]:
     for batch in BATCHES:
         ours, reference = (grown(batch, loss) for loss in ("chunked", "plain"))
         floor = 4 * 4 * sum(weight.numel() for weight in players(MANY_WORDS, 1)[0].parameters()) / 2**30
-        name = f"growth of memory in likelihood turns, V = {MANY_WORDS:,}, {batch} sentences"
+        name = f"growth of memory in pretraining steps, V = {MANY_WORDS:,}, {batch} sentences"
         yield Row(name, ours, reference, floor, 2 / ours, "≥ 1: below 2 GB", ours < 2, "GB")
 
 

@@ -38,8 +38,8 @@ def written(evaluations: int) -> tuple[float, int]:
         os.environ["WANDB_DATA_DIR"] = folder  # where what waits to be sent lies: in the run's folder, as ever
         samples, log = Samples(folder, Vocab(("a",)), lambda split: None), logger.WandB(folder, "benchmarks", "table")
         since = time.process_time()
-        for turn in range(evaluations):
-            samples._log(log, [[turn, number, *SAID.values()] for number in range(samples.count)])
+        for step in range(evaluations):
+            samples._log(log, [[step, number, *SAID.values()] for number in range(samples.count)])
         samples._send(log)
         took = time.process_time() - since
         logger.finish()

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from textgan_lit.build import experiment
 from textgan_lit.cli import CONF
 from textgan_lit.functional.linear import linear
-from textgan_lit.system import TextGAN
+from textgan_lit.system import OF_STEP, TextGAN
 
 LIBRARYS_GFLOPS = 54.6
 PROJECTION = 1024, 32, 5000  # hidden states to logits
@@ -90,25 +90,25 @@ def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:
     return experiment.system(config, data), data, config
 
 
-class Turns:
-    """A move's turns outside of Lightning: objective, backward, clip, optimizer step."""
+class Steps:
+    """An update's steps outside of Lightning: objective, backward, clip, optimizer step."""
 
     def __init__(self, system: TextGAN, data: pl.LightningDataModule, name: str):
-        self.system, self.name, self.move = system, name, system.moves[name]
+        self.system, self.name, self.update = system, name, system.updates[name]
         data.setup("fit")
-        self.batches, self.turn = iter(data.train_dataloader()), 0
-        self.player = getattr(system, self.move.player)
-        self.optimizer = self.move.optimizer(self.player.parameters())
+        self.batches, self.step = iter(data.train_dataloader()), 0
+        self.player = getattr(system, self.update.player)
+        self.optimizer = self.update.optimizer(self.player.parameters())
 
     def __call__(self) -> None:
         for player in (self.system.generator, self.system.discriminator):
             if player is not None:
                 player.train(player is self.player).requires_grad_(player is self.player)
-        batch = next(self.batches).first(self.move.batch)
-        outcome = self.move.objective(self.system.game("turn", self.turn), batch)
-        self.turn += 1
+        batch = next(self.batches).first(self.update.batch_size)
+        outcome = self.update.loss(self.system.game(OF_STEP, self.step), batch)
+        self.step += 1
         self.optimizer.zero_grad()
         outcome.loss.backward()
-        if self.move.clip:
-            torch.nn.utils.clip_grad_norm_(self.player.parameters(), self.move.clip)
+        if self.update.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self.player.parameters(), self.update.max_grad_norm)
         self.optimizer.step()

@@ -2,7 +2,7 @@
 
 4,000 sentences of the data and 4,000 of the generator at V = 5000, L = 20 (two LSTMs of 32 hidden units), scored by D:
 exact divergences, likelihoods, curves, the calibrated bound. The floor is the projection of every word by both models.
-The second and third rows are shares: a panel of the validation sentences over the turns that the default schedule plays
+The second and third rows are shares: a panel of the validation sentences over the steps that the default schedule plays
 between two of them (50 cycles), for SeqGAN at the published oracle's size and for the demo.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.measure import NONE, Turns, best_gflops, composed, seconds
+from benchmarks.measure import NONE, Steps, best_gflops, composed, seconds
 from benchmarks.row import Row
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
@@ -18,7 +18,7 @@ from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch
 
 SENTENCES = 4000  # a side
-CYCLES = 50  # callbacks.schedule.generator
+CYCLES = 50  # callbacks.evaluation.every.generator
 
 
 def rows() -> Iterator[Row]:
@@ -32,11 +32,11 @@ def rows() -> Iterator[Row]:
         "the demo": (),
     }.items():
         system, data, _ = composed(*words)
-        turns = Turns(system, data, "generator"), Turns(system, data, "discriminator")
-        generator, discriminator = (seconds(turn) for turn in turns)
+        steps = Steps(system, data, "generator"), Steps(system, data, "discriminator")
+        generator, discriminator = (seconds(step) for step in steps)
         ours = panel(system, data, len(data.sentences("valid").tokens))
-        share = ours / CYCLES / (generator + system.program.k * discriminator)
-        yield Row(f"… as a share of the turns between two, {name}", ours, NONE, NONE, share, "≤ 0.05", share <= 0.05)
+        share = ours / CYCLES / (generator + system.schedule.k * discriminator)
+        yield Row(f"… as a share of the steps between two, {name}", ours, NONE, NONE, share, "≤ 0.05", share <= 0.05)
 
 
 def panel(system: TextGAN, data, n: int) -> float:

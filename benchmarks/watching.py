@@ -1,9 +1,10 @@
 """What it costs to watch a run: logging and panels, measuring, and keeping its states, as shares of its seconds.
 
 Runs as users play them, through the command line, with every callback at its default interval and W&B offline: the
-demo whole, and 50 duel cycles of SeqGAN at the published oracle's size, with an evaluation before and after them. A
-clock in the run itself adds up what Lightning's validation loop, each callback's own hooks and the loggers take, so
-both sides of every ratio are of one run. It takes some microseconds itself at every hook, which are counted, too.
+demo whole, and 50 adversarial cycles of SeqGAN at the published oracle's size, with an evaluation before and after
+them. A clock in the run itself adds up what Lightning's validation loop, each callback's own hooks and the loggers
+take, so both sides of every ratio are of one run. It takes some microseconds itself at every hook, which are counted,
+too.
 
 Three things are told apart. *Logging and panels*: rows, the samples' table, progress, what is printed. *Measuring*: the
 truth, the proxies, the sentences that both look at; how large that is, is the experimenter's choice. *Keeping*: what
@@ -34,7 +35,11 @@ from textgan_lit.logger import CSV, WandB
 from textgan_lit.system import TextGAN
 
 MOST = 0.05
-SHORT = ("model.program.warm_up=1", "model.program.discriminator_warm_up=0", "model.program.duel=50")
+SHORT = (
+    "model.schedule.pretrain_steps=1",
+    "model.schedule.discriminator_pretrain_steps=0",
+    "model.schedule.adversarial_steps=50",
+)
 PLAYED = {
     "the demo": (),
     "50 cycles of SeqGAN at the published oracle's size": ("model=seqgan", "data=oracle_lstm", *SHORT),
@@ -43,9 +48,9 @@ SAMPLING = "writing and reading the sentences"  # the validation loop without th
 BEGIN, END = "W&B's beginning", "W&B's end"
 OURS = {CSV: "metrics.csv", WandB: "W&B's rows"}
 KINDS = {
-    "logging and panels": ("rows", *OURS.values(), "the console", "Turns", "Samples", "Bar", "WeightsAndBiases"),
+    "logging and panels": ("rows", *OURS.values(), "the console", "Steps", "Samples", "Bar", "WeightsAndBiases"),
     "measuring": (SAMPLING, "TruthPanel", "Quality", "Health"),
-    "keeping": ("Checkpoints", "Interruption", "Recovery", "Schedule"),
+    "keeping": ("Checkpoints", "Interruption", "Recovery", "Evaluations"),
 }
 
 
@@ -97,7 +102,7 @@ class Clock(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         fit = time.process_time() - self.since
-        self.told |= {"fit": fit, "parts": dict(self.spent), "turns": dict(system.clock.turns)}
+        self.told |= {"fit": fit, "parts": dict(self.spent), "steps": dict(system.clock.steps)}
 
     def on_test_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         self.told["closing"] = time.process_time() - self.since - self.told["fit"]
@@ -114,7 +119,7 @@ def rows() -> Iterator[Row]:
 
 
 def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
-    """The rows of one run: each kind of what is not a turn, what it is made of, and what is paid once."""
+    """The rows of one run: each kind of what is not a step, what it is made of, and what is paid once."""
     fit, parts = found["fit"], found["parts"]
     kind_of = {part: kind for kind, of_kind in KINDS.items() for part in of_kind}
     for kind in KINDS:
@@ -125,7 +130,7 @@ def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
         for part, spent in sorted(own.items(), key=lambda item: -item[1]):
             if spent > 0.002 * fit:
                 yield Row(f"… {part}", spent, fit, NONE, spent / fit, "", None)
-    once = {"beginning": "once, before the first turn", "closing": "once, the closing table", "end": f"once, {END}"}
+    once = {"beginning": "once, before the first step", "closing": "once, the closing table", "end": f"once, {END}"}
     for key, said in (once | {"service": "W&B's service, a process of its own"}).items():
         yield Row(f"… {said}", found[key], fit, NONE, found[key] / fit, "", None)
 

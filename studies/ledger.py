@@ -16,7 +16,7 @@ HEAD = (
     "H(G)",
     "NLL_test",
     "frontier sum",
-    "turns L / D / G",
+    "steps L / D / G",
     "CPU seconds",
     "seeds",
 )
@@ -43,12 +43,12 @@ def cells(mine: Sequence[Run], claim: dict[str, Any]) -> list[str]:
         return ["not run", *[""] * (len(HEAD) - 3)]
     first, *others = (spread([closing(run)[judged(run)][key] for run in mine]) for key in NUMBERS)
     last = [(course(run) or [{}])[-1] for run in mine]
-    moves = ("likelihood", "discriminator", "generator")
-    turns = " / ".join(f"{statistics.mean(row.get(f'turns/{move}', 0) for row in last):,.0f}" for move in moves)
+    updates = ("pretrain", "discriminator", "generator")
+    steps = " / ".join(f"{statistics.mean(row.get(f'steps/{update}', 0) for row in last):,.0f}" for update in updates)
     seconds = f"{statistics.mean(row.get('system/cpu_seconds', 0) for row in last):,.0f}"
     seeds = " ".join(str(run.seed) for run in mine)
     mark = "" if within(mine, claim) else "🔴 "
-    return [mark + first, *others, spread(sums(mine)), turns, seconds, seeds]
+    return [mark + first, *others, spread(sums(mine)), steps, seconds, seeds]
 
 
 def within(mine: Sequence[Run], claim: dict[str, Any]) -> bool:

@@ -14,8 +14,8 @@ from textgan_lit.functional import significance
 from textgan_lit.run import plain
 
 BEST = "likelihood_best_temperature"
-PLAYERS = "turns/players"  # turns of D and G, D's first ones among them
-SECONDS = "seconds"  # CPU seconds since the likelihood warm-up, evaluations included: neighbours hardly count
+PLAYERS = "steps/players"  # steps of D and G, D's first ones among them
+SECONDS = "seconds"  # CPU seconds since the likelihood pretraining, evaluations included: neighbours hardly count
 Column = Mapping[str, Any]  # as in a study's YAML: studies/README.md
 Row = Mapping[str, float]
 
@@ -52,13 +52,13 @@ def own(columns: Mapping[str, Row]) -> str:
 
 
 def course(run: Run) -> list[dict[str, float]]:
-    """The evaluations from the end of the likelihood warm-up on, with the two axes that games are compared on."""
+    """The evaluations from the end of the likelihood pretraining on, with the two axes that games are compared on."""
     rows = []
     with suppress(FileNotFoundError):  # nobody ever moved
         rows = [row for _, row in plain.lines(run.folder, "evaluations.jsonl")]
-    rows = [row for row in rows if row.get("turns/likelihood", 0) == rows[-1].get("turns/likelihood", 0)]
+    rows = [row for row in rows if row.get("steps/pretrain", 0) == rows[-1].get("steps/pretrain", 0)]
     for row in rows:
-        row[PLAYERS] = row.get("turns/discriminator", 0) + row.get("turns/generator", 0)
+        row[PLAYERS] = row.get("steps/discriminator", 0) + row.get("steps/generator", 0)
         if "system/cpu_seconds" in row:  # runs of before it was measured count, too
             row[SECONDS] = row["system/cpu_seconds"] - rows[0]["system/cpu_seconds"]
     return rows
@@ -94,7 +94,7 @@ def number(run: Run, column: Column, peers: Sequence[Run] = (), rivals: Sequence
     row = judged(run) if row == "own" else row
     if "at" in column:
         ((axis, where),) = column["at"].items()
-        axis = {"turns": PLAYERS, "seconds": SECONDS}[axis]
+        axis = {"steps": PLAYERS, "seconds": SECONDS}[axis]
         value = at(run, key, axis, least(peers, axis) if where == "least" else where)
     elif row == "last":
         value = course(run)[-1].get(key)

@@ -14,9 +14,9 @@ from studies.page import order, rivals
 from studies.study import Run, Study, matches
 
 AXES = {
-    "turns/generator": "generator turns",
-    PLAYERS: "turns of D and G",
-    SECONDS: "CPU seconds after the likelihood warm-up",
+    "steps/generator": "generator steps",
+    PLAYERS: "steps of D and G",
+    SECONDS: "CPU seconds after the likelihood pretraining",
 }
 
 NAMES = {

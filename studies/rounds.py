@@ -33,9 +33,9 @@ SEEDS, WORDS, LENGTH = (1, 2, 3), 6, 4
 LATENTS = 20_000
 WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "reading_size=200")
-TAUGHT = ("model.moves.likelihood.batch=256", "model.program.warm_up=300", "model.program.patience=100")
-GAME = ("model.program.discriminator_warm_up=100", "model.program.duel=100", "model.program.k=2")
-GAME += ("model.moves.discriminator.batch=128", "model.moves.generator.batch=256")
+TAUGHT = ("model.optim.pretrain.batch_size=256", "model.schedule.pretrain_steps=300", "model.schedule.patience=100")
+GAME = ("model.schedule.discriminator_pretrain_steps=100", "model.schedule.adversarial_steps=100", "model.schedule.k=2")
+GAME += ("model.optim.discriminator.batch_size=128", "model.optim.generator.batch_size=256")
 GAME += ("model.discriminator.filters=[[1,32],[2,32],[3,32],[4,32]]", "model.generator.proposals=1")
 WIDTH = "model.generator.width=32"
 PLAYERS = {  # words, and the rounds it is asked for
@@ -90,7 +90,7 @@ def jsd(p: Tensor, g: Tensor) -> float:
 
 @torch.no_grad()
 def played(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Of every player and number of rounds, after the same likelihood turns: JSD, passes, processor seconds of writing
+    """Of every player and number of rounds, after the same pretraining steps: JSD, passes, processor seconds of writing
     512 sentences, each beside the transformer's own, measured again right after it."""
     batch, reference = every_sentence(), None
     for name, (words, rounds) in PLAYERS.items():

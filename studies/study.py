@@ -44,7 +44,7 @@ class Run:
         if not same(played, self.words):
             raise StudyError(
                 f"{self.folder} holds a finished run of other words ({' '.join(played)}); wanted "
-                f"{' '.join(self.words)}. Move it away, or give --runs another folder."
+                f"{' '.join(self.words)}. Update it away, or give --runs another folder."
             )
         return True
 

@@ -17,7 +17,7 @@ jaxtyping.install_import_hook("textgan_lit", "beartype.beartype")
 
 torch.set_num_threads(1)  # on a busy two-core machine, tiny models run far faster
 
-AMBIENT = ("WANDB_", "HYDRA_", "PL_", "SLURM_", "TORCHELASTIC_")  # may turn a test into something else
+AMBIENT = ("WANDB_", "HYDRA_", "PL_", "SLURM_", "TORCHELASTIC_")  # may make a test something else
 PROCESS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -58,7 +58,7 @@ def seed():
 
 @pytest.fixture
 def unchecked_shapes():
-    """For games of many turns: checking every shape makes a tiny turn three times as long."""
+    """For games of many steps: checking every shape makes a tiny step three times as long."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,7 +1,7 @@
 """Numbers that a change of names or places must not change: ``python -m tests.golden [RUN …]`` plays and compares.
 
 ``--write`` keeps what came out under tests/golden/. Every digit is compared, which is sound on one kind of processor
-with one version of torch alone; so this is a command for who moves code about, and no test. SEQGAN_ORACLE names the
+with one version of torch alone; so this is a command for who updates code about, and no test. SEQGAN_ORACLE names the
 weights of the published oracle; without it that run is left out.
 """
 
@@ -28,7 +28,11 @@ SEQGAN = (
     "data.test=500",
     "reading_size=256",
 )
-SEQGAN += ("model.program.warm_up=16", "model.program.discriminator_warm_up=5", "model.program.duel=3")
+SEQGAN += (
+    "model.schedule.pretrain_steps=16",
+    "model.schedule.discriminator_pretrain_steps=5",
+    "model.schedule.adversarial_steps=3",
+)
 SEQGAN += ("callbacks.closing.temperatures=[1.0]",)
 TEXT = ("data=text", "data.path=TEXT", "data.tokenizer=bpe", "data.vocabulary=200", "data.bucket=4", "data.train=null")
 RUNS = {

@@ -31,25 +31,34 @@ from textgan_lit.run.checkpoint import kept
 
 SMALL = (
     *("data=tiny", "data.train=2048", "data.valid=256", "data.test=256", "model.discriminator.dropout=0.2"),
-    *(f"model.moves.{move}.batch=64" for move in ("likelihood", "discriminator", "generator")),
-    *("model.program.warm_up=150", "reading_size=64", "callbacks.schedule.likelihood=50"),
+    *(f"model.optim.{update}.batch_size=64" for update in ("pretrain", "discriminator", "generator")),
+    *("model.schedule.pretrain_steps=150", "reading_size=64", "callbacks.evaluation.every.pretrain=50"),
 )
 WORDS = {
     "one": (
-        *("data.valid=1000", "data.test=2000", "model.program.warm_up=400", "model.program.duel=900"),
-        *("model.discriminator.dropout=0.2", "callbacks.schedule.generator=25", "callbacks.schedule.likelihood=50"),
+        *(
+            "data.valid=1000",
+            "data.test=2000",
+            "model.schedule.pretrain_steps=400",
+            "model.schedule.adversarial_steps=900",
+        ),
+        *(
+            "model.discriminator.dropout=0.2",
+            "callbacks.evaluation.every.generator=25",
+            "callbacks.evaluation.every.pretrain=50",
+        ),
         *("+callbacks.gauge._target_=tests.soak.Gauge", "+callbacks.gauge.folder=${hydra:runtime.output_dir}"),
     ),
-    "two": (*SMALL, "model.program.duel=150", "trainer=ddp_cpu"),
+    "two": (*SMALL, "model.schedule.adversarial_steps=150", "trainer=ddp_cpu"),
     "sweep": (
-        *("-m", *SMALL, "model.program.duel=400", "seed=1,2,3"),
+        *("-m", *SMALL, "model.schedule.adversarial_steps=400", "seed=1,2,3"),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     ),
 }
 PLACE = {"one": "hydra.run.dir", "two": "hydra.run.dir", "sweep": "hydra.sweep.dir"}
 KILLS = {"one": 25, "two": 16, "sweep": 6}
 KINDLY = {"one": 1 / 3, "two": 1 / 3, "sweep": 0.0}  # how many of the kills are SIGTERM
-EVERY = 20  # turns between two looks
+EVERY = 20  # steps between two looks
 PAGE = CHECKOUT / "docs" / "soak.md"
 
 
@@ -62,7 +71,7 @@ class Gauge(pl.Callback):
     def on_train_batch_end(self, trainer, system, *_):
         if system.clock.total % EVERY == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
-            row = {"turn": system.clock.total, "bytes": pages * os.sysconf("SC_PAGE_SIZE")}
+            row = {"step": system.clock.total, "bytes": pages * os.sysconf("SC_PAGE_SIZE")}
             row["files"] = len(os.listdir("/proc/self/fd"))
             with self.path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -150,16 +159,16 @@ def main() -> None:
         told = lives(kind, cut, kills, 1.4 * played / len(runs) / kills)  # so that it is not over before
         for run in runs:
             same(left(cut / run), left(whole / run))
-        turns = sum(sum(left(whole / run)["state"]["textgan_lit"]["turns"].values()) for run in runs)
+        steps = sum(sum(left(whole / run)["state"]["textgan_lit"]["steps"].values()) for run in runs)
         grown = growth(whole) if kind == "one" else None
-    report(kind, told, turns, seconds, grown)
+    report(kind, told, steps, seconds, grown)
 
 
-def report(kind: str, told: Counter[str], turns: int, seconds: float, grown: tuple[float, float, int] | None) -> None:
+def report(kind: str, told: Counter[str], steps: int, seconds: float, grown: tuple[float, float, int] | None) -> None:
     text = PAGE.read_text()
     begin, end = f"<!-- {kind}: begin -->\n", f"<!-- {kind}: end -->"
     found = {
-        "turns" if kind != "sweep" else "turns of its three jobs": f"{turns:,}",
+        "steps" if kind != "sweep" else "steps of its three jobs": f"{steps:,}",
         "seconds of the untouched life, start included": f"{seconds:.0f}",
         "lives of the other": told["lives"],
         "… killed with SIGKILL / SIGTERM": f"{told['SIGKILL']} / {told['SIGTERM']}",

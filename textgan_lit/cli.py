@@ -26,17 +26,25 @@ from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.run import credentials, process, resume, terminal
 from textgan_lit.run import folder as folders
 
-PARTS = ("generator", "discriminator", "objective", "adversary", "penalty", "estimator", "reward", "control", "credit")
-PARTS += ("baseline", "regulariser", "policy", "program")
-MOVE = ("batch", "clip", "optimizer")
+PARTS = (
+    "generator",
+    "discriminator",
+    "objective",
+    "discriminator_loss",
+    "penalty",
+    "estimator",
+    "reward",
+    "control",
+    "credit",
+)
+PARTS += ("baseline", "regulariser", "policy", "schedule")
 HELD = {  # what holds other settings, and which
     "": (
         *("model", "data", "metrics", "trainer", "callbacks", "logger", "faults", "seed", "threads", "reading_size"),
         *("name", "outputs", "overwrite", "resume", "trust"),
     ),
-    "model": (*PARTS, "ema", "moves"),
-    "model.moves": ("likelihood", "discriminator", "generator"),
-    **{f"model.moves.{move}": MOVE for move in ("likelihood", "discriminator", "generator")},
+    "model": (*PARTS, "ema", "optim"),
+    "model.optim": ("pretrain", "discriminator", "generator"),
     "metrics": ("evaluation", "closing"),
 }
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException, OSError)
@@ -151,7 +159,8 @@ def _check_keys(config: DictConfig) -> None:
             full = f"{place}.{key}" if place else key
             asked = re.search(rf"\$\{{(oc\.select:)?\.*{re.escape(full)}\b", text)
             if key not in names and (key == "defaults" or not asked):  # which Hydra would compose in other processes
-                raise UserError(f"{full}: nothing here asks for that key. Nearest: {_nearest(key, list(names))}.")
+                nearest = f"{full}: nothing here asks for that key. Nearest: {_nearest(key, list(names))}."
+                raise UserError(elsewhere.refusal(full) or nearest)
 
 
 def _composed(words: list[str]) -> DictConfig:
@@ -220,7 +229,7 @@ def _unquoted(word: str) -> str:
 def _no_such_part(group: str) -> str:
     """A group that the configuration does not have at this place."""
     if group == "model/optimizer":
-        return "model/optimizer: each move has one of its own: model/optimizer@model.moves.generator.optimizer=…"
+        return "model/optimizer: each update has one of its own: model/optimizer@model.optim.generator=…"
     model = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith("model=")), "the chosen one")
     part = group.partition("/")[2]
     return (
@@ -241,19 +250,30 @@ def _unknown_key(key: str) -> str:
         for word in sys.argv[1:]
         if "=" in word and not word.startswith("-") and not word.lstrip("+~").startswith((key, "hydra"))
     ]
-    parent = key.rpartition(".")[0]
+    given = (word.lstrip("+~").partition("=")[0] for word in sys.argv[1:])
+    key = next((whole for whole in given if whole.startswith(f"{key}.")), key)  # Hydra names the first part it misses
     if told := elsewhere.refusal(key):
         return told
-    try:
-        config = _composed(overrides)
-        node = OmegaConf.select(config, parent) if parent else config
-        names = [f"{parent}.{name}" if parent else str(name) for name in node]
-    except Exception:
-        names = []
     groups = [group for group in _groups() if group.rpartition("/")[2] == key or group == key.replace(".", "/")]
     if groups:
         return f"{key}: there is no such key. Did you mean {' or '.join(groups)}=…?"
-    return f"{key}: there is no such key. Nearest: {_nearest(key, names)}. (`--cfg job` prints them all.)"
+    return f"{key}: there is no such key. {_closest(key, overrides)} (`--cfg job` prints them all.)"
+
+
+def _closest(key: str, overrides: list[str]) -> str:
+    """The keys that end as ``key`` does, by its own last part or by what that is called here; else its siblings."""
+    parent, _, last = key.rpartition(".")
+    try:
+        config = _composed(overrides)
+        leaves = resume.flat(OmegaConf.to_container(config, resolve=False))
+        node = OmegaConf.select(config, parent) if parent else config
+        siblings = [f"{parent}.{name}" if parent else str(name) for name in node or ()]
+    except Exception:
+        leaves, siblings = {}, []
+    wanted = elsewhere.SYNONYMS.get(last, last)
+    same = [leaf for leaf in leaves if leaf.rpartition(".")[2] == wanted]
+    alike = [leaf for leaf in same if leaf.split(".")[:-1] and leaf.split(".")[0] == key.split(".")[0]] or same
+    return f"Did you mean {' or '.join(alike[:4])}?" if alike else f"Nearest: {_nearest(key, siblings)}."
 
 
 def _folders() -> list[Path]:
@@ -280,6 +300,8 @@ def _unknown_option(name: str) -> str:
 
 
 def _unknown_group(name: str) -> str:
+    if told := elsewhere.refusal(name):
+        return told
     return f"{name}: there is no such group. Nearest: {_nearest(name, _groups())}."
 
 

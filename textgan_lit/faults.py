@@ -1,4 +1,4 @@
-"""Faults of a turn: numbers that its player must not learn from, what is likely behind them, and the way out."""
+"""Faults of a step: numbers that its player must not learn from, what is likely behind them, and the way out."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ KINDS = ("reward", "loss", "gradient")  # where several are at fault, the first 
 
 
 class Fault(NamedTuple):
-    """What was wrong with a turn; equal on every rank but for its numbers, which are this rank's."""
+    """What was wrong with a step; equal on every rank but for its numbers, which are this rank's."""
 
-    move: str
-    turn: int  # of all moves, this one counted
+    update: str
+    step: int  # of all updates, this one counted
     kind: str
     loss: float
     reward: float
 
-    def said(self, clip: float | None, parts: str = "") -> str:
-        """In words: which turn, what was seen, the likely cause, and the way out. ``clip`` is the move's, ``parts`` are
-        those that make its rewards."""
-        rate = f"a lower model.moves.{self.move}.optimizer.lr"
-        if clip is None:
-            rate += f" or model.moves.{self.move}.clip=5"
+    def said(self, max_grad_norm: float | None, parts: str = "") -> str:
+        """In words: which step, what was seen, the likely cause, and the way out. ``max_grad_norm`` is the update's,
+        ``parts`` are those that make its rewards."""
+        rate = f"a lower model.optim.{self.update}.lr"
+        if max_grad_norm is None:
+            rate += f" or model.optim.{self.update}.max_grad_norm=5"
         seen, cause, out = {
             "reward": (
                 f"the reward is {self.reward:.3g}" + f" ({parts})" * bool(parts),
                 "a reward without a bound, and a D that is very sure",
-                "model/reward=probability or margin, a lower model.moves.discriminator.optimizer.lr, "
-                "or a higher faults.reward",
+                "model/reward=probability or margin, a lower model.optim.discriminator.lr, or a higher faults.reward",
             ),
             "loss": (
                 f"the loss is {self.loss:.3g}",
-                "weights that have grown too large in the turns before",
+                "weights that have grown too large in the steps before",
                 rate,
             ),
             "gradient": (
@@ -50,15 +49,15 @@ class Fault(NamedTuple):
                 rate,
             ),
         }[self.kind]
-        return f"Turn {self.turn:,} ({self.move}): {seen}. Likely cause: {cause}. Way out: {out}."
+        return f"Step {self.step:,} ({self.update}): {seen}. Likely cause: {cause}. Way out: {out}."
 
 
 @final
 class Faults:
-    """Looks at every turn before its step, and holds what is to be done about a fault.
+    """Looks at every step before its step, and holds what is to be done about a fault.
 
-    ``policy``: ``stop`` ends the run; ``skip`` leaves the turn's step out; ``rollback`` also goes back to the newest
-    checkpoint. After ``patience`` of either without success the run ends. ``reward`` is the largest size of a turn's
+    ``policy``: ``stop`` ends the run; ``skip`` leaves the step's step out; ``rollback`` also goes back to the newest
+    checkpoint. After ``patience`` of either without success the run ends. ``reward`` is the largest size of a step's
     mean reward, and of the root mean square of its advantages, in the reward's own unit.
     """
 
@@ -74,7 +73,7 @@ class Faults:
     def look(
         self, loss: Float[Tensor, ""], logs: Mapping[str, Tensor], weights: Iterable[Parameter]
     ) -> tuple[str, float, float] | None:
-        """(kind, loss, reward) of a turn that is at fault on any rank; None for all others.
+        """(kind, loss, reward) of a step that is at fault on any rank; None for all others.
 
         A sum is finite only if all its parts are. One synchronisation with the device, and one between ranks.
         """

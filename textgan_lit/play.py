@@ -47,7 +47,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     if sweep:
         _check_objective(data, config)
     system = experiment.system(config, data)
-    fitting.check_words(words, system.moves, config["trainer"])
+    fitting.check_words(words, system.updates, config["trainer"])
     callbacks = experiment.callbacks(config, data)
     state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
     trainer = experiment.trainer(config, callbacks)
@@ -134,12 +134,12 @@ def _take_up(
 
 
 def _rewind(folder: Path, state: Saved | None) -> None:
-    turn = sum(state.state["textgan_lit"]["turns"].values()) if state else -1
-    said = f"after turn {turn:,}." if state else "from the beginning: there is no whole checkpoint."
+    step = sum(state.state["textgan_lit"]["steps"].values()) if state else -1
+    said = f"after step {step:,}." if state else "from the beginning: there is no whole checkpoint."
     terminal.console().print(f"Going on {said}", highlight=False)
-    rewind(folder, turn)
+    rewind(folder, step)
     for later in kept(folder / "checkpoints"):
-        if state and later > named(folder / "checkpoints", turn):
+        if state and later > named(folder / "checkpoints", step):
             later.unlink()
 
 
@@ -161,7 +161,7 @@ def _prepare(folder: Path) -> None:
         ".*does not have many workers.*",
         ".*`isinstance.treespec, LeafSpec.`.*",
         ".*exists and is not empty.*",
-        ".*your dataloader is not resumable.*",  # ours begins at the clock's turn
+        ".*your dataloader is not resumable.*",  # ours begins at the clock's step
         ".*in eval mode at the start of training.*",  # frozen copies of the generator
     ):
         warnings.filterwarnings("ignore", message)
@@ -178,12 +178,12 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
     for line in getattr(data, "story", ()):
         console.print(line, highlight=False)
     if system.null_control:
-        console.print(f"A null control: {_control(system)} No rule withholds its turns.", highlight=False)
+        console.print(f"A null control: {_control(system)} No rule withholds its steps.", highlight=False)
 
 
 def _control(system: TextGAN) -> str:
     """Whose rewards are shuffled, for that need not be those of the method's own reward."""
-    objective = system.moves["generator"].objective if "generator" in system.moves else None
+    objective = system.updates["generator"].loss if "generator" in system.updates else None
     reward = getattr(getattr(objective, "objective", objective), "reward", None)
     if not isinstance(reward, Shuffled):
         return "its reward must not teach."

@@ -1,6 +1,6 @@
-"""The LightningModule: who moves, and when. One batch is one turn.
+"""The LightningModule: who steps, and when. One batch is one step.
 
-``trainer.global_step`` counts every optimizer's step; with one turn a batch it equals the number of turns,
+``trainer.global_step`` counts every optimizer's step; with one step a batch it equals the number of steps,
 each discriminator step sees fresh data, and a checkpoint may fall anywhere in a cycle.
 """
 
@@ -23,26 +23,28 @@ from textgan_lit.model import moments
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.program import Program
+from textgan_lit.model.schedule import Schedule
 from textgan_lit.noise import Noise, reseed
 from textgan_lit.run.distributed import mean, own_rows, rank, world
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check as readings
-from textgan_lit.types import READING, TURNS, Clock, Outcome, Reading, Rollout, TextBatch
+from textgan_lit.types import READING, STEPS, Clock, Outcome, Reading, Rollout, TextBatch
+
+OF_STEP = "turn"  # names the noise of a step: another name would be other noise, and change every number of before
 
 
 @dataclass(frozen=True)
-class Move:
-    """A player, what its turn makes smaller, and how. ``batch`` sentences over all processes; ``clip`` bounds the
-    gradient's norm."""
+class Update:
+    """A player, what its step makes smaller, and how. ``batch_size`` sentences over all processes; ``max_grad_norm``
+    bounds the gradient's norm."""
 
     player: str
-    objective: Objective
+    loss: Loss
     optimizer: Callable[[Iterable[Parameter]], Optimizer]
-    batch: int
-    clip: float | None = None
+    batch_size: int
+    max_grad_norm: float | None = None
 
 
 class Evaluation(NamedTuple):
@@ -54,14 +56,14 @@ class Evaluation(NamedTuple):
 
 @final
 class TextGAN(pl.LightningModule):
-    """Two players, a program that says whose turn it is, and the clock that counts the turns."""
+    """Two players, a schedule that says whose step it is, and the clock that counts the steps."""
 
     def __init__(
         self,
         generator: Generator,
         discriminator: Discriminator | None,
-        moves: dict[str, Move],
-        program: Program,
+        updates: dict[str, Update],
+        schedule: Schedule,
         policy: Policy,
         seed: int = 0,
         reading_size: int = 1000,
@@ -73,30 +75,30 @@ class TextGAN(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.discriminator = generator, discriminator
-        self.objectives = torch.nn.ModuleDict({name: move.objective for name, move in moves.items()})
-        self.moves, self.program, self.policy = moves, program, policy
+        self.losses = torch.nn.ModuleDict({name: update.loss for name, update in updates.items()})
+        self.updates, self.schedule, self.policy = updates, schedule, policy
         self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
-        self.ema, self.average = ema, None  # of G's weights over its turns: what is evaluated, where it is kept
+        self.ema, self.average = ema, None  # of G's weights over its steps: what is evaluated, where it is kept
         if ema is not None:
             self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.data = data  # fingerprint of the sentences, where they are somebody's files
         self.clock = Clock()
         self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
-        self.words_written = 0  # uniform numbers drawn by turns, over all ranks
+        self.words_written = 0  # uniform numbers drawn by steps, over all ranks
         self.stopwatch = Stopwatch()
         self.reading: Reading | None = None
         self.staleness: float | None = None  # how much BCE the generator step just made cost D, where it was measured
-        self.upcoming: str | None = None  # the move that the next batch plays
+        self.upcoming: str | None = None  # the update that the next batch plays
         self.faults = faults or Faults()
-        self.fault: Fault | None = None  # of the turn that is being played, or was just played
-        self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its warm-up
+        self.fault: Fault | None = None  # of the step that is being played, or was just played
+        self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its pretraining
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [move.optimizer(self.learning(move)) for move in self.moves.values()]
+        return [update.optimizer(self.learning(update)) for update in self.updates.values()]
 
-    def learning(self, move: Move) -> list[Parameter]:
-        """The weights that a move's optimizer moves."""
-        return [weight for weight in getattr(self, move.player).parameters() if weight.requires_grad]
+    def learning(self, update: Update) -> list[Parameter]:
+        """The weights that an update's optimizer updates."""
+        return [weight for weight in getattr(self, update.player).parameters() if weight.requires_grad]
 
     def game(self, *purpose: int | str) -> Game:
         """The players as they stand, with the noise that belongs to ``purpose``."""
@@ -111,16 +113,16 @@ class TextGAN(pl.LightningModule):
     @property
     def null_control(self) -> bool:
         """Whether this run's reward is a control that must not teach."""
-        return any(getattr(move.objective, "null", False) for move in self.moves.values())
+        return any(getattr(update.loss, "null", False) for update in self.updates.values())
 
     def axes(self) -> dict[str, int | float]:
-        """The x-axes of every plot: turns of each move, words read and written, seconds of this run.
+        """The x-axes of every plot: steps of each update, words read and written, seconds of this run.
 
         Ranks add up what they read, so all of them must ask.
         """
         return {
-            **{f"turns/{name}": self.clock.turns[name] for name in self.moves},
-            "turns/all": self.clock.total,
+            **{f"steps/{name}": self.clock.steps[name] for name in self.updates},
+            "steps/all": self.clock.total,
             "tokens/real": self._read_by_all(),
             "tokens/sampled": self.words_written,
             **{f"system/{name}": value for name, value in self.stopwatch.read().items()},
@@ -136,10 +138,10 @@ class TextGAN(pl.LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.clock.total)
 
-    # --- one turn -------------------------------------------------------------------------------------------------
+    # --- one step -------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        self.trainer.datamodule.position = self.clock.total  # a batch is a turn
+        self.trainer.datamodule.position = self.clock.total  # a batch is a step
         self.held_out = TextBatch(*(part.to(self.device) for part in self.trainer.datamodule.sentences("valid")))
 
     def on_train_start(self) -> None:
@@ -149,24 +151,24 @@ class TextGAN(pl.LightningModule):
 
     def _part(self) -> str:
         """What time goes into while nobody evaluates."""
-        phase = self.program.phase(self.clock)
-        dueling = self.clock.turns["generator"] > 0 or (phase is not None and phase.name == "duel")
-        return "adversarial" if dueling else "pretraining"
+        phase = self.schedule.phase(self.clock)
+        playing = self.clock.steps["generator"] > 0 or (phase is not None and phase.name == "adversarial")
+        return "adversarial" if playing else "pretraining"
 
     def training_step(self, batch: TextBatch, batch_idx: int) -> dict[str, Any]:
         reseed(self.seed, "dropout", self.clock.total, rank())  # nothing else draws from torch's own stream
         name = self.upcoming
-        move, optimizer = self.moves[name], self._optimizer(name)
-        game = self.game("turn", self.clock.total)
-        batch = batch.first(move.batch // world())
-        if name != "likelihood":  # which alone gains from batches that are padded to their own longest sentence
+        update, optimizer = self.updates[name], self._optimizer(name)
+        game = self.game(OF_STEP, self.clock.total)
+        batch = batch.first(update.batch_size // world())
+        if name != "pretrain":  # which alone gains from batches that are padded to their own longest sentence
             batch = batch.padded(self.generator.max_length, self.generator.vocab.pad)
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if player is not None:
-                player.train(name_of == move.player)
-        memory = [value.clone() for value in move.objective.buffers()]
+                player.train(name_of == update.player)
+        memory = [value.clone() for value in update.loss.buffers()]
         with optimizer.toggle_model():
-            outcome = move.objective.outcome(game, batch)
+            outcome = update.loss.outcome(game, batch)
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
             self._look(name, optimizer, outcome, memory)
@@ -174,11 +176,11 @@ class TextGAN(pl.LightningModule):
         self._follow(name)
         self._count(name, batch, game)
         self._decide()
-        return {"move": name, "logs": outcome.logs}
+        return {"update": name, "logs": outcome.logs}
 
     @torch.no_grad()
     def _look(self, name: str, optimizer: Any, outcome: Outcome, memory: list[Tensor]) -> None:
-        """Whether the step that is due may be made. Else the turn counts, but nobody learns from it: torch's optimizers
+        """Whether the step that is due may be made. Else the step counts, but nobody learns from it: torch's optimizers
         leave weights without a gradient alone, and the objective remembers what it remembered before (``memory``).
         """
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None  # fp16 sees to overflows by itself
@@ -187,13 +189,13 @@ class TextGAN(pl.LightningModule):
         self.fault = None if seen is None else Fault(name, self.clock.total + 1, *seen)
         if self.fault is not None:
             optimizer.zero_grad()
-            for now, before in zip(self.moves[name].objective.buffers(), memory, strict=True):
+            for now, before in zip(self.updates[name].loss.buffers(), memory, strict=True):
                 now.copy_(before)
 
     @torch.no_grad()
     def _follow(self, name: str) -> None:
-        """The average takes over a part of the generator's weights at its turns of the duel, and all of them before."""
-        if self.average is None or self.moves[name].player != "generator":
+        """The average takes over a part of the generator's weights at its steps of the game, and all of them before."""
+        if self.average is None or self.updates[name].player != "generator":
             return
         share = 1 - self.ema if name == "generator" else 1.0
         for old, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
@@ -201,66 +203,66 @@ class TextGAN(pl.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not in training_step: with fp16 the gradients have been unscaled by now.
-        clip = self.moves[self.upcoming].clip
-        if clip:
-            self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+        norm = self.updates[self.upcoming].max_grad_norm
+        if norm:
+            self.clip_gradients(optimizer, gradient_clip_val=norm, gradient_clip_algorithm="norm")
 
     def _optimizer(self, name: str) -> Any:
         optimizers = self.optimizers()
-        return optimizers[list(self.moves).index(name)] if isinstance(optimizers, list) else optimizers
+        return optimizers[list(self.updates).index(name)] if isinstance(optimizers, list) else optimizers
 
     def _count(self, name: str, batch: TextBatch, game: Game) -> None:
-        just_read = self.fault is None and self.reading is not None and self.reading.turns == self.clock.turns
-        self.clock.turns[name] += 1
-        self.program.played(self.clock, name)
+        just_read = self.fault is None and self.reading is not None and self.reading.steps == self.clock.steps
+        self.clock.steps[name] += 1
+        self.schedule.played(self.clock, name)
         self.words_written += game.noise.drawn
-        if name != "generator" or self.moves[name].objective.reads_real:  # others only take the batch's size
+        if name != "generator" or self.updates[name].loss.reads_real:  # others only take the batch's size
             self.words_read = self.words_read + batch.mask.sum()
         self.staleness = None
         if name == "generator" and just_read:
-            after = self._read(self.reading.turns)
+            after = self._read(self.reading.steps)
             self.staleness = after.bce - self.reading.bce
-            if self.program.rule.compares and self.program.wants_reading(self.clock):
-                self.reading = replace(after, turns=dict(self.clock.turns))  # which _decide would take once more
+            if self.schedule.rule.compares and self.schedule.wants_reading(self.clock):
+                self.reading = replace(after, steps=dict(self.clock.steps))  # which _decide would take once more
 
-    # --- between turns --------------------------------------------------------------------------------------------
+    # --- between steps --------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def _decide(self) -> None:
-        """Measures what the program wants to know, asks for the next move, and stops where there is none."""
-        if self.program.wants_validation(self.clock):
-            self._judge_warm_up()
-        fresh = self.reading is not None and self.reading.turns == self.clock.turns
-        if self.discriminator is not None and not fresh and self.program.wants_reading(self.clock):
-            self.reading = self._read(self.clock.turns)
-        last, self.upcoming = self.upcoming, self.program.move(self.clock, self.reading)
+        """Measures what the schedule wants to know, asks for the next update, and stops where there is none."""
+        if self.schedule.wants_validation(self.clock):
+            self._validate_pretraining()
+        fresh = self.reading is not None and self.reading.steps == self.clock.steps
+        if self.discriminator is not None and not fresh and self.schedule.wants_reading(self.clock):
+            self.reading = self._read(self.clock.steps)
+        last, self.upcoming = self.upcoming, self.schedule.next_update(self.clock, self.reading)
         self.stopwatch.start(self._part())
         self.trainer.should_stop = self.upcoming is None
         if self.discriminator is not None and self.upcoming not in (None, last):
-            self._introduce(self.moves[self.upcoming].player)
+            self._introduce(self.updates[self.upcoming].player)
 
     def _introduce(self, player: str) -> None:
-        """Whose turn it is meets the other as it has become."""
+        """Whose step it is meets the other as it has become."""
         players = {"generator": self.generator, "discriminator": self.discriminator}
         meets = players.pop(player)
         meets.meet(*players.values())
 
-    def _read(self, turns: dict[str, int]) -> Reading:
-        """A reading of the players as they are, on the sentences and noise that belong to ``turns``, or to all."""
+    def _read(self, steps: dict[str, int]) -> Reading:
+        """A reading of the players as they are, on the sentences and noise that belong to ``steps``, or to all."""
         self.eval()
-        rule = self.program.rule
-        game = self.game("reading", *(() if rule.compares else (sum(turns.values()),)))
+        rule = self.schedule.rule
+        game = self.game("reading", *(() if rule.compares else (sum(steps.values()),)))
         oracle = self.trainer.datamodule.oracle.to(self.device) if rule.needs_oracle else None
-        return readings.take(game, self.held_out, self.reading_size, turns, oracle)
+        return readings.take(game, self.held_out, self.reading_size, steps, oracle)
 
-    def _judge_warm_up(self) -> None:
+    def _validate_pretraining(self) -> None:
         """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""
-        if self.program.judge(self.clock, self._held_out_nll()) or self.warm is None:
+        if self.schedule.judge(self.clock, self._held_out_nll()) or self.warm is None:
             self.warm = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
             return
         self.generator.load_state_dict(self.warm)
-        self._follow("likelihood")
-        for group in self._optimizer("likelihood").param_groups:
+        self._follow("pretrain")
+        for group in self._optimizer("pretrain").param_groups:
             group["lr"] *= 0.5
 
     def _held_out_nll(self) -> float:
@@ -296,12 +298,12 @@ class TextGAN(pl.LightningModule):
             vocab=form(words=list[str], has_eos=bool, tokenizer=str | None),
             **dict.fromkeys(("max_length", "words_read", "words_written"), Count),
             data=str | None,
-            turns=TURNS,
+            steps=STEPS,
             spent=SPENT,
             reading=READING | None,
             staleness=Measured | None,
-            upcoming=Literal[(*self.moves, None)],
-            program=self.program.form,
+            upcoming=Literal[(*self.updates, None)],
+            schedule=self.schedule.form,
             warm=dict[str, Tensor] | None,
         )
 
@@ -313,14 +315,14 @@ class TextGAN(pl.LightningModule):
             "vocab": asdict(self.generator.vocab) | {"words": list(self.generator.vocab.words)},
             "max_length": self.generator.max_length,
             "data": self.data,
-            "turns": dict(self.clock.turns),
+            "steps": dict(self.clock.steps),
             "words_read": self._read_by_all(),
             "words_written": self.words_written,
             "spent": self.stopwatch.state(),
             "reading": asdict(self.reading) if self.reading else None,
             "staleness": self.staleness,
             "upcoming": self.upcoming,
-            "program": self.program.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "warm": self.warm,
         }
 
@@ -328,9 +330,9 @@ class TextGAN(pl.LightningModule):
         states, optimizers = checkpoint.get("optimizer_states", []), self.configure_optimizers()
         checkpoint["optimizer_states"] = [moments.whole(*both) for both in zip(states, optimizers, strict=False)]
         kept = checkpoint["textgan_lit"]
-        self.clock.turns.update(kept["turns"])
+        self.clock.steps.update(kept["steps"])
         self.words_read = kept["words_read"] if rank() == 0 else 0
         self.words_written, self.stopwatch.spent = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
-        self.program.load_state_dict(kept["program"])
+        self.schedule.load_state_dict(kept["schedule"])

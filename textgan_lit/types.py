@@ -1,8 +1,8 @@
 """The things that are handed from room to room.
 
 The letters in every shape: **B** sentences, **T** positions, **V** vocabulary (what the output layer
-can emit), **H** hidden, **N** rollouts. A *turn* is one optimizer step of one player; a *cycle* is one
-pass through a phase's turns (k discriminator turns, then one generator turn).
+can emit), **H** hidden, **N** rollouts. A *step* is one optimizer step of one player; a *cycle* is one
+pass through a phase's steps (k discriminator steps, then one generator step).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from textgan_lit.run.schema import Count, Measured, form
 
 Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
-MOVES = ("likelihood", "discriminator", "generator")
+UPDATES = ("pretrain", "discriminator", "generator")
 
 # What settings may ask for: far beyond any use, but what follows from it can still be computed and refused.
 MANY = 2**24  # sentences, of a batch or a split
@@ -147,16 +147,16 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Clock:
-    """How many turns each move has had, and what they consumed. ``global_step`` is the sum of the turns."""
+    """How many steps each update has had, and what they consumed. ``global_step`` is the sum of the steps."""
 
-    turns: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MOVES, 0))
+    steps: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UPDATES, 0))
 
     @property
     def total(self) -> int:
-        return sum(self.turns.values())
+        return sum(self.steps.values())
 
 
-TURNS = form(**dict.fromkeys(MOVES, Count))  # of Clock.turns, where it is saved
+STEPS = form(**dict.fromkeys(UPDATES, Count))  # of Clock.steps, where it is saved
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Reading:
 
     ``bound`` and ``bound_se`` are in nats a sentence and belong to the calibrated discriminator
     (:func:`textgan_lit.functional.calibration.bound`); ``raw_bound`` to the discriminator as it is.
-    ``regret`` is the mean KL(D*‖D), None where nobody needs it; ``turns`` is the clock at which it was taken.
+    ``regret`` is the mean KL(D*‖D), None where nobody needs it; ``steps`` is the clock at which it was taken.
     """
 
     bce: float
@@ -173,12 +173,12 @@ class Reading:
     bound_se: float
     raw_bound: float
     accuracy: float
-    turns: dict[str, int]
+    steps: dict[str, int]
     regret: float | None = None
 
 
 READING = form(
     **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),
-    turns=TURNS,
+    steps=STEPS,
     regret=Measured | None,
 )

@@ -38,7 +38,7 @@ SHOWN = {
 
 def evaluations(run: Path) -> list[dict]:
     rows = [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]
-    return [row for row in rows if row.get("turns/discriminator", 1) > 0]
+    return [row for row in rows if row.get("steps/discriminator", 1) > 0]
 
 
 def closing(run: Path) -> dict[str, dict[str, float]]:
@@ -52,18 +52,18 @@ def runs(folder: Path) -> list[Path]:
 def draw(folder: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2), layout="constrained")
     panel = evaluations(runs(folder / "game")[0])
-    turns = [row["turns/generator"] for row in panel]
+    steps = [row["steps/generator"] for row in panel]
     lines = [("truth/jsd", "truth/jsd_se", "true JSD", "black")]
     lines += [("bound/value", "bound/se", "what D says it is at least", "tab:blue")]
     for key, error, label, colour in lines:
         low, high = ([row[key] + side * 2 * row[error] for row in panel] for side in (-1, 1))
-        left.plot(turns, [row[key] for row in panel], label=label, color=colour)
-        left.fill_between(turns, low, high, color=colour, alpha=0.2)
+        left.plot(steps, [row[key] for row in panel], label=label, color=colour)
+        left.fill_between(steps, low, high, color=colour, alpha=0.2)
     best = closing(runs(folder / "game")[0])["likelihood_best_temperature"]["truth/jsd"]
     left.axhline(best, color="tab:red", linestyle="--", label="likelihood at its best temperature")
     left.axhline(math.log(2), color="grey", linewidth=0.5)
     left.set(
-        xlabel="generator turns",
+        xlabel="generator steps",
         ylabel="nats a sentence",
         ylim=(0, 0.72),
         title="One run: the truth beside the claim (± 2 SE)",
@@ -74,8 +74,8 @@ def draw(folder: Path) -> None:
             panel = evaluations(run)
             values = [row["truth/jsd"] for row in panel]
             marks = {"color": COLOURS[name], "alpha": 0.7, "label": None if number else label}
-            right.plot([row["turns/generator"] for row in panel], values, **marks)
-    right.set(xlabel="generator turns", ylim=(0, 0.72), title="True JSD: five seeds, and their controls")
+            right.plot([row["steps/generator"] for row in panel], values, **marks)
+    right.set(xlabel="generator steps", ylim=(0, 0.72), title="True JSD: five seeds, and their controls")
     right.legend(frameon=False)
     figure.savefig(HERE / "curves.png", dpi=140)
 

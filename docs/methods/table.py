@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from textgan_lit.build import experiment
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
@@ -27,12 +27,12 @@ def row(name: str) -> tuple[str, ...]:
     del composed.hydra, composed.callbacks, composed.logger  # they need a run's folder
     settings = OmegaConf.to_container(composed, resolve=True)
     system = experiment.system(settings, experiment.data(settings))
-    move = "generator" if "generator" in system.moves else "likelihood"
-    objective = system.moves[move].objective
+    update = "generator" if "generator" in system.updates else "pretrain"
+    objective = system.updates[update].loss
     added = getattr(objective, "regularisers", {})
     objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
-    descends, is_claimed = _descends(objective, system.discriminator if move == "generator" else None)
-    gradient = _option(chosen, "estimator" if move == "generator" else "objective")
+    descends, is_claimed = _descends(objective, system.discriminator if update == "generator" else None)
+    gradient = _option(chosen, "estimator" if update == "generator" else "objective")
     text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (
         f"[`{name}`](docs/methods/{name}.md)",
@@ -46,7 +46,7 @@ def row(name: str) -> tuple[str, ...]:
     )
 
 
-def _descends(objective: Objective, discriminator: Discriminator | None) -> tuple[str, bool]:
+def _descends(objective: Loss, discriminator: Discriminator | None) -> tuple[str, bool]:
     """The divergence that is claimed; or why none is, and False."""
     if objective.claim.improper:
         return "no divergence (improper)", False
@@ -58,7 +58,7 @@ def _descends(objective: Objective, discriminator: Discriminator | None) -> tupl
     return objective.claim.divergence or "what its critic measures", True
 
 
-def _bias(objective: Objective) -> str:
+def _bias(objective: Loss) -> str:
     """Whether the expected gradient is another one than the claim's, and what makes the difference vanish."""
     fades = {"": "stays", "batch": "O(1/B)"}.get(
         objective.claim.fades, f"falls with {objective.claim.fades}, without eos"

@@ -1,4 +1,4 @@
-"""A callback that ends its process at a turn, as a power cut or a batch system would."""
+"""A callback that ends its process at a step, as a power cut or a batch system would."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ import pytorch_lightning as pl
 
 
 class Death(pl.Callback):
-    """Does what the environment's DEATH says ("SIGKILL at 7 start"), at that turn, by way of that hook, in the first
+    """Does what the environment's DEATH says ("SIGKILL at 7 start"), at that step, by way of that hook, in the first
     process, in that of DEATH_RANK or in all (-1): sends itself the signal, raises an ERROR, hangs where Python handles
     no signal (HANG), or presses CTRL+C."""
 
     def __init__(self):
-        self.what, _, turn, self.hook = os.environ.get("DEATH", "SIGKILL at -1 start").split()
-        self.turn, self.rank = int(turn), int(os.environ.get("DEATH_RANK", 0))
+        self.what, _, step, self.hook = os.environ.get("DEATH", "SIGKILL at -1 start").split()
+        self.step, self.rank = int(step), int(os.environ.get("DEATH_RANK", 0))
 
     def _die(self, system, hook):
-        if (system.clock.total, hook) != (self.turn, self.hook) or self.rank not in (system.global_rank, -1):
+        if (system.clock.total, hook) != (self.step, self.hook) or self.rank not in (system.global_rank, -1):
             return
         if self.what == "ERROR":
             raise ArithmeticError("one process failed")

@@ -16,15 +16,20 @@ CHECKOUT = Path(__file__).parents[2]
 # A game that remembers all it can, for a run that is killed; and the shortest of runs.
 RUN = (
     *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
-    *("data.workers=0", "model.program.duel=6", "callbacks.schedule.generator=2", "callbacks.turns.every=3"),
+    *(
+        "data.workers=0",
+        "model.schedule.adversarial_steps=6",
+        "callbacks.evaluation.every.generator=2",
+        "callbacks.steps.every=3",
+    ),
     *("model/generator=lstm", "model.generator.embedding=4", "model.generator.hidden=8", "model.generator.dropout=0.2"),
     *("model.discriminator.dropout=0.3", "model/baseline=moving_average"),
-    *("model.ema=0.9", "model/program=guard", "model.program.rule.patience=1000"),
-    *(f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")),
+    *("model.ema=0.9", "model/schedule=guard", "model.schedule.rule.patience=1000"),
+    *(f"model.optim.{update}.batch_size=16" for update in ("pretrain", "discriminator", "generator")),
     "+callbacks.death._target_=tests.helpers.dying.Death",
 )
 SMOKE = ("debug=smoke", "logger=csv", "model=mle", "data=tiny", "data.train=256", "data.valid=64", "data.test=64")
-SMOKE += ("model.moves.likelihood.batch=16",)
+SMOKE += ("model.optim.pretrain.batch_size=16",)
 
 
 def play(

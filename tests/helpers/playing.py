@@ -17,7 +17,11 @@ from textgan_lit.system import TextGAN
 CONF = Path(__file__).parents[2] / "conf"
 TINY = (
     *("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64"),
-    *("model.moves.likelihood.batch=16", "model.moves.discriminator.batch=8", "model.moves.generator.batch=8"),
+    *(
+        "model.optim.pretrain.batch_size=16",
+        "model.optim.discriminator.batch_size=8",
+        "model.optim.generator.batch_size=8",
+    ),
 )
 
 

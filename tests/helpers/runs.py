@@ -3,28 +3,28 @@
 import json
 from pathlib import Path
 
-MOMENTS = (100, 150, 200, 250)  # turns/all of the evaluations
+MOMENTS = (100, 150, 200, 250)  # steps/all of the evaluations
 
 
-def evaluation(turns: int, **more) -> dict:
-    late = turns - 100
+def evaluation(steps: int, **more) -> dict:
+    late = steps - 100
     row = {"truth/jsd": 0.5 - late / 500, "truth/jsd_se": 0.01, "truth/bayes_accuracy": 0.9 - late / 1000}
     row |= {"bound/value": 0.4 - late / 500, "bound/se": 0.02, "bound/raw": 0.3, "bound/raw_se": 0.02}
     row |= {"bound/accuracy": 0.8, "bound/calibration_error": 0.03}
     row |= {"truth/nll_test": 2.0, "truth/entropy_p": 1.7, "truth/kl_pg_word": 0.3}
     row |= {"truth/nll_oracle": 2.5, "truth/entropy_g": 2.0, "truth/kl_gp_word": 0.5}
-    row |= {"turns/likelihood": 100, "turns/discriminator": late * 4 // 5, "turns/generator": late // 5}
-    row |= {"turns/all": turns, "tokens/real": turns * 10, "tokens/sampled": late * 10, "system/seconds": turns / 10}
-    row |= {"system/cpu_seconds": turns / 20, "curve/prefix_jsd": [0.1, 0.2, 0.5 - late / 500]}
+    row |= {"steps/pretrain": 100, "steps/discriminator": late * 4 // 5, "steps/generator": late // 5}
+    row |= {"steps/all": steps, "tokens/real": steps * 10, "tokens/sampled": late * 10, "system/seconds": steps / 10}
+    row |= {"system/cpu_seconds": steps / 20, "curve/prefix_jsd": [0.1, 0.2, 0.5 - late / 500]}
     row |= {"bound/regret": 0.1, "bound/regret_se": 0.01, "curve/reliability_confidence": [0.1, 0.8]}
     row |= {"curve/reliability_frequency": [0.2, 0.7], "curve/reliability_share": [0.6, 0.4]}
     row |= {"curve/teacher_forced_kl": [0.1, 0.2, 0.3], "curve/free_running_kl": [0.1, 0.3, float("nan")]}
     return row | more
 
 
-def proxies(turns: int) -> dict:
+def proxies(steps: int) -> dict:
     """Of every family, as a run with metrics logs them."""
-    late, row = turns - 100, {}
+    late, row = steps - 100, {}
     for n in (2, 5):
         row |= {f"quality/bleu{n}_1000": 0.5 + late / 1000, f"quality/self_bleu{n}_1000": 0.6 + late / 2000}
         row |= {f"quality/self_bleu{n}_1000_real": 0.65, f"quality/distinct{n}_1000": 0.1}
@@ -37,11 +37,11 @@ def proxies(turns: int) -> dict:
     return row
 
 
-def sampled(turns: int, text: str = "a b") -> dict:
+def sampled(steps: int, text: str = "a b") -> dict:
     sample = {"text": text, "log G": -3.0, "D says real": 0.25, "log P/G": -1.0, "nearest training sentence": text}
     sample |= {"edits": 2, "longest copied span": 1, "words": [text, text, None]}
     sample |= {"log G by word": [-1.0, -0.5, -1.5], "log P by word": [-1.0, -3.0, float("-inf")]}
-    return {"turns/all": turns, "samples": [sample]}
+    return {"steps/all": steps, "samples": [sample]}
 
 
 def lines(path: Path, rows: list[dict]) -> None:
@@ -55,17 +55,17 @@ def made(folder: Path, overrides: tuple[str, ...] = ("seed=7",), jsd: float = 0.
     (folder / ".hydra" / "config.yaml").write_text("seed: 7\nname: ${hydra:runtime.choices.model}\n")
     (folder / ".hydra" / "hydra.yaml").write_text(f"hydra: {choices}\n")
     (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(list(overrides)))
-    lines(folder / "evaluations.jsonl", [evaluation(turns) for turns in MOMENTS])
-    lines(folder / "samples.jsonl", [sampled(turns) for turns in MOMENTS])
-    told = {"program/k": 4.0}
-    rows = [evaluation(turns, **told, **proxies(turns)) | {"game/staleness": 0.001 * turns} for turns in MOMENTS]
+    lines(folder / "evaluations.jsonl", [evaluation(steps) for steps in MOMENTS])
+    lines(folder / "samples.jsonl", [sampled(steps) for steps in MOMENTS])
+    told = {"schedule/k": 4.0}
+    rows = [evaluation(steps, **told, **proxies(steps)) | {"game/staleness": 0.001 * steps} for steps in MOMENTS]
     keys = [key for key in rows[0] if not key.startswith(("curve/", "truth/", "bound/"))]
     table = [",".join(keys), *(",".join(str(row[key]) for key in keys) for row in rows)]
     (folder / "metrics.csv").write_text("\n".join(table) + "\n")
     last = {key: value for key, value in rows[-1].items() if key.startswith(("truth/", "bound/", "quality/"))}
     columns = {
         "likelihood": last | {"truth/jsd": 0.5},
-        "game": {"turns": 30.0} | last | {"truth/jsd": jsd, "truth/nll_oracle": 2 + jsd},
+        "game": {"steps": 30.0} | last | {"truth/jsd": jsd, "truth/nll_oracle": 2 + jsd},
     }
     (folder / "closing.json").write_text(json.dumps(columns))
     seen = {"frontier/bleu5_1000": 0.5, "frontier/self_bleu5_1000": 0.6}

@@ -16,7 +16,12 @@ from textgan_lit.build import experiment
 
 SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
 WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
-WORDS += ("reading_size=32", "model.program.warm_up=2", "model.program.duel=2", "trainer.max_steps=14")
+WORDS += (
+    "reading_size=32",
+    "model.schedule.pretrain_steps=2",
+    "model.schedule.adversarial_steps=2",
+    "trainer.max_steps=14",
+)
 
 
 def shrunk(value: Any) -> Any:
@@ -27,7 +32,7 @@ def shrunk(value: Any) -> Any:
 
 
 class State(pl.Callback):
-    """Keeps what each process would save after the last turn but one, the time it took aside."""
+    """Keeps what each process would save after the last step but one, the time it took aside."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)
@@ -40,18 +45,18 @@ class State(pl.Callback):
 
 
 def share(folder: Path, words: str, processes: int) -> None:
-    """Plays a few turns of the game that ``words`` choose; the first process leaves its numbers in metrics.csv, and
+    """Plays a few steps of the game that ``words`` choose; the first process leaves its numbers in metrics.csv, and
     each the state that it would save after the last but one."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
-    for move in settings["model"]["moves"].values():
-        move["batch"] = 16
+    for update in settings["model"]["optim"].values():
+        update["batch"] = 16
     target = "textgan_lit.callbacks"
     settings["callbacks"] = {
-        "schedule": {"_target_": f"{target}.schedule.Schedule", "generator": 1},
+        "evaluation": {"_target_": f"{target}.evaluation.Evaluations", "every": {"generator": 1}},
         "truth": {"_target_": f"{target}.truth.TruthPanel", "folder": str(folder)},
         "health": {"_target_": f"{target}.health.Health"},
-        "turns": {"_target_": f"{target}.turns.Turns"},
+        "steps": {"_target_": f"{target}.steps.Steps"},
         "recovery": {"_target_": f"{target}.recovery.Recovery"},
         "state": {"_target_": "tests.helpers.sharing.State", "folder": str(folder)},
     }

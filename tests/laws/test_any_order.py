@@ -84,8 +84,8 @@ def test_each_sentence_may_have_an_order_of_its_own(unlike):
 
 def test_the_objective_is_the_likelihood_of_each_sentence_in_an_order_from_the_noise(unlike):
     for generator in networks(unlike):
-        found = AnyOrder()(Game(generator, None, Categorical(), Noise(0, "turn")), SENTENCES).loss
-        orders = Noise(0, "turn").uniform(*SENTENCES.tokens.shape).argsort(1)
+        found = AnyOrder()(Game(generator, None, Categorical(), Noise(0, "step")), SENTENCES).loss
+        orders = Noise(0, "step").uniform(*SENTENCES.tokens.shape).argsort(1)
         assert len(orders.unique(dim=0)) == 6
         assert_close(found, -generator.logp(SENTENCES, Categorical(), order=orders).mean())
         assert not torch.allclose(found, Likelihood()(Game(generator, None, Categorical(), Noise(0)), SENTENCES).loss)
@@ -132,10 +132,10 @@ def test_trained_in_any_order_it_infills_and_trained_in_one_it_does_not(objectiv
     torch.manual_seed(0)
     generator = Transformer(VOCAB, LENGTH, width=16, heads=2, layers=1, any_order=True)
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.01)
-    for turn in range(300):
-        rows = torch.multinomial(P, 256, replacement=True, generator=torch.Generator().manual_seed(turn))
+    for step in range(300):
+        rows = torch.multinomial(P, 256, replacement=True, generator=torch.Generator().manual_seed(step))
         batch = TextBatch(SENTENCES.tokens[rows], SENTENCES.mask[rows])
-        loss = objective()(Game(generator, None, Categorical(), Noise(0, turn)), batch).loss
+        loss = objective()(Game(generator, None, Categorical(), Noise(0, step)), batch).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

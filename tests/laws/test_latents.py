@@ -290,7 +290,7 @@ LATENT = ("data=tiny", "model/generator=vae", "model/objective=elbo")
         (("model=jsdgan",), "discriminator=conv"),
         (("model=cot",), "discriminator=conv"),
         (("model=minimax", "model/discriminator=oracle"), "discriminator=conv"),
-        (("model=minimax", "model/program=regret"), "program=staleness"),
+        (("model=minimax", "model/schedule=regret"), "schedule=staleness"),
         (("model=minimax", "model/objective=likelihood"), "objective=elbo"),
         (("model=minimax", "model/regulariser=[likelihood]"), "regulariser="),
     ],

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.model.adversary import Minimax
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
 from textgan_lit.model.credit import RewardToGo, Terminal
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.recurrent import Recurrent
 from textgan_lit.model.discriminator.transformer import Transformer
+from textgan_lit.model.discriminator_loss import Minimax
 from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM

@@ -130,8 +130,8 @@ def writes(call: ast.Call) -> bool:
         mode = [*call.args[method != "open" :], *(word.value for word in call.keywords if word.arg == "mode")][:1]
         said = mode[0].value if mode and isinstance(mode[0], ast.Constant) else "r"
         return name in WRITES or (isinstance(said, str) and bool(set("wax+") & set(said)))
-    moves = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
-    return name in WRITES or method in METHODS or moves
+    updates = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
+    return name in WRITES or method in METHODS or updates
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "textgan_lit.run.files"])

@@ -18,23 +18,23 @@ from textgan_lit import play
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.cli import CONF
 from textgan_lit.logger import CSV, WandB
-from textgan_lit.types import MOVES
+from textgan_lit.types import UPDATES
 
 SMALL_WORLD = ("data.oracle.words=12", "data.oracle.length=6", "data.train=512", "data.valid=64", "data.test=64")
-BATCHES = tuple(f"model.moves.{move}.batch=8" for move in MOVES)
+BATCHES = tuple(f"model.optim.{update}.batch_size=8" for update in UPDATES)
 SMALL_DATA = ("data=tiny", "data.train=64", "data.valid=32", "data.test=32")
-SMALL_RUN = ("debug=smoke", "metrics=none", "model/program=fixed", *SMALL_DATA, *BATCHES)
+SMALL_RUN = ("debug=smoke", "metrics=none", "model/schedule=fixed", *SMALL_DATA, *BATCHES)
 TINY = {  # set → what stands in its module, small
     "sampling": {"SENTENCES": 64, "WORDS": 30, "LENGTH": 5, "HIDDEN": 4},
-    "turn": {"BATCH": 4, "ROLLOUTS": 2, "WORDS": 12, "SHORT": 5, "LIBRARY": {5: 1, 7: 1}, "LEAST": {5: (1, 1)}},
+    "step": {"BATCH": 4, "ROLLOUTS": 2, "WORDS": 12, "SHORT": 5, "LIBRARY": {5: 1, 7: 1}, "LEAST": {5: (1, 1)}},
     "likelihood": {"SENTENCES": 64, "BATCH": 16, "LENGTH": 5, "WORDS": 30, "MANY_WORDS": 50, "BATCHES": (8,)},
     "cache": {"WORDS": 30, "WIDTH": 8, "BATCH": 4, "LENGTHS": (3, 6), "USUAL": 6},
     "rounds": {"WORDS": 30, "LENGTH": 5, "BATCH": 4, "ROUNDS": (1, 2)},
     "ngram": {"SENTENCES": 40, "VOCABULARY": 12, "ASKED": 2},
     "truth": {"SENTENCES": 64},
-    "loop": {"GAMES": (("tiny", ("model.program.k=1",), 4, 1, 1.15),)},
+    "loop": {"GAMES": (("tiny", ("model.schedule.k=1",), 4, 1, 1.15),)},
     "watching": {"PLAYED": {"tiny": SMALL_RUN}},
-    "sweeping": {"MANY": 2, "WORDS": ("-m", "sweep=optuna", *SMALL_RUN, "logger=csv", "model.program.k=1,2")},
+    "sweeping": {"MANY": 2, "WORDS": ("-m", "sweep=optuna", *SMALL_RUN, "logger=csv", "model.schedule.k=1,2")},
     "long_run": {"SHORT": 2, "LONG": 4},
 }
 
@@ -98,7 +98,7 @@ def test_what_watching_costs_is_told_apart_for_every_default_callback():
     hooked = (part for part in OmegaConf.load(CONF / "callbacks" / "default.yaml").values())
     names = {get_class(part["_target_"]).__name__ for part in hooked}
     told = [part for kind in watching.KINDS.values() for part in kind]
-    assert names - {"Closing", "AcrossFiles"} <= set(told)  # which have nothing to do before the last turn
+    assert names - {"Closing", "AcrossFiles"} <= set(told)  # which have nothing to do before the last step
     assert len(told) == len(set(told))
 
 

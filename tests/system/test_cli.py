@@ -10,23 +10,33 @@ import pytest
 from tests.helpers.command import run, smoke
 from textgan_lit import cli
 from textgan_lit.build import experiment
-from textgan_lit.types import MOVES
+from textgan_lit.types import UPDATES
 
 CHECKOUT = Path(__file__).parents[2]
 
 WRONG = {
     # a misspelt key, group or option: the nearest that exist
-    "model.program.kk=3": r"model\.program\.kk: there is no such key\. Nearest: model\.program\.k,",
+    "model.schedule.kk=3": r"model\.schedule\.kk: there is no such key\. Nearest: model\.schedule\.k,",
     "modle=mle": r"modle: there is no such (key|group)\. Nearest: model",
     "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan,",
     "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
     "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
+    # what has another name here, or had one in 0.1
+    "lr=0.1": r"Did you mean model\.optim\.pretrain\.lr or .*model\.optim\.generator\.lr\?",
+    "model.optim.generator.learning_rate=1": r"learning_rate: there is no such key\. Did you mean .*generator\.lr",
+    "batch_size=64": r"batch_size: there is no such key\. Did you mean model\.optim\.pretrain\.batch_size",
+    "model.moves.generator.optimizer.lr=0.1": r"lr is model\.optim\.generator\.lr since",
+    "model.program.k=5": r"model\.program\.k is model\.schedule\.k since version 0\.2",
+    "+model.program.k=5": r"model\.program is model\.schedule since version 0\.2",
+    "model/program=guard": r"model/program is model/schedule since version 0\.2",
+    "model/adversary=hinge": r"model/adversary is model/discriminator_loss since",
+    "callbacks.schedule.generator=5": r"schedule\.generator is callbacks\.evaluation\.every\.generator since",
     # what something else does here: that key
-    "trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
-    "+trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.program\.warm_up=",
-    "+trainer.gradient_clip_val=1": r"trainer\.gradient_clip_val: .* model\.moves\.likelihood\.clip=5",
-    "+trainer.accumulate_grad_batches=2": r"trainer\.accumulate_grad_batches: .* model\.moves\.generator\.batch=",
-    "+trainer.val_check_interval=100": r"trainer\.val_check_interval: .* callbacks\.schedule\.generator=",
+    "trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.schedule\.pretrain_steps=",
+    "+trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.schedule\.pretrain_steps=",
+    "+trainer.gradient_clip_val=1": r"trainer\.gradient_clip_val: .* model\.optim\.pretrain\.max_grad_norm=5",
+    "+trainer.accumulate_grad_batches=2": r"trainer\.accumulate_grad_batches: .* model\.optim\.generator\.batch_size=",
+    "+trainer.val_check_interval=100": r"trainer\.val_check_interval: .* callbacks\.evaluation\.every\.generator=",
     "+trainer.strategy=fsdp": r"trainer\.strategy: .* always play by DDP",
     "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
     "trainer.max_steps=0": r"trainer\.max_steps=0: wanted greater than or equal to 1",
@@ -34,26 +44,26 @@ WRONG = {
     # words that would change nothing
     "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",
     "model=mle model/reward=constant": r"model=mle plays without a reward, so there is none to replace\.",
-    "model/optimizer=adamw": r"each move has one of its own: model/optimizer@model\.moves\.generator\.optimizer=",
+    "model/optimizer=adamw": r"each update has one of its own: model/optimizer@model\.optim\.generator=",
     "+foo=3": r"foo: nothing here asks for that key\. Nearest:",
-    "+model.moves.generator.lr=3": r"model\.moves\.generator\.lr: nothing here asks for that key\. .*optimizer",
+    "+model.optim.generator.lrr=3": r"model\.optim\.generator\.lrr: Adam has no such setting; did you mean lr\?",
     "+metrics.closin=3": r"metrics\.closin: nothing here asks for that key\. Nearest: closing",
     # a value that its part cannot use
-    "model.program.k=0": r"model\.program\.k=0: wanted greater than or equal to 1",
-    "model.program.k=abc": r"model\.program\.k=abc: wanted a valid integer",
+    "model.schedule.k=0": r"model\.schedule\.k=0: wanted greater than or equal to 1",
+    "model.schedule.k=abc": r"model\.schedule\.k=abc: wanted a valid integer",
     "model.policy.temperature=0": r"model\.policy\.temperature=0: wanted greater than or equal to 0\.000001",
-    "model.moves.likelihood.batch=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
-    "model.moves.discriminator.clip=-1": r"model\.moves\.discriminator\.clip=-1: wanted greater than 0",
-    "model.moves.generator.optimizer.lr=fast": r"model\.moves\.generator\.optimizer\.lr=fast: wanted",
+    "model.optim.pretrain.batch_size=50000": r"batch of 50,000 sentences does not fit into data\.train=4096\. Use",
+    "model.optim.discriminator.max_grad_norm=-1": r"discriminator\.max_grad_norm=-1: wanted greater than 0",
+    "model.optim.generator.lr=fast": r"model\.optim\.generator\.lr=fast: wanted",
     "model.generator._target_=textgan_lit.model.generator.nosuch.Thing": r"no such class",
     # parts that do not fit
     "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
-    "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood warm-up would be infinite\. Use",
+    "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood pretraining would be infinite\. Use",
     "model=dgsan model/reward=shuffled": r"this model rewards nothing\. Its page .* model\.estimator\.shuffled=true",
-    "model=dgsan model/program=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
+    "model=dgsan model/schedule=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
     "model/penalty=null": r"model/penalty=null: a part is taken away by ~model/penalty\.",
     "model/reward@model.control=null": r"a part is taken away by ~model/reward@model\.control\.",
-    "model.program.check_every=0": r"Guard acts on readings and would never get one\. Give",
+    "model.schedule.check_every=0": r"Guard acts on readings and would never get one\. Give",
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
     "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",
@@ -73,7 +83,7 @@ WRONG = {
     "seed=a": r"seed=a: wanted a valid integer",
     "data.streaming=true": r"data\.streaming: there is no such key\. Text is mapped from the disk, so none of it need",
     "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
-    "model.moves.generator.optimizer.lr=-1": r"model\.moves\.generator\.optimizer: Invalid learning rate: -1",
+    "model.optim.generator.lr=-1": r"model\.optim\.generator: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer\.devices=none: wanted a valid integer",
     # what Hydra's grammar reads otherwise: how it is quoted
     "data.path=~/my.txt": r"data\.path=~/my\.txt: Hydra .* Give the value in quotes: 'data\.path=\"~/my\.txt\"'\.",
@@ -107,17 +117,18 @@ def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch
 
 
 def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
-    wide = ("+model.wide=8", "model.moves.generator.batch=${model.wide}")
-    words = ("data=tiny", "+mine=3", "model.program.duel=${mine}", *wide)
+    wide = ("+model.wide=8", "model.optim.generator.batch_size=${model.wide}")
+    words = ("data=tiny", "+mine=3", "model.schedule.adversarial_steps=${mine}", *wide)
     monkeypatch.setattr(cli, "_play", lambda config, *_: played.append(config))
     played = []
     run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
-    assert (played[0]["model"]["program"]["duel"], played[0]["model"]["moves"]["generator"]["batch"]) == (3, 8)
+    model = played[0]["model"]
+    assert (model["schedule"]["adversarial_steps"], model["optim"]["generator"]["batch_size"]) == (3, 8)
 
 
 def test_the_fixed_names_are_those_that_are_built():
-    assert {*experiment.KINDS, "regulariser", "program", "control", "ema", "moves"} == set(cli.HELD["model"])
-    assert set(cli.HELD["model.moves"]) == set(MOVES)
+    assert {*experiment.KINDS, "regulariser", "schedule", "control", "ema", "optim"} == set(cli.HELD["model"])
+    assert set(cli.HELD["model.optim"]) == set(UPDATES)
 
 
 class Shell:
@@ -150,12 +161,14 @@ def test_bad_weights_are_refused_by_name(content, said, monkeypatch, tmp_path):
 
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone_unless_told(monkeypatch, tmp_path):
     folder = tmp_path / "run"
-    first = smoke(monkeypatch, folder, "model.program.duel=1", "model/program=fixed")
+    first = smoke(monkeypatch, folder, "model.schedule.adversarial_steps=1", "model/schedule=fixed")
     kept = (folder / ".hydra" / "config.yaml").read_text()
     with pytest.raises(SystemExit, match=r"already holds a run\. Choose another folder, resume=true to go on"):
         smoke(monkeypatch, folder, "seed=7")
     assert (folder / ".hydra" / "config.yaml").read_text() == kept
-    second = smoke(monkeypatch, folder, "seed=7", "model.program.duel=1", "model/program=fixed", "overwrite=true")
+    second = smoke(
+        monkeypatch, folder, "seed=7", "model.schedule.adversarial_steps=1", "model/schedule=fixed", "overwrite=true"
+    )
     assert len(second) == len(first)
     assert "seed: 7" in (folder / ".hydra" / "config.yaml").read_text()
 

@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_when_a_run_begins_is_one_line_and_nothing_is_half_w
     refused(f"resume={folder}", "trainer.max_steps=2")
     assert before[folder / ".hydra" / name] == (folder / ".hydra" / name).read_bytes() if "yaml" in name else True
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=2")
-    assert rows(folder)[-1]["turns/all"] == 2
+    assert rows(folder)[-1]["steps/all"] == 2
 
 
 def test_a_log_that_cannot_be_opened_is_one_line(monkeypatch, tmp_path):

@@ -29,8 +29,8 @@ def not_needed(p: dict) -> bool:
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
 WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
-CRITICS = {"Hinge", "Wasserstein"}  # adversaries whose score is not log P/G
-OPEN = {"Relativistic", "Wasserstein"}  # adversaries to which s and s + c are one
+CRITICS = {"Hinge", "Wasserstein"}  # discriminator_losses whose score is not log P/G
+OPEN = {"Relativistic", "Wasserstein"}  # discriminator_losses to which s and s + c are one
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
 BOUNDED = {"MaskedDiffusion", "OneShot", "VAE"}  # generators that know a bound on log G(x) alone
 EXACT = {"Likelihood", "ScheduledSampling", "SelfPlay", "DataSide", "Exact"}  # objectives and estimators that need more
@@ -49,7 +49,7 @@ REFUSED = {
             {p["objective"], p["estimator"]} & EXACT
             or p["discriminator"] in WHOLE_WORDS
             or "likelihood" in (p["settings"].get("regulariser") or {})
-            or p["program"]["rule"]["_target_"].endswith("Regret")
+            or p["schedule"]["rule"]["_target_"].endswith("Regret")
         )
     ),
     r"bounds log G\(x\).* Use": lambda p: (
@@ -59,16 +59,16 @@ REFUSED = {
     "would be infinite. Use": lambda p: (
         p["policy"] in {"Greedy", "Nucleus", "TopK"}
         and (
-            p["program"]["warm_up"]
+            p["schedule"]["pretrain_steps"]
             or p["estimator"] in {"SelfPlay", "DataSide"}
             or (p["estimator"] and {"likelihood", "elbo"} & {*(p["settings"].get("regulariser") or {})})
         )
     ),
     "this model has none. Use": lambda p: (
-        p["discriminator"] is None and not p["program"]["rule"]["_target_"].endswith("Fixed")
+        p["discriminator"] is None and not p["schedule"]["rule"]["_target_"].endswith("Fixed")
     ),
     "for length. Use": lambda p: (
-        p["credit"] == "RewardToGo" and p["adversary"] in OPEN and p["of"] not in {None, "Constant"}
+        p["credit"] == "RewardToGo" and p["discriminator_loss"] in OPEN and p["of"] not in {None, "Constant"}
     ),
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per word.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
@@ -79,11 +79,11 @@ REFUSED = {
         p["baseline"] == "SelfNormalised" and p["of"] not in {"Ratio", "Probability", "Constant"}
     ),
     "takes the score for log P/G.* Use": lambda p: (
-        p["adversary"] in CRITICS and (p["of"] not in OF_SCORES or (p["estimator"] == "DataSide" and p["of"]))
+        p["discriminator_loss"] in CRITICS and (p["of"] not in OF_SCORES or (p["estimator"] == "DataSide" and p["of"]))
     ),
-    "grows without end.* Use": lambda p: p["adversary"] == "Wasserstein" and not p["penalty"],
+    "grows without end.* Use": lambda p: p["discriminator_loss"] == "Wasserstein" and not p["penalty"],
     "leaves a constant.* Use": lambda p: (
-        p["adversary"] in OPEN and p["of"] not in {None, "LogOdds", "Score", "Constant"}
+        p["discriminator_loss"] in OPEN and p["of"] not in {None, "LogOdds", "Score", "Constant"}
     ),
     "would be ignored.* Use": lambda p: (
         (p["estimator"] == "SelfPlay" and p["reward"])
@@ -105,16 +105,16 @@ REFUSED = {
         and p["baseline"] not in {"BatchMean", "LeaveOneOut", "Standardised"}
     ),
     "taught by likelihood.* Use": lambda p: (
-        p["discriminator"] == "Mediator" and p["adversary"] not in {None, "Mediation"}
+        p["discriminator"] == "Mediator" and p["discriminator_loss"] not in {None, "Mediation"}
     ),
-    "teaches a mediator.* Use": lambda p: p["adversary"] == "Mediation" and p["discriminator"] != "Mediator",
-    "takes no penalty. Use": lambda p: p["adversary"] == "Mediation" and p["penalty"],
+    "teaches a mediator.* Use": lambda p: p["discriminator_loss"] == "Mediation" and p["discriminator"] != "Mediator",
+    "takes no penalty. Use": lambda p: p["discriminator_loss"] == "Mediation" and p["penalty"],
     "has to be taught.* Use": lambda p: (
-        p["adversary"] is None and p["discriminator"] not in {None, "Optimal", "Empirical"}
+        p["discriminator_loss"] is None and p["discriminator"] not in {None, "Optimal", "Empirical"}
     ),
     "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
     "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
-    "adds to the generator's turns.* choose a game": lambda p: (
+    "adds to the generator's steps.* choose a game": lambda p: (
         p["estimator"] is None and p["settings"].get("regulariser")
     ),
     "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability", "Score"},
@@ -134,7 +134,7 @@ REFUSED = {
 
 def small(model: str) -> list[str]:
     without_a_game = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    return [word for word in TINY if not (without_a_game and word.startswith(("model.moves.d", "model.moves.g")))]
+    return [word for word in TINY if not (without_a_game and word.startswith(("model.optim.d", "model.optim.g")))]
 
 
 @functools.cache
@@ -161,8 +161,8 @@ def swapped(model: str, group: str, option: str) -> dict:
     new = copy.deepcopy(part(group, option))
     if option == "shuffled":
         new["of"] = found["model"]["control"]
-    if group == "program":
-        new["warm_up"] = found["model"]["program"]["warm_up"]
+    if group == "schedule":
+        new["pretrain_steps"] = found["model"]["schedule"]["pretrain_steps"]
     found["model"][group] = new
     return found
 
@@ -174,15 +174,15 @@ def classes(model: dict) -> dict:
         return node["_target_"].rpartition(".")[2] if node else None
 
     reward = model.get("reward") or {}
-    found = {group: name(model.get(group)) for group in GROUPS if group not in ("program", "regulariser")}
-    return found | {"program": model["program"], "settings": model, "of": name(reward.get("of") or reward)}
+    found = {group: name(model.get(group)) for group in GROUPS if group not in ("schedule", "regulariser")}
+    return found | {"schedule": model["schedule"], "settings": model, "of": name(reward.get("of") or reward)}
 
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("model", MODELS)
 def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
     """It plays, or is refused with the reason and with parts that would fit."""
-    optional = {"penalty", "regulariser"} if "adversary" in settings(model)["model"] else set()
+    optional = {"penalty", "regulariser"} if "discriminator_loss" in settings(model)["model"] else set()
     if group not in settings(model)["model"] and group not in optional:
         pytest.skip(f"{model} has no {group}")
     for option in options(f"model/{group}"):
@@ -192,11 +192,11 @@ def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
             with pytest.raises(UserError, match="|".join(reasons)):
                 experiment.system(new, data())
         else:
-            assert experiment.system(new, data()).moves
+            assert experiment.system(new, data()).updates
 
 
-def test_a_regulariser_has_turns_to_add_to():
-    with pytest.raises(UserError, match=r"regulariser=entropy adds to the generator's turns.* choose a game"):
+def test_a_regulariser_has_steps_to_add_to():
+    with pytest.raises(UserError, match=r"regulariser=entropy adds to the generator's steps.* choose a game"):
         built(*small("mle"), "model=mle", "+model/regulariser=entropy")
 
 
@@ -220,13 +220,13 @@ def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_pa
     if data == "text":  # sentences of every length
         (tmp_path / "my.txt").write_text("\n".join(f"a b c d e {i % 7}"[i % 11 :] for i in range(400)))
         words += [f"data.path={tmp_path / 'my.txt'}", f"data.cache={tmp_path}"]
-    words = (*small(model), *words, f"model={model}", "model/program=fixed")
+    words = (*small(model), *words, f"model={model}", "model/schedule=fixed")
     if model == "any_order" and data in ("text", "one_sentence"):
         with pytest.raises(UserError, match="these sentences vary in length"):
             built(*words)
         return
     run = built(*words).fit()
-    assert set(run.system.moves) == {move for move, turns in run.system.clock.turns.items() if turns}
+    assert set(run.system.updates) == {update for update, steps in run.system.clock.steps.items() if steps}
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))

@@ -181,7 +181,7 @@ def mutate(draw_from, tree, values=VALUES, targets=HOSTILE):
             return
         path = draw(st.sampled_from(paths))
         parent, key = at(tree, path[:-1]), path[-1]
-        match draw(st.sampled_from(["replace", "replace", "remove", "add", "move", "target"])):
+        match draw(st.sampled_from(["replace", "replace", "remove", "add", "update", "target"])):
             case "replace":
                 parent[key] = draw(values)
             case "remove":
@@ -190,7 +190,7 @@ def mutate(draw_from, tree, values=VALUES, targets=HOSTILE):
                 parent[draw(WORDS | st.sampled_from(["_target_", "critic", "of", "rule", "vocab", "oracle"]))] = draw(
                     values
                 )
-            case "move":
+            case "update":
                 parent[key] = copy.deepcopy(at(tree, draw(st.sampled_from(paths))))
             case "target" if isinstance(parent, dict):
                 (parent[key] if isinstance(parent[key], dict) else parent)["_target_"] = draw(st.sampled_from(targets))
@@ -199,7 +199,7 @@ def mutate(draw_from, tree, values=VALUES, targets=HOSTILE):
 @functools.cache
 def settled(model):
     lone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    return config(*(word for word in TINY if not (lone and word.startswith(("model.moves.d", "model.moves.g")))),
+    return config(*(word for word in TINY if not (lone and word.startswith(("model.optim.d", "model.optim.g")))),
                   f"model={model}")  # fmt: skip
 
 
@@ -268,7 +268,7 @@ def test_a_checkpoint_whose_contents_are_altered(tmp_path_factory, data, model):
     part = data.draw(st.sampled_from(["all", "settings", "weights"]))
     tree = {"all": state, "settings": state["textgan_lit"], "weights": state["state_dict"]}[part]
     mutate(data.draw, tree, VALUES | st.sampled_from(ODD_WEIGHTS))
-    path = tmp_path_factory.mktemp("run") / "turn-00000001.ckpt"
+    path = tmp_path_factory.mktemp("run") / "step-00000001.ckpt"
     with contextlib.suppress(UserError):  # what no file can hold
         write(state, path)
     if path.exists():
@@ -296,7 +296,7 @@ def damage(draw, whole):
 @examples(60)
 @given(st.data(), st.sampled_from(MODELS), st.booleans())
 def test_a_checkpoint_whose_bytes_are_damaged(tmp_path_factory, data, model, checksums_made_anew):
-    path = tmp_path_factory.mktemp("run") / "turn-00000001.ckpt"
+    path = tmp_path_factory.mktemp("run") / "step-00000001.ckpt"
     if not checksums_made_anew:
         path.write_bytes(damage(data.draw, saved_bytes(model)))
     else:  # damage that no digest can tell: in the names and the JSON before the numbers

@@ -40,7 +40,11 @@ WORDS = (
     "data.evaluation_batch=32",
     "logger=csv",
 )
-WORDS += ("model.moves.likelihood.batch=16", "model.moves.discriminator.batch=8", "model.moves.generator.batch=8")
+WORDS += (
+    "model.optim.pretrain.batch_size=16",
+    "model.optim.discriminator.batch_size=8",
+    "model.optim.generator.batch_size=8",
+)
 WORDS += (
     "reading_size=8",
     "callbacks.closing.temperatures=[1.0]",
@@ -54,23 +58,23 @@ WAY_OUT = re.compile(
 SECRET = "TEXTGAN_LIT_SECRET"
 LINES = st.sampled_from(
     [
-        *("{}", "[]", "null", "]", '{"turns/all": 1}', '{"turns/all": NaN, "truth/jsd": 1e999}', '{"a": ' * 5000),
-        *('{"turns/all": "\\ud800"}', '{"turns/all": 3, "samples": [{"text": "\\ud800"}]}', "\x1b[2J", "--- \n---"),
-        *('{"turns/all": 1' + "0" * 400 + "}", "a: &a [x]\nb: *a", "x: !!python/object/apply:os.system [id]"),
+        *("{}", "[]", "null", "]", '{"steps/all": 1}', '{"steps/all": NaN, "truth/jsd": 1e999}', '{"a": ' * 5000),
+        *('{"steps/all": "\\ud800"}', '{"steps/all": 3, "samples": [{"text": "\\ud800"}]}', "\x1b[2J", "--- \n---"),
+        *('{"steps/all": 1' + "0" * 400 + "}", "a: &a [x]\nb: *a", "x: !!python/object/apply:os.system [id]"),
         *(f"- name=${{oc.env:{SECRET}}}", "- model=${x}", "- hydra.searchpath=[file:///etc]", "- outputs=/etc"),
         *(
             "- +callbacks.x._target_=os.system",
             "- ~model",
             "- --multirun",
             "- +callbacks.samples.folder=x",
-            "turns/all,truth/jsd\n1,2\n" * 3,
+            "steps/all,truth/jsd\n1,2\n" * 3,
         ),
         *('"' * 200_000, "a," * 70_000, "=cmd|' /C calc'!A0,1"),
     ]
 )
 NAMES = [
-    "turn-99999999.ckpt",
-    "turn-00000000.ckpt",
+    "step-99999999.ckpt",
+    "step-00000000.ckpt",
     "best.ckpt",
     "a\nb",
     "\x1b[2J",
@@ -208,7 +212,7 @@ def outside(tmp_path):
     """What no folder of a run may reach."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / ".profile").write_text("echo hello\n")
-    (tmp_path / "outside" / "secret.jsonl").write_text('{"turns/all": 1, "note": "hunter2"}\n')
+    (tmp_path / "outside" / "secret.jsonl").write_text('{"steps/all": 1, "note": "hunter2"}\n')
     return tmp_path / "outside"
 
 
@@ -217,7 +221,7 @@ def altered(draw, run: Path, place: Path, outside: Path) -> Path:
     folder = place / draw(st.sampled_from(["run", "it's", f"x${{oc.env:{SECRET}}}", "a=b (1)"]))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(run, folder)
-    for words in (folder / ".hydra").glob("*.yaml"):  # its own words lead to itself, as after a move
+    for words in (folder / ".hydra").glob("*.yaml"):  # its own words lead to itself, as after an update
         words.write_text(words.read_text().replace(str(run), str(folder)))
     for _ in range(draw(st.integers(1, 3))):
         files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -43,11 +43,13 @@ def test_trials_side_by_side_as_many_as_the_launcher_has_places_for(tmp_path):
 
 @pytest.mark.slow
 def test_a_job_that_fails_in_another_process_is_recorded_and_the_others_are_played(tmp_path):
-    done = play(tmp_path, *words(tmp_path, "model.moves.generator.batch=0,16", *JOBLIB, "hydra.sweeper.n_trials=3"))
+    done = play(
+        tmp_path, *words(tmp_path, "model.optim.generator.batch_size=0,16", *JOBLIB, "hydra.sweeper.n_trials=3")
+    )
     assert done.returncode == 1
     for trial in trials(tmp_path):
         notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
-        bad = trial.params["model.moves.generator.batch"] == "0"
+        bad = trial.params["model.optim.generator.batch_size"] == "0"
         assert (trial.state.name, "batch=0: wanted" in notes.get("failed", "")) == (
             ("FAIL", True) if bad else ("COMPLETE", False)
         )
@@ -60,7 +62,7 @@ def logged(folder):
 @pytest.mark.slow
 def test_a_sweep_whose_command_is_killed_goes_on_at_once_and_nobody_else_plays_its_jobs(unchecked_shapes, tmp_path):
     one, many = tmp_path / "one", tmp_path / "many"
-    long = ("model.program.duel=60", "callbacks.schedule.generator=20", "seed=1,2")
+    long = ("model.schedule.adversarial_steps=60", "callbacks.evaluation.every.generator=20", "seed=1,2")
     assert play(one, "-m", *WORLD, *long, f"hydra.sweep.dir={one}").returncode == 0
     command = (*WORLD, *long, *JOBLIB, f"hydra.sweep.dir={many}", "resume=true")
     killed = begin(many, "-m", *command)

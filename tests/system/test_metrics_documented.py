@@ -21,14 +21,14 @@ WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged 
 ELSEWHERE = {f"quality/{name}-<model>_<sentences>{end}" for name in ("frechet", "mauve") for end in ("", "_real")}
 SMALL = ("data=oracle_lstm", "data.oracle.words=12", "data.oracle.length=4", "data.oracle.hidden=4")
 RUNS = (
-    ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator turn is at fault
+    ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator step is at fault
     ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
     ("model=mle", *SMALL),
     ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),
     ("model=cot", *SMALL, "model/regulariser=[entropy]"),
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
     ("model=dgsan", *SMALL, "model/objective=any_order", "model.generator.any_order=true"),
-    ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
+    ("model/schedule=regret", "data=tiny", "model.schedule.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=mauve"),
     ("model=vae", *SMALL),
     ("model=leakgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
@@ -79,7 +79,7 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
         closing = json.loads((folder / "closing.json").read_text())
         assert closing.pop("time").keys() <= {"seconds", "cpu_seconds", *PARTS}
         assert closing.keys() <= {"likelihood", "likelihood_best_temperature", "game"}
-        judged = set().union(*closing.values()) - {"temperature", "turns"}
+        judged = set().union(*closing.values()) - {"temperature", "steps"}
         swept = json.loads((folder / "frontier.json").read_text()) if (folder / "frontier.json").exists() else {}
         judged |= {key for rows in swept.values() for row in rows for key in row} - {"temperature"}
         assert not unexplained(here | judged, keys), f"not in docs/metrics.md: {' '.join(words)}"
@@ -102,7 +102,7 @@ def test_the_page_says_which_way_is_better_and_wandb_keeps_the_best():
 
 def test_the_page_names_the_columns_of_the_samples_table():
     _, columns = PAGE.split("The table's columns:")
-    assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == ["turn", "sentence", *COLUMNS]
+    assert re.findall(r"^\* `([^`]+)`:", columns.split("\n## ")[0], re.MULTILINE) == ["step", "sentence", *COLUMNS]
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ WORDS = (
     "model.generator._target_=tests.system.test_no_likelihood.Secret",
     "trust=[tests]",
 )
-WORDS += ("model.program.warm_up=0",)
+WORDS += ("model.schedule.pretrain_steps=0",)
 
 
 def test_it_plays_by_slopes_and_is_judged_by_its_sentences_alone():
     run = built(*WORDS, "model=gsgan", "model.objective=null").fit()
-    assert run.system.clock.turns["generator"] > 0
+    assert run.system.clock.steps["generator"] > 0
     models = Models(run.data.oracle, run.system.generator, Categorical())
     found = measure(models, run.data.sentences("valid"), torch.rand(50, run.system.generator.uniforms)).compute()
     assert {key.removesuffix("_se") for key in found} == {"truth/nll_oracle"}  # −E_G log P

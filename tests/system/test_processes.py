@@ -20,9 +20,9 @@ from tests.helpers.sharing import share
 CHECKOUT = Path(__file__).parents[2]
 GAME = (
     *("debug=smoke", "data=tiny", "data.train=512", "data.oracle.variable=true", "data.valid=64", "data.test=64"),
-    *("model.discriminator.dropout=0", "model/credit=monte_carlo", "model.credit.rollouts=2", "model/program=fixed"),
-    *(f"model.moves.{move}.batch=32" for move in ("likelihood", "discriminator", "generator")),
-    *("reading_size=32", "callbacks.turns.every=10", "+callbacks.death._target_=tests.helpers.dying.Death"),
+    *("model.discriminator.dropout=0", "model/credit=monte_carlo", "model.credit.rollouts=2", "model/schedule=fixed"),
+    *(f"model.optim.{update}.batch_size=32" for update in ("pretrain", "discriminator", "generator")),
+    *("reading_size=32", "callbacks.steps.every=10", "+callbacks.death._target_=tests.helpers.dying.Death"),
 )
 TIMES = ("system/seconds", "system/cpu_seconds")
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=1", "--nnodes=2", "--master-addr=127.0.0.1")
@@ -70,11 +70,11 @@ def free_port() -> int:
 
 
 def close(alone: list[dict[str, float]], shared: list[dict[str, float]]) -> None:
-    """The same moves at the same turns, with the same numbers to float tolerance."""
+    """The same updates at the same steps, with the same numbers to float tolerance."""
     assert [row.keys() for row in shared] == [row.keys() for row in alone]
     for one, many in zip(alone, shared, strict=True):
         for key in one.keys() - set(TIMES):
-            assert many[key] == pytest.approx(one[key], rel=2e-4, abs=2e-5, nan_ok=True), (key, one["turns/all"])
+            assert many[key] == pytest.approx(one[key], rel=2e-4, abs=2e-5, nan_ok=True), (key, one["steps/all"])
 
 
 # --- the same numbers -------------------------------------------------------------------------------------------------
@@ -103,15 +103,15 @@ def test_two_processes_leave_one_folder_and_one_voice(together):
     assert {path.name for path in folder.iterdir()} >= {".hydra", "checkpoints", "metrics.csv", "evaluations.jsonl"}
     assert len(textgan_lit.load(folder, trust="tests").sample(3)) == 3
     (path,) = wandb_file.files(folder)
-    told = [row["turns/all"] for row in wandb_file.history(wandb_file.ended(path)) if "turns/all" in row]
-    assert told == [row["turns/all"] for row in rows(folder)]
+    told = [row["steps/all"] for row in wandb_file.history(wandb_file.ended(path)) if "steps/all" in row]
+    assert told == [row["steps/all"] for row in rows(folder)]
 
 
 @pytest.mark.slow
 def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
     (tmp_path / "my.txt").write_text("\n".join(f"{a} {b} {c}" for a in "abcdef" for b in "ghijkl" for c in "mnop"))
     words = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={tmp_path}/my.txt", "data.bucket=2")
-    words += ("data.valid=32", "data.test=32", "reading_size=32", "model.moves.likelihood.batch=32")
+    words += ("data.valid=32", "data.test=32", "reading_size=32", "model.optim.pretrain.batch_size=32")
     run(monkeypatch, *words, f"data.cache={tmp_path}/one", f"hydra.run.dir={tmp_path}/alone")
     two = (f"data.cache={tmp_path}/two", f"hydra.run.dir={tmp_path}/shared", "trainer=ddp_cpu")
     ((code, shown, errors),) = ended(start("train.py", *words, *two))
@@ -135,7 +135,7 @@ SHARED = {  # games that differ in what passes between processes and between the
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", SHARED)
-def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
+def test_a_step_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": processes}
     playing = [
         start("-m", "tests.helpers.sharing", str(tmp_path / "many"), *SHARED[processes], LOCAL_RANK=rank, **meeting)
@@ -150,7 +150,7 @@ def test_a_turn_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
         close(alone, shared)
         assert sum("truth/jsd" in row or "truth/nll_test_bound" in row for row in alone) >= 1
         held = [torch.load(tmp_path / "many" / str(number) / f"{rank}.pt") for rank in range(processes)]
-        for rank in range(1, processes):  # one checkpoint is for all: numbers in mid-row, and what no optimizer moves
+        for rank in range(1, processes):  # one checkpoint is for all: numbers in mid-row, and what no optimizer updates
             same(held[0], held[rank], SHARED[processes][number])
 
 
@@ -189,7 +189,7 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
         assert said in errors, death
         assert errors.count("textgan_lit:") <= 1, death
         assert "Error executing" not in errors or "ERROR" in death
-        assert ("SIGINT: stopped after turn 9." in shown) == ("CTRL" in death)
+        assert ("SIGINT: stopped after step 9." in shown) == ("CTRL" in death)
         assert not alive(folder)
         assert time.monotonic() - begun < 120, death  # of which a busy machine takes most to begin
     tasks = [slurm(tmp_path, rank) for rank in range(2)]
@@ -203,7 +203,7 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
     words = (*words, "trainer.devices=1", "trainer.num_nodes=2", "logger=offline")
     (code, shown, errors), other = ended(*(start(*nodes, f"--node-rank={rank}", *words) for rank in range(2)))
     assert (code, other[:2]) == (0, (0, "")), errors
-    assert shown.count("On the test sentences") == shown.count("Going on after turn 10.") == 1
+    assert shown.count("On the test sentences") == shown.count("Going on after step 10.") == 1
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
     same(left(folder), left(together[0]))
 
@@ -215,7 +215,7 @@ def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
     assert (code, errors.count("textgan_lit:")) == (1, 1), errors
     assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
     assert shown.count("On the test sentences") == 1
-    assert rows(tmp_path / "1")[-1]["turns/all"] == 3
+    assert rows(tmp_path / "1")[-1]["steps/all"] == 3
     assert not alive(tmp_path)
 
 

@@ -38,14 +38,14 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     for death, said in {
         "SIGKILL at 0 start": "holds no run. Starting anew.",
         "SIGKILL at 7 evaluation": "from the beginning: there is no whole checkpoint",
-        "SIGTERM at 9 end": "Going on after turn 4.",
-        "SIGKILL at 35 evaluation": "Going on after turn 9.",
+        "SIGTERM at 9 end": "Going on after step 4.",
+        "SIGKILL at 35 evaluation": "Going on after step 9.",
     }.items():
         done = play(folder, *words, death=death)
         number = signal.Signals[death.split()[0]]
         assert done.returncode == (128 + number if number == signal.SIGTERM else -number), done.stderr
         assert said in done.stdout
-        assert (f"SIGTERM: stopped after turn 9. Go on with resume={folder}" in done.stdout) == ("TERM" in death)
+        assert (f"SIGTERM: stopped after step 9. Go on with resume={folder}" in done.stdout) == ("TERM" in death)
     newest = kept(folder / "checkpoints")[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     elsewhere = tmp_path / "elsewhere"
@@ -55,8 +55,8 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     )  # its own words are in the folder
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert f"{newest.name}: not a whole checkpoint" in done.stderr
-    assert "Going on after turn 9." in done.stdout
-    last = whole["evaluations"][-1]["turns/all"]  # the guard's rounding decides how many: other torches play others
+    assert "Going on after step 9." in done.stdout
+    last = whole["evaluations"][-1]["steps/all"]  # the guard's rounding decides how many: other torches play others
     assert play(folder, *words, death=f"SIGKILL at {last} test").returncode == -signal.SIGKILL
     done = play(folder, *words)
     assert done.returncode == 0, done.stderr
@@ -75,14 +75,14 @@ KINDS = {  # what else a generator, a discriminator or a gradient may remember
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_game_goes_on_where_it_was_killed(kind, tmp_path):
-    batches = [f"model.moves.{move}.batch=16" for move in ("likelihood", "discriminator", "generator")]
+    batches = [f"model.optim.{update}.batch_size=16" for update in ("pretrain", "discriminator", "generator")]
     words = (*RUN[: RUN.index("model/generator=lstm")], *batches, *KINDS[kind], RUN[-1])
     unharmed, cut = tmp_path / "unharmed", tmp_path / "cut"
     assert play(unharmed, *words, f"hydra.run.dir={unharmed}").returncode == 0
     assert play(cut, *words, f"hydra.run.dir={cut}", death="SIGKILL at 12 start").returncode == -signal.SIGKILL
     done = play(cut, *words, f"hydra.run.dir={cut}", "resume=true")
     assert done.returncode == 0, done.stderr
-    assert "Going on after turn" in done.stdout
+    assert "Going on after step" in done.stdout
     same(left(cut), left(unharmed))
 
 
@@ -201,17 +201,17 @@ def test_processes_that_start_at_once_all_play(tmp_path):
     assert len([path for path in tmp_path.rglob("run.json") if record(path.parent)["finished"]]) == 5
 
 
-def test_a_finished_run_taken_up_with_more_turns_goes_on_and_says_what_is_new(monkeypatch, tmp_path, capsys):
+def test_a_finished_run_taken_up_with_more_steps_goes_on_and_says_what_is_new(monkeypatch, tmp_path, capsys):
     folder = tmp_path / "run"
     run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=4")
     said = capsys.readouterr().out
     assert "trainer.max_steps: was 2, now 4" in said
-    assert "Going on after turn 2." in said
+    assert "Going on after step 2." in said
     run(monkeypatch, *SMOKE, "trainer.max_steps=4", f"hydra.run.dir={tmp_path / 'whole'}")
     states = [read(kept(where / "checkpoints")[0])["state_dict"] for where in (folder, tmp_path / "whole")]
     same(*states)
-    assert rows(folder)[-1]["turns/all"] == 4
+    assert rows(folder)[-1]["steps/all"] == 4
 
 
 def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, capsys):
@@ -224,7 +224,7 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=4")
     said = capsys.readouterr().out
     assert "Text: 30 train, 4 valid, 2 test sentences" in said
-    assert rows(folder)[-1]["turns/all"] == 4
+    assert rows(folder)[-1]["steps/all"] == 4
     file.write_text("\n".join([*lines, "a new line"]))
     others = r"learned from other sentences \(train \w+\) than there are now \(train \w+\)\. Give the files as they"
     with pytest.raises(SystemExit, match=others):
@@ -244,15 +244,15 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
 
 def test_a_run_is_taken_up_at_a_checkpoint_and_what_came_after_it_is_gone(monkeypatch, tmp_path):
     folder = tmp_path / "run"
-    run(monkeypatch, *SMOKE, "callbacks.schedule.likelihood=1", f"hydra.run.dir={folder}")
+    run(monkeypatch, *SMOKE, "callbacks.evaluation.every.pretrain=1", f"hydra.run.dir={folder}")
     wanted, (_, older, _) = left(folder), kept(folder / "checkpoints")
-    assert older.name == "turn-00000003.ckpt"
-    (folder / "checkpoints" / "turn-00000099.ckpt").write_bytes(b"")
+    assert older.name == "step-00000003.ckpt"
+    (folder / "checkpoints" / "step-00000099.ckpt").write_bytes(b"")
     run(monkeypatch, f"resume={older}")
     same(left(folder), wanted)
-    copied = shutil.copy(older, older.with_name("before-fault-turn-00000003.ckpt"))
+    copied = shutil.copy(older, older.with_name("before-fault-step-00000003.ckpt"))
     run(monkeypatch, f"resume={copied}", "trainer.max_steps=3")  # plays nothing, so the older ones must still be there
-    assert [path.name for path in kept(folder / "checkpoints")] == [f"turn-0000000{turn}.ckpt" for turn in (3, 2)]
+    assert [path.name for path in kept(folder / "checkpoints")] == [f"step-0000000{step}.ckpt" for step in (3, 2)]
 
 
 def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
@@ -264,7 +264,7 @@ def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
     (second / "closing.json").unlink()
     capsys.readouterr()
     run(monkeypatch, *words, "resume=true")
-    assert capsys.readouterr().out.count("Going on after turn 4.") == 1
+    assert capsys.readouterr().out.count("Going on after step 4.") == 1
     assert (first / "closing.json").stat().st_mtime_ns == before
     same(left(second), wanted)
     with pytest.raises(SystemExit, match=r"hydra\.sweep\.dir=multirun"):
@@ -281,14 +281,14 @@ def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
     )
     done = play(tmp_path / "sweep", "-m", *words, death="SIGTERM at 2 end")
     assert done.returncode == 128 + signal.SIGTERM
-    assert done.stdout.count("SIGTERM: stopped after turn 2.") == 1
+    assert done.stdout.count("SIGTERM: stopped after step 2.") == 1
     assert not (tmp_path / "sweep" / "1").exists()
     assert "Error" not in done.stderr
 
 
 @pytest.mark.parametrize(
     "word",
-    ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/turn-1.ckpt", "resume=turn-1.ckpt", "resume=/t.ckpt"],
+    ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/step-1.ckpt", "resume=step-1.ckpt", "resume=/t.ckpt"],
 )
 def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -81,7 +81,7 @@ def test_a_word_of_a_folder_asks_this_machine_for_nothing(word, monkeypatch, tmp
 
 
 def test_a_word_of_a_folder_may_name_another_setting(tmp_path):
-    words = ["name=${model.program.k}-x", "data.path=a$b", "+data.x=[${.y},'${seed}']"]
+    words = ["name=${model.schedule.k}-x", "data.path=a$b", "+data.x=[${.y},'${seed}']"]
     assert expand([stored(tmp_path, *words)])[: len(words)] == words
 
 
@@ -156,7 +156,7 @@ def test_several_processes_take_up_a_folder_whose_configuration_is_forged(monkey
     folder = folder.rename(tmp_path / "it's")
     done = play(folder, f"resume={folder}", "trainer.max_steps=4")
     assert done.returncode == 0, done.stderr
-    assert rows(folder)[-1]["turns/all"] == 4
+    assert rows(folder)[-1]["steps/all"] == 4
     assert not harm.exists()
 
 
@@ -209,4 +209,4 @@ def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch,
     assert not (tmp_path / "harm").exists()
     stored.write_text(theirs)
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
-    assert rows(folder)[-1]["turns/all"] == 3
+    assert rows(folder)[-1]["steps/all"] == 3

@@ -22,7 +22,7 @@ def overrides(run, *more):
 
 
 def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
-    """A finished run by hand: its closing table, its course (turns of each player, seconds, JSD), its frontier."""
+    """A finished run by hand: its closing table, its course (steps of each player, seconds, JSD), its frontier."""
     overrides(run)
     closing = {"likelihood": {"truth/jsd": best + 0.1}, LIKELIHOOD: {"truth/jsd": best}, "game": {"truth/jsd": jsd}}
     for column in closing.values():
@@ -30,9 +30,9 @@ def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
     (run.folder / "closing.json").write_text(json.dumps(closing))
     lines = [
         {
-            "turns/likelihood": 7,
-            "turns/discriminator": k,
-            "turns/generator": k,
+            "steps/pretrain": 7,
+            "steps/discriminator": k,
+            "steps/generator": k,
             "system/cpu_seconds": 3 + s,
             "truth/jsd": y,
         }
@@ -131,8 +131,8 @@ def test_a_finished_run_of_other_words_is_refused(small):
     finish(run, 0.4)
     overrides(run, "hydra.run.dir=x", "overwrite=true")  # change no number
     assert run.finished
-    overrides(run, "model.program.k=9")
-    with pytest.raises(study.StudyError, match=r"model.program.k=9.*Move it away"):
+    overrides(run, "model.schedule.k=9")
+    with pytest.raises(study.StudyError, match=r"model.schedule.k=9.*Update it away"):
         _ = run.finished
 
 
@@ -143,10 +143,10 @@ def test_an_interrupted_run_is_played_anew_and_then_counts(small):
     (run.folder / "evaluations.jsonl").write_text("{}\n")
     assert play.train(run) is None, run.folder.with_name("1.log").read_text()
     assert run.finished
-    assert numbers.course(run)[-1]["turns/generator"] == 3
+    assert numbers.course(run)[-1]["steps/generator"] == 3
     assert set(numbers.frontier(run)) == {"likelihood", "game"}
-    broken = study.Run("a", 3, (*run.words, "model.program.k=none"), run.folder.with_name("3"))
-    assert "model.program.k" in play.train(broken)
+    broken = study.Run("a", 3, (*run.words, "model.schedule.k=none"), run.folder.with_name("3"))
+    assert "model.schedule.k" in play.train(broken)
 
 
 def test_parts_that_do_not_exist_are_told_and_the_rest_is_played(small, monkeypatch, capsys):
@@ -195,17 +195,17 @@ def test_a_table_has_means_intervals_and_paired_changes(small):
     assert numbers.spread([]) == "–"
 
 
-def test_curves_are_compared_at_equal_turns_and_at_equal_seconds(small):
+def test_curves_are_compared_at_equal_steps_and_at_equal_seconds(small):
     slow, quick, ended = small.study.runs(small.runs)[:3]
     finish(slow, 0.1, courses=((0, 0.0, 0.5), (10, 100.0, 0.1)))
     finish(quick, 0.3, courses=((0, 0.0, 0.5), (10, 50.0, 0.3)))
     finish(ended, 0.5, courses=((0, 0.0, 0.5), (1, 5.0, 0.5)))  # by its rule
-    turns = {"at": {"turns": 15}, "key": "truth/jsd"}  # of both players: halfway between 10 and 20
-    assert numbers.number(slow, turns) == pytest.approx(0.5 - 0.75 * 0.4)
+    steps = {"at": {"steps": 15}, "key": "truth/jsd"}  # of both players: halfway between 10 and 20
+    assert numbers.number(slow, steps) == pytest.approx(0.5 - 0.75 * 0.4)
     least = {"at": {"seconds": "least"}, "key": "truth/jsd"}
     for run, value in ((slow, 0.3), (quick, 0.3), (ended, 0.5)):
         assert numbers.number(run, least, [slow, quick, ended]) == pytest.approx(value)
-    assert numbers.number(quick, {"at": {"turns": 999}, "key": "truth/jsd"}) == pytest.approx(0.3)
+    assert numbers.number(quick, {"at": {"steps": 999}, "key": "truth/jsd"}) == pytest.approx(0.3)
 
 
 def test_tuned_likelihood_is_chosen_on_held_out_sentences_and_judged_on_others(small):

@@ -31,22 +31,22 @@ def sync(folder: Path, url: str, *more: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def by_turn(told: list[dict]) -> dict[tuple, list[dict]]:
+def by_step(told: list[dict]) -> dict[tuple, list[dict]]:
     """Rows by what was measured and when; the time they took aside."""
     found = {}
     for one in told:
         row = {key: value for key, value in lasting(one).items() if not key.startswith("_") and key != "step"}
-        if "turns/all" in row:
-            found.setdefault((row["turns/all"], *sorted(row)), []).append(row)
+        if "steps/all" in row:
+            found.setdefault((row["steps/all"], *sorted(row)), []).append(row)
     return found
 
 
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory):
-    """A run that was taken up at an older checkpoint, so that turns were played twice."""
+    """A run that was taken up at an older checkpoint, so that steps were played twice."""
     folder = tmp_path_factory.mktemp("sync") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        run(patch, "debug=smoke", "data=tiny", "callbacks.turns.every=10", f"hydra.run.dir={folder}")
+        run(patch, "debug=smoke", "data=tiny", "callbacks.steps.every=10", f"hydra.run.dir={folder}")
         older = kept(folder / "checkpoints")[-1]
         run(patch, f"resume={older}")
     return folder
@@ -56,24 +56,24 @@ def lives(tmp_path_factory):
 def test_rows_that_were_played_again_are_equal_and_all_of_them_reach_the_server(lives):
     first, second = (ended(path) for path in files(lives))
     assert {of_kind(one, "run")[0].run_id for one in (first, second)} == {(lives / "wandb" / "run-id").read_text()}
-    told = by_turn(history(first) + history(second))
+    told = by_step(history(first) + history(second))
     again = [same for same in told.values() if len(same) > 1]
     assert again
     assert all(one == same[0] for same in again for one in same)
-    wanted = by_turn(rows(lives))
+    wanted = by_step(rows(lives))
     missing = {key for key in wanted if not any(set(key[1:]) <= set(one[1:]) and key[0] == one[0] for one in told)}
     assert not missing
     with serving() as server:
         for path in files(lives):
             sync(path.parent, server.url)
     (name,) = server.runs
-    sent = by_turn(server.history[name])
+    sent = by_step(server.history[name])
     assert sent.keys() == told.keys()
     assert all(sent[key][-1] == pytest.approx(told[key][-1], nan_ok=True) for key in told)
     assert {".hydra/overrides.yaml", "wandb-summary.json"} <= server.files[name].keys()
     assert "code/code-textgan_lit" in server.artifacts.values()
     assert server.runs[name]["displayName"].startswith("minimax-tiny")
-    assert server.config[name]["model"]["value"]["program"]["k"] == 2
+    assert server.config[name]["model"]["value"]["schedule"]["k"] == 2
     told_axes = server.config[name]["_wandb"]["value"]["m"]  # {"1": a key, "5": the place of its x-axis, from 1 on}
     axes = {one["1"]: told_axes[one["5"] - 1]["1"] for one in told_axes if "5" in one and "1" in one}
     clocked = {key for row in history(second) for key in row if keys.clock(key)}
@@ -105,7 +105,7 @@ def test_the_bytes_of_checkpoints_and_of_the_samples_table_arrive(monkeypatch, t
     ]
     arrived = sorted(row[:3] for rows_of_one in tables for row in rows_of_one)
     lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    written = [[x["turns/all"], n, one["text"]] for x in lines for n, one in enumerate(x["samples"])]
+    written = [[x["steps/all"], n, one["text"]] for x in lines for n, one in enumerate(x["samples"])]
     assert arrived == sorted(written)
 
 
@@ -125,19 +125,19 @@ def test_a_network_that_is_lost_in_mid_run_loses_nothing(online, monkeypatch, tm
     with serving() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         log = WandB(str(tmp_path), "project", "name", "online")
-        log.log_metrics({"truth/jsd": 0.5, "turns/all": 1}, step=1)
-    for turn in range(2, 6):
-        log.log_metrics({"truth/jsd": 1 / turn, "turns/all": turn}, step=turn)
+        log.log_metrics({"truth/jsd": 0.5, "steps/all": 1}, step=1)
+    for step in range(2, 6):
+        log.log_metrics({"truth/jsd": 1 / step, "steps/all": step}, step=step)
     logger.finish()
     (path,) = files(tmp_path)
-    wanted = [(1, 0.5), *((turn, 1 / turn) for turn in range(2, 6))]
-    assert [(row["turns/all"], row["truth/jsd"]) for row in history(records(path))] == wanted
+    wanted = [(1, 0.5), *((step, 1 / step) for step in range(2, 6))]
+    assert [(row["steps/all"], row["truth/jsd"]) for row in history(records(path))] == wanted
     assert "W&B failed" not in capsys.readouterr().out
     with serving() as server:
         sync(path.parent, server.url, "--include-online")
     ((name, sent),) = server.history.items()
     assert name == (tmp_path / "wandb" / "run-id").read_text()
-    assert [(row["turns/all"], row["truth/jsd"]) for row in sent] == wanted
+    assert [(row["steps/all"], row["truth/jsd"]) for row in sent] == wanted
 
 
 def test_a_row_is_on_the_disk_long_before_wandb_would_write_it(tmp_path):

@@ -1,4 +1,4 @@
-"""A signal that comes before the first turn, or after the last, ends a run in one line, with its exit code."""
+"""A signal that comes before the first step, or after the last, ends a run in one line, with its exit code."""
 
 import os
 import signal

@@ -42,19 +42,23 @@ def test_a_reward_has_a_limit_and_nothing_else_but_infinity_has():
     assert seen(reward=-10.1) == seen(reward=10.1) == seen(advantage_rms=10.1) == "reward"
 
 
-def test_a_move_without_a_reward_and_weights_without_a_gradient_are_no_fault():
+def test_an_update_without_a_reward_and_weights_without_a_gradient_are_no_fault():
     assert Faults().look(torch.tensor(1.0), {"nll": torch.tensor(1.0)}, [torch.nn.Parameter(torch.zeros(2))]) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_name_the_turn_the_cause_and_the_way_out(kind):
+def test_words_name_the_step_the_cause_and_the_way_out(kind):
     line = Fault("generator", 1234, kind, 2.0, 3e9).said(None)
-    assert line.startswith("Turn 1,234 (generator): ")
+    assert line.startswith("Step 1,234 (generator): ")
     assert "Likely cause: " in line
     assert "Way out: " in line
-    wanted = {"reward": "faults.reward", "loss": "model.moves.generator.clip=5", "gradient": "moves.generator.clip=5"}
+    wanted = {
+        "reward": "faults.reward",
+        "loss": "model.optim.generator.max_grad_norm=5",
+        "gradient": "model.optim.generator.max_grad_norm=5",
+    }
     assert wanted[kind] in line
-    assert "clip" not in Fault("generator", 1234, kind, 2.0, 3e9).said(5.0)
+    assert "max_grad_norm" not in Fault("generator", 1234, kind, 2.0, 3e9).said(5.0)
 
 
 def one_of_two(number: int, folder: str) -> None:

@@ -97,7 +97,7 @@ def opened(tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
 
     def run(state, **options):
-        write(state, tmp_path / "run" / "checkpoints" / "turn-00000001.ckpt")
+        write(state, tmp_path / "run" / "checkpoints" / "step-00000001.ckpt")
         return textgan_lit.load(tmp_path / "run", **options)
 
     return run
@@ -108,7 +108,7 @@ def opened(tmp_path):
 )
 def test_players_are_opened_with_the_weights_that_were_saved(discriminator, opened):
     """Each of them can be described without memory first."""
-    words = ["model.program.warm_up=0", f"model/discriminator={discriminator}"]
+    words = ["model.schedule.pretrain_steps=0", f"model/discriminator={discriminator}"]
     if discriminator == "mediator":
         words = ["model=cot"]
     run, state = opened(kept := saved(*words)), kept["state_dict"]
@@ -168,7 +168,7 @@ ALTERED = {
 def test_a_checkpoint_that_is_not_as_it_was_saved_is_refused_by_name(how, opened):
     change, said = ALTERED[how]
     change(state := saved())
-    with pytest.raises(UserError, match=rf"(?s)turn-00000001\.ckpt.*{said}"):
+    with pytest.raises(UserError, match=rf"(?s)step-00000001\.ckpt.*{said}"):
         opened(state)
 
 
@@ -211,7 +211,7 @@ def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened,
     with pytest.raises(UserError, match=r"checkpoints is a link.* Give the folder it leads to"):
         textgan_lit.load(tmp_path / "other")
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
-    best.symlink_to(tmp_path / "run" / "checkpoints" / "turn-00000001.ckpt")
+    best.symlink_to(tmp_path / "run" / "checkpoints" / "step-00000001.ckpt")
     with pytest.raises(UserError, match=r"best\.ckpt: not a file of its own\. Give another checkpoint"):
         textgan_lit.load(tmp_path / "run", "best")
     with pytest.raises(UserError, match=r"checkpoint=\.\./\.\./x: wanted last or best"):
@@ -226,8 +226,8 @@ SPELLING = tokenizer.trained("word", iter([["a b c d"]]), 10)
 def spelled(tmp_path, spelling, words=None):
     state = saved("data.oracle.words=5")
     state["textgan_lit"]["vocab"] |= {"tokenizer": spelling, "words": list(words or tokenizer.words(SPELLING))}
-    write(state, tmp_path / "turn-1.ckpt")
-    return textgan_lit.load(tmp_path / "turn-1.ckpt")
+    write(state, tmp_path / "step-1.ckpt")
+    return textgan_lit.load(tmp_path / "step-1.ckpt")
 
 
 def test_a_tokenizer_comes_with_the_run(tmp_path):
@@ -250,7 +250,7 @@ def test_a_tokenizer_comes_with_the_run(tmp_path):
     ],
 )
 def test_a_forged_tokenizer_is_refused(tmp_path, spelling, words):
-    with pytest.raises(UserError, match=r"turn-1.ckpt cannot be opened.*(Give|wanted)"):
+    with pytest.raises(UserError, match=r"step-1.ckpt cannot be opened.*(Give|wanted)"):
         spelled(tmp_path, spelling, words)
 
 

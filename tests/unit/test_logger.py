@@ -34,7 +34,7 @@ def played(tmp_path_factory):
 
 def test_the_rows_of_wandb_are_those_of_the_csv_with_their_clocks(played):
     folder, found = played
-    told = [row for row in history(found) if "turns/all" in row]
+    told = [row for row in history(found) if "steps/all" in row]
     wanted = rows(folder)
     assert len(told) == len(wanted)
     for one, other in zip(told, wanted, strict=True):
@@ -110,9 +110,9 @@ def test_the_jobs_of_a_sweep_are_told_apart_and_upload_no_checkpoint_unasked(mon
 @pytest.mark.parametrize(
     ("words", "title"),
     [
-        (("faults.reward=1e-9",), "A turn's reward is no number to learn from"),
+        (("faults.reward=1e-9",), "A step's reward is no number to learn from"),
         (
-            ("callbacks.health.patience=1", "model/policy=greedy", "model.program.warm_up=0"),
+            ("callbacks.health.patience=1", "model/policy=greedy", "model.schedule.pretrain_steps=0"),
             "G repeats",
         ),
     ],
@@ -137,9 +137,9 @@ def test_a_run_that_is_taken_up_is_the_same_run_to_wandb(monkeypatch, tmp_path):
     told = [history(ended(file)) for file in lives]
     assert len({file.name for file in lives}) == 1  # run-ID.wandb
     assert len(lives) == 2
-    turns = [[row["turns/all"] for row in rows_of_a_life if "turns/all" in row] for rows_of_a_life in told]
-    assert max(turns[0]) == 2 < min(turns[1])
-    assert [row["turns/all"] for row in rows(tmp_path / "run")] == [*turns[0], *turns[1]]
+    steps = [[row["steps/all"] for row in rows_of_a_life if "steps/all" in row] for rows_of_a_life in told]
+    assert max(steps[0]) == 2 < min(steps[1])
+    assert [row["steps/all"] for row in rows(tmp_path / "run")] == [*steps[0], *steps[1]]
 
 
 # --- W&B that is not there, or no longer ------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def own_service(monkeypatch):
 
 
 class Killer(pl.Callback):
-    """Kills W&B's service at the fifth turn."""
+    """Kills W&B's service at the fifth step."""
 
     def on_train_batch_start(self, trainer, system, *_):
         if system.clock.total == 5:
@@ -249,7 +249,7 @@ class Killer(pl.Callback):
 @pytest.mark.usefixtures("own_service")
 def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
     """Two jobs of a multirun: the second has a service of its own, until that is killed, too."""
-    words = ("-m", "debug=smoke", "model/program=fixed", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    words = ("-m", "debug=smoke", "model/schedule=fixed", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
     killer = "+callbacks.killer._target_=tests.unit.test_logger.Killer"
     checkout = Path(__file__).parents[2]
     done = subprocess.run(
@@ -260,20 +260,20 @@ def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
     assert done.stdout.count("W&B failed (") == done.stdout.count("the run goes on without it") == 2
     assert done.stdout.count("On the test sentences") == 2
     for job in ("0", "1"):
-        assert rows(tmp_path / job)[-1]["turns/all"] == 16
+        assert rows(tmp_path / job)[-1]["steps/all"] == 16
         (file,) = tmp_path.glob(f"{job}/wandb/offline-run-*/*.wandb")
         told = history(records(file))
-        assert all(row.get("turns/all", 0) <= 5 for row in told)
+        assert all(row.get("steps/all", 0) <= 5 for row in told)
 
 
 LOGS = """
 import sys
 from textgan_lit.logger import WandB
 log = WandB(sys.argv[1], "project", "name")
-for turn in range(1, 11):
-    log.log_metrics({"truth/jsd": 1 / turn, "turns/all": turn}, step=turn)
+for step in range(1, 11):
+    log.log_metrics({"truth/jsd": 1 / step, "steps/all": step}, step=step)
 print("logged", flush=True)
-sys.stdin.read()  # at a long turn when it is killed
+sys.stdin.read()  # at a long step when it is killed
 """
 
 
@@ -296,5 +296,5 @@ def test_a_run_that_is_killed_with_its_service_has_what_it_logged_on_the_disk(tm
         alive.kill()
         alive.wait()
     assert len(together) == 2
-    told = [(row["turns/all"], row["truth/jsd"]) for row in history(records(path))]
-    assert told == [(turn, 1 / turn) for turn in range(1, 11)]
+    told = [(row["steps/all"], row["truth/jsd"]) for row in history(records(path))]
+    assert told == [(step, 1 / step) for step in range(1, 11)]

@@ -15,17 +15,17 @@ from textgan_lit.play import objective, play
 
 
 def test_a_run_leaves_what_it_says(monkeypatch, tmp_path, capsys):
-    log = smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    log = smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed")
     shown = capsys.readouterr().out
     assert "On the test sentences" in shown
     assert "Self-check, bound ≤ truth + 2 SE" in shown
-    assert "game, 3 G turns" in shown
+    assert "game, 3 G steps" in shown
     assert "Samples:" in shown
     last = log[-1]
-    assert (last["turns/likelihood"], last["turns/discriminator"], last["turns/generator"]) == (4, 9, 3)
-    assert last["turns/all"] == 16
+    assert (last["steps/pretrain"], last["steps/discriminator"], last["steps/generator"]) == (4, 9, 3)
+    assert last["steps/all"] == 16
     panel = evaluations(tmp_path / "run")
-    assert [row["turns/generator"] for row in panel] == [0, 0, 2, 3]
+    assert [row["steps/generator"] for row in panel] == [0, 0, 2, 3]
     assert all(0 < row["truth/jsd"] < math.log(2) + 2 * row["truth/jsd_se"] for row in panel)
     curve = panel[-1]["curve/prefix_jsd"]
     assert len(curve) == 8
@@ -55,12 +55,12 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["model=mle", "+model.moves.generator.batch=64"], "this model plays no generator turns, only likelihood"),
+        (["model=mle", "+model.optim.generator.batch_size=64"], "this model plays no generator steps, only pretrain"),
         (
-            ["model=dgsan", "model.moves.discriminator.optimizer.lr=0.1"],
-            "plays no discriminator turns, only likelihood",
+            ["model=dgsan", "model.optim.discriminator.lr=0.1"],
+            "plays no discriminator steps, only pretrain",
         ),
-        (["model=dgsan", "model/optimizer@model.moves.discriminator.optimizer=sgd"], "plays no discriminator turns"),
+        (["model=dgsan", "model/optimizer@model.optim.discriminator=sgd"], "plays no discriminator steps"),
         (["+trainer.timeout=5"], "one process waits for no other"),
     ],
 )
@@ -72,15 +72,15 @@ def test_a_word_about_what_is_not_played_is_refused(words, said, monkeypatch, tm
 
 def test_max_steps_cuts_a_run_short_and_still_judges_it(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "trainer.max_steps=6")
-    assert rows(tmp_path / "run")[-1]["turns/all"] == 6
+    assert rows(tmp_path / "run")[-1]["steps/all"] == 6
     assert "On the test sentences" in capsys.readouterr().out
 
 
 def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
-    words = ["debug=smoke", "logger=csv", f"hydra.sweep.dir={tmp_path}", "model.program.duel=1"]
+    words = ["debug=smoke", "logger=csv", f"hydra.sweep.dir={tmp_path}", "model.schedule.adversarial_steps=1"]
     run(monkeypatch, "-m", *words, "model/reward=minimax,constant")
     for number in (0, 1):
-        assert rows(tmp_path / str(number))[-1]["turns/generator"] == 1
+        assert rows(tmp_path / str(number))[-1]["steps/generator"] == 1
 
 
 def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):

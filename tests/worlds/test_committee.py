@@ -12,8 +12,8 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 WORLD = ("model=mle", "data=mixture", "data.oracle.words=6", "data.oracle.successors=2", "data.oracle.length=6")
-WORLD += ("data.train=4000", "data.valid=400", "data.test=2000", "model.moves.likelihood.batch=256")
-WORLD += ("model.program.warm_up=300", "model.moves.likelihood.optimizer.lr=0.05", "model.program.patience=100")
+WORLD += ("data.train=4000", "data.valid=400", "data.test=2000", "model.optim.pretrain.batch_size=256")
+WORLD += ("model.schedule.pretrain_steps=300", "model.optim.pretrain.lr=0.05", "model.schedule.patience=100")
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 

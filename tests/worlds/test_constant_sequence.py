@@ -1,7 +1,7 @@
 """A world that says 0 1 … 19 and nothing else, which two of Texygen's GANs could not learn (its issue 31).
 
 Likelihood learns it. Then there is nothing left to teach, and a game without a guard goes on all the same: four of
-these methods forget the sentence within 30 turns of ``program=fixed``. Under the guard they keep it.
+these methods forget the sentence within 30 steps of ``program=fixed``. Under the guard they keep it.
 """
 
 import pytest
@@ -11,9 +11,9 @@ from tests.worlds.test_one_sentence import MODELS, has, probability, small
 
 SENTENCE = " ".join(map(str, range(20)))
 WORLD = (f"data.oracle.sentence='{SENTENCE}'", "data.oracle.words=''", "data.oracle.variable=false")
-# The likelihood is held out once in 20 turns: bounds, of 20 words, take longer than a turn.
+# The likelihood is held out once in 20 steps: bounds, of 20 words, take longer than a step.
 WORLD += ("data.train=1280", "data.valid=64", "reading_size=64")
-GUARDED = ("model.program.warm_up=600", "model.program.duel=30", "model.program.check_every=1")
+GUARDED = ("model.schedule.pretrain_steps=600", "model.schedule.adversarial_steps=30", "model.schedule.check_every=1")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
@@ -25,10 +25,10 @@ def played(model, *words):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_likelihood_learns_it_and_a_guarded_game_keeps_it(model):
-    guard = ("model/program=guard",) if has(model, "discriminator") else ()  # which asks how far D is ahead
+    guard = ("model/schedule=guard",) if has(model, "discriminator") else ()  # which asks how far D is ahead
     assert played(model, *guard) > 0.9
 
 
 @pytest.mark.parametrize("model", ["taylorgan", "cot", "gsgan", "wgan_gp"])
 def test_an_unguarded_game_forgets_it(model):
-    assert played(model, "model/program=fixed") < 0.1
+    assert played(model, "model/schedule=fixed") < 0.1

@@ -17,9 +17,9 @@ WORDS, LENGTH, ROUNDS = 6, 4, 2
 WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "reading_size=200")
 WORLD += ("model.generator.width=32", "model.generator.proposals=1")
-WORLD += ("model.moves.likelihood.batch=256", "model.program.warm_up=300", "model.program.patience=100")
-GAME = ("model.program.discriminator_warm_up=100", "model.program.duel=100", "model.program.k=2")
-GAME += ("model.moves.discriminator.batch=128", "model.moves.generator.batch=256")
+WORLD += ("model.optim.pretrain.batch_size=256", "model.schedule.pretrain_steps=300", "model.schedule.patience=100")
+GAME = ("model.schedule.discriminator_pretrain_steps=100", "model.schedule.adversarial_steps=100", "model.schedule.k=2")
+GAME += ("model.optim.discriminator.batch_size=128", "model.optim.generator.batch_size=256")
 GAME += ("model.discriminator.filters=[[1,32],[2,32],[3,32],[4,32]]",)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]

@@ -1,6 +1,6 @@
-"""A world that only ever says "a b c" and then eos: whatever works at all learns it, without a likelihood warm-up.
+"""A world that only ever says "a b c" and then eos: whatever works at all learns it, without a likelihood pretraining.
 
-The null controls, in as many generator turns, do not: so it was the discriminator that taught.
+The null controls, in as many generator steps, do not: so it was the discriminator that taught.
 """
 
 from functools import cache
@@ -13,18 +13,22 @@ from tests.helpers.playing import CONF, built, config
 from textgan_lit.data.tiny import every_sentence
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-LONGEST = 600  # generator turns
+LONGEST = 600  # generator steps
 
 # One small budget for every model, each at its own generator learning rate.
 BUDGET = ("data=one_sentence", "data.train=64", "data.valid=200", "reading_size=200")
-BUDGET += ("model.program.warm_up=0", "model.program.discriminator_warm_up=50", "model.program.k=1")
-BUDGET += ("model.moves.likelihood.batch=64", "model.moves.discriminator.batch=64", "model.moves.generator.batch=64")
-BUDGET += ("model.moves.discriminator.optimizer.lr=0.005",)
+BUDGET += ("model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=50", "model.schedule.k=1")
+BUDGET += (
+    "model.optim.pretrain.batch_size=64",
+    "model.optim.discriminator.batch_size=64",
+    "model.optim.generator.batch_size=64",
+)
+BUDGET += ("model.optim.discriminator.lr=0.005",)
 # Where a model has such a part at all, it is made small.
 SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
 SMALL |= {"discriminator.views": 2, "generator.proposals": 2}
 # Rates that are for what likelihood has taught, not for a start from nothing.
-RATES = {"didi": ("model.moves.generator.optimizer.lr=0.002",), "leakgan": ("model.moves.generator.optimizer.lr=0.01",)}
+RATES = {"didi": ("model.optim.generator.lr=0.002",), "leakgan": ("model.optim.generator.lr=0.01",)}
 ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -50,7 +54,7 @@ class Enough(pl.Callback):
     """Stops as soon as the sentence is known."""
 
     def on_train_batch_end(self, trainer, system, outputs, *_):
-        if outputs["move"] == "discriminator" or (system.generator.likelihood != "exact" and system.clock.total % 5):
+        if outputs["update"] == "discriminator" or (system.generator.likelihood != "exact" and system.clock.total % 5):
             return  # samples take longer than a likelihood
         if probability(system, trainer.datamodule) > 0.9:
             trainer.should_stop = True
@@ -58,19 +62,19 @@ class Enough(pl.Callback):
 
 def small(model):
     """The budget's words, but for parts that the model does not have."""
-    budget = [word for word in BUDGET if not word.startswith("model.moves.") or has(model, word[6:].split("=")[0])]
+    budget = [word for word in BUDGET if not word.startswith("model.optim.") or has(model, word[6:].split("=")[0])]
     parts = (f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))
     return [f"model={model}", *budget, *parts, *RATES.get(model, ()), *ONE_LENGTH.get(model, ())]
 
 
-def played(model, turns, *words):
-    run = built(*small(model), f"model.program.duel={turns}", *words, callbacks=(Enough(),)).fit()
-    return run.system.clock.turns["generator"], probability(run.system, run.data)
+def played(model, steps, *words):
+    run = built(*small(model), f"model.schedule.adversarial_steps={steps}", *words, callbacks=(Enough(),)).fit()
+    return run.system.clock.steps["generator"], probability(run.system, run.data)
 
 
 @cache
 def game(model):
-    """How many generator turns it took, and what came of it."""
+    """How many generator steps it took, and what came of it."""
     return played(model, LONGEST)
 
 
@@ -96,26 +100,26 @@ LONG |= {"relgan", "wgan_gp", "taylorgan"}  # beside gsgan
     "model", [pytest.param(model, marks=[pytest.mark.slow] if model in LONG else []) for model in GAMES]
 )
 def test_the_game_learns_the_only_sentence(model):
-    turns, known = game(model)
-    assert known > 0.9, f"{known} after {turns} generator turns"
+    steps, known = game(model)
+    assert known > 0.9, f"{known} after {steps} generator steps"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "control"), NULLS)
 def test_a_null_control_does_not(model, control):
     budget, _ = game(model)
-    turns, known = played(model, budget, *WORDS.get(control, [control]))
-    assert turns == budget
+    steps, known = played(model, budget, *WORDS.get(control, [control]))
+    assert steps == budget
     assert known < 0.2
 
 
 @pytest.mark.parametrize("model", ["mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion"])
 def test_likelihood_learns_it(model):
-    assert played(model, 0, "model.program.warm_up=250")[1] > 0.9
+    assert played(model, 0, "model.schedule.pretrain_steps=250")[1] > 0.9
 
 
 def test_a_discriminator_alone_picks_it_out_of_what_an_untaught_generator_says():
-    run = built("model=residual_ebm", *BUDGET, "model.program.discriminator_warm_up=200").fit()
+    run = built("model=residual_ebm", *BUDGET, "model.schedule.discriminator_pretrain_steps=200").fit()
     everything, game = every_sentence(run.data.vocab, run.data.max_length), run.system.eval().game("evidence")
     with torch.no_grad():
         logp = game.generator.logp(everything, game.policy).sum(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textgan_lit.functional.agreement import Agreement
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 
 LIMIT = 4.0  # standard errors that chance is granted: either test fails by itself once in 30,000 audits
 NEARER = 4.0  # times, at least, that an O(1/B) bias must be smaller then
@@ -48,7 +48,7 @@ class Finding:
     seconds: float
 
 
-def judge(objective: Objective, found: list[Measured]) -> tuple[bool, str]:
+def judge(objective: Loss, found: list[Measured]) -> tuple[bool, str]:
     """Whether the measured gradients are what the objective declares, and that in words."""
     first, last = found[0], found[-1]
     seen = first.agreement

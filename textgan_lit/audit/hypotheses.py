@@ -13,7 +13,7 @@ from textgan_lit.audit.enumeration import Enumeration, at_best
 from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
 from textgan_lit.types import TextBatch
@@ -25,18 +25,18 @@ class Hypothesis:
 
     judge: str
     says: str
-    objective: Objective
+    objective: Loss
     discriminator: Discriminator | None
     exact: Float[Tensor, " P"]
 
 
 def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis]:
     """What the objective says of itself: with no D, or with D at its best and with D as it is."""
-    if "generator" not in system.moves and "likelihood" not in system.moves:
-        raise UserError("No move of this model changes the generator, so there is no gradient to audit.")
-    objective = system.moves.get("generator", system.moves.get("likelihood")).objective
+    if "generator" not in system.updates and "pretrain" not in system.updates:
+        raise UserError("No update of this model changes the generator, so there is no gradient to audit.")
+    objective = system.updates.get("generator", system.updates.get("pretrain")).loss
     objective = getattr(objective, "objective", objective)  # what is added to it is no part of its claim
-    opponent = system.discriminator if "generator" in system.moves else None
+    opponent = system.discriminator if "generator" in system.updates else None
     per = enumeration.length() if objective.claim.per_word else 1.0
     if objective.null:
         of = getattr(objective, "reward", None)
@@ -59,11 +59,11 @@ def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis
         yield _with_fixed(objective, enumeration, opponent, "taught D")
 
 
-def _scores(objective: Objective, discriminator: Discriminator) -> str:
+def _scores(objective: Loss, discriminator: Discriminator) -> str:
     return "sentence" if discount(objective, discriminator) is None else "word"
 
 
-def of_divergence(objective: Objective, enumeration: Enumeration, best: Discriminator) -> Hypothesis:
+def of_divergence(objective: Loss, enumeration: Enumeration, best: Discriminator) -> Hypothesis:
     """That the divergence is descended, with D at its best."""
     exact = enumeration.of_divergence(objective.claim.divergence)
     if hasattr(objective, "reward"):
@@ -71,14 +71,14 @@ def of_divergence(objective: Objective, enumeration: Enumeration, best: Discrimi
     return Hypothesis("D = D*", objective.claim.divergence, objective, best, exact)
 
 
-def _earned(objective: Objective, enumeration: Enumeration, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
+def _earned(objective: Loss, enumeration: Enumeration, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
     """What the words of every sentence earn, and the unit that the objective's gradient has for it."""
     game = Game(enumeration.generator, discriminator, enumeration.policy, Noise("audit"))
     earned = worth(objective, game, enumeration.sentences).double()
     return earned, objective.unit(earned[:, 0], enumeration.chance())
 
 
-def _with_fixed(objective: Objective, enumeration: Enumeration, discriminator: Discriminator, judge: str) -> Hypothesis:
+def _with_fixed(objective: Loss, enumeration: Enumeration, discriminator: Discriminator, judge: str) -> Hypothesis:
     """That the expected reward is ascended, with D held as it is."""
     gamma = discount(objective, discriminator)
     says = "−E r(D)" if gamma is None else f"−E Σ r(D), γ={gamma:g}"
@@ -86,7 +86,7 @@ def _with_fixed(objective: Objective, enumeration: Enumeration, discriminator: D
     return Hypothesis(judge, says, objective, discriminator, enumeration.of_worth(earned / unit))
 
 
-def worth(objective: Objective, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"]:
+def worth(objective: Loss, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"]:
     """What the words of ``sentences`` earn by definition: the sentence's reward, or the discounted sum of the rewards
     of its prefixes from here on."""
     own = objective.worth(game, sentences)
@@ -102,7 +102,7 @@ def worth(objective: Objective, game: Game, sentences: TextBatch) -> Float[Tenso
     return earned @ torch.where(ahead >= 0, gamma ** ahead.clamp_min(0).float(), 0.0).t()
 
 
-def discount(objective: Objective, discriminator: Discriminator) -> float | None:
+def discount(objective: Loss, discriminator: Discriminator) -> float | None:
     """Of later prefixes' rewards; None where the whole sentence has one reward."""
     if hasattr(objective, "credit"):
         return objective.credit.gamma

@@ -22,7 +22,7 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.functional.agreement import agreement
 from textgan_lit.model.game import Game, silence_dropout
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
@@ -33,18 +33,18 @@ ROWS = 256  # batches are averaged in groups, so that no more gradients than the
 DOUBLINGS = 3  # times that there may be twice as many batches, where noise hides the gradient
 GROWTH = 16  # how much larger the batch is where a bias should vanish with it
 FALLS = (0.5, 0.25)  # shares of a setting, where a bias should vanish as it falls
-RATE = {"likelihood": 0.01, "discriminator": 0.01}  # Adam's: the players shall be neither untaught nor finished
+RATE = {"pretrain": 0.01, "discriminator": 0.01}  # Adam's: the players shall be neither untaught nor finished
 TAUGHT_BATCH = 128
 
 
 def audit(
-    system: TextGAN, oracle: Oracle, batches: int = 200, batch: int = 32, g_turns: int = 20, d_turns: int = 50
+    system: TextGAN, oracle: Oracle, batches: int = 200, batch: int = 32, g_steps: int = 20, d_steps: int = 50
 ) -> list[Finding]:
-    """Holds the objective that moves the generator to its declarations, after a few turns of each player."""
+    """Holds the objective that updates the generator to its declarations, after a few steps of each player."""
     enumeration = Enumeration(oracle, system)
-    learn(system, oracle, "likelihood", g_turns)
-    if "discriminator" in system.moves:
-        learn(system, oracle, "discriminator", d_turns)
+    learn(system, oracle, "pretrain", g_steps)
+    if "discriminator" in system.updates:
+        learn(system, oracle, "discriminator", d_steps)
         system.generator.meet(system.discriminator)
     system.generator.train()
     silence_dropout(system.generator)
@@ -55,23 +55,24 @@ def audit(
     ]
 
 
-def learn(system: TextGAN, oracle: Oracle, name: str, turns: int) -> None:
-    """Some turns of a move, with an optimizer of the audit's own: any player will do that is not as it was born."""
-    if name not in system.moves:
+def learn(system: TextGAN, oracle: Oracle, name: str, steps: int) -> None:
+    """Some steps of an update, with an optimizer of the audit's own: any player will do that is not as it was born."""
+    if name not in system.updates:
         return
-    move = system.moves[name]
-    objective = copy.deepcopy(move.objective)
-    weights = [weight for weight in getattr(system, move.player).parameters() if weight.requires_grad]
+    update = system.updates[name]
+    objective = copy.deepcopy(update.loss)
+    weights = [weight for weight in getattr(system, update.player).parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=RATE[name])
     if name == "discriminator":
         system.discriminator.meet(system.generator)
     for which in ("generator", "discriminator"):
         player = getattr(system, which)
         if player is not None:
-            player.train(which == move.player)
-    for turn in range(turns):
-        real = real_sentences(oracle, TAUGHT_BATCH, system.seed, "taught", name, turn)
-        loss = objective(system.game("taught", name, turn), real).loss
+            player.train(which == update.player)
+    noise = "taught", {"pretrain": "likelihood"}.get(name, name)  # as it was named when the first audits were made
+    for step in range(steps):
+        real = real_sentences(oracle, TAUGHT_BATCH, system.seed, *noise, step)
+        loss = objective(system.game(*noise, step), real).loss
         optimizer.zero_grad()
         loss.backward()
         clip_grad_norm_(weights, 5.0)
@@ -98,7 +99,7 @@ def examine(hypothesis: Hypothesis, enumeration: Enumeration, batches: int, batc
     return Finding(hypothesis.judge, hypothesis.says, found, passed, verdict, time.monotonic() - since)
 
 
-def easier(objective: Objective, batches: int, batch: int) -> Iterator[tuple[str, Objective, int, int]]:
+def easier(objective: Loss, batches: int, batch: int) -> Iterator[tuple[str, Loss, int, int]]:
     """The settings under which a declared bias should be smaller: name, objective, batches, batch."""
     if objective.claim.fades == "batch":
         yield f"B = {batch * GROWTH}", objective, max(batches // 4, 2), batch * GROWTH
@@ -113,7 +114,7 @@ def easier(objective: Objective, batches: int, batch: int) -> Iterator[tuple[str
 def measure(
     hypothesis: Hypothesis,
     enumeration: Enumeration,
-    objective: Objective,
+    objective: Loss,
     setting: str,
     batches: int,
     batch: int,
@@ -125,7 +126,7 @@ def measure(
 
 
 def draws(
-    hypothesis: Hypothesis, enumeration: Enumeration, objective: Objective, batches: int, batch: int, seed: int
+    hypothesis: Hypothesis, enumeration: Enumeration, objective: Loss, batches: int, batch: int, seed: int
 ) -> tuple[Float[Tensor, "N P"], int]:
     """Gradients of ``batches`` fresh batches, rounded up so that they can be averaged in groups of equal size.
 
@@ -135,21 +136,21 @@ def draws(
     group = -(-batches // ROWS)
     rows = -(-batches // group)
     objective, rows_of = copy.deepcopy(objective), []
-    for turn in range(2 * objective.epochs):
-        _loss(hypothesis, enumeration, objective, batch, seed, -1 - turn)
+    for step in range(2 * objective.epochs):
+        _loss(hypothesis, enumeration, objective, batch, seed, -1 - step)
     for row in range(rows):
         mean = torch.zeros(sum(weight.numel() for weight in enumeration.weights))
-        for turn in range(row * group, (row + 1) * group):
-            loss = _loss(hypothesis, enumeration, copy.deepcopy(objective), batch, seed, turn)
+        for step in range(row * group, (row + 1) * group):
+            loss = _loss(hypothesis, enumeration, copy.deepcopy(objective), batch, seed, step)
             mean += enumeration.gradient(loss) / group
         rows_of.append(mean)
     return torch.stack(rows_of), rows * group
 
 
 def _loss(
-    hypothesis: Hypothesis, enumeration: Enumeration, objective: Objective, batch: int, seed: int, turn: int
+    hypothesis: Hypothesis, enumeration: Enumeration, objective: Loss, batch: int, seed: int, step: int
 ) -> Float[Tensor, ""]:
-    name = (seed, "audit", hypothesis.judge, batch, turn)
+    name = (seed, "audit", hypothesis.judge, batch, step)
     real = real_sentences(enumeration.oracle, batch, *name)
     game = Game(enumeration.generator, hypothesis.discriminator, enumeration.policy, Noise(*name))
     return objective(game, real).loss

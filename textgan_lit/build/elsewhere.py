@@ -1,23 +1,33 @@
-"""Keys that people bring from elsewhere, each with the key that does its work here.
+"""Keys that people bring from elsewhere or from an earlier version, each with the key that does its work here.
 
 Free of torch, for the command line answers with it, too.
 """
 
 from __future__ import annotations
 
-CLIPPED = "A move clips the norm of its own gradient: model.moves.likelihood.clip=5 (or discriminator, generator)."
-PROGRAM = "How long a run plays is the program's to say, in turns: model.program.warm_up=1000, model.program.duel=500."
-CUT = "The program ends a run: model.program.duel=500; trainer.max_steps=1000 cuts it short, after so many turns."
-SCHEDULE = "Evaluations come after so many turns: callbacks.schedule.generator=50, callbacks.schedule.likelihood=100."
+import re
+
+CLIPPED = (
+    "An update clips the norm of its own gradient: model.optim.pretrain.max_grad_norm=5 (or discriminator, generator)."
+)
+STEPS = (
+    "How long a run plays is the schedule's to say, in steps: model.schedule.pretrain_steps=1000, "
+    "model.schedule.adversarial_steps=500."
+)
+CUT = (
+    "The schedule ends a run: model.schedule.adversarial_steps=500; trainer.max_steps=1000 cuts it short, after so "
+    "many steps."
+)
+SCHEDULE = "Evaluations come after so many steps: callbacks.evaluation.every.generator=50 (or pretrain, discriminator)."
 PROCESSES = "Several processes always play by DDP: give trainer.devices and trainer.num_nodes."
-SET = "The design fixes it: a batch is a turn, and its data, noise and state are the run's own. Leave it out."
+SET = "The design fixes it: a batch is a step, and its data, noise and state are the run's own. Leave it out."
 CALLBACKS = "The group callbacks holds them: callbacks.health.stop=true, or +callbacks.mine._target_=my_package.Mine."
 
 INSTEAD = {
     "data.streaming": "Text is mapped from the disk, so none of it need fit into memory (docs/data.md#the-cache).",
-    "trainer.max_epochs": PROGRAM,
-    "trainer.min_epochs": PROGRAM,
-    "trainer.min_steps": PROGRAM,
+    "trainer.max_epochs": STEPS,
+    "trainer.min_epochs": STEPS,
+    "trainer.min_steps": STEPS,
     "trainer.limit_train_batches": CUT,
     "trainer.fast_dev_run": "debug=smoke plays any configuration in seconds.",
     "trainer.overfit_batches": "Give fewer sentences: data.train=512.",
@@ -26,9 +36,9 @@ INSTEAD = {
     "trainer.val_check_interval": SCHEDULE,
     "trainer.check_val_every_n_epoch": SCHEDULE,
     "trainer.num_sanity_val_steps": SCHEDULE,
-    "trainer.log_every_n_steps": "The log has a row after so many turns of a move: callbacks.turns.every=10.",
-    "trainer.accumulate_grad_batches": "A turn's batch is a move's: model.moves.generator.batch=1024 (or likelihood, "
-    "discriminator), over all processes.",
+    "trainer.log_every_n_steps": "The log has a row after so many steps of an update: callbacks.steps.every=10.",
+    "trainer.accumulate_grad_batches": "A step's batch is an update's: model.optim.generator.batch_size=1024 (or "
+    "pretrain, discriminator), over all processes.",
     "trainer.gradient_clip_val": CLIPPED,
     "trainer.gradient_clip_algorithm": CLIPPED,
     "trainer.enable_checkpointing": "~callbacks.checkpoints saves nothing; callbacks.checkpoints.keep=3 says how many.",
@@ -49,6 +59,52 @@ INSTEAD = {
 }
 
 
+# Keys and groups of version 0.1, each with its pattern: what they are called since 0.2.
+RENAMED = (
+    (r"model\.moves\.likelihood\b", "model.optim.pretrain"),
+    (r"model\.moves\b", "model.optim"),
+    (r"(model\.optim\.\w+)\.optimizer\b", r"\1"),
+    (r"(model\.optim\.\w+)\.batch$", r"\1.batch_size"),
+    (r"(model\.optim\.\w+)\.clip$", r"\1.max_grad_norm"),
+    (r"model\.program\.warm_up$", "model.schedule.pretrain_steps"),
+    (r"model\.program\.discriminator_warm_up$", "model.schedule.discriminator_pretrain_steps"),
+    (r"model\.program\.duel$", "model.schedule.adversarial_steps"),
+    (r"model([./])program\b", r"model\1schedule"),
+    (r"model([./])adversary\b", r"model\1discriminator_loss"),
+    (r"model\.estimator\.turns$", "model.estimator.steps"),
+    (r"callbacks\.schedule\.likelihood$", "callbacks.evaluation.every.pretrain"),
+    (r"callbacks\.schedule\.(discriminator|generator)$", r"callbacks.evaluation.every.\1"),
+    (r"callbacks\.schedule\b", "callbacks.evaluation"),
+    (r"callbacks\.turns\b", "callbacks.steps"),
+)
+# The field's words for what has another name here: the last part of a key.
+SYNONYMS = {
+    **dict.fromkeys(("learning_rate", "lr_g", "lr_d"), "lr"),
+    **dict.fromkeys(("batch", "bs", "per_device_train_batch_size", "train_batch_size"), "batch_size"),
+    **dict.fromkeys(("clip", "grad_clip", "gradient_clip_val", "clip_grad_norm", "grad_norm"), "max_grad_norm"),
+    **dict.fromkeys(("hidden_dim", "hidden_size", "d_model", "n_embd"), "hidden"),
+    **dict.fromkeys(("n_critic", "d_steps", "critic_iters"), "k"),
+    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "num_train_epochs", "warm_up"), "pretrain_steps"),
+    **dict.fromkeys(("g_steps", "iterations", "n_iters"), "adversarial_steps"),
+    **dict.fromkeys(("num_workers",), "workers"),
+    **dict.fromkeys(("temp",), "temperature"),
+}
+
+
+def today(key: str) -> str | None:
+    """What a key or group of version 0.1 is called now; None where it had that name already.
+
+    >>> today("model.moves.generator.optimizer.lr"), today("model/program"), today("model.schedule.k")
+    ('model.optim.generator.lr', 'model/schedule', None)
+    """
+    new = key
+    for pattern, name in RENAMED:
+        new = re.sub(pattern, name, new)
+    return new if new != key else None
+
+
 def refusal(key: str) -> str | None:
     """The line for a ``key`` that is none here; None where it is not known from elsewhere."""
+    if new := today(key):
+        return f"{key} is {new} since version 0.2 (CHANGELOG.md lists what was renamed)."
     return f"{key}: there is no such key. {INSTEAD[key]}" if key in INSTEAD else None

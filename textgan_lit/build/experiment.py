@@ -21,16 +21,16 @@ from textgan_lit.model.baseline import Baseline
 from textgan_lit.model.credit import Credit
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.penalty import Penalty
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.program import Fixed, Program
 from textgan_lit.model.regulariser import Regularised, Regulariser
 from textgan_lit.model.reward import Reward
-from textgan_lit.system import Move, TextGAN
+from textgan_lit.model.schedule import Fixed, Schedule
+from textgan_lit.system import TextGAN, Update
 from textgan_lit.types import MANY, Seed
 
-PLAYER_OF = {"likelihood": "generator", "discriminator": "discriminator", "generator": "generator"}
+PLAYER_OF = {"pretrain": "generator", "discriminator": "discriminator", "generator": "generator"}
 KINDS = {
     "generator": Generator,
     "discriminator": Discriminator,
@@ -38,16 +38,16 @@ KINDS = {
     "reward": Reward,
     "credit": Credit,
     "baseline": Baseline,
-    "objective": Objective,
-    "estimator": Objective,
-    "adversary": Objective,
+    "objective": Loss,
+    "estimator": Loss,
+    "discriminator_loss": Loss,
     "penalty": Penalty,
 }
 NEEDED = ("generator", "policy")
 
 
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
-    """The data module, told how many sentences the widest move takes a turn."""
+    """The data module, told how many sentences the widest update takes a step."""
     settings = dict(group(config, "data"))
     if "weights" not in inspect.signature(_class(settings, "data")).parameters:
         settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
@@ -60,15 +60,16 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
             f"data: {type(module).__name__} has no {' and no '.join(missing)}. "
             "docs/extending.md lists what a data module offers."
         )
-    batches = [_batch(config["model"], name) for name in group(config, "model.moves")]
-    module.with_batch(max(batches, default=1))
+    updates = {f"model.optim.{name}": group(config, f"model.optim.{name}") for name in group(config, "model.optim")}
+    sizes = [_batch_size(update.get("batch_size"), where) for where, update in updates.items()]
+    module.with_batch(max(sizes, default=1))
     return module
 
 
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
     """The game on ``module``'s sentences."""
     model = group(config, "model")
-    group(model, "moves")
+    group(model, "optim")
     known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
@@ -83,38 +84,42 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     estimator = make("estimator", **rules)
     fitting.check_used(estimator, rules)
     objectives = {
-        "likelihood": make("objective"),
-        "discriminator": make("adversary", penalty=make("penalty")) if discriminator is not None else None,
+        "pretrain": make("objective"),
+        "discriminator": make("discriminator_loss", penalty=make("penalty")) if discriminator is not None else None,
         "generator": _regularised(estimator, model, known),
     }
     players = {"generator": generator, "discriminator": discriminator}
-    moves = {
-        name: _move(model, name, objective)
+    updates = {
+        name: _update(model, name, objective)
         for name, objective in objectives.items()
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
-    for move in moves.values():
-        move.objective.check(generator, discriminator)
-    fitting.check_taught(discriminator, moves)
-    adversary = objectives["discriminator"] if "discriminator" in moves else None
-    fitting.check_reward(rules["reward"], adversary, estimator)
-    if adversary is not None:
-        fitting.check_length(rules["credit"], adversary, rules["reward"], module.vocab)
-    together = moves["generator"].objective.epochs if "generator" in moves else 1
-    turns = {"moves": tuple(moves), "epoch": _epoch(module, moves), "in_a_row": together}
-    program = part(model.get("program"), "model.program", Program, **turns)
-    fitting.check_policy(policy, program, moves)
-    if any(move.objective.null for move in moves.values()):
-        program.rule = Fixed()  # nothing may withhold a control's generator turns
-    fitting.check_rule(program.rule, discriminator, known)
-    if program.rule.needs_oracle:
-        generator.need_likelihood(f"{type(program.rule).__name__}, which compares with D*,", "model/program=staleness")
+    for update in updates.values():
+        update.loss.check(generator, discriminator)
+    fitting.check_taught(discriminator, updates)
+    discriminator_loss = objectives["discriminator"] if "discriminator" in updates else None
+    fitting.check_reward(rules["reward"], discriminator_loss, estimator)
+    if discriminator_loss is not None:
+        fitting.check_length(rules["credit"], discriminator_loss, rules["reward"], module.vocab)
+    together = updates["generator"].loss.epochs if "generator" in updates else 1
+    steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
+    schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
+    fitting.check_policy(policy, schedule, updates)
+    if any(update.loss.null for update in updates.values()):
+        schedule.rule = Fixed()  # nothing may withhold a control's generator steps
+    fitting.check_rule(schedule.rule, discriminator, known)
+    if schedule.rule.needs_oracle:
+        generator.need_likelihood(
+            f"{type(schedule.rule).__name__}, which compares with D*,", "model/schedule=staleness"
+        )
     seed = setting(config.get("seed"), Seed, "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     faults = _faults(config)
     sentences = getattr(module, "fingerprint", None)
-    return TextGAN(generator, discriminator, moves, program, policy, seed, size, ema, dict(config), faults, sentences)
+    return TextGAN(
+        generator, discriminator, updates, schedule, policy, seed, size, ema, dict(config), faults, sentences
+    )
 
 
 def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
@@ -149,17 +154,17 @@ def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]
     chosen = group({"model": model}, "model.regulariser")
     if objective is None:
         raise UserError(
-            f"model.regulariser={', '.join(chosen)} adds to the generator's turns, and without an estimator there are "
+            f"model.regulariser={', '.join(chosen)} adds to the generator's steps, and without an estimator there are "
             "none. Leave it out, or choose a game: model=minimax."
         )
     more = {name: part(entry, f"model.regulariser.{name}", Regulariser, **known) for name, entry in chosen.items()}
     return Regularised(objective, more)
 
 
-def _epoch(module: pl.LightningDataModule, moves: dict[str, Move]) -> int:
-    """Likelihood turns between validations: one pass over the training sentences, or 100 where they never end."""
+def _epoch(module: pl.LightningDataModule, updates: dict[str, Update]) -> int:
+    """Pretraining steps between validations: one pass over the training sentences, or 100 where they never end."""
     size = module.sizes["train"]
-    return max(1, size // moves["likelihood"].batch) if size and "likelihood" in moves else 100
+    return max(1, size // updates["pretrain"].batch_size) if size and "pretrain" in updates else 100
 
 
 def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more: Any) -> Any:
@@ -169,27 +174,25 @@ def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more
     return None if config is None else part(config, f"model.{name}", KINDS[name], **known, **more)
 
 
-def _move(model: Mapping[str, Any], name: str, objective: Any) -> Move:
-    where = f"model.moves.{name}"
-    config = group({"model": model}, where)
+def _update(model: Mapping[str, Any], name: str, objective: Any) -> Update:
+    where = f"model.optim.{name}"
+    config = dict(group({"model": model}, where))
+    size, norm = config.pop("batch_size", None), config.pop("max_grad_norm", None)
 
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
-        return part(config.get("optimizer"), f"{where}.optimizer", torch.optim.Optimizer, params=parameters)
+        return part(config, where, torch.optim.Optimizer, params=parameters)
 
     try:
-        optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first turn
+        optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first step
     except ValueError as error:
-        raise UserError(f"{where}.optimizer: {error}. Give it a value that it takes.") from error
-    clip = setting(config.get("clip"), Annotated[float, Gt(0)] | None, f"{where}.clip")
-    return Move(PLAYER_OF[name], objective, optimizer, _batch(model, name), clip)
+        raise UserError(f"{where}: {error}. Give it a value that it takes.") from error
+    norm = setting(norm, Annotated[float, Gt(0)] | None, f"{where}.max_grad_norm")
+    return Update(PLAYER_OF[name], objective, optimizer, _batch_size(size, where), norm)
 
 
-def _batch(model: Mapping[str, Any], name: str) -> int:
-    """Sentences a turn of a move."""
-    where = f"model.moves.{name}"
-    return setting(
-        group({"model": model}, where).get("batch"), Annotated[int, Interval(ge=1, le=MANY)], f"{where}.batch"
-    )
+def _batch_size(value: Any, where: str) -> int:
+    """Sentences of a step, over all processes."""
+    return setting(value, Annotated[int, Interval(ge=1, le=MANY)], f"{where}.batch_size")
 
 
 def metrics(config: Mapping[str, Any], module: Any) -> dict[str, dict[str, SetMetric]]:

@@ -16,9 +16,9 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.data_side import DataSide
 from textgan_lit.model.estimator.self_play import SelfPlay
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.program import Fixed, Program, Rule
 from textgan_lit.model.reward import Reward
-from textgan_lit.system import Move, TextGAN
+from textgan_lit.model.schedule import Fixed, Rule, Schedule
+from textgan_lit.system import TextGAN, Update
 from textgan_lit.types import Vocab
 
 # What conf/skeleton/game.yaml gives, which nobody chose, and what says itself that there is none.
@@ -42,26 +42,26 @@ def check_rule(rule: Rule, discriminator: Discriminator | None, known: Mapping[s
     if discriminator is None and not isinstance(rule, Fixed):
         raise UserError(
             f"{type(rule).__name__} asks how far the discriminator is ahead, and this model has none. "
-            "Use model/program=fixed."
+            "Use model/schedule=fixed."
         )
     if rule.needs_oracle and "oracle" not in known:
         raise UserError(
             f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
-            "Use data=mixture or another oracle, or a rule that does without, such as model/program=staleness."
+            "Use data=mixture or another oracle, or a rule that does without, such as model/schedule=staleness."
         )
 
 
-def check_policy(policy: Policy, program: Program, moves: Mapping[str, Move]) -> None:
+def check_policy(policy: Policy, schedule: Schedule, updates: Mapping[str, Update]) -> None:
     if not policy.leaves_out:
         return
-    if program.warm_up > 0:
+    if schedule.pretrain_steps > 0:
         raise UserError(
-            f"{type(policy).__name__} gives some words probability 0, so the likelihood warm-up would be infinite. "
-            "Use model/policy=categorical while training, or model.program.warm_up=0."
+            f"{type(policy).__name__} gives some words probability 0, so the likelihood pretraining would be infinite. "
+            "Use model/policy=categorical while training, or model.schedule.pretrain_steps=0."
         )
-    if "generator" in moves and moves["generator"].objective.reads_real:
+    if "generator" in updates and updates["generator"].loss.reads_real:
         raise UserError(
-            f"{type(policy).__name__} gives some words probability 0, and the generator's turns of this model take the "
+            f"{type(policy).__name__} gives some words probability 0, and the generator's steps of this model take the "
             "likelihood of real sentences, which would be infinite. Use model/policy=categorical while training."
         )
 
@@ -82,64 +82,67 @@ def check_credit(credit: Credit | None, discriminator: Discriminator | None, mod
     )
 
 
-def check_words(words: Sequence[str], moves: Mapping[str, Move], trainer: Mapping[str, Any]) -> None:
-    """Whether each word of the command line that is about some moves, or about several processes, meets any."""
+def check_words(words: Sequence[str], updates: Mapping[str, Update], trainer: Mapping[str, Any]) -> None:
+    """Whether each word of the command line that is about some updates, or about several processes, meets any."""
     alone = (trainer.get("devices"), trainer.get("num_nodes", 1)) == (1, 1)
     for word in words:
-        about = re.match(r"[+~]*(?:model/optimizer@)?model\.moves\.(\w+)", word)
-        if about and about[1] not in moves:
+        about = re.match(r"[+~]*(?:model/optimizer@)?model\.optim\.(\w+)", word)
+        if about and about[1] not in updates:
             raise UserError(
-                f"{word} would be ignored: this model plays no {about[1]} turns, only {' and '.join(moves)}. Leave it "
-                "out, or choose a model that plays them: model=minimax has all three."
+                f"{word} would be ignored: this model plays no {about[1]} steps, only {' and '.join(updates)}. Leave "
+                "it out, or choose a model that plays them: model=minimax has all three."
             )
         if alone and re.match(r"[+~]*trainer\.timeout\b", word):
             raise UserError(f"{word} would be ignored: one process waits for no other. Leave it out, or play several.")
 
 
-def check_taught(discriminator: Discriminator | None, moves: dict[str, Move]) -> None:
+def check_taught(discriminator: Discriminator | None, updates: dict[str, Update]) -> None:
     learns = discriminator is not None and any(weight.requires_grad for weight in discriminator.parameters())
-    if learns and "discriminator" not in moves:
+    if learns and "discriminator" not in updates:
         raise UserError(
-            f"{type(discriminator).__name__} has to be taught, but the model has no adversary. "
-            "Use model/adversary=minimax with it, or model/discriminator=oracle or empirical, which learn nothing."
+            f"{type(discriminator).__name__} has to be taught, but the model has no loss for it. "
+            "Use model/discriminator_loss=minimax with it, or model/discriminator=oracle or empirical, which learn "
+            "nothing."
         )
 
 
-def check_reward(reward: Reward | None, adversary: Any, estimator: Any) -> None:
-    """Whether the score that the adversary trains is what the reward takes it for."""
+def check_reward(reward: Reward | None, discriminator_loss: Any, estimator: Any) -> None:
+    """Whether the score that D's loss trains is what the reward takes it for."""
     if isinstance(estimator, SelfPlay) and reward is not None:
         raise UserError(
             "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
             "Use ~model/reward; its control is model.estimator.shuffled=true."
         )
-    if reward is None or adversary is None:
+    if reward is None or discriminator_loss is None:
         return
     of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)
-    if of_log_odds and not adversary.log_odds:
+    if of_log_odds and not discriminator_loss.log_odds:
         raise UserError(
-            f"{type(reward).__name__} reward takes the score for log P/G, but {type(adversary).__name__} trains a "
-            "critic whose score is not. Use model/reward=score, or model/adversary=minimax or least_squares."
+            f"{type(reward).__name__} reward takes the score for log P/G, but {type(discriminator_loss).__name__} "
+            "trains a critic whose score is not. Use model/reward=score, or model/discriminator_loss=minimax or "
+            "least_squares."
         )
-    if adversary.open_constant and not reward.linear:
+    if discriminator_loss.open_constant and not reward.linear:
         raise UserError(
-            f"{type(adversary).__name__} leaves a constant of the score open, which {type(reward).__name__} reward "
-            "would see. Use model/reward=score, or model/adversary=minimax."
+            f"{type(discriminator_loss).__name__} leaves a constant of the score open, which {type(reward).__name__} "
+            "reward would see. Use model/reward=score, or model/discriminator_loss=minimax."
         )
 
 
-def check_length(credit: Credit | None, adversary: Any, reward: Reward | None, vocab: Vocab) -> None:
+def check_length(credit: Credit | None, discriminator_loss: Any, reward: Reward | None, vocab: Vocab) -> None:
     """Whether what every word is paid alike can teach nothing but length."""
     paid = reward is not None and not reward.null and isinstance(credit, RewardToGo)
-    if paid and adversary.open_constant and vocab.has_eos:
+    if paid and discriminator_loss.open_constant and vocab.has_eos:
         raise UserError(
-            f"{type(adversary).__name__} leaves a constant of the score open, and RewardToGo credit would pay it for "
-            "every word still to come, so for length. Use model/credit=terminal, or model/adversary=minimax."
+            f"{type(discriminator_loss).__name__} leaves a constant of the score open, and RewardToGo credit would pay "
+            "it for every word still to come, so for length. Use model/credit=terminal, or "
+            "model/discriminator_loss=minimax."
         )
 
 
 def check_shares(system: TextGAN, module: pl.LightningDataModule, processes: int) -> None:
     """Whether so many processes can share every batch and split equally: said before any of them is started."""
-    rows = {f"model.moves.{name}.batch": move.batch for name, move in system.moves.items()}
+    rows = {f"model.optim.{name}.batch_size": update.batch_size for name, update in system.updates.items()}
     rows |= {f"data.{name}": size for name, size in module.sizes.items() if name != "train" and size}
     for name, number in rows.items():
         if number % processes:

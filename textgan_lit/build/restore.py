@@ -34,9 +34,9 @@ def check_state(saved: Saved, system: TextGAN, callbacks: Sequence[pl.Callback],
         check(kept, system.form, "textgan_lit")
         _check_same(kept, system)
         _check_players(saved.state["state_dict"], kept["warm"], system)
-        _check_program(kept, system)
-        for name, move, given in _moves(saved.state["optimizer_states"], system):
-            check_moments(given, move.optimizer, system.learning(move), f"optimizer_states.{name}")
+        _check_schedule(kept, system)
+        for name, update, given in _updates(saved.state["optimizer_states"], system):
+            check_moments(given, update.optimizer, system.learning(update), f"optimizer_states.{name}")
         _check_callbacks(saved.state["callbacks"], callbacks)
     except UserError as error:
         raise UserError(
@@ -84,17 +84,17 @@ def _check_players(state: Mapping[str, Any], warm: Mapping[str, Any] | None, sys
             module.check_extra_state(state[f"{name}._extra_state"], f"state_dict.{name}", system.generator)
 
 
-def _check_program(kept: Mapping[str, Any], system: TextGAN) -> None:
+def _check_schedule(kept: Mapping[str, Any], system: TextGAN) -> None:
     """What a rule compares must be there."""
     reading = kept["reading"]
-    if system.program.rule.needs_oracle and reading is not None and reading["regret"] is None:
-        raise UserError("textgan_lit.truth.held_out_check.regret is missing, which the program's rule compares.")
+    if system.schedule.rule.needs_oracle and reading is not None and reading["regret"] is None:
+        raise UserError("textgan_lit.truth.held_out_check.regret is missing, which the schedule's rule compares.")
 
 
-def _moves(states: Sequence[Any], system: TextGAN) -> Any:
-    if len(states) != len(system.moves):
-        raise UserError(f"It has {len(states)} optimizers, and this run {len(system.moves)}.")
-    return [(*pair, given) for pair, given in zip(system.moves.items(), states, strict=True)]
+def _updates(states: Sequence[Any], system: TextGAN) -> Any:
+    if len(states) != len(system.updates):
+        raise UserError(f"It has {len(states)} optimizers, and this run {len(system.updates)}.")
+    return [(*pair, given) for pair, given in zip(system.updates.items(), states, strict=True)]
 
 
 def _check_callbacks(states: Mapping[str, Any], callbacks: Sequence[pl.Callback]) -> None:

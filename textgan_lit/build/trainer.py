@@ -20,7 +20,7 @@ from textgan_lit.run.launch import JobDDP, started_outside, surroundings
 SHARED = 4  # processes a CPU: to try what several do; far more are a slip of the finger
 MOST = 4096  # of devices in a node, and of nodes: no cluster has so many, and Lightning keeps a list of them
 
-FIXED = {  # a batch is a turn: the program says how many there are, and the run's own callbacks when to evaluate
+FIXED = {  # a batch is a step: the schedule says how many there are, and the run's own callbacks when to evaluate
     "max_epochs": -1,
     "check_val_every_n_epoch": None,
     "num_sanity_val_steps": 0,
@@ -35,7 +35,7 @@ FIXED = {  # a batch is a turn: the program says how many there are, and the run
 @dataclass(frozen=True)
 class Settings:
     """The keys of the group ``trainer``: Lightning's own, and ``timeout``, the minutes that one of several processes
-    waits for another. ``max_steps`` are turns; -1: as many as the program plays."""
+    waits for another. ``max_steps`` are steps; -1: as many as the schedule plays."""
 
     accelerator: str = "cpu"
     devices: Annotated[int, Interval(ge=-1, le=MOST)] | Literal["auto"] | Annotated[list[int], MaxLen(MOST)] = 1

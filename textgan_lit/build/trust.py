@@ -27,10 +27,10 @@ PLACES = {
     r"(model\.generator|model\.discriminator(\.critic)*\.model)(\.member)*": "model/generator",
     r"model\.discriminator(\.critic)*": "model/discriminator",
     r"model\.(control|reward)(\.of)*": "model/reward",
-    r"model\.program(\.rule)?": "model/program",
+    r"model\.schedule(\.rule)?": "model/schedule",
     r"model\.regulariser\.[^.]+": "model/regulariser",
-    r"model\.moves\.[^.]+\.optimizer": "model/optimizer",
-    r"model\.(objective|estimator|adversary|penalty|credit|baseline|policy)": r"model/\1",
+    r"model\.optim\.[^.]+": "model/optimizer",
+    r"model\.(objective|estimator|discriminator_loss|penalty|credit|baseline|policy)": r"model/\1",
     r"metrics\.(evaluation|closing)\.[^.]+": "metrics",
     r"(callbacks|logger)\.[^.]+": r"\1",
 }
@@ -168,8 +168,17 @@ def _allowed(node: Node) -> frozenset[str]:
     return listed(group) if group else frozenset()
 
 
-_MODEL_PARTS = ("generator", "discriminator", "reward", "program", "objective", "estimator", "adversary", "penalty")
-_MODEL_PARTS += ("credit", "baseline", "policy", "regulariser.any", "moves.any.optimizer")
+_MODEL_PARTS = (
+    "generator",
+    "discriminator",
+    "reward",
+    "schedule",
+    "objective",
+    "estimator",
+    "discriminator_loss",
+    "penalty",
+)
+_MODEL_PARTS += ("credit", "baseline", "policy", "regulariser.any", "optim.any")
 
 
 def _refusal(node: Node, target: Any) -> str:

@@ -91,7 +91,7 @@ def _players(trainer: pl.Trainer, system: TextGAN) -> dict[str, Models]:
         warm = copy.deepcopy(system.generator)
         warm.load_state_dict(system.warm)
         found["likelihood"] = now._replace(generator=warm, policy=Categorical())
-    if system.clock.turns["generator"] or not found:
+    if system.clock.steps["generator"] or not found:
         found["game"] = now
     return found
 

@@ -18,11 +18,11 @@ from textgan_lit.system import TextGAN
 
 @final
 class Checkpoints(pl.Callback):
-    """``turn-….ckpt`` after every evaluation, every ``minutes`` and at the end, the last ``keep`` of them;
+    """``step-….ckpt`` after every evaluation, every ``minutes`` and at the end, the last ``keep`` of them;
     ``best.ckpt`` at the lowest true JSD of an evaluation.
 
-    A state is saved between two turns, when all that belongs to the first is written and nothing of the second has
-    happened: so this callback stands before those that look at turns. Without a known truth there is no best: a run's
+    A state is saved between two steps, when all that belongs to the first is written and nothing of the second has
+    happened: so this callback stands before those that look at steps. Without a known truth there is no best: a run's
     own bound never selects a checkpoint, since a low bound may only mean a bad discriminator.
     """
 

@@ -47,15 +47,15 @@ Frontier = dict[float, Row]  # temperature → what was measured there
 
 @final
 class Closing(pl.Callback):
-    """Before and after: the warm-up's generator, the same at its best temperature, and the game's.
+    """Before and after: pretraining's generator, the same at its best temperature, and the game's.
 
     Printed, and kept in ``closing.json`` in ``folder`` and in W&B's summary as ``likelihood``,
-    ``likelihood_best_temperature`` (with the ``temperature``) and ``game`` (with its ``turns``). The temperature is
+    ``likelihood_best_temperature`` (with the ``temperature``) and ``game`` (with its ``steps``). The temperature is
     chosen on validation sentences and judged on the test sentences, like the rest: by true JSD (by the horizon where
     all are saturated), or where P is unknown by a fresh critic's bound. What was seen at every temperature is kept in
-    ``frontier.json``, for the warm-up's generator (``likelihood``) and for the game's (``game``).
+    ``frontier.json``, for pretraining's generator (``likelihood``) and for the game's (``game``).
 
-    Where the warm-up was cut short, likelihood's column judges the weights that the run ended with, not those of its
+    Where pretraining was cut short, likelihood's column judges the weights that the run ended with, not those of its
     best validation, and its title says so. ``time`` has the seconds of the whole run, by part.
 
     Where something is measured at the ``closing`` alone, all columns and temperatures have it, and what is measured at
@@ -92,7 +92,7 @@ class Closing(pl.Callback):
                 best = best_temperature(self.frontier["likelihood"])
                 if best is not None:
                     self.rivals[BEST] = plain._replace(policy=Categorical(best))
-        if sweeps and system.clock.turns["generator"] and isinstance(now.policy, Categorical):
+        if sweeps and system.clock.steps["generator"] and isinstance(now.policy, Categorical):
             self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None, noise=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
         self.written = {name: [] for name in self.rivals if self.proxies}
@@ -154,10 +154,10 @@ class Closing(pl.Callback):
             edge = len(self.temperatures) > 1 and temperature in (min(self.temperatures), max(self.temperatures))
             rows[BEST] = {"temperature": temperature} | rows[BEST]
             titles[BEST] = f"likelihood, T = {temperature:g}" + " (the last one tried)" * edge
-        if system.clock.turns["generator"] or system.clock.turns["discriminator"] or not rows:
+        if system.clock.steps["generator"] or system.clock.steps["discriminator"] or not rows:
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
-            rows["game"] = {"turns": system.clock.turns["generator"]} | game
-            titles["game"] = f"game, {system.clock.turns['generator']:,} G turns"
+            rows["game"] = {"steps": system.clock.steps["generator"]} | game
+            titles["game"] = f"game, {system.clock.steps['generator']:,} G steps"
         for name, found in self.frontier.items():
             rows[name] |= covered(found)
         if rank() == 0:
@@ -178,10 +178,10 @@ class Closing(pl.Callback):
 
 
 def cut_short(system: TextGAN) -> str:
-    """Whether the run ended within its likelihood warm-up, in words; "" where it did not."""
-    phase = system.program.phase(system.clock)
-    inside = phase is not None and phase.name == "warm_up" and phase.done > 0
-    return f", cut short after {phase.done:,} turns" if inside else ""
+    """Whether the run ended within its likelihood pretraining, in words; "" where it did not."""
+    phase = system.schedule.phase(system.clock)
+    inside = phase is not None and phase.name == "pretrain" and phase.done > 0
+    return f", cut short after {phase.done:,} steps" if inside else ""
 
 
 def best_temperature(found: Frontier) -> float | None:
@@ -241,8 +241,8 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     if "bound/value" in last and "truth/jsd" in last:
         _self_check(last)
     console.print(f"Time: {stopwatch.told(system.stopwatch.parts())}", highlight=False)
-    if system.program.ended:
-        console.print(system.program.ended, highlight=False)
+    if system.schedule.ended:
+        console.print(system.schedule.ended, highlight=False)
     for callback in trainer.callbacks:
         if isinstance(callback, Samples):
             console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)

@@ -26,14 +26,14 @@ MIN_KL = 0.1  # nats a sentence, of a latent's posterior from its prior
 
 WORDS = {
     "dead": "D is worse than silence on held-out sentences (bound/raw + 2 SE < 0). Likely cause: it has memorised its "
-    "training sentences, or lags behind G. Way out: a larger model.program.k, a lower "
-    "model.moves.generator.optimizer.lr, more data.train, or model.discriminator.dropout.",
+    "training sentences, or lags behind G. Way out: a larger model.schedule.k, a lower "
+    "model.optim.generator.lr, more data.train, or model.discriminator.dropout.",
     "collapsed": "G repeats itself: of as many sentences, real ones hold {real:,} different ones and samples {fake:,}. "
     "Likely cause: the reward pays for a few sentences more than it costs to repeat them. Way out: a lower "
-    "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
+    "model.optim.generator.lr, a longer model.schedule.pretrain_steps, or model/regulariser=[entropy].",
     "alike": "G's samples are variations of a few: Self-BLEU is {fake:.3f}, of real sentences {real:.3f}. Likely "
     "cause: the reward pays for a few phrases more than it costs to repeat them. Way out: a lower "
-    "model.moves.generator.optimizer.lr, a longer model.program.warm_up, or model/regulariser=[entropy].",
+    "model.optim.generator.lr, a longer model.schedule.pretrain_steps, or model/regulariser=[entropy].",
     "unread": "The posterior has collapsed: the latent says {kl:.3f} nats of a sentence, and {units:.0f} of its "
     "numbers depend on it, so G writes as if it had none. Likely cause: the words before say enough. Way out: "
     "model.objective.free_bits=0.1 or more, a longer model.objective.anneal, or a smaller decoder "
@@ -102,7 +102,7 @@ class Health(pl.Callback):
         for name, bad in found.items():
             self.streaks[name] = self.streaks[name] + 1 if bad else 0
             if self.streaks[name] == self.patience:
-                line = f"Turn {system.clock.total:,}: {WORDS[name].format(**counted[name])}"
+                line = f"Step {system.clock.total:,}: {WORDS[name].format(**counted[name])}"
                 alert(trainer.loggers, TITLES[name], line)
                 self._say(line)
 
@@ -127,7 +127,7 @@ def rows(batch: TextBatch) -> list[bytes]:
 
 def scores_latents(system: TextGAN) -> bool:
     """Whether there is an encoder that has learnt to guess latents."""
-    return isinstance(system.generator, Gaussian) and system.clock.turns["likelihood"] > 0
+    return isinstance(system.generator, Gaussian) and system.clock.steps["pretrain"] > 0
 
 
 @torch.no_grad()
@@ -148,8 +148,8 @@ def read(posterior: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
 
 def scores_log_odds(system: TextGAN) -> bool:
     """Whether D has learnt, and learns log-odds: a critic's score proves nothing until it is calibrated."""
-    move = system.moves.get("discriminator")
-    return move is not None and system.clock.turns["discriminator"] > 0 and move.objective.log_odds
+    update = system.updates.get("discriminator")
+    return update is not None and system.clock.steps["discriminator"] > 0 and update.loss.log_odds
 
 
 def dead(metrics: Any) -> bool:

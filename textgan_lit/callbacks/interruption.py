@@ -1,4 +1,4 @@
-"""What a run does when it is told to stop: ends its turn, saves its state, and says how to go on."""
+"""What a run does when it is told to stop: ends its step, saves its state, and says how to go on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from textgan_lit.system import TextGAN
 
 @final
 class Interruption(pl.Callback):
-    """SIGTERM and SIGINT (Ctrl+C) end a run after its turn, with the conventional exit code.
+    """SIGTERM and SIGINT (Ctrl+C) end a run after its step, with the conventional exit code.
 
-    Whichever process is told, all of them stop after the same turn. In a SLURM job so does SIGUSR1
+    Whichever process is told, all of them stop after the same step. In a SLURM job so does SIGUSR1
     (``#SBATCH --signal=USR1@120``), after which the job is put back into the queue.
     """
 
@@ -42,11 +42,11 @@ class Interruption(pl.Callback):
         if number := self._told(system):
             saved = [one.save(trainer, system) for one in trainer.callbacks if isinstance(one, Checkpoints)]
             way = f"Go on with resume={saved[0].parents[1]}" if saved else "Nothing keeps its state."
-            self._leave(system, number, f"stopped after turn {system.clock.total:,}. {way}")
+            self._leave(system, number, f"stopped after step {system.clock.total:,}. {way}")
 
     def on_test_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
         if number := self._told(system):
-            self._leave(system, number, "stopped before the last evaluation, with all turns played and saved.")
+            self._leave(system, number, "stopped before the last evaluation, with all steps played and saved.")
 
     def _told(self, system: TextGAN) -> int:
         """The signal that some process has received; all of them must ask."""

@@ -1,4 +1,4 @@
-"""What a run does about a turn that is at fault: without its step it stops, goes on or goes back."""
+"""What a run does about a step that is at fault: without its step it stops, goes on or goes back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.errors import UserError
 from textgan_lit.logger import alert
 from textgan_lit.model.moments import whole
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.run import terminal
 from textgan_lit.run.checkpoint import newest
 from textgan_lit.run.distributed import rank
@@ -25,7 +25,7 @@ from textgan_lit.system import TextGAN
 
 @final
 class Recovery(pl.Callback):
-    """Does what ``faults.policy`` says, and keeps the checkpoint before a fault as ``before-fault-turn-….ckpt``.
+    """Does what ``faults.policy`` says, and keeps the checkpoint before a fault as ``before-fault-step-….ckpt``.
 
     All ranks see the same faults and do the same.
     """
@@ -33,12 +33,12 @@ class Recovery(pl.Callback):
     form = form(left_out=Count, rollbacks=Count, streak=Count, target=str | None)  # what a resumed run must know
 
     def __init__(self) -> None:
-        self.left_out = self.rollbacks = 0  # turns, since the run began
+        self.left_out = self.rollbacks = 0  # steps, since the run began
         self.streak = 0  # faults in a row; under rollback those that went back to ``target``
         self.target: str | None = None
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, system: TextGAN, optimizer: torch.optim.Optimizer) -> None:
-        """Before the step, which then does nothing: what follows in the turn sees players that are whole again."""
+        """Before the step, which then does nothing: what follows in the step sees players that are whole again."""
         fault, faults = system.fault, system.faults
         if fault is None:
             self.streak = self.streak if self.target else 0  # what went back once may have to do so again
@@ -48,11 +48,11 @@ class Recovery(pl.Callback):
         last = None if found is None else found.path
         if faults.policy == "rollback" and last is not None and last.name != self.target:
             self.streak, self.target = 0, last.name
-        saved = keep(last, fault.turn, files.keep) if last is not None and self.streak == 0 else last
-        move = system.moves[fault.move]
-        said = fault.said(move.clip, payers(move.objective))
+        saved = keep(last, fault.step, files.keep) if last is not None and self.streak == 0 else last
+        update = system.updates[fault.update]
+        said = fault.said(update.max_grad_norm, payers(update.loss))
         if self.streak in (0, faults.patience):  # the first of a row, and the one that ends the run
-            alert(trainer.loggers, f"A turn's {fault.kind} is no number to learn from", said)
+            alert(trainer.loggers, f"A step's {fault.kind} is no number to learn from", said)
         if faults.policy == "stop":
             raise UserError(f"{said} Or faults.policy=skip or rollback. {_way_back(saved)}")
         self.streak += 1
@@ -79,18 +79,18 @@ class Recovery(pl.Callback):
         vars(self).update(state)
 
 
-def keep(last: Path, turn: int, most: int) -> Path:
+def keep(last: Path, step: int, most: int) -> Path:
     """A copy of ``last`` that outlives the next ones; the last ``most`` such copies are kept."""
-    path = last.with_name(f"before-fault-turn-{turn:08d}.ckpt")
+    path = last.with_name(f"before-fault-step-{step:08d}.ckpt")
     if rank() == 0:
         with suppress(OSError):
             replace(path, last.read_bytes())
-        for old in sorted(path.parent.glob("before-fault-turn-*.ckpt"))[:-most]:
+        for old in sorted(path.parent.glob("before-fault-step-*.ckpt"))[:-most]:
             old.unlink()
     return path
 
 
-def payers(objective: Objective) -> str:
+def payers(objective: Loss) -> str:
     """The parts that make an objective's rewards, by name: where a number is none, it is likely of one of them."""
     inner = getattr(objective, "objective", objective)  # what is regularised
     named = {name: getattr(inner, name, None) for name in ("reward", "credit", "baseline")}
@@ -101,7 +101,7 @@ def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None
     """Weights, optimizers and the objectives' memory as in ``state``.
 
     The clock and all that counts by it go on: the program, its rule and its learning rates, readings, what was
-    consumed. Noise and batches belong to the turn, so what follows is another attempt and not the same one again.
+    consumed. Noise and batches belong to the step, so what follows is another attempt and not the same one again.
     """
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in trainer.optimizers]
     system.load_state_dict(state["state_dict"])

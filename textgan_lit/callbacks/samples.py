@@ -28,7 +28,7 @@ from textgan_lit.types import Rollout, TextBatch, Vocab
 # What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
 COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")
 BY_WORD = ("words", "log G by word", "log P by word")  # in samples.jsonl alone; eos is null among the words
-ROW = Annotated[list[Measured | str | None], Len(2 + len(COLUMNS), 2 + len(COLUMNS))]  # turn, number, columns
+ROW = Annotated[list[Measured | str | None], Len(2 + len(COLUMNS), 2 + len(COLUMNS))]  # step, number, columns
 LAG = 32  # W&B's table lags behind by at most this part of the evaluations so far
 
 
@@ -132,7 +132,7 @@ class Samples(pl.Callback):
         if not self.waiting:
             return
         if self.table is None:
-            self.table = wandb.Table(columns=["turn", "sentence", *COLUMNS], log_mode="INCREMENTAL")
+            self.table = wandb.Table(columns=["step", "sentence", *COLUMNS], log_mode="INCREMENTAL")
         for row in chain.from_iterable(self.waiting):
             self.table.add_data(*row)
         self.sent, self.waiting = self.sent + len(self.waiting), []

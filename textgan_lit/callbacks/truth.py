@@ -16,10 +16,10 @@ from textgan_lit.run.files import append
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
-from textgan_lit.types import MOVES
+from textgan_lit.types import UPDATES
 
 HEADER = (
-    "after turn",
+    "after step",
     "true JSD ± SE",
     "D says ≥",
     "D / Bayes acc.",
@@ -58,7 +58,7 @@ class TruthPanel(pl.Callback):
         if rank() == 0:
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
             append(self.folder / "evaluations.jsonl", json.dumps(record) + "\n")
-            self._show((_last_turn(system), *cells(numbers)))
+            self._show((_last_step(system), *cells(numbers)))
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
@@ -97,10 +97,10 @@ def models(trainer: pl.Trainer, system: TextGAN, batch: int = 0) -> Models:
     return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score, game.noise)
 
 
-def _last_turn(system: TextGAN) -> str:
-    """The phase's move that the evaluation follows, and how many turns it has had: "50 generator"."""
-    played = [name for name in MOVES if system.clock.turns[name]]
-    return f"{system.clock.turns[played[-1]]:,} {played[-1]}" if played else "0"
+def _last_step(system: TextGAN) -> str:
+    """The phase's update that the evaluation follows, and how many steps it has had: "50 generator"."""
+    played = [name for name in UPDATES if system.clock.steps[name]]
+    return f"{system.clock.steps[played[-1]]:,} {played[-1]}" if played else "0"
 
 
 def cells(row: dict[str, float]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for textgan-train: model=seqgan …")
     parser.add_argument("--batches", type=_at_least(20), default=200, help="gradients to average (%(default)s)")
     parser.add_argument("--batch", type=_at_least(2), default=32, help="sentences in each (%(default)s)")
-    parser.add_argument("--turns", type=_at_least(0), default=50, help="turns that D is taught (%(default)s)")
+    parser.add_argument("--steps", type=_at_least(0), default=50, help="steps that D is taught (%(default)s)")
     parser.add_argument("--config-dir", metavar="DIR", help="a folder of your own groups and options")
     parser.add_argument("--json", action="store_true", help="numbers on standard output instead of a table")
     return parser
@@ -59,7 +59,7 @@ def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
     torch.set_num_threads(config["threads"])
     torch.manual_seed(config["seed"])
     data = experiment.data(config)
-    return audit(experiment.system(config, data), data.oracle, options.batches, options.batch, d_turns=options.turns)
+    return audit(experiment.system(config, data), data.oracle, options.batches, options.batch, d_steps=options.steps)
 
 
 def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Panel(NamedTuple):
 
     @property
     def clock(self) -> str:
-        return self.x or clock(self.keys[0] if self.keys else self.match) or "turns/all"
+        return self.x or clock(self.keys[0] if self.keys else self.match) or "steps/all"
 
 
 STORY = {
@@ -42,7 +42,7 @@ STORY = {
         Panel("True JSD, and what D says of it", ("truth/jsd", "bound/value", "bound/raw")),
         Panel("True JSD: best evaluation", ("truth/jsd.min",), kind="summary"),
         Panel(
-            "True JSD on the test sentences: warm-up, its best temperature, game",
+            "True JSD on the test sentences: pretraining, its best temperature, game",
             tuple(f"closing/{name}.truth/jsd" for name in ("likelihood", "likelihood_best_temperature", "game")),
             kind="summary",
         ),
@@ -52,12 +52,12 @@ STORY = {
         Panel("Left after re-weighting by D", ("truth/jsd", "bound/reweighted_jsd")),
     ),
     "Is D ahead?": (
-        Panel("Turns of D before one of G: k_t", ("program/k",)),
-        Panel("Why: the rule's answers", match="program/why/.+"),
+        Panel("Steps of D before one of G: k_t", ("schedule/k",)),
+        Panel("Why: the rule's answers", match="schedule/why/.+"),
         Panel("Accuracy against Bayes", ("bound/accuracy", "truth/bayes_accuracy")),
         Panel("Regret: how far behind the best D", ("bound/regret",)),
         Panel("Regret, at readings", ("game/regret",)),
-        Panel("Staleness: what one turn of G costs D", ("game/staleness",)),
+        Panel("Staleness: what one step of G costs D", ("game/staleness",)),
         Panel("Bound, at readings", ("game/bound", "game/bound_raw")),
         Panel("Calibration error", ("bound/calibration_error",)),
     ),
@@ -83,8 +83,8 @@ STORY = {
         Panel("True JSD over words written", ("truth/jsd",), x="tokens/sampled"),
         Panel("Seconds", ("system/seconds", "system/cpu_seconds")),
         Panel("Words read and written", ("tokens/real", "tokens/sampled")),
-        Panel("Turns of each move", ("turns/likelihood", "turns/discriminator", "turns/generator")),
-        Panel("Turns at fault", ("faults/left_out", "faults/rollbacks")),
+        Panel("Steps of each update", ("steps/pretrain", "steps/discriminator", "steps/generator")),
+        Panel("Steps at fault", ("faults/left_out", "faults/rollbacks")),
     ),
 }
 COLUMNS = ("run:displayName", "summary:truth/jsd.min", "summary:truth/jsd.last", "summary:bound/gap.last")

@@ -32,7 +32,7 @@ class OracleData(pl.LightningDataModule):
         oracle, vocab, max_length          the world
         batch                              global batch of the training loader, set by with_batch before fitting
         sentences("train"|"valid"|"test")  a whole split, in order, on the CPU
-        position                           turns already played, set by the system before fitting
+        position                           steps already played, set by the system before fitting
         train_dataloader()                 endless, from batch number ``position`` on
         val_dataloader(), test_dataloader()  the split in order, each rank its share
 

@@ -1,7 +1,7 @@
 """Batch number → sentences.
 
 The training loader never ends, and its n-th batch is a pure function of (seed, n, rank, world): a resumed run,
-which knows how many turns it has played, goes on with the very next batch. Rank r of W takes rows r, r + W, … of
+which knows how many steps it has played, goes on with the very next batch. Rank r of W takes rows r, r + W, … of
 each global batch.
 """
 
@@ -83,19 +83,19 @@ class Shuffled:
         self.epoch, self.order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, number: int) -> list[int]:
-        epoch, turn = divmod(number, self.sentences * self.times // self.batch)
+        epoch, step = divmod(number, self.sentences * self.times // self.batch)
         if epoch != self.epoch:
             random = stream(*self.name, epoch)
             order = [torch.randperm(self.sentences, generator=random) for _ in range(self.times)]
             self.epoch, self.order = epoch, torch.cat(order)
-        return self.order[turn * self.batch : (turn + 1) * self.batch][self.share].tolist()
+        return self.order[step * self.batch : (step + 1) * self.batch][self.share].tolist()
 
 
 @final
 class Bucketed:
     """Batch number → this rank's rows and their width: the sentences of ``many`` shuffled batches, dealt by length.
 
-    Batches come, and sentences stand in them, in a random order: a move that takes a batch's first rows must not get
+    Batches come, and sentences stand in them, in a random order: an update that takes a batch's first rows must not get
     the shortest. The width is that of the global batch, the same on every rank.
     """
 
@@ -106,14 +106,14 @@ class Bucketed:
         self.group, self.batches = -1, ()
 
     def __call__(self, number: int) -> tuple[list[int], int]:
-        group, turn = divmod(number, self.many)
+        group, step = divmod(number, self.many)
         if group != self.group:
             self.group, self.batches = group, self._deal(group)
-        rows, width = self.batches[turn]
+        rows, width = self.batches[step]
         return rows[self.share], width
 
     def _deal(self, group: int) -> list[tuple[list[int], int]]:
-        rows = [row for turn in range(self.many) for row in self.order(group * self.many + turn)]
+        rows = [row for step in range(self.many) for row in self.order(group * self.many + step)]
         widths, random = self.widths(rows), stream(*self.name, "bucket", group)
         sorted_rows = torch.tensor(rows)[widths.argsort(stable=True)].view(self.many, -1)
         shuffled = [batch[torch.randperm(len(batch), generator=random)] for batch in sorted_rows]

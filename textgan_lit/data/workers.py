@@ -32,7 +32,8 @@ class Lost(Exception):
 
 @final
 class Workers:
-    """The batches ``fetch(n)`` from n = ``position`` on, by ``number`` processes in turn, until :meth:`close`.
+    """The batches ``fetch(n)`` from n = ``position`` on, by ``number`` processes one after another, until
+    :meth:`close`.
 
     Each is ahead by as much as fits into its pipe, and one batch.
     """
@@ -50,7 +51,7 @@ class Workers:
     def __iter__(self) -> Iterator[TextBatch]:
         """
         Raises:
-            Lost: the worker whose turn it is has died, or its batch does not come.
+            Lost: the worker that is due has died, or its batch does not come.
         """
         for process, pipe in cycle(self.members):
             try:

@@ -5,7 +5,7 @@ Each function gives one number a sentence, or one a sentence and position, so th
 comes with a standard error. After its end a sentence adds nothing: every term there is 0.
 
 Impossible words are welcome: P may give a word probability 0, and so may a G that writes with top-k.
-Nothing here turns that into NaN; a divergence that is infinite says inf.
+Nothing here makes NaN of that; a divergence that is infinite says inf.
 """
 
 from __future__ import annotations

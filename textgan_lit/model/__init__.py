@@ -1,1 +1,1 @@
-"""Everything that a method is made of: players, losses, rewards, credit, and the program of whose step it is."""
+"""Everything that a method is made of: players, losses, rewards, credit, and the schedule of whose step it is."""

@@ -15,7 +15,7 @@ def checked(part: object, given: Any, wanted: Sequence[int], what: str) -> Tenso
 
     Raises:
         UserError: where it is no tensor of floating-point numbers in the shape ``wanted``. Whether they are finite is
-            asked once a turn (:mod:`textgan_lit.faults`), for that takes a synchronisation with the device.
+            asked once a step (:mod:`textgan_lit.faults`), for that takes a synchronisation with the device.
     """
     if isinstance(given, Tensor) and given.is_floating_point() and given.shape == tuple(wanted):
         return given

@@ -1,4 +1,4 @@
-"""What every objective is given: the players, and this turn's noise."""
+"""What every objective is given: the players, and this step's noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCORED = 1024  # continuations scored at once
 
 @dataclass(frozen=True)
 class Game:
-    """The two players as they stand at this turn.
+    """The two players as they stand at this step.
 
     The generator that is judged is the network *under its policy*: what writes is what is scored.
     """

@@ -1,7 +1,7 @@
 """What an optimizer has learnt of its gradients: what is saved of it, and whether it is this optimizer's.
 
 Its settings are the configuration's, which is read anew; saved are its memory, by parameter, and of each group the
-learning rate, which a warm-up lowers, and what its constructor does not take.
+learning rate, which pretraining lowers, and what its constructor does not take.
 """
 
 from __future__ import annotations

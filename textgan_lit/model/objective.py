@@ -1,4 +1,4 @@
-"""What a turn makes smaller. Here: losses of real sentences, which need no discriminator."""
+"""What a step makes smaller. Here: losses of real sentences, which need no discriminator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Claim:
     improper: bool = False  # whether G = P does not minimise it: then ``divergence`` is near, and is not descended
 
 
-class Objective(nn.Module, ABC):
+class Loss(nn.Module, ABC):
     """game, real sentences → loss and logs.
 
     Players are passed in and never stored: whatever an objective keeps is its own memory, and is saved.
@@ -44,9 +44,9 @@ class Objective(nn.Module, ABC):
     """
 
     null: bool = False  # whether it is a control that must not teach
-    epochs: int = 1  # turns in a row that share one set of samples
+    epochs: int = 1  # steps in a row that share one set of samples
 
-    reads_real: bool = False  # whether a generator's turn learns from real sentences, too
+    reads_real: bool = False  # whether a generator's step learns from real sentences, too
 
     claim: Claim = Claim()
 
@@ -75,7 +75,7 @@ class Objective(nn.Module, ABC):
 
 
 @final
-class Likelihood(Objective):
+class Likelihood(Loss):
     """Maximum likelihood with teacher forcing: total nats / total words over all ranks, eos included."""
 
     claim = Claim(
@@ -96,12 +96,12 @@ class Likelihood(Objective):
 
 
 @final
-class ScheduledSampling(Objective):
+class ScheduledSampling(Loss):
     """Likelihood of the data's words after prefixes in which some words are the generator's own (Bengio et al. 2015,
     arXiv:1506.03099).
 
     Each word of a prefix is the data's with a chance that falls from 1 towards ``least``, and is ½ after ``half``
-    turns: ``linear`` 1 − i/2h, ``exponential`` 2^(−i/h), ``inverse_sigmoid`` 1/(1 + e^(10(i/h − 1))). No gradient flows
+    steps: ``linear`` 1 − i/2h, ``exponential`` 2^(−i/h), ``inverse_sigmoid`` 1/(1 + e^(10(i/h − 1))). No gradient flows
     through the choice. Below 1 it is another question than the data's: its optimum is not P (Huszár 2015,
     arXiv:1511.05101).
     """
@@ -121,9 +121,9 @@ class ScheduledSampling(Objective):
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         generator.need_likelihood("objective=scheduled_sampling", "model/objective=elbo where it has a bound")
 
-    def chance(self, turn: int) -> float:
+    def chance(self, step: int) -> float:
         """That a word of a prefix is the data's."""
-        share = turn / self.half
+        share = step / self.half
         falling = {
             "linear": 1 - share / 2,
             "exponential": 2.0**-share,
@@ -147,7 +147,7 @@ class ScheduledSampling(Objective):
 
 
 @final
-class AnyOrder(Objective):
+class AnyOrder(Loss):
     r"""Likelihood under a fresh order of writing for every sentence (Uria et al. 2014, arXiv:1310.1757; Shih et al.
     2022, arXiv:2205.13554).
 
@@ -174,12 +174,12 @@ class AnyOrder(Objective):
 
 
 @final
-class ELBO(Objective):
+class ELBO(Loss):
     r"""The evidence lower bound of a generator that has a latent (Kingma & Welling 2014, arXiv:1312.6114).
 
     .. math:: \log G(x) \ge E_{q(z|x)} \log G(x | z) - \beta \sum_j \max(\lambda, E_P \mathrm{KL}_j)
 
-    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over the first ``anneal`` turns (Bowman et al. 2016,
+    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over the first ``anneal`` steps (Bowman et al. 2016,
     arXiv:1511.06349, section 3.1); λ, ``free_bits``, are nats that a coordinate may cost without being charged for
     them, its KL being the mean over the global batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8). Both are
     there to keep a decoder that could do without the latent from doing so.

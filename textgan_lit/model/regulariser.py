@@ -16,7 +16,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import need_bound
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, Rollout, TextBatch
@@ -60,8 +60,8 @@ class Likelihood(Regulariser):
 
 @final
 class ELBO(Regulariser):
-    """−ELBO of real sentences, where likelihood is a bound: it keeps the encoder beside the decoder that the game moves
-    (VAE-GAN: Larsen et al. 2016, arXiv:1512.09300)."""
+    """−ELBO of real sentences, where likelihood is a bound: it keeps the encoder beside the decoder that the game
+    updates (VAE-GAN: Larsen et al. 2016, arXiv:1512.09300)."""
 
     reads_real = True
 
@@ -97,7 +97,7 @@ class Entropy(Regulariser):
 
 @final
 class ReferenceKL(Regulariser):
-    """KL(G‖G₀) of the next word, after prefixes that G writes; G₀ is the generator as it was at its first turn.
+    """KL(G‖G₀) of the next word, after prefixes that G writes; G₀ is the generator as it was at its first step.
 
     The leash of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2). Which
     prefixes are written is held fixed.
@@ -134,10 +134,10 @@ def _per_word(summand: Float[Tensor, "B T V"], written: Rollout) -> Float[Tensor
 
 
 @final
-class Regularised(Objective):
+class Regularised(Loss):
     """An objective, and what is added to its loss."""
 
-    def __init__(self, objective: Objective, regularisers: dict[str, Regulariser]):
+    def __init__(self, objective: Loss, regularisers: dict[str, Regulariser]):
         super().__init__()
         self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
         self.null, self.epochs = objective.null, objective.epochs

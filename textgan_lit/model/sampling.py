@@ -188,8 +188,8 @@ def between(
     and normal, so what is written on the way is as good a sample as the two ends.
     """
     a, b = (torch.special.ndtri(noise[:latent].double().clamp(2**-25, 1 - 2**-25)) for noise in (one, other))
-    turn = torch.linspace(0, math.pi / 2, steps, dtype=torch.double, device=one.device).unsqueeze(1)
-    moved = torch.special.ndtr(turn.cos() * a + turn.sin() * b).to(one)
+    angle = torch.linspace(0, math.pi / 2, steps, dtype=torch.double, device=one.device).unsqueeze(1)
+    moved = torch.special.ndtr(angle.cos() * a + angle.sin() * b).to(one)
     return torch.cat([moved.clamp_max(BELOW), one[latent:].expand(steps, -1)], 1)
 
 

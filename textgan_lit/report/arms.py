@@ -189,8 +189,8 @@ def _why(record: Record, goal: Goal) -> str | None:
             return None
         told = is_number(measured.get(goal.key))
         return f"diverged: its {goal.name} is {measured[goal.key]}" if told else f"ended without a {goal.name}"
-    if faults := sorted((record.folder / "checkpoints").glob("before-fault-turn-*.ckpt")):
-        return f"not finished: a fault after turn {faults[-1].stem.rpartition('-')[2].lstrip('0')}"
+    if faults := sorted((record.folder / "checkpoints").glob("before-fault-step-*.ckpt")):
+        return f"not finished: a fault after step {faults[-1].stem.rpartition('-')[2].lstrip('0')}"
     if not record.evaluations:
         return "not finished: nothing was evaluated yet"
-    return f"not finished: last evaluated after {record.evaluations[-1]['turns/all']:,.0f} turns"
+    return f"not finished: last evaluated after {record.evaluations[-1]['steps/all']:,.0f} steps"

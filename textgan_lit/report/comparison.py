@@ -18,7 +18,7 @@ from textgan_lit.report.chart import Table, finite
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing import saturated
 
-CLOCKS = {"generator turns": "turns/generator", "turns in all": "turns/all", TOKENS: TOKENS}
+CLOCKS = {"generator steps": "steps/generator", "steps in all": "steps/all", TOKENS: TOKENS}
 CLOCKS |= {"seconds": "system/seconds", "CPU seconds": "system/cpu_seconds"}
 TESTED = ["− control", "p", "seeds to tell"]
 SHARE = "share of D*'s gain"
@@ -31,7 +31,7 @@ MEANS = "Mean ± half of its 95 % interval over seeds (Student's t)."
 class View(NamedTuple):
     """When arms are compared: at their ends, or where a clock stands at ``where``."""
 
-    name: str = ""  # 420 generator turns
+    name: str = ""  # 420 generator steps
     clock: str | None = None
     where: float = math.inf
 

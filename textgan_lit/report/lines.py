@@ -8,13 +8,13 @@ from typing import Any
 from textgan_lit.report.chart import Chart, Spec, Table, coloured, dashed, finite, sized, thinned
 from textgan_lit.report.record import TOKENS, Row
 
-CLOCKS = {"generator turns": "turns/generator", "all turns": "turns/all", TOKENS: TOKENS, "seconds": "system/seconds"}
+CLOCKS = {"generator steps": "steps/generator", "all steps": "steps/all", TOKENS: TOKENS, "seconds": "system/seconds"}
 
 
 def clocks(rows: Sequence[Row]) -> dict[str, str]:
     """Those that move, by name; the first is the one to begin with."""
     found = {name: key for name, key in CLOCKS.items() if len({row[key] for row in rows if key in row}) > 1}
-    return found or {"all turns": "turns/all"}
+    return found or {"all steps": "steps/all"}
 
 
 def course(
@@ -68,8 +68,8 @@ def on_a_clock(rows: Sequence[Row]) -> Spec:
 
 def moment(row: Row) -> str:
     """Where an evaluation stands, as the console names it."""
-    played = [name for name in ("likelihood", "discriminator", "generator") if row.get(f"turns/{name}")]
-    return f"after {row[f'turns/{played[-1]}']:,.0f} {played[-1]} turns" if played else "before the first turn"
+    played = [name for name in ("pretrain", "discriminator", "generator") if row.get(f"steps/{name}")]
+    return f"after {row[f'steps/{played[-1]}']:,.0f} {played[-1]} steps" if played else "before the first step"
 
 
 def _scale(domain: Sequence[float] | None = None, zero: bool = False) -> Spec:
@@ -134,7 +134,7 @@ def curve(
     for number, row in enumerate(moments):
         for label, key in series.items():
             found = row.get(key) if isinstance(row.get(key), list) else []
-            rows.append([row["turns/all"], key, *found])
+            rows.append([row["steps/all"], key, *found])
             for position, seen in enumerate(found):
                 values.append({"n": number, "position": position + 1, "series": label, "value": finite(seen)})
     labels = list(series)
@@ -150,6 +150,6 @@ def curve(
     point["encoding"] = encoding | {"tooltip": told} | coloured(labels)
     spec = {"data": {"values": values}, "params": [{"name": "at", "value": len(moments) - 1}]} | sized(240)
     longest = max(len(row) for row in rows) - 2
-    columns = ["turns/all", "curve", *(f"word {place + 1}" for place in range(longest))]
+    columns = ["steps/all", "curve", *(f"word {place + 1}" for place in range(longest))]
     spec |= {"layer": [ghosts, line, point]}
     return Chart(name, title, note, spec, Table(title, columns, rows), controls=("at",))

@@ -1,4 +1,4 @@
-// Draws the plots, moves them with the controls, and shows the sentences. A run's texts become text nodes, never markup.
+// Draws the plots, updates them with the controls, and shows the sentences. A run's texts become text nodes, never markup.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);

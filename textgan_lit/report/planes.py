@@ -17,7 +17,7 @@ def reliability(moments: Sequence[Row]) -> Chart | None:
     for number, row in enumerate(moments):
         if all(isinstance(row.get(key), list) for key in keys):
             for said, true, share in zip(*(row[key] for key in keys), strict=False):
-                rows.append([row["turns/all"], said, true, share])
+                rows.append([row["steps/all"], said, true, share])
                 seen = {"said": finite(said), "true": finite(true), "share": finite(share)}
                 values.append({"n": number} | seen)
     if not values:
@@ -25,7 +25,7 @@ def reliability(moments: Sequence[Row]) -> Chart | None:
     title = "Reliability"
     note = "Points below the line: D is surer of real than it should be. Larger points are more sentences."
     spec = sized(240) | {"params": [{"name": "at", "value": len(moments) - 1}, {"name": "ink", "value": "#1a1a1a"}]}
-    columns = ["turns/all", "D says real", "are real", "share of sentences"]
+    columns = ["steps/all", "D says real", "are real", "share of sentences"]
     table = Table(title, columns, rows)
     return Chart("reliability", title, note, spec | {"layer": _diagram(values)}, table, controls=("at",))
 

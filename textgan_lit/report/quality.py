@@ -158,7 +158,7 @@ def _plane(rows: Sequence[Row], bleu: Mapping[str, str], self_bleu: Mapping[str,
     ends = [point | {"word": word} for point, word in ((points[0], "first"), (points[-1], "last"))][: len(points)]
     title = f"BLEU against Self-BLEU, {label}"
     note = "Up is quality. Right of real text samples are too much alike, left of it too little."
-    columns = ["turns/all", up, across, f"{across}_real"]
+    columns = ["steps/all", up, across, f"{across}_real"]
     table = Table(title, columns, [[row.get(key) for key in columns] for row in seen])
     spec = chart.sized(200) | {"params": [{"name": "ink", "value": "#1a1a1a"}]}
     return Chart("quality-plane", title, note, spec | {"layer": _path(points, ends, real)}, table)

@@ -29,7 +29,7 @@ class Record:
     overrides: list[str] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)  # of metrics.csv
-    samples: dict[int | float, list[Row]] = field(default_factory=dict)  # turns/all → the sentences of that evaluation
+    samples: dict[int | float, list[Row]] = field(default_factory=dict)  # steps/all → the sentences of that evaluation
     closing: dict[str, Row] = field(default_factory=dict)
     across_files: dict[str, Row] = field(default_factory=dict)
     time: dict[str, float] = field(default_factory=dict)  # seconds of the whole run, by part
@@ -59,7 +59,7 @@ def read(folder: Path) -> Record:
     record = begun(folder)
     if not record.evaluations:
         raise UserError(f"Nothing was evaluated yet in {shown(str(folder))}. Give the folder of a run that was.")
-    record.samples = {row["turns/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
+    record.samples = {row["steps/all"]: row["samples"] for row in _lines(record, "samples.jsonl", _has_samples)}
     return record
 
 
@@ -67,8 +67,8 @@ def begun(folder: Path) -> Record:
     """What there is so far, which may be nothing; without its samples."""
     record = Record(folder)
     _configuration(record)
-    record.evaluations = [_numeric(row) for row in _lines(record, "evaluations.jsonl", lambda row: "turns/all" in row)]
-    record.evaluations = [row for row in record.evaluations if "turns/all" in row]
+    record.evaluations = [_numeric(row) for row in _lines(record, "evaluations.jsonl", lambda row: "steps/all" in row)]
+    record.evaluations = [row for row in record.evaluations if "steps/all" in row]
     record.rows = _table(record)
     closing, across, frontier = (_json(record, f"{name}.json") for name in ("closing", "across_files", "frontier"))
     record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
@@ -145,7 +145,7 @@ def _lines(record: Record, name: str, whole: Callable[[Row], bool]) -> list[Row]
 
 def _has_samples(row: Row) -> bool:
     samples = row.get("samples")
-    if not is_number(row.get("turns/all")) or not isinstance(samples, list):
+    if not is_number(row.get("steps/all")) or not isinstance(samples, list):
         return False
     return all(isinstance(sample, dict) and isinstance(sample.get("text"), str) for sample in samples)
 
@@ -153,7 +153,7 @@ def _has_samples(row: Row) -> bool:
 def _table(record: Record) -> list[Row]:
     head, *cells = _each(record, plain.table, "metrics.csv", list) or [[]]
     rows = [_numeric({key: _float(cell) for key, cell in zip(head, row, strict=False) if cell}) for row in cells]
-    whole = [row for row in rows if "turns/all" in row]
+    whole = [row for row in rows if "steps/all" in row]
     _say_broken(record, len(rows) - len(whole), "row", "metrics.csv")
     return whole
 

@@ -60,12 +60,12 @@ def of(record: Record) -> Report:
 
 def facts(record: Record) -> dict[str, str]:
     last = record.evaluations[-1]
-    played = {name: last.get(f"turns/{name}", 0) for name in ("likelihood", "discriminator", "generator")}
+    played = {name: last.get(f"steps/{name}", 0) for name in ("pretrain", "discriminator", "generator")}
     found = {group: record.choices[group] for group in ("model", "data") if group in record.choices}
     found |= {"seed": shown(record.config["seed"])} if "seed" in record.config else {}
     if record.overrides or record.choices:
         found["command"] = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
-    found["turns"] = ", ".join(f"{turns:,.0f} {name}" for name, turns in played.items() if turns) or "0"
+    found["steps"] = ", ".join(f"{steps:,.0f} {name}" for name, steps in played.items() if steps) or "0"
     if record.time:
         found["time"] = stopwatch.told(record.time)
     elif "system/seconds" in last:
@@ -82,7 +82,7 @@ def closing(record: Record) -> Section:
 
 
 def _titled(name: str, row: Row) -> str:
-    told = {"temperature": "T = {:g}", "turns": "{:,.0f} G turns"}
+    told = {"temperature": "T = {:g}", "steps": "{:,.0f} G steps"}
     words = [form.format(row[key]) for key, form in told.items() if key in row]
     return ", ".join([name.replace("_best_temperature", "").replace("_", " "), *words])
 
@@ -117,11 +117,11 @@ def horizon(rows: list[Row]) -> Chart | None:
 
 
 def taught(rows: list[Row]) -> list[Row]:
-    """Without what a D says before its first turn, where it has any: that is noise, and falls on the first of G's."""
-    if not any(row.get("turns/discriminator") for row in rows):
+    """Without what a D says before its first step, where it has any: that is noise, and falls on the first of G's."""
+    if not any(row.get("steps/discriminator") for row in rows):
         return rows
     return [
-        {key: value for key, value in row.items() if row.get("turns/discriminator") or not key.startswith("bound/")}
+        {key: value for key, value in row.items() if row.get("steps/discriminator") or not key.startswith("bound/")}
         for row in rows
     ]
 
@@ -167,12 +167,12 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
     note = "How far D as it is lies behind the best D there could be."
     section = _with(section, course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
-    stale = {"D's loss after a generator turn − before": "game/staleness"}
-    note = "By how much one generator turn puts D behind."
+    stale = {"D's loss after a generator step − before": "game/staleness"}
+    note = "By how much one generator step puts D behind."
     section = _with(section, course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
-    k = {"discriminator turns before one of G": "program/k"}
-    note = "How many turns the program gave to D before each generator turn."
-    return _with(section, course("k", "Turns of D to one of G", note, "turns", record.rows, k, zero=True))
+    k = {"discriminator steps before one of G": "schedule/k"}
+    note = "How many steps the schedule gave to D before each generator step."
+    return _with(section, course("k", "Steps of D to one of G", note, "steps", record.rows, k, zero=True))
 
 
 def frontier(record: Record) -> Section:
@@ -191,7 +191,7 @@ def sentences(record: Record, moments: list[Row]) -> Section:
         "The same noise each time: one follows the same sentence. The stronger the colour, the less expected the word."
     )
     section = Section("Samples", note)
-    found = [record.samples.get(row["turns/all"], []) for row in moments]
+    found = [record.samples.get(row["steps/all"], []) for row in moments]
     if any(found):
         section.parts = [Sentences(found)]
     return section
@@ -205,16 +205,16 @@ def cost(record: Record) -> Section:
     )
     if not all(key in row for row in rows for key in ("system/seconds", TOKENS)):
         return section
-    phases = {"likelihood": [], "discriminator's warm-up": [], "duel": []}
+    phases = {"likelihood": [], "discriminator's pretraining": [], "game": []}
     for row in rows:
-        dueling, taught = row.get("turns/generator", 0) > 0, row.get("turns/discriminator", 0) > 0
-        phases["duel" if dueling else "discriminator's warm-up" if taught else "likelihood"].append(row)
+        playing, taught = row.get("steps/generator", 0) > 0, row.get("steps/discriminator", 0) > 0
+        phases["game" if playing else "discriminator's pretraining" if taught else "likelihood"].append(row)
     lines, before = [], {}
     for name, those in phases.items():
         if those:
             lines.append([name, *_spent(before, those[-1])])
             before = those[-1]
-    columns = ["phase", "turns", "seconds", "CPU seconds", "words", "words a second"]
+    columns = ["phase", "steps", "seconds", "CPU seconds", "words", "words a second"]
     table = Table("Seconds by phase", columns, lines)
     drawn = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
     section.parts = [table, drawn]
@@ -222,9 +222,9 @@ def cost(record: Record) -> Section:
 
 
 def _spent(before: Row, after: Row) -> list[int | float]:
-    keys = ("turns/all", "system/seconds", "system/cpu_seconds", TOKENS)
-    turns, seconds, cpu, words = (after.get(key, 0) - before.get(key, 0) for key in keys)
-    return [turns, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]
+    keys = ("steps/all", "system/seconds", "system/cpu_seconds", TOKENS)
+    steps, seconds, cpu, words = (after.get(key, 0) - before.get(key, 0) for key in keys)
+    return [steps, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]
 
 
 def _with(section: Section, drawn: Chart | None) -> Section:

@@ -76,31 +76,31 @@ class Sweep:
         return section
 
     def _courses(self) -> list[Chart]:
-        """The goal over generator turns: means over seeds with their interval, where evaluations have it."""
+        """The goal over generator steps: means over seeds with their interval, where evaluations have it."""
         rows: dict[int | float, Row] = {}
         drawn = {_named(arm): arm for arm in self.found.arms[: len(chart.DASHES)]}
         for label, arm in drawn.items():
             seen: dict[int | float, list[int | float]] = {}
             for record in arm.runs.values():
-                for turns, value in self._course(record).items():
-                    seen.setdefault(turns, []).append(value)
-            for turns, values in seen.items():
+                for steps, value in self._course(record).items():
+                    seen.setdefault(steps, []).append(value)
+            for steps, values in seen.items():
                 told = {label: statistics.mean(values)}
                 told |= {f"{label}_se": half_width(values) / 2} if len(values) > 1 else {}
-                rows.setdefault(turns, {"turns/all": turns, "turns/generator": turns}).update(told)
+                rows.setdefault(steps, {"steps/all": steps, "steps/generator": steps}).update(told)
         if len(rows) < 2:
             return []
         note = "Mean over seeds and its 95 % interval; on the validation sentences."
         note += f" The best {len(drawn)} are shown." if len(drawn) < len(self.found.arms) else ""
-        found = [rows[turns] for turns in sorted(rows)]
+        found = [rows[steps] for steps in sorted(rows)]
         title = f"{self.goal.name[0].upper()}{self.goal.name[1:]} over training"
         plot = course("seeds", title, note, "nats a sentence", found, {label: label for label in drawn})
         return [] if plot is None else [plot]
 
     def _course(self, record: Record) -> dict[int | float, int | float]:
-        """generator turns → the goal, at the last of the evaluations that fall on them."""
+        """generator steps → the goal, at the last of the evaluations that fall on them."""
         rows = [row for row in record.evaluations if chart.finite(row.get(self.goal.key)) is not None]
-        return {row["turns/generator"]: row[self.goal.key] for row in rows if "turns/generator" in row}
+        return {row["steps/generator"]: row[self.goal.key] for row in rows if "steps/generator" in row}
 
     def scorecard(self) -> Section:
         """Where the truth is known."""
@@ -145,10 +145,10 @@ class Sweep:
         rows: list[list[object]] = []
         for place, record in enumerate(self.records):
             last, words = (record.evaluations or [{}])[-1], self.swept[place].values()
-            spent = last.get("turns/generator"), last.get("system/seconds")
+            spent = last.get("steps/generator"), last.get("system/seconds")
             rows.append([self._link(place), *words, self.values[place], *spent])
         rows.sort(key=lambda row: row[-3])
-        columns = ["run", *self.keys, self.goal.name, "generator turns", "seconds"]
+        columns = ["run", *self.keys, self.goal.name, "generator steps", "seconds"]
         note = "The best first." + " Each leads to its own page." * (self.beside is not None)
         return Section("Runs", note, [Table("Runs", columns, rows)])
 

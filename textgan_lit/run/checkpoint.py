@@ -18,7 +18,7 @@ from textgan_lit.run.files import replacing
 from textgan_lit.run.packing import packed, unpacked, whole
 from textgan_lit.run.plain import Unreadable, opened
 
-PATTERN = "turn-*.ckpt"  # of those that a run goes on from; the newest has the highest number
+PATTERN = "step-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 # What Lightning saves and a run has no use for: it follows from the clock, or from the Lightning that is installed.
 UNUSED = ("epoch", "global_step", "loops", "lr_schedulers", "pytorch-lightning_version")
 OLD = b"PK\x03\x04"
@@ -42,9 +42,9 @@ class Saved(NamedTuple):
     state: dict[str, Any]
 
 
-def named(folder: Path, turn: int) -> Path:
-    """Where the state after ``turn`` turns is kept."""
-    return folder / f"turn-{turn:08d}.ckpt"
+def named(folder: Path, step: int) -> Path:
+    """Where the state after ``step`` steps is kept."""
+    return folder / f"step-{step:08d}.ckpt"
 
 
 def kept(folder: Path) -> list[Path]:
@@ -161,15 +161,15 @@ class CheckpointFiles(CheckpointIO):
 
 
 def loops(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What Lightning's loops would have counted when the state was saved: the next turn was about to begin."""
-    turns = sum(state["textgan_lit"]["turns"].values())
-    batches = {"ready": turns + 1, "started": turns, "processed": turns, "completed": turns}
+    """What Lightning's loops would have counted when the state was saved: the next step was about to begin."""
+    steps = sum(state["textgan_lit"]["steps"].values())
+    batches = {"ready": steps + 1, "started": steps, "processed": steps, "completed": steps}
     epochs = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-    steps = {"ready": turns, "completed": turns}
+    progress = {"ready": steps, "completed": steps}
     fit = {
         "epoch_progress": {"total": epochs, "current": epochs},
-        "epoch_loop.state_dict": {"_batches_that_stepped": turns - 1},  # to which it adds the turn that it begins with
+        "epoch_loop.state_dict": {"_batches_that_stepped": steps - 1},  # to which it adds the step that it begins with
         "epoch_loop.batch_progress": {"total": batches, "current": batches, "is_last_batch": False},
-        "epoch_loop.manual_optimization.optim_step_progress": {"total": steps, "current": steps},
+        "epoch_loop.manual_optimization.optim_step_progress": {"total": progress, "current": progress},
     }
     return {"fit_loop": fit, "validate_loop": {}, "test_loop": {}, "predict_loop": {}}

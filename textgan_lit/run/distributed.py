@@ -53,7 +53,7 @@ def most(value: Tensor) -> Tensor:
 
 
 def greatest(own: int, device: torch.device) -> int:
-    """The greatest of one plain number a rank; alone, no tensor is made of it, so that every turn may ask."""
+    """The greatest of one plain number a rank; alone, no tensor is made of it, so that every step may ask."""
     return own if world() == 1 else int(most(torch.tensor(int(own), device=device)))
 
 

@@ -223,31 +223,31 @@ def unfinished(root: Path, configuration: str) -> Iterator[Path]:
     return (folder for _, folder in sorted(ours, reverse=True))
 
 
-def rewind(folder: Path, turn: int) -> None:
-    """Takes away the rows of the curves after ``turn``, and what was half written when the run was cut off."""
+def rewind(folder: Path, step: int) -> None:
+    """Takes away the rows of the curves after ``step``, and what was half written when the run was cut off."""
     for name in CURVES:
         kept = _rows if name.endswith(".csv") else _lines
         with suppress(FileNotFoundError), replacing(folder / name) as file:
-            file.writelines(f"{line}\n".encode() for line in kept(folder, name, turn))
+            file.writelines(f"{line}\n".encode() for line in kept(folder, name, step))
     for place in (folder, folder / "checkpoints"):
         for part in place.glob(PART):
             part.unlink()
 
 
-def _rows(folder: Path, name: str, turn: int) -> Iterator[str]:
+def _rows(folder: Path, name: str, step: int) -> Iterator[str]:
     rows = plain.table(folder, name)
     for head in rows:
         yield ",".join(head)
-        place = head.index("turns/all") if "turns/all" in head else len(head)
-        yield from (",".join(row) for row in rows if len(row) > place and _until(row[place], turn))
+        place = head.index("steps/all") if "steps/all" in head else len(head)
+        yield from (",".join(row) for row in rows if len(row) > place and _until(row[place], step))
 
 
-def _lines(folder: Path, name: str, turn: int) -> Iterator[str]:
-    return (text for text, row in plain.lines(folder, name) if row and _until(row.get("turns/all"), turn))
+def _lines(folder: Path, name: str, step: int) -> Iterator[str]:
+    return (text for text, row in plain.lines(folder, name) if row and _until(row.get("steps/all"), step))
 
 
-def _until(turns: Any, turn: int) -> bool:
+def _until(steps: Any, step: int) -> bool:
     try:
-        return float(turns) <= turn
+        return float(steps) <= step
     except (TypeError, ValueError):
         return False

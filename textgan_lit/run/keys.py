@@ -9,19 +9,19 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 CLOCKS = {
-    "truth/*": "turns/all",
-    "bound/*": "turns/all",
-    "faults/*": "turns/all",
-    "health/*": "turns/all",
-    "quality/*": "turns/all",
-    "game/*": "turns/generator",
-    "program/*": "turns/generator",
-    "likelihood/*": "turns/likelihood",
-    "discriminator/*": "turns/discriminator",
-    "generator/*": "turns/generator",
+    "truth/*": "steps/all",
+    "bound/*": "steps/all",
+    "faults/*": "steps/all",
+    "health/*": "steps/all",
+    "quality/*": "steps/all",
+    "game/*": "steps/generator",
+    "schedule/*": "steps/generator",
+    "pretrain/*": "steps/pretrain",
+    "discriminator/*": "steps/discriminator",
+    "generator/*": "steps/generator",
 }
 LOWER = (
-    *("likelihood/nll", "likelihood/nll_bound", "likelihood/nll_any_order", "discriminator/nll", "generator/bce"),
+    *("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order", "discriminator/nll", "generator/bce"),
     "game/regret",
     *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/nll_test_bound", "truth/bayes_accuracy", "truth/exposure_*"),
     *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),

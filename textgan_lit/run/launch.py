@@ -105,7 +105,7 @@ def child_command() -> list[str]:
 
 
 class JobDDP(DDPStrategy):
-    """DDP for a game: a turn leaves the other player's parameters unused. Who waits for another process waits at most
+    """DDP for a game: a step leaves the other player's parameters unused. Who waits for another process waits at most
     ``timeout`` minutes."""
 
     def __init__(self, timeout: float = 10.0, **kwargs: Any):

@@ -12,7 +12,7 @@ LARGEST_BLOCK, LARGEST_REST = 32 * 2**20, 2**30  # the first is as far as glibc 
 def keep_freed_memory() -> None:
     """Has glibc keep up to 1 GB of freed memory for the next tensors, instead of handing it back each time.
 
-    A turn frees and takes the same few megabytes thousands of times. By default they may go back to the system and
+    A step frees and takes the same few megabytes thousands of times. By default they may go back to the system and
     come again page by page, more or less by chance: 3.9 s in place of 1.4 were seen for 10,000 sentences. Does
     nothing with other C libraries, or where the user has set these thresholds by glibc's own variables.
     """

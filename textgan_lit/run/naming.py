@@ -53,7 +53,7 @@ def _key(word: str) -> str:
 
 
 def _parts(words: list[str]) -> dict[str, str]:
-    """Key → how a name shows it: ``model.program.k=5`` as ``k=5``, unless another key ends so, too."""
+    """Key → how a name shows it: ``model.schedule.k=5`` as ``k=5``, unless another key ends so, too."""
     values = {_key(word): word.partition("=")[1:] for word in words}
     short = {key: re.split("[./@]", key)[-1] for key in values}
     ends = Counter(short.values())

@@ -105,7 +105,7 @@ class Claim(Callback):
 
 
 def _refuse(reason: str) -> NoReturn:
-    # Hydra turns a callback's exceptions into warnings, but not this one
+    # Hydra makes warnings of a callback's exceptions, but not this one
     sys.exit(f"textgan_lit: {reason}" if process.first() else 1)
 
 

@@ -19,7 +19,7 @@ from textgan_lit.sweep.study import built, opened
 
 
 class Pruning(pl.Callback):
-    """Tells the sweep ``key`` at every evaluation, by the turns played, and ends the run where its pruner says so.
+    """Tells the sweep ``key`` at every evaluation, by the steps played, and ends the run where its pruner says so.
 
     A run that is no trial, or one of two objectives (which Optuna cannot prune), is left alone. Without a known truth
     nothing is said before the end, for a run's own bound would reward a bad discriminator.
@@ -47,7 +47,7 @@ class Pruning(pl.Callback):
                 self.trial.report(float(trainer.callback_metrics[self.key]), trainer.global_step)
             enough = self.trial.should_prune()
         if trainer.strategy.broadcast(enough):
-            raise Pruned(f"worse than other trials after {trainer.global_step:,} turns")
+            raise Pruned(f"worse than other trials after {trainer.global_step:,} steps")
 
 
 def _is_ours() -> bool:

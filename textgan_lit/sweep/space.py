@@ -39,8 +39,8 @@ def space(overrides: list[Override]) -> Space:
     searched = {key: _values(override) for key, override in last.items() if override.is_sweep_override()}
     if not searched:
         raise UserError(
-            "sweep=optuna was given nothing to search. Give some key several values, such as model.program.k=1,2,5 or "
-            "'model.moves.generator.optimizer.lr=tag(log,interval(1e-4,1e-1))', or hydra.sweeper.params in a YAML file."
+            "sweep=optuna was given nothing to search. Give some key several values, such as model.schedule.k=1,2,5 or "
+            "'model.optim.generator.lr=tag(log,interval(1e-4,1e-1))', or hydra.sweeper.params in a YAML file."
         )
     if "seed" in searched:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What held-out sentences say about the discriminator: what a program may act on."""
+"""What held-out sentences say about the discriminator: what a schedule may act on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textgan_lit.types import Reading, TextBatch
 
 
 @torch.no_grad()
-def take(game: Game, held_out: TextBatch, size: int, turns: dict[str, int], oracle: Oracle | None = None) -> Reading:
+def take(game: Game, held_out: TextBatch, size: int, steps: dict[str, int], oracle: Oracle | None = None) -> Reading:
     """A reading on ``size`` held-out sentences, drawn by the game's noise, and as many samples; equal on every rank.
 
     Players must be in eval mode. Given the ``oracle`` of the sentences, it has D's regret, too.
@@ -33,7 +33,7 @@ def take(game: Game, held_out: TextBatch, size: int, turns: dict[str, int], orac
         bound_se=float(bound.se),
         raw_bound=float(bound.raw),
         accuracy=float(bound.accuracy),
-        turns=dict(turns),
+        steps=dict(steps),
         regret=regret,
     )
 

@@ -15,7 +15,7 @@ from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Se
 from textgan_lit.model.credit import Credit, MonteCarlo, Terminal
 from textgan_lit.model.estimator import score_function
 from textgan_lit.model.estimator.score_function import ScoreFunction
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.types import Outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -119,7 +119,7 @@ def test_a_bias_is_seen_declared_or_not(players):
     assert "no bias is declared" in descends(objective, players, batch=2, batches=150).verdict
 
 
-class Toy(Objective):
+class Toy(Loss):
     """The exact gradient plus ``temperature`` times another direction, and some noise. Its claim: KL(P‖G)."""
 
     claim = Claim("KL(P‖G)", "toy", "temperature")
@@ -210,18 +210,18 @@ def test_a_batch_twice_as_large_says_the_same_of_a_sentence(players):
     assert large.variance == pytest.approx(small.variance, rel=0.3)
 
 
-class Counting(Objective):
+class Counting(Loss):
     """Says how it was called."""
 
     epochs, calls = 3, []
 
     def __init__(self):
         super().__init__()
-        self.turn = 0
+        self.step = 0
 
     def forward(self, game, batch):
-        self.calls.append((self.turn % self.epochs, self.turn))
-        self.turn += 1
+        self.calls.append((self.step % self.epochs, self.step))
+        self.step += 1
         return Outcome(game.generator.table.weight.square().sum(), {})
 
 

@@ -13,7 +13,7 @@ from textgan_lit.build import experiment
 from textgan_lit.build.restore import check_state
 from textgan_lit.errors import UserError
 from textgan_lit.run.checkpoint import Saved, kept, read, write
-from textgan_lit.types import MOVES
+from textgan_lit.types import UPDATES
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -24,17 +24,17 @@ RUN = (
         "model.estimator.epochs=2",
         "model/baseline=moving_average",
         "model.ema=0.9",
-        "model/program=guard",
+        "model/schedule=guard",
     ),
-    *("model.program.rule.patience=1000", "model.program.duel=5", "callbacks.turns.every=50"),
-    *("callbacks.schedule.generator=1", "callbacks.checkpoints.keep=10", "~callbacks.closing"),
-    *(f"model.moves.{move}.batch=16" for move in MOVES),
+    *("model.schedule.rule.patience=1000", "model.schedule.adversarial_steps=5", "callbacks.steps.every=50"),
+    *("callbacks.evaluation.every.generator=1", "callbacks.checkpoints.keep=10", "~callbacks.closing"),
+    *(f"model.optim.{update}.batch_size=16" for update in UPDATES),
 )
 NAN, HUGE = float("nan"), 2**60
 T, PLAYERS, OPTIMIZERS, CALLBACKS = "textgan_lit", "state_dict", "optimizer_states", "callbacks"
 WEIGHT = "generator.table.weight"
 ADAM = (OPTIMIZERS, 0, "state", 0)
-EXTRA = "objectives.generator._extra_state"
+EXTRA = "losses.generator._extra_state"
 
 
 class Gone:
@@ -46,16 +46,16 @@ def deep(levels):
 
 
 FORGED = {  # name → where, what stands there, what is said of it
-    "no clock": (T, "turns", Gone, r"textgan_lit\.turns is missing"),
-    "a move too few": (T, "turns", "generator", Gone, r"turns\.generator is missing"),
-    "a move too many": (T, "turns", "referee", 1, r"turns\.referee: nothing of that name"),
-    "turns below 0": (T, "turns", "generator", -1, r"turns\.generator=-1: wanted greater than or equal to 0"),
-    "too many turns": (T, "turns", "generator", HUGE, r"turns\.generator=1152921504606846976: wanted less than"),
-    "half a turn": (T, "turns", "generator", 0.5, r"turns\.generator=0\.5: wanted a valid integer"),
-    "a truth for a number": (T, "turns", "generator", True, r"turns\.generator=True: wanted a valid integer"),
-    "turns as words": (T, "turns", "three", r"turns=three: wanted a valid dictionary"),
-    "another's clock": (T, "turns", [1, 2, 3], r"turns=\[1, 2, 3\]: wanted a valid dictionary"),
-    "turns within turns": (T, "turns", deep(30), r"turns=.*wanted a valid dictionary"),
+    "no clock": (T, "steps", Gone, r"textgan_lit\.steps is missing"),
+    "a step too few": (T, "steps", "generator", Gone, r"steps\.generator is missing"),
+    "a step too many": (T, "steps", "referee", 1, r"steps\.referee: nothing of that name"),
+    "steps below 0": (T, "steps", "generator", -1, r"steps\.generator=-1: wanted greater than or equal to 0"),
+    "too many steps": (T, "steps", "generator", HUGE, r"steps\.generator=1152921504606846976: wanted less than"),
+    "half a step": (T, "steps", "generator", 0.5, r"steps\.generator=0\.5: wanted a valid integer"),
+    "a truth for a number": (T, "steps", "generator", True, r"steps\.generator=True: wanted a valid integer"),
+    "steps as words": (T, "steps", "three", r"steps=three: wanted a valid dictionary"),
+    "another's clock": (T, "steps", [1, 2, 3], r"steps=\[1, 2, 3\]: wanted a valid dictionary"),
+    "steps within steps": (T, "steps", deep(30), r"steps=.*wanted a valid dictionary"),
     "words below 0": (T, "words_read", -1, r"words_read=-1: wanted greater"),
     "words as words": (T, "words_written", "many", r"words_written=many: wanted a valid integer"),
     "time of no part": (
@@ -80,29 +80,29 @@ FORGED = {  # name → where, what stands there, what is said of it
     ),
     "half a reading": (T, "reading", {"bce": 0.5}, r"reading\.bound is missing"),
     "a reading of nothing": (T, "reading", [], r"reading=\[\]: wanted"),
-    "a reading's clock": (T, "reading", "turns", {}, r"reading\.turns\.likelihood is missing"),
+    "a reading's clock": (T, "reading", "steps", {}, r"reading\.steps\.pretrain is missing"),
     "a word for staleness": (T, "staleness", "low", r"staleness=low: wanted a valid number"),
-    "a move that nobody has": (T, "upcoming", "referee", r"upcoming=referee: wanted 'likelihood'"),
-    "a move that is none": (T, "upcoming", [], r"upcoming=\[\]: wanted 'likelihood'"),
+    "an update that nobody has": (T, "upcoming", "referee", r"upcoming=referee: wanted 'pretrain'"),
+    "an update that is none": (T, "upcoming", [], r"upcoming=\[\]: wanted 'pretrain'"),
     "the best is no number": (
         T,
-        "program",
+        "schedule",
         "best_nll",
         NAN,
-        r"program\.best_nll=nan: wanted greater than or equal to -inf",
+        r"schedule\.best_nll=nan: wanted greater than or equal to -inf",
     ),
-    "patience below 0": (T, "program", "bad", -1, r"program\.bad=-1"),
-    "answers that break a table": (T, "program", "answers", {'a",b': 1}, r"program\.answers"),
+    "patience below 0": (T, "schedule", "bad", -1, r"schedule\.bad=-1"),
+    "answers that break a table": (T, "schedule", "answers", {'a",b': 1}, r"schedule\.answers"),
     "another rule's memory": (
         T,
-        "program",
+        "schedule",
         "rule",
         {"ended": None, "best": 1.0, "bad": 0},
         r"rule\.refused is missing",
     ),
-    "a rule of too much": (T, "program", "rule", "before", 1.0, r"rule\.before: nothing of that name"),
-    "another's program": (T, "program", {"best": 0.1}, r"program\.best_nll is missing"),
-    "a code in the program": (T, "program", "move", 1, r"program\.move: nothing of that name"),
+    "a rule of too much": (T, "schedule", "rule", "before", 1.0, r"rule\.before: nothing of that name"),
+    "another's schedule": (T, "schedule", {"best": 0.1}, r"schedule\.best_nll is missing"),
+    "a code in the schedule": (T, "schedule", "update", 1, r"schedule\.update: nothing of that name"),
     "warm weights of another shape": (
         T,
         "warm",
@@ -131,7 +131,7 @@ FORGED = {  # name → where, what stands there, what is said of it
     "a weight without end": (PLAYERS, WEIGHT, torch.full((6, 4), -math.inf), rf"{WEIGHT} holds numbers that are none"),
     "a moment that is none": (
         PLAYERS,
-        "objectives.generator.baseline.average",
+        "losses.generator.baseline.average",
         torch.tensor(NAN),
         r"average holds numbers",
     ),
@@ -153,17 +153,17 @@ FORGED = {  # name → where, what stands there, what is said of it
     ),
     "half of the samples": (PLAYERS, EXTRA, "kept", {"tokens": torch.ones(1)}, r"kept\.mask is missing"),
     "samples that are shared": (PLAYERS, EXTRA, "used", -1, r"used=-1"),
-    "samples that are none": (PLAYERS, EXTRA, 5, r"_extra_state=5|objectives\.generator=5"),
+    "samples that are none": (PLAYERS, EXTRA, 5, r"_extra_state=5|losses\.generator=5"),
     "no weights": (PLAYERS, Gone, "none of textgan_lit's"),
     "weights in a list": (PLAYERS, [], r"state_dict=\[\]: wanted a valid dictionary"),
     "no optimizers": (OPTIMIZERS, Gone, "It has no optimizer_states"),
     "optimizers that are words": (OPTIMIZERS, "three", r"optimizer_states=three: wanted a valid list"),
     "too few optimizers": (OPTIMIZERS, [], "has 0 optimizers, and this run 3"),
-    "an optimizer that is a number": (OPTIMIZERS, 0, 7, r"optimizer_states\.likelihood=7: wanted a valid dictionary"),
-    "an optimizer of nothing": (OPTIMIZERS, 0, {}, r"optimizer_states\.likelihood\.state is missing"),
+    "an optimizer that is a number": (OPTIMIZERS, 0, 7, r"optimizer_states\.pretrain=7: wanted a valid dictionary"),
+    "an optimizer of nothing": (OPTIMIZERS, 0, {}, r"optimizer_states\.pretrain\.state is missing"),
     "a parameter that is not there": (OPTIMIZERS, 0, "state", 99, {}, r"state\.99: there are 1 parameters"),
-    "a parameter below 0": (OPTIMIZERS, 0, "state", -1, {}, r"likelihood\.state\.-1"),
-    "a parameter by name": (OPTIMIZERS, 0, "state", "table", {}, r"likelihood\.state\.table"),
+    "a parameter below 0": (OPTIMIZERS, 0, "state", -1, {}, r"pretrain\.state\.-1"),
+    "a parameter by name": (OPTIMIZERS, 0, "state", "table", {}, r"pretrain\.state\.table"),
     "a moment too few": (*ADAM, "exp_avg", Gone, r"state\.0 knows .*, wanted .*exp_avg"),
     "a moment too many": (*ADAM, "more", torch.ones(1), r"state\.0 knows .*more"),
     "moments of another shape": (*ADAM, "exp_avg", torch.ones(3), r"exp_avg is Float\[3\], wanted Float\["),
@@ -179,7 +179,7 @@ FORGED = {  # name → where, what stands there, what is said of it
         torch.full((6, 4), NAN),
         r"exp_avg_sq holds numbers that no optimizer",
     ),
-    "steps below 0": (*ADAM, "step", torch.tensor(-1.0), r"step holds numbers that no optimizer"),
+    "a step below 0": (*ADAM, "step", torch.tensor(-1.0), r"step holds numbers that no optimizer"),
     "steps without end": (*ADAM, "step", torch.tensor(math.inf), r"step holds numbers that no optimizer"),
     "a rate below 0": (OPTIMIZERS, 0, "param_groups", 0, "lr", -1.0, r"param_groups\.0\.lr=-1"),
     "a rate that is none": (OPTIMIZERS, 0, "param_groups", 0, "lr", NAN, r"param_groups\.0\.lr=nan"),
@@ -203,31 +203,31 @@ FORGED = {  # name → where, what stands there, what is said of it
     "callbacks in a list": (CALLBACKS, [1], r"callbacks=\[1\]: wanted a valid dictionary"),
     "the best is a word": (CALLBACKS, "Checkpoints", "best", "low", r"callbacks\.Checkpoints\.best=low"),
     "another callback's state": (CALLBACKS, "Checkpoints", {"streaks": {}}, r"callbacks\.Checkpoints\.best is missing"),
-    "logs of nobody's move": (CALLBACKS, "Turns", "kept", {"referee": []}, r"callbacks\.Turns\.kept\.referee"),
-    "no logs": (CALLBACKS, "Turns", "kept", {"generator": []}, r"Turns\.kept\.generator=\[\]"),
+    "logs of nobody's update": (CALLBACKS, "Steps", "kept", {"referee": []}, r"callbacks\.Steps\.kept\.referee"),
+    "no logs": (CALLBACKS, "Steps", "kept", {"generator": []}, r"Steps\.kept\.generator=\[\]"),
     "logs that differ": (
         CALLBACKS,
-        "Turns",
+        "Steps",
         "kept",
         {"generator": [{"a": torch.ones(1)}, {}]},
-        "the same numbers of every turn",
+        "the same numbers of every step",
     ),
     "logs that are tables": (
         CALLBACKS,
-        "Turns",
+        "Steps",
         "kept",
         {"generator": [{"a": torch.ones(2, 2)}]},
-        "the same numbers of every turn",
+        "the same numbers of every step",
     ),
     "logs of as many processes": (
         CALLBACKS,
-        "Turns",
+        "Steps",
         "kept",
         {"generator": [{"a": torch.ones(2), "b": torch.ones(3)}]},
-        "the same numbers of every turn",
+        "the same numbers of every step",
     ),
-    "a log's name": (CALLBACKS, "Turns", "kept", {"generator": [{"a\nb": torch.ones(1)}]}, r"Turns\.kept\.generator"),
-    "leads in words": (CALLBACKS, "Turns", "leads", ["one"], r"Turns\.leads\.0=one"),
+    "a log's name": (CALLBACKS, "Steps", "kept", {"generator": [{"a\nb": torch.ones(1)}]}, r"Steps\.kept\.generator"),
+    "counts in words": (CALLBACKS, "Steps", "d_steps", ["one"], r"Steps\.d_steps\.0=one"),
     "half a row of samples": (CALLBACKS, "Samples", "waiting", [[[1, 2]]], r"Samples\.waiting\.0\.0"),
     "samples that are numbers": (CALLBACKS, "Samples", "latest", [1], r"Samples\.latest\.0=1"),
     "an unknown symptom": (CALLBACKS, "Health", "streaks", {"tired": 1}, r"Health\.streaks\.tired"),
@@ -250,7 +250,7 @@ def forge(state, *where):
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
-    """A run that was cut off in its duel."""
+    """A run that was cut off in its game."""
     folder = tmp_path_factory.mktemp("honest") / "run"
     with pytest.MonkeyPatch.context() as patch:
         run(patch, *RUN, "trainer.max_steps=18", f"hydra.run.dir={folder}")
@@ -273,7 +273,7 @@ def saved(honest):
 
 def test_what_was_saved_is_taken(saved, built):
     assert saved.state[PLAYERS][EXTRA]["kept"] is not None
-    assert saved.state[CALLBACKS]["Turns"]["kept"]
+    assert saved.state[CALLBACKS]["Steps"]["kept"]
     assert saved.state[T]["reading"]
     check_state(saved, *built)
 
@@ -282,7 +282,7 @@ def test_what_was_saved_is_taken(saved, built):
 def test_a_forged_state_is_refused_by_its_place(name, saved, built, tmp_path):
     *where, said = FORGED[name]
     forge(saved.state, *where)
-    path = tmp_path / "turn-00000018.ckpt"
+    path = tmp_path / "step-00000018.ckpt"
     write(saved.state, path)
     with pytest.raises(UserError, match=said) as refused:
         check_state(Saved(path, read(path)), *built)
@@ -294,7 +294,7 @@ def test_a_forged_state_is_refused_by_its_place(name, saved, built, tmp_path):
         textgan_lit.load(path).sample(2)
 
 
-PLAYED = ("turns below 0", "another rule's memory", "a weight that is none", "a moment too few", "logs that differ")
+PLAYED = ("steps below 0", "another rule's memory", "a weight that is none", "a moment too few", "logs that differ")
 
 
 @pytest.mark.parametrize("name", PLAYED)

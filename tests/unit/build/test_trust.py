@@ -56,7 +56,7 @@ def lab(tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", sorted(path.stem for path in (CONF / "model").glob("*.yaml")))
 def test_every_model_of_the_house_passes(model):
     lone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    check(config(*(word for word in TINY if not (lone and ".moves." in word)), f"model={model}"))
+    check(config(*(word for word in TINY if not (lone and ".optim." in word)), f"model={model}"))
 
 
 def test_what_surrounds_the_model_passes_too():
@@ -81,7 +81,7 @@ def test_a_groups_list_is_what_its_files_name_and_every_class_is_of_the_house(gr
 def test_every_place_of_every_model_has_a_group():
     for group in GROUPS:
         if group.startswith("model/"):
-            name = {"model/optimizer": "moves.x.optimizer", "model/regulariser": "regulariser.x"}.get(group, group[6:])
+            name = {"model/optimizer": "optim.x", "model/regulariser": "regulariser.x"}.get(group, group[6:])
             assert group_of(f"model.{name}") == group
     assert group_of("model.discriminator.critic.critic.model") == "model/generator"
     assert group_of("model.generator.member") == group_of("model.discriminator.model.member") == "model/generator"
@@ -101,8 +101,8 @@ def test_every_place_of_every_model_has_a_group():
         ("model__generator", None),
         ("model__generator", ["textgan_lit.model.generator.markov.Markov"]),
         ("model__policy", "textgan_lit.model.policy.Tempered"),
-        ("model__moves__generator__optimizer", "torch.optim.Optimizer"),
-        ("model__moves__generator__optimizer", "torch.hub.load"),
+        ("model__optim__generator", "torch.optim.Optimizer"),
+        ("model__optim__generator", "torch.hub.load"),
         ("data", "pathlib.Path"),
         ("data__oracle", "my_lab.reward.Mine"),
         ("trainer", "pytorch_lightning.Trainer"),
@@ -119,7 +119,7 @@ def test_a_name_that_the_place_does_not_list_is_refused_and_nothing_imported(pla
     assert not (lab / "imported").exists()
 
 
-@pytest.mark.parametrize("place", ["model__generator__order", "seed", "model__program__rule__deep", "data__words"])
+@pytest.mark.parametrize("place", ["model__generator__order", "seed", "model__schedule__rule__deep", "data__words"])
 @pytest.mark.parametrize("inside", [lambda part: part, lambda part: [part], lambda part: {"a": [{"b": part}]}])
 def test_values_lists_and_nested_settings_are_looked_at_alike(place, inside):
     with pytest.raises(UserError, match=r"_target_=os\.system"):

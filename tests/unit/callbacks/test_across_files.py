@@ -31,7 +31,7 @@ def played(monkeypatch, tmp_path, *words):
 
 
 def test_real_sentences_of_either_file_stand_beside_the_generators(monkeypatch, tmp_path, files):
-    rows = played(monkeypatch, tmp_path, *CHEAP, *files.values(), "model/program=fixed")
+    rows = played(monkeypatch, tmp_path, *CHEAP, *files.values(), "model/schedule=fixed")
     assert list(rows) == ["likelihood", "game", "training_file", "test_file"]
     assert rows["training_file"][JSD] < 0.05  # sentences of one file
     assert 0.3 < rows["test_file"][JSD] < 0.7  # three words of four, and eos, are others

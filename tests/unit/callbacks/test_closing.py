@@ -27,14 +27,14 @@ def test_every_purpose_has_noise_of_its_own(monkeypatch, tmp_path):
             return super().uniform(*shape)
 
     monkeypatch.setattr(system, "Noise", Spy)
-    log = smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    log = smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed")
     kinds = {purpose[0] for purpose in drawn}
-    assert kinds == {"turn", "reading", "validation", "test", "temperature"}
-    turns = [purpose for purpose in drawn if purpose[0] == "turn"]
-    sampling = int(log[-1]["turns/discriminator"] + log[-1]["turns/generator"])
-    assert len(turns) == sampling  # no turn sees another's noise
-    assert all(drawn[purpose] == 1 for purpose in turns)
-    assert drawn["test", 0] == 3  # the game's generator, the warm-up's, and the same at its best temperature
+    assert kinds == {system.OF_STEP, "reading", "validation", "test", "temperature"}
+    steps = [purpose for purpose in drawn if purpose[0] == system.OF_STEP]
+    sampling = int(log[-1]["steps/discriminator"] + log[-1]["steps/generator"])
+    assert len(steps) == sampling  # no step sees another's noise
+    assert all(drawn[purpose] == 1 for purpose in steps)
+    assert drawn["test", 0] == 3  # the game's generator, pretraining's, and the same at its best temperature
     assert drawn["validation", 0] == sum("truth/jsd" in row for row in log)
 
 
@@ -59,7 +59,7 @@ def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(
     monkeypatch.setattr(OracleData, "setup", spy_setup)
     smoke(monkeypatch, tmp_path / "run", "trainer.limit_val_batches=0")
     valid, test = data[0].sentences("valid").tokens, data[0].sentences("test").tokens
-    assert len(swept) == 2 * 2  # temperatures of debug=smoke, for the warm-up's generator and the game's
+    assert len(swept) == 2 * 2  # temperatures of debug=smoke, for pretraining's generator and the game's
     assert all(tokens.equal(valid) for tokens in swept)
     on_test = [tokens for tokens in judged if tokens.shape == (128, 8)]
     assert on_test
@@ -69,7 +69,7 @@ def test_the_temperature_is_chosen_on_validation_sentences_and_judged_on_others(
 def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     shown = []
     monkeypatch.setattr(closing, "show", lambda rows, *_: shown.extend(rows))
-    smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     time = rows.pop("time")
     assert time.keys() == {"seconds", "cpu_seconds", "pretraining", "adversarial", "evaluations", "temperatures"}
@@ -78,9 +78,9 @@ def test_the_columns_have_names_that_stay(monkeypatch, tmp_path):
     assert time["seconds"] > evaluations(tmp_path / "run")[-1]["system/seconds"] + time["temperatures"]
     assert rows.keys() == {"likelihood", "likelihood_best_temperature", "game"}
     assert rows["likelihood_best_temperature"]["temperature"] in (1.0, 0.8)
-    assert rows["game"]["turns"] == 3
+    assert rows["game"]["steps"] == 3
     best = rows["likelihood_best_temperature"]["temperature"]
-    assert shown == ["likelihood", f"likelihood, T = {best:g} (the last one tried)", "game, 3 G turns"]
+    assert shown == ["likelihood", f"likelihood, T = {best:g} (the last one tried)", "game, 3 G steps"]
 
 
 def test_the_temperature_of_saturated_worlds_is_that_of_the_farthest_horizon():
@@ -105,7 +105,7 @@ def test_the_self_check_calls_no_number_above_log_2_the_truth(capsys):
 
 
 def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tmp_path):
-    smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "model.moves.generator.optimizer.lr=1")
+    smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed", "model.optim.generator.lr=1")
     closed = json.loads((tmp_path / "run" / "closing.json").read_text())
     swept = json.loads((tmp_path / "run" / "frontier.json").read_text())
     assert swept.keys() == {"likelihood", "game"}
@@ -116,20 +116,20 @@ def test_the_frontier_keeps_every_temperature_of_both_generators(monkeypatch, tm
     cold, warm = swept["game"][1], swept["game"][0]
     assert cold["truth/entropy_g"] < warm["truth/entropy_g"]
     assert abs(warm["truth/nll_test"] - closed["game"]["truth/nll_test"]) < 0.2  # elsewhere judged
-    assert abs(warm["truth/nll_test"] - swept["likelihood"][0]["truth/nll_test"]) > 0.5  # and not the warm-up's
+    assert abs(warm["truth/nll_test"] - swept["likelihood"][0]["truth/nll_test"]) > 0.5  # and not pretraining's
 
 
-def test_a_warm_up_that_is_cut_short_is_judged_by_the_weights_that_the_run_ended_with(monkeypatch, tmp_path):
+def test_pretraining_that_is_cut_short_is_judged_by_the_weights_that_the_run_ended_with(monkeypatch, tmp_path):
     ended = {}
 
     def show(rows, trainer, system):
-        ended.update(rows=rows, last=trainer.callback_metrics, best=system.program.validated_at)
+        ended.update(rows=rows, last=trainer.callback_metrics, best=system.schedule.validated_at)
 
     monkeypatch.setattr(closing, "show", show)
-    words = ("model=mle", "data=tiny", "model.program.warm_up=300", "model.moves.likelihood.batch=64")
+    words = ("model=mle", "data=tiny", "model.schedule.pretrain_steps=300", "model.optim.pretrain.batch_size=64")
     smoke(monkeypatch, tmp_path / "run", *words, "trainer.max_steps=100", "callbacks.closing.temperatures=[1.0]")
     assert ended["best"] == 64  # whose weights are others
-    row = ended["rows"]["likelihood, cut short after 100 turns"]
+    row = ended["rows"]["likelihood, cut short after 100 steps"]
     assert float(row["truth/nll_test"]) == pytest.approx(float(ended["last"]["test/truth/nll_test"]), rel=1e-6)
 
 
@@ -152,7 +152,7 @@ def text(monkeypatch):
 
 
 def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text):
-    smoke(monkeypatch, tmp_path / "run", "model/program=fixed")
+    smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     assert rows.keys() == {"likelihood", "game", "time"}
     assert rows["likelihood"].keys() == {"truth/nll_test", "truth/nll_test_se"}
@@ -161,7 +161,7 @@ def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tm
 
 @pytest.mark.slow
 def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choice(monkeypatch, tmp_path, text, capsys):
-    words = ("model/program=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
+    words = ("model/schedule=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
     smoke(monkeypatch, tmp_path / "run", *words)
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     assert rows.pop("time")["networks"] > 0
@@ -191,7 +191,7 @@ def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choic
 
 @pytest.mark.slow
 def test_a_known_truth_chooses_the_temperature_even_beside_a_critic(monkeypatch, tmp_path):
-    smoke(monkeypatch, tmp_path / "run", "model/program=fixed", "metrics=text")
+    smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed", "metrics=text")
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     assert rows.pop("time")["networks"] > 0
     swept = json.loads((tmp_path / "run" / "frontier.json").read_text())

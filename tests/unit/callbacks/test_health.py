@@ -7,11 +7,11 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tests.helpers.playing import TINY, built
+from textgan_lit.callbacks.evaluation import Evaluations
 from textgan_lit.callbacks.health import Health, rows
-from textgan_lit.callbacks.schedule import Schedule
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.errors import UserError
-from textgan_lit.model.adversary import Hinge, Minimax
+from textgan_lit.model.discriminator_loss import Hinge, Minimax
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.system import Evaluation
 from textgan_lit.types import Rollout, TextBatch, Vocab
@@ -31,12 +31,12 @@ def sentences(different, n=100):
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
-def evaluate(health, metrics=FINE, real=100, fake=100, adversary=None, turns=3, generator=None):
+def evaluate(health, metrics=FINE, real=100, fake=100, discriminator_loss=None, steps=3, generator=None):
     """One evaluation; returns its row."""
     written_rows = []
-    moves = {"discriminator": SimpleNamespace(objective=adversary or Minimax())}
-    clock = SimpleNamespace(turns={"discriminator": turns, "likelihood": turns}, total=70)
-    system = SimpleNamespace(moves=moves, clock=clock, record=written_rows.append, generator=generator)
+    updates = {"discriminator": SimpleNamespace(loss=discriminator_loss or Minimax())}
+    clock = SimpleNamespace(steps={"discriminator": steps, "pretrain": steps}, total=70)
+    system = SimpleNamespace(updates=updates, clock=clock, record=written_rows.append, generator=generator)
     system.evaluated = lambda *purpose: system
     trainer = SimpleNamespace(callback_metrics=metrics, loggers=(), state=SimpleNamespace(fn=TrainerFn.FITTING))
     written = sentences(fake)
@@ -84,7 +84,7 @@ def test_a_symptom_is_said_once_an_episode(bad, said, capsys):
         evaluate(health, **(bad if ill else {}))
         lines.append(capsys.readouterr().out)
     assert [bool(line) for line in lines] == [False] * 5 + [True] + [False] * 5 + [True]
-    assert lines[5].startswith("Turn 70: ")
+    assert lines[5].startswith("Step 70: ")
     assert "Likely cause" in lines[5]
     assert "Way out" in lines[5]
     with pytest.raises(UserError, match=said):
@@ -98,7 +98,7 @@ def test_a_symptom_is_said_once_an_episode(bad, said, capsys):
         {"real": 1, "fake": 1},
         {"fake": 10},
         {"metrics": {}},
-        {"metrics": DEAD, "turns": 0},
+        {"metrics": DEAD, "steps": 0},
         {"metrics": VARIED},
         {"metrics": SAME},
     ],
@@ -109,7 +109,7 @@ def test_what_is_no_symptom(well):
 
 
 def test_a_critics_score_proves_nothing_as_it_is():
-    evaluate(Health(patience=1, stop=True), metrics=DEAD, adversary=Hinge())
+    evaluate(Health(patience=1, stop=True), metrics=DEAD, discriminator_loss=Hinge())
 
 
 def test_an_episode_is_remembered():
@@ -130,7 +130,9 @@ def test_shares_count_words_and_not_padding():
 
 
 def test_real_evaluations_are_counted(tmp_path):
-    run = built(*TINY, "model/program=fixed", callbacks=(Schedule(generator=2), TruthPanel(str(tmp_path)), Health()))
+    run = built(
+        *TINY, "model/schedule=fixed", callbacks=(Evaluations({"generator": 2}), TruthPanel(str(tmp_path)), Health())
+    )
     found = [row for row in run.fit().rows if "health/distinct" in row]
     assert len(found) == sum("truth/jsd" in row for row in run.rows) > 1
     real = {tuple(row) for row in run.data.sentences("valid").tokens.tolist()}

@@ -11,7 +11,7 @@ from tests.helpers.command import smoke
 from tests.helpers.playing import TINY, built
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.callbacks.recovery import Recovery
-from textgan_lit.callbacks.turns import Turns
+from textgan_lit.callbacks.steps import Steps
 from textgan_lit.errors import UserError
 from textgan_lit.faults import KINDS, Faults
 from textgan_lit.run.checkpoint import kept, read
@@ -19,9 +19,15 @@ from textgan_lit.types import Outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
-GAME = (*TINY, "model=minimax", "model/program=fixed", "model.program.warm_up=4", "model/baseline=moving_average")
-GAME += ("model.program.discriminator_warm_up=3", "model.program.duel=3", "model.program.k=2")
-TURNS = "llll" + "ddd" + "ddg" * 3  # 16
+GAME = (
+    *TINY,
+    "model=minimax",
+    "model/schedule=fixed",
+    "model.schedule.pretrain_steps=4",
+    "model/baseline=moving_average",
+)
+GAME += ("model.schedule.discriminator_pretrain_steps=3", "model.schedule.adversarial_steps=3", "model.schedule.k=2")
+STEPS = "pppp" + "ddd" + "ddg" * 3  # 16
 G_TURN, D_TURN = 10, 11
 
 
@@ -38,7 +44,7 @@ def equal(one, other):
 
 
 class Look(pl.Callback):
-    """The state before and after every turn."""
+    """The state before and after every step."""
 
     def __init__(self):
         self.before, self.after = {}, {}
@@ -51,33 +57,33 @@ class Look(pl.Callback):
 
 
 class Save(pl.Callback):
-    """A checkpoint after some turns, by the callback that would do it at an evaluation."""
+    """A checkpoint after some steps, by the callback that would do it at an evaluation."""
 
-    def __init__(self, *turns):
-        self.turns = turns
+    def __init__(self, *steps):
+        self.steps = steps
 
     def on_train_batch_start(self, trainer, system, *_):
-        if system.clock.total in self.turns:
+        if system.clock.total in self.steps:
             trainer.callbacks[0].save(trainer, system)
 
 
 def poisoned(tmp_path, faults, policy, *callbacks, save=(5,), patience=10, words=()):
-    """A game whose turns numbered in ``faults`` are at fault in the way that is given."""
+    """A game whose steps numbered in ``faults`` are at fault in the way that is given."""
     look = Look()
     parts = (Checkpoints(str(tmp_path), keep=1), Save(*save), look, Recovery(), *callbacks)
     run = built(*GAME, *words, callbacks=parts, faults=Faults(policy, patience))
     system = run.system
 
-    def wrap(move):
+    def wrap(update):
         def spoil(objective, given, outcome):
             kind = faults.get(system.clock.total + 1)
-            zero = next(getattr(system, move.player).parameters()).sum() * 0
+            zero = next(getattr(system, update.player).parameters()).sum() * 0
             return spoilt(*outcome, kind, zero)
 
-        move.objective.register_forward_hook(spoil)
+        update.loss.register_forward_hook(spoil)
 
-    for move in system.moves.values():
-        wrap(move)
+    for update in system.updates.values():
+        wrap(update)
     return run, look
 
 
@@ -91,31 +97,31 @@ def spoilt(loss, logs, kind, zero):
     return Outcome(loss, logs)
 
 
-@pytest.mark.parametrize("turn", [2, G_TURN, D_TURN])
+@pytest.mark.parametrize("step", [2, G_TURN, D_TURN])
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_learns_from_a_fault_and_the_game_goes_on(kind, turn, tmp_path, capsys):
-    run, look = poisoned(tmp_path, {turn: kind}, "skip", Turns(every=1))
+def test_nobody_learns_from_a_fault_and_the_game_goes_on(kind, step, tmp_path, capsys):
+    run, look = poisoned(tmp_path, {step: kind}, "skip", Steps(every=1))
     run.fit()
-    assert equal(look.before[turn], look.after[turn])
-    assert not equal(look.before[turn + 1], look.after[turn + 1])
+    assert equal(look.before[step], look.after[step])
+    assert not equal(look.before[step + 1], look.after[step + 1])
     assert all(value.isfinite().all() for value in state(run.system))
-    assert run.trainer.global_step == run.system.clock.total == len(TURNS)
+    assert run.trainer.global_step == run.system.clock.total == len(STEPS)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "Likely cause" in line]
-    assert line.startswith(f"Turn {turn} (")
+    assert line.startswith(f"Step {step} (")
     assert line.endswith("Its step is left out.")
     rows = [row for row in run.rows if "faults/left_out" in row]
-    assert [(row["turns/all"], row["faults/left_out"], row["faults/rollbacks"]) for row in rows] == [(turn, 1, 0)]
+    assert [(row["steps/all"], row["faults/left_out"], row["faults/rollbacks"]) for row in rows] == [(step, 1, 0)]
     assert all(math.isfinite(value) for row in run.rows for value in row.values())
 
 
 def test_stop_ends_in_one_line_and_keeps_the_checkpoint_before(tmp_path):
     run, _ = poisoned(tmp_path, {12: "loss"}, "stop", save=(5, 8))
-    way_back = re.escape(f"resume={tmp_path}/before-fault-turn-00000012.ckpt")
-    with pytest.raises(UserError, match=rf"Turn 12 \(discriminator\): the loss is nan\. .*{way_back}$"):
+    way_back = re.escape(f"resume={tmp_path}/before-fault-step-00000012.ckpt")
+    with pytest.raises(UserError, match=rf"Step 12 \(discriminator\): the loss is nan\. .*{way_back}$"):
         run.fit()
     assert run.system.clock.total == 11
-    assert sum(read(tmp_path / "before-fault-turn-00000012.ckpt")["textgan_lit"]["turns"].values()) == 8
-    assert [path.name for path in kept(tmp_path)] == ["turn-00000008.ckpt"]  # another name is nothing to go on from
+    assert sum(read(tmp_path / "before-fault-step-00000012.ckpt")["textgan_lit"]["steps"].values()) == 8
+    assert [path.name for path in kept(tmp_path)] == ["step-00000008.ckpt"]  # another name is nothing to go on from
 
 
 def test_without_a_checkpoint_it_says_so(tmp_path):
@@ -128,38 +134,38 @@ def test_without_a_checkpoint_it_says_so(tmp_path):
 def test_patience_counts_faults_in_a_row(faults, ends, tmp_path, capsys):
     run, _ = poisoned(tmp_path, dict.fromkeys(faults, "loss"), "skip", patience=2)
     if ends:
-        with pytest.raises(UserError, match=r"Turn 10 .* skip has not helped 2 times in a row"):
+        with pytest.raises(UserError, match=r"Step 10 .* skip has not helped 2 times in a row"):
             run.fit()
     else:
         run.fit()
-        streaks = sum(turn - 1 not in faults for turn in faults)
+        streaks = sum(step - 1 not in faults for step in faults)
         assert capsys.readouterr().out.count("Likely cause") == streaks
         assert len(list(tmp_path.glob("before-fault-*"))) == 1  # as many as checkpoints are kept
 
 
 def test_rollback_takes_both_players_back_and_lets_the_clock_go_on(tmp_path, capsys):
-    turn = 12
-    run, look = poisoned(tmp_path, {turn: "gradient"}, "rollback", save=(8,))
+    step = 12
+    run, look = poisoned(tmp_path, {step: "gradient"}, "rollback", save=(8,))
     run.fit()
-    saved, back = look.before[9], look.after[turn]
-    assert not equal(saved[:7], look.before[turn][:7])  # weights
+    saved, back = look.before[9], look.after[step]
+    assert not equal(saved[:7], look.before[step][:7])  # weights
     untouched, _ = poisoned(tmp_path, {}, "rollback", save=(8,))
     assert run.system.words_read == untouched.fit().system.words_read  # what was read has been read
-    # an optimizer that had made no step by turn 8 has no memory again
-    assert len(saved) < len(look.before[turn])
+    # an optimizer that had made no step by step 8 has no memory again
+    assert len(saved) < len(look.before[step])
     assert equal(saved, back)
-    assert run.trainer.global_step == run.system.clock.total == len(TURNS)
-    assert "Both players are as in turn-00000008.ckpt again." in capsys.readouterr().out
+    assert run.trainer.global_step == run.system.clock.total == len(STEPS)
+    assert "Both players are as in step-00000008.ckpt again." in capsys.readouterr().out
     assert not equal(look.before[9], look.after[16])
 
 
 def test_rollback_gives_up_where_no_new_checkpoint_comes_between(tmp_path):
     run, _ = poisoned(tmp_path, dict.fromkeys((7, 9, 12), "loss"), "rollback", save=(5,), patience=2)
-    with pytest.raises(UserError, match=r"Turn 12 .* rollback has not helped 2 times in a row"):
+    with pytest.raises(UserError, match=r"Step 12 .* rollback has not helped 2 times in a row"):
         run.fit()
     (tmp_path / "new").mkdir()
     run, _ = poisoned(tmp_path / "new", dict.fromkeys((7, 9, 12), "loss"), "rollback", save=(5, 10), patience=2)
-    assert run.fit().system.clock.total == len(TURNS)
+    assert run.fit().system.clock.total == len(STEPS)
 
 
 def test_learning_rates_are_the_programs_and_stay(tmp_path):
@@ -174,9 +180,9 @@ def test_learning_rates_are_the_programs_and_stay(tmp_path):
 
 
 def test_a_reward_that_explodes_by_itself_ends_a_run_in_one_line(monkeypatch, tmp_path):
-    words = ("model/program=fixed", "model/reward=ratio", "model.moves.discriminator.optimizer.lr=1e3")
+    words = ("model/schedule=fixed", "model/reward=ratio", "model.optim.discriminator.lr=1e3")
     with pytest.raises(
-        SystemExit, match=r"^textgan_lit: Turn \d+ \(.*resume=.*before-fault-turn-\d+\.ckpt$"
+        SystemExit, match=r"^textgan_lit: Step \d+ \(.*resume=.*before-fault-step-\d+\.ckpt$"
     ) as stopped:
         smoke(monkeypatch, tmp_path / "run", *words)
     assert "\n" not in stopped.value.code

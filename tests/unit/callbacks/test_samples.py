@@ -12,14 +12,14 @@ from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
-AXES = {"turns/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
+AXES = {"steps/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
 
 
 def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_word(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "callbacks.samples.count=3")
     kept = evaluations(tmp_path / "run", "samples.jsonl")
     measured = evaluations(tmp_path / "run")
-    assert [row["turns/all"] for row in kept] == [row["turns/all"] for row in measured]
+    assert [row["steps/all"] for row in kept] == [row["steps/all"] for row in measured]
     for row in kept:
         assert row.keys() >= AXES
         assert len(row["samples"]) == 3
@@ -61,14 +61,20 @@ def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_pa
     """Bytes of what is written for W&B at each evaluation, and of samples.jsonl: the last as many as the first."""
     monkeypatch.setattr(samples, "LAG", 99)
     words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
-    run(monkeypatch, *words, "callbacks.schedule.likelihood=1", "model.program.warm_up=30", "model.program.patience=99")
+    run(
+        monkeypatch,
+        *words,
+        "callbacks.evaluation.every.pretrain=1",
+        "model.schedule.pretrain_steps=30",
+        "model.schedule.patience=99",
+    )
     files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
     tables = sorted((json.loads(file.read_text())["data"] for file in files), key=lambda rows: rows[0][0])
     assert len(tables) >= 30
     assert {len(rows) for rows in tables} == {10}
     assert {len({row[0] for row in rows}) for rows in tables} == {
         1
-    }  # turn: each evaluation in one file, and none twice
+    }  # step: each evaluation in one file, and none twice
     assert len({rows[0][0] for rows in tables}) == len(tables)
     sizes = [file.stat().st_size for file in files]
     assert max(sizes) < 1.5 * min(sizes)
@@ -88,11 +94,11 @@ def test_ten_times_as_many_evaluations_write_ten_times_as_much_for_wandb_at_most
 
 def test_what_waits_to_be_sent_is_sent_when_a_run_ends_however_it_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(samples, "LAG", 1)
-    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.schedule.likelihood=1")
-    more = ("model.program.warm_up=12", "model.program.patience=99", f"hydra.run.dir={tmp_path / 'run'}")
+    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.evaluation.every.pretrain=1")
+    more = ("model.schedule.pretrain_steps=12", "model.schedule.patience=99", f"hydra.run.dir={tmp_path / 'run'}")
     run(monkeypatch, *words, *more, "trainer.max_steps=6")
     run(monkeypatch, *words, *more, "resume=true")
-    kept = [row["turns/all"] for row in evaluations(tmp_path / "run", "samples.jsonl")]
+    kept = [row["steps/all"] for row in evaluations(tmp_path / "run", "samples.jsonl")]
     files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
     told = sorted(row[0] for file in files for row in json.loads(file.read_text())["data"])
     assert len(files) < len(kept)

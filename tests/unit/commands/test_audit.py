@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     words = ("model=minimax", "data.oracle.variable=false")
-    assert textgan(monkeypatch, "audit", *words, "--batches", "50", "--turns", "5", "model.generator.order=1") == 0
+    assert textgan(monkeypatch, "audit", *words, "--batches", "50", "--steps", "5", "model.generator.order=1") == 0
     out = capsys.readouterr().out
     assert "JSD(P‖G)" in out
     assert "as given, D = D*: unbiased within 4 SE" in out
@@ -27,7 +27,7 @@ def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
 
 def test_a_broken_one_exits_with_1(monkeypatch, capsys):
     monkeypatch.setattr(reward.Minimax, "__call__", lambda self, score: -score)
-    assert textgan(monkeypatch, "audit", "model=minimax", "--batches", "50", "--turns", "0", "--json") == 1
+    assert textgan(monkeypatch, "audit", "model=minimax", "--batches", "50", "--steps", "0", "--json") == 1
     said = json.loads(capsys.readouterr().out)
     assert said["passed"] is False
     worlds = [(row["world"], row["judge"]) for row in said["findings"] if row["claim"] == "JSD(P‖G)"]

@@ -135,7 +135,7 @@ def test_torch_is_not_waited_for(folder):
 
 @pytest.mark.slow
 def test_a_sweep_that_was_played_is_compared(monkeypatch, tmp_path, capsys):
-    words = ("data=tiny", "logger=csv", "metrics=none", "model/program=fixed", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    words = ("data=tiny", "logger=csv", "metrics=none", "model/schedule=fixed", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     train(monkeypatch, "-m", "debug=smoke", *words, "model/reward=minimax,constant", "seed=1,2")
     capsys.readouterr()
     compare(monkeypatch, tmp_path / "sweep")

@@ -16,7 +16,7 @@ from textgan_lit.commands.dashboard import NAME, STORY, specification
 
 RUNS = (
     ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),
-    ("model/program=regret", "data=tiny", "model.program.rule.most=4"),
+    ("model/schedule=regret", "data=tiny", "model.schedule.rule.most=4"),
     ("model=mle", "data=tiny", "metrics=text"),
 )
 SECTIONS = ["Truth against proxies", "Is D ahead?", "Exposure bias", "Quality and diversity", "Samples", "Cost"]
@@ -62,7 +62,7 @@ def test_every_panel_shows_what_runs_log(logged):
 
 def test_lines_of_a_panel_have_one_clock():
     for panel in (panel for panels in STORY.values() for panel in panels if panel.kind == "lines" and panel.x is None):
-        assert {dashboard.clock(key) or "turns/all" for key in panel.keys or (panel.match,)} == {panel.clock}, panel
+        assert {dashboard.clock(key) or "steps/all" for key in panel.keys or (panel.match,)} == {panel.clock}, panel
 
 
 def test_a_dry_run_prints_it_and_asks_nobody(monkeypatch, capsys):

@@ -99,7 +99,7 @@ def test_what_cannot_be_done_is_one_line(words, said, monkeypatch, tmp_path):
 def test_what_was_left_out_is_said(monkeypatch, tmp_path, capsys):
     folder = made(tmp_path / "run")
     with (folder / "evaluations.jsonl").open("a") as file:
-        file.write('{"turns/al')
+        file.write('{"steps/al')
     report(monkeypatch, folder)
     assert "left out: 1 broken line of evaluations.jsonl" in capsys.readouterr().out
     assert "1 broken line of evaluations.jsonl" in (folder / "report.html").read_text(encoding="utf-8")

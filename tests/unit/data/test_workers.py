@@ -51,7 +51,7 @@ def harassed(loader, n):
         if len(found) in (3, 11):
             for worker in multiprocessing.active_children():
                 os.kill(worker.pid, signal.SIGKILL)
-            for _ in range(100):  # the news of a death must not be raised in here, where a turn is played
+            for _ in range(100):  # the news of a death must not be raised in here, where a step is played
                 time.sleep(0.001)
     return found
 

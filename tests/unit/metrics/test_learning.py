@@ -12,7 +12,7 @@ class Weight(torch.nn.Module):
 
 
 def test_the_weights_that_were_best_on_held_out_rows_are_kept():
-    """Each epoch is one step of Adam, which moves the weight by its rate; held-out rows like 0.3 best."""
+    """Each epoch is one step of Adam, which updates the weight by its rate; held-out rows like 0.3 best."""
     network = Weight()
 
     def loss(rows):

@@ -13,7 +13,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import Baseline
 from textgan_lit.model.credit import Credit
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.penalty import Penalty
 from textgan_lit.model.regulariser import Regularised, Regulariser
 from textgan_lit.model.reward import Reward
@@ -90,30 +90,30 @@ class Regularises(Regulariser):
         return [0.0]
 
 
-class Loses(Objective):
+class Loses(Loss):
     given = torch.zeros(3)
 
     def forward(self, game, batch):
         return self.given
 
 
-def turn(run, name="generator"):
+def step(run, name="generator"):
     system = run.system
     batch = run.data.sentences("valid").first(8)
-    return system.moves[name].objective.outcome(system.game("turn"), batch)
+    return system.updates[name].loss.outcome(system.game("step"), batch)
 
 
-def refused(run, name, said, move="generator"):
+def refused(run, name, said, update="generator"):
     with pytest.raises(UserError, match=rf"^tests\.unit\.model\.test_answer\.{name} gave {said}, wanted ") as error:
-        turn(run, move)
+        step(run, update)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_reward_of_the_wrong_shape_is_refused_by_whoever_asks_it(place):
     run = built(*TINY, *PLACES[place])
-    objective = run.system.moves["generator"].objective
-    turn(run)  # the model's own is taken
+    objective = run.system.updates["generator"].loss
+    step(run)  # the model's own is taken
     getattr(objective, "objective", objective).reward = Pays()
     refused(run, "Pays", r"shape \(1[,)].*")
 
@@ -136,7 +136,7 @@ def swapped(place, name, part):
 @pytest.mark.parametrize("how", WRONG)
 def test_whatever_is_wrong_with_an_answer_is_said(how, game):
     system, said = game.system, WRONG[how][1]
-    objective = system.moves["generator"].objective
+    objective = system.updates["generator"].loss
     for name, part in (("reward", Pays(how)), ("credit", Credits(how)), ("baseline", Measures(how))):
         with swapped(objective, name, part):
             refused(game, type(part).__name__, said)
@@ -145,21 +145,21 @@ def test_whatever_is_wrong_with_an_answer_is_said(how, game):
 
 
 def test_losses_that_are_no_numbers_are_refused(game):
-    moves, own, objective = game.system.moves, game.system.moves["generator"], Loses()
-    with swapped(moves["discriminator"].objective, "penalty", Punishes()):
+    updates, own, objective = game.system.updates, game.system.updates["generator"], Loses()
+    with swapped(updates["discriminator"].loss, "penalty", Punishes()):
         refused(game, "Punishes", r"shape \(2,\)", "discriminator")
     for given in (torch.zeros(3), Outcome(torch.zeros(3), {})):
         objective.given = given
-        with swapped(game.system, "moves", moves | {"generator": replace(own, objective=objective)}):
+        with swapped(game.system, "updates", updates | {"generator": replace(own, loss=objective)}):
             refused(game, "Loses", r"shape \(3,\)")
-    more = Regularised(own.objective, {"mine": Regularises(0.1)})
-    with swapped(game.system, "moves", moves | {"generator": replace(own, objective=more)}):
+    more = Regularised(own.loss, {"mine": Regularises(0.1)})
+    with swapped(game.system, "updates", updates | {"generator": replace(own, loss=more)}):
         refused(game, "Regularises", r"a list, \[0\.0\]")
 
 
 def test_a_reward_that_is_no_number_is_named_with_those_that_hand_it_on():
-    turns = ("model.program.warm_up=0", "model.program.discriminator_warm_up=0")
-    run = built(*TINY, *turns, f"model.reward._target_={__name__}.Nowhere", callbacks=(Recovery(),))
+    steps = ("model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=0")
+    run = built(*TINY, *steps, f"model.reward._target_={__name__}.Nowhere", callbacks=(Recovery(),))
     before = [weight.clone() for weight in run.system.generator.parameters()]
     with pytest.raises(UserError, match=r"the reward is nan \(reward Nowhere, credit Terminal, baseline BatchMean\)"):
         run.fit()
@@ -167,9 +167,9 @@ def test_a_reward_that_is_no_number_is_named_with_those_that_hand_it_on():
 
 
 def test_a_run_ends_in_one_line_before_the_step(monkeypatch, tmp_path):
-    words = (*TINY, "model.program.warm_up=0", "model.program.k=1", f"model.reward._target_={__name__}.Pays")
+    words = (*TINY, "model.schedule.pretrain_steps=0", "model.schedule.k=1", f"model.reward._target_={__name__}.Pays")
     with pytest.raises(SystemExit) as stopped:
         smoke(monkeypatch, tmp_path / "run", *words)
     said = "textgan_lit: tests.unit.model.test_answer.Pays gave shape (1,), wanted shape (8,): a reward for each score."
     assert stopped.value.code == said
-    assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["turns"]["generator"] == 0
+    assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["steps"]["generator"] == 0

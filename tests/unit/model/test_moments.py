@@ -40,11 +40,11 @@ def weights():
     return [torch.nn.Parameter(torch.randn(2, 3)), torch.nn.Parameter(torch.randn(4))]
 
 
-def learn(optimizer, turns):
+def learn(optimizer, steps):
     params = optimizer.param_groups[0]["params"]
-    for turn in range(turns):
+    for step in range(steps):
         for weight in params:
-            weight.grad = (weight + turn).detach()
+            weight.grad = (weight + step).detach()
         optimizer.step()
     return params
 
@@ -54,7 +54,7 @@ def test_it_goes_on_where_it_was(make):
     first, second = make(weights()), make(weights())
     learn(first, 5)
     learn(second, 3)
-    second.param_groups[0]["lr"] *= 0.5  # as a warm-up does
+    second.param_groups[0]["lr"] *= 0.5  # as pretraining does
     first_of_half = make(weights())
     learn(first_of_half, 3)
     first_of_half.param_groups[0]["lr"] *= 0.5

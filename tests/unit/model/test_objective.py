@@ -64,7 +64,7 @@ def test_at_the_data_distribution_the_likelihood_stands_still():
 
 # --- scheduled sampling -----------------------------------------------------------------------------------------------
 
-SCHEDULES = {  # the data's share at turns 0, 5, 10, 20, 40 where ½ is reached after 10
+SCHEDULES = {  # the data's share at steps 0, 5, 10, 20, 40 where ½ is reached after 10
     "linear": [1, 0.75, 0.5, 0, 0],
     "exponential": [1, 0.5**0.5, 0.5, 0.25, 0.0625],
     "inverse_sigmoid": [1 / (1 + exp(-10)), 1 / (1 + exp(-5)), 0.5, 1 / (1 + exp(10)), 1 / (1 + exp(30))],
@@ -72,10 +72,10 @@ SCHEDULES = {  # the data's share at turns 0, 5, 10, 20, 40 where ½ is reached 
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_datas_share_falls_and_is_a_half_after_so_many_turns(schedule):
+def test_the_datas_share_falls_and_is_a_half_after_so_many_steps(schedule):
     objective = ScheduledSampling(schedule, half=10)
-    assert [objective.chance(turn) for turn in (0, 5, 10, 20, 40)] == pytest.approx(SCHEDULES[schedule])
-    assert [objective.chance(turn) for turn in range(60)] == sorted(map(objective.chance, range(60)), reverse=True)
+    assert [objective.chance(step) for step in (0, 5, 10, 20, 40)] == pytest.approx(SCHEDULES[schedule])
+    assert [objective.chance(step) for step in range(60)] == sorted(map(objective.chance, range(60)), reverse=True)
     assert ScheduledSampling(schedule, half=10, least=0.3).chance(10_000_000) == 0.3
 
 

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tests.helpers.enumeration import Even, lively, quarters
 from tests.helpers.playing import TINY, built
-from textgan_lit.callbacks.turns import Turns
+from textgan_lit.callbacks.steps import Steps
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.model import objective as objectives
@@ -16,7 +16,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.vae import VAE
-from textgan_lit.model.objective import Objective
+from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.model.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
 from textgan_lit.noise import Noise
@@ -89,7 +89,7 @@ def test_descending_it_makes_words_more_even(vocab):
     assert slope.max() > 0.01
 
 
-def test_the_reference_is_g_as_it_was_at_the_first_turn(vocab):
+def test_the_reference_is_g_as_it_was_at_the_first_step(vocab):
     """Not as it was when the game was put together."""
     generator = quarters(vocab, LENGTH)
     leash = ReferenceKL(Markov(vocab, LENGTH, positional=True))
@@ -134,8 +134,8 @@ def test_words_that_a_policy_leaves_out_are_no_trouble(make):
     assert torch.autograd.grad(loss, generator.table.weight)[0].isfinite().all()
 
 
-class Half(Objective):
-    """A loss of ½, paid for two turns in a row."""
+class Half(Loss):
+    """A loss of ½, paid for two steps in a row."""
 
     null, epochs = True, 2
 
@@ -166,30 +166,34 @@ def test_a_regularised_objective_adds_each_as_often_as_it_weighs(vocab):
 def test_dropout_is_silent_after_the_estimator():
     """Regularisers follow an estimator, which has silenced it: what is written is what is scored."""
     run = built(*TINY, "model=minimax", "model/regulariser=[likelihood,entropy,reference_kl]")
-    objective, judge = run.system.moves["generator"].objective, run.system.discriminator.eval()
+    objective, judge = run.system.updates["generator"].loss, run.system.discriminator.eval()
     assert set(objective.regularisers) == {"likelihood", "entropy", "reference_kl"}
     generator = LSTM(run.data.vocab, run.data.max_length, dropout=0.9).train()
     objective.regularisers["reference_kl"] = ReferenceKL(generator)
     batch, losses = run.data.sentences("valid").first(8), []
     for _ in range(2):
-        losses.append(objective(Game(generator, judge, Categorical(), Noise(0, "turn")), batch).loss)
+        losses.append(objective(Game(generator, judge, Categorical(), Noise(0, "step")), batch).loss)
     assert losses[0].equal(losses[1])
 
 
-REGULARISED = ("model=minimax", "model/regulariser=[likelihood,entropy,reference_kl]", "model/program=fixed")
-REGULARISED += ("model.program.warm_up=4", "model.program.discriminator_warm_up=3", "model.program.duel=4")
-REGULARISED += ("model.program.k=1", "model.discriminator.dropout=0")
+REGULARISED = ("model=minimax", "model/regulariser=[likelihood,entropy,reference_kl]", "model/schedule=fixed")
+REGULARISED += (
+    "model.schedule.pretrain_steps=4",
+    "model.schedule.discriminator_pretrain_steps=3",
+    "model.schedule.adversarial_steps=4",
+)
+REGULARISED += ("model.schedule.k=1", "model.discriminator.dropout=0")
 
 
-def test_a_leash_is_that_of_the_duels_first_turn_also_after_it_was_taken_up(tmp_path):
-    class Cut(Turns):
+def test_a_leash_is_that_of_the_game_first_step_also_after_it_was_taken_up(tmp_path):
+    class Cut(Steps):
         def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
             super().on_train_batch_end(trainer, system, outputs, batch, batch_idx)
             if system.clock.total == 10:
                 trainer.save_checkpoint(tmp_path / "cut.ckpt")
 
     whole = built(*TINY, *REGULARISED, callbacks=(Cut(every=1),)).fit()
-    resumed = built(*TINY, *REGULARISED, callbacks=(Turns(every=1),)).fit(tmp_path / "cut.ckpt")
+    resumed = built(*TINY, *REGULARISED, callbacks=(Steps(every=1),)).fit(tmp_path / "cut.ckpt")
     key = "generator/regulariser_reference_kl"
     seen, again = ([row[key] for row in run.rows if key in row] for run in (whole, resumed))
     assert len(seen) == 4
@@ -197,5 +201,5 @@ def test_a_leash_is_that_of_the_duels_first_turn_also_after_it_was_taken_up(tmp_
     assert seen[-1] > 1e-6
     assert again == seen[-len(again) :]
     assert 0 < len(again) < 4
-    reference = whole.system.moves["generator"].objective.regularisers["reference_kl"].reference.state_dict()
+    reference = whole.system.updates["generator"].loss.regularisers["reference_kl"].reference.state_dict()
     assert all(value.equal(whole.system.warm[name]) for name, value in reference.items())

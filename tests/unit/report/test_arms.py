@@ -54,9 +54,9 @@ def test_a_run_that_is_there_twice_counts_once(folder):
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("killed", "not finished: last evaluated after 250 turns"),
-        ("resumed", "not finished: last evaluated after 250 turns"),
-        ("fault", "not finished: a fault after turn 262"),
+        ("killed", "not finished: last evaluated after 250 steps"),
+        ("resumed", "not finished: last evaluated after 250 steps"),
+        ("fault", "not finished: a fault after step 262"),
         ("early", "not finished: nothing was evaluated yet"),
         ("failed", "failed: no more memory"),
         ("diverged", "diverged: its true JSD is nan"),
@@ -72,7 +72,7 @@ def test_what_is_in_no_mean_is_counted_with_its_reason(what, why, folder):
         (run / "run.json").write_text('{"finished": false}')
     if what == "fault":
         (run / "checkpoints").mkdir()
-        (run / "checkpoints" / "before-fault-turn-00000262.ckpt").write_text("")
+        (run / "checkpoints" / "before-fault-step-00000262.ckpt").write_text("")
     if what == "early":
         (run / "evaluations.jsonl").unlink()
     if what == "failed":

@@ -118,9 +118,11 @@ def test_a_named_control_is_taken_and_one_that_is_not_there_refused(tmp_path):
 
 def test_every_arm_is_held_against_the_control_that_is_nearest(tmp_path):
     for k in (1, 3):
-        sweep(tmp_path / f"k{k}", (f"model.program.k={k}",))
+        sweep(tmp_path / f"k{k}", (f"model.schedule.k={k}",))
     found = compared(tmp_path).lines("truth/jsd", END)
-    assert {line.control.words["model.program.k"] == line.arm.words["model.program.k"] for line in found[:4]} == {True}
+    assert {line.control.words["model.schedule.k"] == line.arm.words["model.schedule.k"] for line in found[:4]} == {
+        True
+    }
     undecided = compared(tmp_path, "k=3").lines("truth/jsd", END)  # its arms k=3 with three rewards
     assert {line.control.words["model/reward"] for line in undecided if line.control} == set(JSDS)
     assert all(
@@ -137,11 +139,11 @@ def test_without_a_control_nothing_is_tested(tmp_path):
     assert "nothing is tested" in " ".join(found.notes)
 
 
-def played(folder, words, jsds, seconds=1.0, turns=10):
-    """A run with an evaluation after every ``turns`` generator turns."""
+def played(folder, words, jsds, seconds=1.0, steps=10):
+    """A run with an evaluation after every ``steps`` generator steps."""
     made(folder, words)
     rows = [
-        evaluation(100 + turns * n, **{"truth/jsd": jsd, "turns/generator": turns * n, "system/seconds": seconds * n})
+        evaluation(100 + steps * n, **{"truth/jsd": jsd, "steps/generator": steps * n, "system/seconds": seconds * n})
         for n, jsd in enumerate(jsds)
     ]
     for row in rows:
@@ -150,14 +152,14 @@ def played(folder, words, jsds, seconds=1.0, turns=10):
 
 
 def test_views_are_where_the_last_arm_ended_and_values_lie_between_two_evaluations(tmp_path):
-    played(tmp_path / "0", ("k=1", "seed=1"), [0.5, 0.4, 0.3])  # 20 generator turns, 120 in all, 2 s
+    played(tmp_path / "0", ("k=1", "seed=1"), [0.5, 0.4, 0.3])  # 20 generator steps, 120 in all, 2 s
     played(tmp_path / "1", ("k=1", "seed=2"), [0.5, 0.2])  # its game ended early
-    played(tmp_path / "2", ("k=3", "seed=1"), [0.6, 0.5, 0.1], seconds=4.0, turns=16)  # 32, 132, 8 s
+    played(tmp_path / "2", ("k=3", "seed=1"), [0.6, 0.5, 0.1], seconds=4.0, steps=16)  # 32, 132, 8 s
     found = compared(tmp_path)
     assert found.views[0] == END
     assert [(view.clock, view.where) for view in found.views[1:]] == [
-        ("turns/generator", 20),
-        ("turns/all", 120),
+        ("steps/generator", 20),
+        ("steps/all", 120),
         ("system/seconds", 2),
     ]  # all have the same tokens and CPU seconds
     seen = {line.arm.name: line.values for line in found.lines("truth/jsd", found.views[1])}
@@ -168,16 +170,16 @@ def test_views_are_where_the_last_arm_ended_and_values_lie_between_two_evaluatio
 
 
 def test_of_evaluations_at_one_time_the_last_counts(tmp_path):
-    played(tmp_path / "0", ("k=1", "seed=1"), [0.9, 0.5, 0.4], turns=0)
+    played(tmp_path / "0", ("k=1", "seed=1"), [0.9, 0.5, 0.4], steps=0)
     record = arms.gather([("0", tmp_path / "0")]).arms[0].runs["1"]
-    assert View("", "turns/generator", 0).value(record, "truth/jsd") == 0.4
-    assert View("", "turns/generator", -1).value(record, "truth/jsd") is None  # nothing was known before the first
+    assert View("", "steps/generator", 0).value(record, "truth/jsd") == 0.4
+    assert View("", "steps/generator", -1).value(record, "truth/jsd") is None  # nothing was known before the first
 
 
 def test_an_arm_that_never_moves_on_a_clock_makes_no_view_and_one_arm_alone_none_at_all(tmp_path):
-    played(tmp_path / "0", ("k=1", "seed=1"), [0.5, 0.4], turns=0)
+    played(tmp_path / "0", ("k=1", "seed=1"), [0.5, 0.4], steps=0)
     played(tmp_path / "1", ("k=3", "seed=1"), [0.5, 0.4])
-    assert "turns/generator" not in [view.clock for view in compared(tmp_path).views]
+    assert "steps/generator" not in [view.clock for view in compared(tmp_path).views]
     played(tmp_path / "2", ("k=3", "seed=2"), [0.5, 0.4, 0.3])
     (alone,) = [arm for arm in compared(tmp_path).found.arms if arm.name == "k=3"]
     assert views([alone]) == [END]
@@ -186,8 +188,8 @@ def test_an_arm_that_never_moves_on_a_clock_makes_no_view_and_one_arm_alone_none
 def test_numbers_of_the_table_of_metrics_are_matched_too(tmp_path):
     made(tmp_path / "0", ("k=1", "seed=1"))
     record = arms.gather([("0", tmp_path / "0")]).arms[0].runs["1"]
-    # 0.5, 0.55 … at 0, 10 … generator turns
-    assert View("", "turns/generator", 5).value(record, "quality/bleu2_1000") == pytest.approx(0.525)
+    # 0.5, 0.55 … at 0, 10 … generator steps
+    assert View("", "steps/generator", 5).value(record, "quality/bleu2_1000") == pytest.approx(0.525)
 
 
 def test_the_scorecard_ranks_runs_and_arms(tmp_path):
@@ -201,7 +203,7 @@ def test_the_scorecard_ranks_runs_and_arms(tmp_path):
 def test_what_is_in_no_mean_is_a_table_and_a_note(tmp_path):
     (sweep(tmp_path) / "sign4" / "closing.json").unlink()
     found = compared(tmp_path)
-    assert found.missing().rows == [["sign4", "reward=sign, seed=4", "not finished: last evaluated after 250 turns"]]
+    assert found.missing().rows == [["sign4", "reward=sign, seed=4", "not finished: last evaluated after 250 steps"]]
     assert found.notes[-1].startswith("1 run is in no mean")
 
 

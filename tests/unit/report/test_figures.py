@@ -9,7 +9,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.report import figures, sections
 from textgan_lit.report.record import read
 
-BEGINS = {"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG", "csv": b"turns/"}
+BEGINS = {"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG", "csv": b"steps/"}
 
 
 @pytest.fixture

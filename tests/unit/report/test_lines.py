@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.runs import MOMENTS, evaluation
 from textgan_lit.report import chart, lines
 
-ROWS = [evaluation(turns) for turns in MOMENTS]
+ROWS = [evaluation(steps) for steps in MOMENTS]
 
 
 def course(rows, series, **more):
@@ -21,8 +21,8 @@ def test_a_course_has_a_band_of_two_standard_errors_over_every_clock_that_moves(
     assert first["value"] == 0.5
     assert (first["low"], first["high"]) == pytest.approx((0.48, 0.52))
     assert (second["low"], second["high"]) == pytest.approx((0.36, 0.44))
-    assert first["generator turns"] == 0
-    assert first["all turns"] == 100
+    assert first["generator steps"] == 0
+    assert first["all steps"] == 100
     assert first["seconds"] == 10.0
     assert "tokens" not in first  # none was given here, so this clock stands still
     assert seen.table.columns[-4:] == ["truth/jsd", "truth/jsd_se", "bound/value", "bound/se"]
@@ -43,9 +43,9 @@ def test_what_is_infinite_is_a_gap_in_the_plot_and_itself_in_the_table():
 
 
 def test_a_long_run_is_thinned_with_its_ends_kept():
-    rows = [evaluation(turns) for turns in range(100, 3000)]
+    rows = [evaluation(steps) for steps in range(100, 3000)]
     seen = course(rows, {"truth": "truth/jsd"})
-    times = [row["all turns"] for row in seen.spec["data"]["values"]]
+    times = [row["all steps"] for row in seen.spec["data"]["values"]]
     assert len(times) == chart.MOST
     assert (times[0], times[-1]) == (100, 2999)
     assert len(seen.table.rows) == 2900  # files have them all

@@ -27,7 +27,7 @@ def evil(tmp_path_factory):
     folder = made(tmp_path_factory.mktemp("evil") / "run", overrides=(f"name={EVIL}",))
     (folder / ".hydra" / "config.yaml").write_text(json.dumps({"name": EVIL, "seed": EVIL}))
     (folder / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": {"choices": {"model": EVIL}}}}))
-    lines(folder / "samples.jsonl", [sampled(turns, EVIL) for turns in MOMENTS])
+    lines(folder / "samples.jsonl", [sampled(steps, EVIL) for steps in MOMENTS])
     columns = json.loads((folder / "closing.json").read_text())
     (folder / "closing.json").write_text(json.dumps({EVIL: columns["game"] | {f"truth/valid_{EVIL}": 1.0}}))
     return pages.page(sections.of(read(folder)))
@@ -151,7 +151,7 @@ def unknown(key: str) -> bool:
 @pytest.mark.slow
 def test_a_run_without_the_truth_is_drawn_too(browser, tmp_path):
     folder = made(tmp_path / "run")
-    rows = [{key: row[key] for row in [evaluation(turns)] for key in row if unknown(key)} for turns in MOMENTS]
+    rows = [{key: row[key] for row in [evaluation(steps)] for key in row if unknown(key)} for steps in MOMENTS]
     lines(folder / "evaluations.jsonl", rows)
     seen = {"temperature": 1.0, "frontier/bleu5_1000": 0.5, "frontier/self_bleu5_1000": 0.6}
     (folder / "frontier.json").write_text(json.dumps({"game": [seen, seen | {"temperature": 0.5}]}))
@@ -179,12 +179,12 @@ def test_the_slider_obeys_the_keyboard_and_moves_plots_and_sentences(browser, pa
     window, said = opened(browser, page, tmp_path)
     slider, *_, other = window.locator("input[data-at]").all()
     before = window.locator("[data-chart=prefix-jsd]").inner_html()
-    assert slider.get_attribute("aria-valuetext") == "after 30 generator turns"
+    assert slider.get_attribute("aria-valuetext") == "after 30 generator steps"
     slider.focus()
     window.keyboard.press("Home")
     window.wait_for_timeout(200)
     assert other.input_value() == "0"
-    assert slider.get_attribute("aria-valuetext") == "after 100 likelihood turns"
+    assert slider.get_attribute("aria-valuetext") == "after 100 pretraining steps"
     assert window.locator("[data-chart=prefix-jsd]").inner_html() != before
     assert window.locator(".sentences li").count() == 1
     assert said == []

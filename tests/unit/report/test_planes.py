@@ -11,4 +11,4 @@ def test_the_frontier_has_its_ideal_point():
 
 def test_nothing_to_draw_is_no_chart():
     assert planes.frontier({}) is None
-    assert planes.reliability([{"turns/all": 1}]) is None
+    assert planes.reliability([{"steps/all": 1}]) is None

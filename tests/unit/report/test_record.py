@@ -10,12 +10,12 @@ from textgan_lit.errors import UserError
 from textgan_lit.report import page, sections
 from textgan_lit.report.record import read
 
-JUNK = ["", "{", "[1]", "null", '{"likelihood": 3}', '{"game": {"truth/jsd": "x", "turns": [1]}}', "\x00", "9" * 5000]
+JUNK = ["", "{", "[1]", "null", '{"likelihood": 3}', '{"game": {"truth/jsd": "x", "steps": [1]}}', "\x00", "9" * 5000]
 
 
 def test_a_whole_run_is_read_and_nothing_left_out(tmp_path):
     record = read(made(tmp_path / "run"))
-    assert [row["turns/all"] for row in record.evaluations] == list(MOMENTS)
+    assert [row["steps/all"] for row in record.evaluations] == list(MOMENTS)
     assert record.evaluations[0]["tokens"] == 1000
     assert record.evaluations[0]["curve/prefix_jsd"] == [0.1, 0.2, 0.5]
     assert record.samples[250][0]["text"] == "a b"
@@ -33,7 +33,7 @@ def test_half_lines_of_a_killed_run_are_left_out_and_said(tmp_path):
     with (folder / "metrics.csv").open("a") as file:
         file.write("1,2")
     record = read(folder)
-    assert [row["turns/all"] for row in record.evaluations] == list(MOMENTS[:-1])
+    assert [row["steps/all"] for row in record.evaluations] == list(MOMENTS[:-1])
     assert record.samples.keys() == set(MOMENTS[:-1])
     assert record.left_out == [
         "1 broken line of evaluations.jsonl",
@@ -48,7 +48,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         read(tmp_path)
     folder = made(tmp_path / "run")
-    (folder / "evaluations.jsonl").write_text('{"turns/al')
+    (folder / "evaluations.jsonl").write_text('{"steps/al')
     with pytest.raises(UserError, match="Nothing was evaluated yet"):
         read(folder)
 
@@ -67,9 +67,9 @@ def test_files_that_hold_something_else_are_left_out(name, junk, tmp_path):
 def test_a_value_of_any_kind_spoils_nothing_but_its_own_point(value, tmp_path):
     folder = made(tmp_path / "run")
     rows = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
-    spoilt = {key: value for key in rows[0] if key != "turns/all"}
+    spoilt = {key: value for key in rows[0] if key != "steps/all"}
     with (folder / "evaluations.jsonl").open("a") as file:
-        file.write(json.dumps({**spoilt, "turns/all": 300}) + "\n")
+        file.write(json.dumps({**spoilt, "steps/all": 300}) + "\n")
     report = sections.of(read(folder))
     assert len(report.moments) == 5
     assert {chart.name for chart in sections.charts(report)} >= {"truth", "nll_test", "prefix-jsd", "accuracy"}
@@ -98,7 +98,7 @@ def test_bombs_are_left_out_and_said(tmp_path):
 
 def test_half_characters_do_not_end_the_page(tmp_path):
     folder = made(tmp_path / "run")
-    lines(folder / "samples.jsonl", [sampled(turns, "a \ud800") for turns in MOMENTS])
+    lines(folder / "samples.jsonl", [sampled(steps, "a \ud800") for steps in MOMENTS])
     (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(["seed=\ud800"]))
     assert page.page(sections.of(read(folder))).encode()
 

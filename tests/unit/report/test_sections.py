@@ -34,7 +34,7 @@ def test_a_run_with_everything_has_every_section(tmp_path):
         "data": "mixture",
         "seed": "7",
         "command": "python train.py seed=7",
-        "turns": "100 likelihood, 120 discriminator, 30 generator",
+        "steps": "100 pretrain, 120 discriminator, 30 generator",
         "time": "25 s until the last evaluation",
     }
 
@@ -43,7 +43,7 @@ def test_sections_whose_numbers_are_not_there_are_not_there(tmp_path):
     folder = made(tmp_path / "run")
     for name in ("closing.json", "frontier.json", "samples.jsonl", "metrics.csv"):
         (folder / name).unlink()
-    (folder / "evaluations.jsonl").write_text(json.dumps({"turns/all": 5, "truth/nll_test": 2.0}) + "\n")
+    (folder / "evaluations.jsonl").write_text(json.dumps({"steps/all": 5, "truth/nll_test": 2.0}) + "\n")
     report = sections.of(read(folder))
     assert titles(report) == ["Likelihoods and their splits"]
     assert report.facts["state"].startswith("not finished")
@@ -52,7 +52,7 @@ def test_sections_whose_numbers_are_not_there_are_not_there(tmp_path):
 def test_the_closing_table_has_the_lines_that_the_console_prints(tmp_path):
     table = sections.of(read(made(tmp_path / "run"))).sections[0].parts[0]
     assert isinstance(table, Table)
-    assert table.columns == ["", "likelihood", "game, 30 G turns", "real text"]
+    assert table.columns == ["", "likelihood", "game, 30 G steps", "real text"]
     assert table.rows[0] == ["true JSD", "0.5000 ± 0.0100", "0.2000 ± 0.0100", "–"]
 
 
@@ -66,19 +66,19 @@ def test_where_the_true_jsd_is_saturated_the_horizon_comes_first(tmp_path):
     assert [chart.name for chart in section.parts] == ["horizon", "truth"]
 
 
-def test_what_a_d_says_before_its_first_turn_is_not_drawn_but_that_of_one_without_turns_is():
+def test_what_a_d_says_before_its_first_step_is_not_drawn_but_that_of_one_without_steps_is():
     rows = [
-        {"turns/discriminator": 0, "bound/value": 0.1, "truth/jsd": 0.2},
-        {"turns/discriminator": 3, "bound/value": 0.1},
+        {"steps/discriminator": 0, "bound/value": 0.1, "truth/jsd": 0.2},
+        {"steps/discriminator": 3, "bound/value": 0.1},
     ]
-    assert sections.taught(rows) == [{"turns/discriminator": 0, "truth/jsd": 0.2}, rows[1]]
+    assert sections.taught(rows) == [{"steps/discriminator": 0, "truth/jsd": 0.2}, rows[1]]
     assert sections.taught(rows[:1]) == rows[:1]
 
 
 def test_cost_adds_up_to_the_whole(tmp_path):
     report = sections.of(read(made(tmp_path / "run")))
     table = report.sections[-1].parts[0]
-    assert [row[0] for row in table.rows] == ["likelihood", "duel"]
+    assert [row[0] for row in table.rows] == ["likelihood", "game"]
     assert sum(row[1] for row in table.rows) == 250
     assert sum(row[2] for row in table.rows) == 25.0
     assert sum(row[4] for row in table.rows) == 2500 + 1500

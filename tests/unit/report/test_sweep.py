@@ -12,7 +12,7 @@ from textgan_lit.report import arms, sections, sweep
 @pytest.fixture
 def folder(tmp_path):
     for number, (k, seed, jsd) in enumerate([(1, 1, 0.2), (1, 2, 0.4), (3, 1, 0.1), (3, 2, 0.1)]):
-        made(tmp_path / str(number), ("data=mixture", f"model.program.k={k}", f"seed={seed}"), jsd)
+        made(tmp_path / str(number), ("data=mixture", f"model.schedule.k={k}", f"seed={seed}"), jsd)
     (tmp_path / "10").mkdir()
     (tmp_path / "10" / "evaluations.jsonl").write_text("")
     (tmp_path / "multirun.yaml").write_text("")
@@ -28,9 +28,9 @@ def test_a_sweep_is_told_from_a_run(folder):
 def test_seeds_are_one_configuration_with_its_interval(folder):
     report = sweep.of(folder, arms.runs(folder))
     table = report.sections[0].parts[0]
-    assert table.columns == ["model.program.k", "seeds", "true JSD, nats a sentence"]  # nothing is a control
+    assert table.columns == ["model.schedule.k", "seeds", "true JSD, nats a sentence"]  # nothing is a control
     assert table.rows == [["3", "2", "0.1000 ± 0.0000"], ["1", "2", "0.3000 ± 1.2706"]]
-    assert report.facts == {"runs": "4 of 5", "swept": "model.program.k, seed"}
+    assert report.facts == {"runs": "4 of 5", "swept": "model.schedule.k, seed"}
     assert report.left_out == ["10 (not finished: nothing was evaluated yet)"]
     assert [chart.name for chart in sections.charts(report)] == ["seeds", "scorecard"]
     assert [row[0] for row in report.sections[-1].parts[0].rows] == ["2", "3", "0", "1"]
@@ -38,18 +38,18 @@ def test_seeds_are_one_configuration_with_its_interval(folder):
 
 def test_runs_that_have_not_ended_are_left_out_and_none_is_refused(folder):
     (folder / "3" / "closing.json").unlink()
-    assert "3 (not finished: last evaluated after 250 turns)" in sweep.of(folder, arms.runs(folder)).left_out
+    assert "3 (not finished: last evaluated after 250 steps)" in sweep.of(folder, arms.runs(folder)).left_out
     with pytest.raises(UserError, match="nothing to compare"):
         sweep.of(folder, [folder / "3"])
 
 
 def test_seeds_are_drawn_as_their_mean_and_interval(folder):
-    lines((folder / "0") / "evaluations.jsonl", [evaluation(turns, **{"truth/jsd": 0.3}) for turns in (100, 150)])
+    lines((folder / "0") / "evaluations.jsonl", [evaluation(steps, **{"truth/jsd": 0.3}) for steps in (100, 150)])
     report = sweep.of(folder, arms.runs(folder))
     drawn = next(chart for chart in sections.charts(report) if chart.name == "seeds")
-    points = [value for value in drawn.spec["data"]["values"] if value["series"] == "model.program.k=1"]
+    points = [value for value in drawn.spec["data"]["values"] if value["series"] == "model.schedule.k=1"]
     first = points[0]  # 0.3 and 0.5: mean 0.4, t · s / √2 = 12.7062 · 0.1
-    assert [first[key] for key in ("generator turns", "value", "low", "high")] == pytest.approx(
+    assert [first[key] for key in ("generator steps", "value", "low", "high")] == pytest.approx(
         [0, 0.4, -0.87062, 1.67062]
     )
     alone = points[-1]  # one run has gone so far
@@ -76,11 +76,13 @@ def test_links_lead_from_the_page_to_the_runs(folder, tmp_path):
 
 def test_arms_stand_beside_their_control_at_the_end_and_at_the_same_cost(folder):
     for number, (seed, jsd) in enumerate([(1, 0.3), (2, 0.6)]):
-        made(folder / f"c{number}", ("data=mixture", "model.program.k=1", "model/reward=constant", f"seed={seed}"), jsd)
-        lines(folder / f"c{number}" / "evaluations.jsonl", [evaluation(turns) for turns in (100, 150)])
+        made(
+            folder / f"c{number}", ("data=mixture", "model.schedule.k=1", "model/reward=constant", f"seed={seed}"), jsd
+        )
+        lines(folder / f"c{number}" / "evaluations.jsonl", [evaluation(steps) for steps in (100, 150)])
     report = sweep.of(folder, arms.runs(folder))
     table, *_ = report.sections[0].parts
-    assert table.columns[:3] == ["model.program.k", "model/reward", "seeds"]
+    assert table.columns[:3] == ["model.schedule.k", "model/reward", "seeds"]
     assert table.columns[4:] == ["− control", "p", "seeds to tell"]
     rows = {tuple(row[:2]): row[2:] for row in table.rows}
     assert rows["1", "–"] == ["2", "0.3000 ± 1.2706", "-0.1500 ± 0.6353", "0.4097", "5"]  # −0.1 and −0.2; Holm: 2 tests
@@ -88,6 +90,6 @@ def test_arms_stand_beside_their_control_at_the_end_and_at_the_same_cost(folder)
     assert "Control: k=1, reward=constant." in report.sections[0].note
     (matched,) = report.sections[1].parts
     assert (report.sections[1].title, matched.columns[:2]) == ("At the same cost", ["after", "arm"])
-    clocks = ["10 generator turns", "150 turns in all", "2,000 tokens", "15 seconds", "7.5 CPU seconds"]
+    clocks = ["10 generator steps", "150 steps in all", "2,000 tokens", "15 seconds", "7.5 CPU seconds"]
     assert list(dict.fromkeys(row[0] for row in matched.rows)) == clocks
-    assert ["10 generator turns", "k=1, reward=–", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]
+    assert ["10 generator steps", "k=1, reward=–", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]

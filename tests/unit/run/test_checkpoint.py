@@ -12,7 +12,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.run import files
 from textgan_lit.run.checkpoint import Damaged, Gone, kept, named, newest, read, write
 
-STATE = {"textgan_lit": {"turns": {"generator": 3}}, "state_dict": {"weight": torch.arange(1000.0)}}
+STATE = {"textgan_lit": {"steps": {"generator": 3}}, "state_dict": {"weight": torch.arange(1000.0)}}
 
 
 def nothing_is_said(line):
@@ -24,7 +24,7 @@ def test_what_is_written_is_read(tmp_path):
     found = read(named(tmp_path, 3))
     assert found["textgan_lit"] == STATE["textgan_lit"]
     assert found["state_dict"]["weight"].equal(STATE["state_dict"]["weight"])
-    assert os.listdir(tmp_path) == ["turn-00000003.ckpt"]
+    assert os.listdir(tmp_path) == ["step-00000003.ckpt"]
 
 
 def test_a_disk_that_fills_up_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch):
@@ -37,7 +37,7 @@ def test_a_disk_that_fills_up_leaves_the_older_file_and_nothing_else(tmp_path, m
     with pytest.raises(OSError, match="No space left"):
         write({**STATE, "textgan_lit": {}}, named(tmp_path, 3))
     assert read(named(tmp_path, 3))["textgan_lit"] == STATE["textgan_lit"]
-    assert os.listdir(tmp_path) == ["turn-00000003.ckpt"]
+    assert os.listdir(tmp_path) == ["step-00000003.ckpt"]
 
 
 def test_the_disk_has_a_file_before_its_name_and_its_name_before_the_run_goes_on(tmp_path, monkeypatch):
@@ -53,15 +53,15 @@ def test_the_disk_has_a_file_before_its_name_and_its_name_before_the_run_goes_on
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, -1])
 def test_a_truncated_file_is_refused_and_the_one_before_taken(tmp_path, keep):
-    for turn in (3, 20):
-        write(STATE, named(tmp_path, turn))
+    for step in (3, 20):
+        write(STATE, named(tmp_path, step))
     whole = named(tmp_path, 20).read_bytes()
     length = int(len(whole) * keep) if isinstance(keep, float) else keep % len(whole)
     named(tmp_path, 20).write_bytes(whole[:length])
     said = []
     assert newest(tmp_path, said.append).path == named(tmp_path, 3)
     assert len(said) == 1
-    assert "turn-00000020.ckpt" in said[0]
+    assert "step-00000020.ckpt" in said[0]
 
 
 def test_every_altered_byte_is_seen(tmp_path):
@@ -74,10 +74,10 @@ def test_every_altered_byte_is_seen(tmp_path):
             read(path)
 
 
-def test_the_newest_of_many_is_the_highest_turn(tmp_path):
-    for turn in (9, 100_000_000_0 // 10, 10):
-        write(STATE, named(tmp_path, turn))
-    assert [path.name for path in kept(tmp_path)] == [f"turn-{turn:08d}.ckpt" for turn in (100_000_000, 10, 9)]
+def test_the_newest_of_many_is_the_highest_step(tmp_path):
+    for step in (9, 100_000_000_0 // 10, 10):
+        write(STATE, named(tmp_path, step))
+    assert [path.name for path in kept(tmp_path)] == [f"step-{step:08d}.ckpt" for step in (100_000_000, 10, 9)]
     assert newest(tmp_path, nothing_is_said).path == named(tmp_path, 100_000_000)
     assert newest(tmp_path / "none", nothing_is_said) is None
 
@@ -89,18 +89,18 @@ class Harmful:
 
 def test_checkpoints_of_before_are_refused_whatever_they_would_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({**STATE, "more": Harmful()}, tmp_path / "turn-1.ckpt")
+    torch.save({**STATE, "more": Harmful()}, tmp_path / "step-1.ckpt")
     for _ in range(2):
         with pytest.raises(
-            UserError, match=r"turn-1\.ckpt is of an earlier textgan_lit, which pickled .*play the run anew"
+            UserError, match=r"step-1\.ckpt is of an earlier textgan_lit, which pickled .*play the run anew"
         ):
-            read(tmp_path / "turn-1.ckpt")
+            read(tmp_path / "step-1.ckpt")
         with pytest.raises(UserError, match="earlier textgan_lit"):  # not passed over, or the run would begin anew
             newest(tmp_path, nothing_is_said)
-        torch.save(STATE, tmp_path / "turn-1.ckpt")
-    (tmp_path / "turn-1.ckpt").write_bytes(pickle.dumps(Harmful()))
+        torch.save(STATE, tmp_path / "step-1.ckpt")
+    (tmp_path / "step-1.ckpt").write_bytes(pickle.dumps(Harmful()))
     with pytest.raises(Damaged):
-        read(tmp_path / "turn-1.ckpt")
+        read(tmp_path / "step-1.ckpt")
     assert not (tmp_path / "harm").exists()
 
 
@@ -116,13 +116,13 @@ def test_folders_and_links_among_the_checkpoints_are_passed_over_with_a_warning(
 
 
 def test_links_pipes_strangers_and_what_no_memory_holds_are_refused(tmp_path):
-    write(STATE, tmp_path / "turn-1.ckpt")
-    (tmp_path / "turn-2.ckpt").symlink_to(tmp_path / "turn-1.ckpt")
-    os.mkfifo(tmp_path / "turn-3.ckpt")
-    write({"state_dict": {}}, tmp_path / "turn-4.ckpt")
-    write({"textgan_lit": {}}, tmp_path / "turn-5.ckpt")
-    safetensors.torch.save_file(STATE["state_dict"], tmp_path / "turn-6.ckpt")
-    with (tmp_path / "turn-7.ckpt").open("wb") as file:
+    write(STATE, tmp_path / "step-1.ckpt")
+    (tmp_path / "step-2.ckpt").symlink_to(tmp_path / "step-1.ckpt")
+    os.mkfifo(tmp_path / "step-3.ckpt")
+    write({"state_dict": {}}, tmp_path / "step-4.ckpt")
+    write({"textgan_lit": {}}, tmp_path / "step-5.ckpt")
+    safetensors.torch.save_file(STATE["state_dict"], tmp_path / "step-6.ckpt")
+    with (tmp_path / "step-7.ckpt").open("wb") as file:
         file.truncate(2**40)
     wanted = {
         6: "it has no digest",
@@ -131,25 +131,25 @@ def test_links_pipes_strangers_and_what_no_memory_holds_are_refused(tmp_path):
         7: "not a whole checkpoint",
     }
     wanted |= dict.fromkeys((4, 5), "none of textgan_lit's")
-    for turn, said in wanted.items():
+    for step, said in wanted.items():
         with pytest.raises(Damaged, match=said):
-            read(tmp_path / f"turn-{turn}.ckpt")
+            read(tmp_path / f"step-{step}.ckpt")
     with pytest.raises(Gone, match="no such file"):
-        read(tmp_path / "turn-8.ckpt")
+        read(tmp_path / "step-8.ckpt")
 
 
 # --- a run that plays while somebody reads ----------------------------------------------------------------------------
 
 
 def rotating(folder, monkeypatch, losses):
-    """A run that saves its next turn and lets go of the last each time that its newest is about to be opened."""
-    opened, turns = os.open, iter(range(4, 4 + losses))
+    """A run that saves its next step and lets go of the last each time that its newest is about to be opened."""
+    opened, steps = os.open, iter(range(4, 4 + losses))
 
     def open_(path, flags, *more, **options):
-        last = max((path for path in folder.glob("turn-*.ckpt") if path.stat().st_size), default=None)
-        if last is not None and path == last.name and (turn := next(turns, None)):
+        last = max((path for path in folder.glob("step-*.ckpt") if path.stat().st_size), default=None)
+        if last is not None and path == last.name and (step := next(steps, None)):
             monkeypatch.setattr(os, "open", opened)
-            write(STATE, named(folder, turn))
+            write(STATE, named(folder, step))
             last.unlink()
             monkeypatch.setattr(os, "open", open_)
         return opened(path, flags, *more, **options)
@@ -177,7 +177,7 @@ def test_a_file_that_is_damaged_is_said_once_however_often_the_folder_is_listed(
 
 
 def test_a_file_that_is_longer_than_it_says_is_not_read_to_its_end(tmp_path):
-    write(STATE, path := tmp_path / "turn-00000001.ckpt")
+    write(STATE, path := tmp_path / "step-00000001.ckpt")
     with path.open("ab") as file:
         file.truncate(2**40)  # a hole: more than any memory, and no disk
     with pytest.raises(Damaged, match="not as long as it says"):

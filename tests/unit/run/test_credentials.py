@@ -98,7 +98,7 @@ def files(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     "words",
     [
-        ["-m", "sweep=optuna", "hydra.sweeper.storage=postgresql://me:hunter2@host/db", "model.program.k=1,2"],
+        ["-m", "sweep=optuna", "hydra.sweeper.storage=postgresql://me:hunter2@host/db", "model.schedule.k=1,2"],
         ["-m", "+my.password=hunter2,hunter2b"],
         ["+hydra.job.env_set.WANDB_API_KEY=hunter2"],
         ["name='hunter2 password=hunter2'"],
@@ -120,7 +120,7 @@ def test_a_password_that_an_interpolation_brings_is_refused_and_not_written(monk
     monkeypatch.chdir(tmp_path)
     storage = "hydra.sweeper.storage='postgresql://me:${oc.env:MY_PASSWORD}@host/db'"
     for words in (
-        ["-m", "sweep=optuna", "model.program.k=1,2", storage, "hydra.sweep.dir=sweep"],
+        ["-m", "sweep=optuna", "model.schedule.k=1,2", storage, "hydra.sweep.dir=sweep"],
         ["name='password=${oc.env:MY_PASSWORD}'", "hydra.run.dir=run"],
     ):
         with pytest.raises(SystemExit) as said:

@@ -6,12 +6,12 @@ from torch import distributed as dist
 from torch.testing import assert_close
 
 from textgan_lit.data.tiny import Tiny
-from textgan_lit.model.adversary import Mediation, Minimax, Relativistic
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised
 from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.discriminator_loss import Mediation, Minimax, Relativistic
 from textgan_lit.model.estimator.exact import Exact
 from textgan_lit.model.estimator.relaxed import Relaxed
 from textgan_lit.model.estimator.score_function import ScoreFunction

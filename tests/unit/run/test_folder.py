@@ -117,19 +117,19 @@ def test_a_name_reaches_no_terminal_raw(tmp_path):
     assert str(caught.value).isprintable()
 
 
-def test_rows_after_the_turn_and_half_rows_are_taken_away(tmp_path):
-    rows = [["loss", "turns/all"], ["1.5", "3"], ["1.25", "4"], ["1.0", "5"], ["7"]]
+def test_rows_after_the_step_and_half_rows_are_taken_away(tmp_path):
+    rows = [["loss", "steps/all"], ["1.5", "3"], ["1.25", "4"], ["1.0", "5"], ["7"]]
     (tmp_path / "metrics.csv").write_text("\n".join(map(",".join, rows)))
-    lines = [json.dumps({"turns/all": turn}) for turn in (3, 4, 5)]
+    lines = [json.dumps({"steps/all": step}) for step in (3, 4, 5)]
     for name in ("evaluations.jsonl", "samples.jsonl"):
-        (tmp_path / name).write_text("\n".join([*lines, '{"turns/al']))
+        (tmp_path / name).write_text("\n".join([*lines, '{"steps/al']))
     rewind(tmp_path, 4)
     with (tmp_path / "metrics.csv").open() as file:
         assert list(csv.reader(file)) == rows[:3]
     for name in ("evaluations.jsonl", "samples.jsonl"):
         assert (tmp_path / name).read_text().splitlines() == lines[:2]
     rewind(tmp_path, -1)
-    assert (tmp_path / "metrics.csv").read_text() == "loss,turns/all\n"
+    assert (tmp_path / "metrics.csv").read_text() == "loss,steps/all\n"
     assert (tmp_path / "evaluations.jsonl").read_text() == (tmp_path / "samples.jsonl").read_text() == ""
 
 

@@ -24,7 +24,7 @@ def started(folder, *words, choices=CHOICES, number=None):
         ([], "minimax-mixture", "minimax-mixture", ()),
         (["model=minimax", "data=mixture", "name=mine", "resume=true", "logger.wandb.mode=online"], *("",) * 2, ()),
         (["model/reward=log_odds", "seed=2"], " reward=log_odds seed=2", " reward=log_odds", ("reward=log_odds",)),
-        (["debug=smoke", "model.program.k=5"], " debug=smoke k=5", " debug=smoke k=5", ("debug=smoke",)),
+        (["debug=smoke", "model.schedule.k=5"], " debug=smoke k=5", " debug=smoke k=5", ("debug=smoke",)),
         (["+a.lr=1", "b.lr=2", "~c.penalty"], " a.lr=1 b.lr=2 penalty", " a.lr=1 b.lr=2 penalty", ()),
         (["model/reward@model.control=tempered"], " control=tempered", " control=tempered", ()),
     ],
@@ -41,7 +41,7 @@ def test_jobs_of_a_sweep_have_one_group_and_seeds_one_kind(tmp_path):
     sweep = tmp_path / "multirun" / "2026-11-22" / "14-02-11"
     sweep.mkdir(parents=True)
     (sweep / "multirun.yaml").touch()
-    found = [started(sweep / str(seed), "model.program.k=5", f"seed={seed}", number=seed) for seed in range(3)]
+    found = [started(sweep / str(seed), "model.schedule.k=5", f"seed={seed}", number=seed) for seed in range(3)]
     assert {one.group for one in found} == {"2026-11-22/14-02-11"}
     assert {one.kind for one in found} == {"minimax-mixture k=5"}
     assert len({one.name for one in found}) == 3

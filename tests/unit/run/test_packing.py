@@ -23,7 +23,7 @@ ODD = {
         "generator.scale": torch.tensor(2.5, dtype=torch.float64),
         "generator.none": torch.zeros(0, 3),
         "generator.half": torch.tensor([1.5, math.nan, -math.inf, -0.0], dtype=torch.bfloat16),
-        "objectives.generator._extra_state": {"kept": {"mask": torch.tensor([True, False])}, "used": 3},
+        "losses.generator._extra_state": {"kept": {"mask": torch.tensor([True, False])}, "used": 3},
     },
     "optimizer_states": [{"state": {0: {"step": torch.tensor(3.0)}, 7: {}}, "param_groups": [{"betas": (0.9, 0.99)}]}],
     "callbacks": {"Mine": {"a/b": [None, True, 1, 2**80, -0.0, 5e-324, math.inf, [], {}, (), "\x1b[2J", "世界"]}},

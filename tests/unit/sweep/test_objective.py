@@ -36,7 +36,7 @@ def test_honest_numbers_know_their_way(key, direction):
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"), [(["turns/all"], "neither way"), (["truth/jsd"] * 3, "3 keys"), (["truth/jsd_se"], "neither way")]
+    ("keys", "said"), [(["steps/all"], "neither way"), (["truth/jsd"] * 3, "3 keys"), (["truth/jsd_se"], "neither way")]
 )
 def test_others_are_refused(keys, said):
     with pytest.raises(UserError, match=said):

@@ -16,7 +16,7 @@ from textgan_lit.sweep.study import JOURNAL, opened
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
 WORLD = ("data=tiny", "debug=smoke", "logger=csv", "data.workers=0", "callbacks.closing.temperatures=[1.0,0.8]")
-SPACE = ("model.program.k=1,2", "model.moves.generator.optimizer.lr=tag(log,interval(1e-4,1e-1))")
+SPACE = ("model.schedule.k=1,2", "model.optim.generator.lr=tag(log,interval(1e-4,1e-1))")
 
 
 def words(folder, *more):
@@ -43,7 +43,7 @@ def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
     folder = folder.rename(tmp_path / "moved")
     again = play(folder, *words(folder, *asked))
     assert again.returncode == 0, again.stderr
-    assert "Going on after turn" in again.stdout
+    assert "Going on after step" in again.stdout
     assert (folder / "0" / "closing.json").stat().st_mtime_ns == before
     assert [trial.state for trial in trials(folder)] == [TrialState.COMPLETE] * 3
     assert [trial.number for trial in trials(folder)] == [0, 1, 2]
@@ -55,11 +55,11 @@ def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
 
 
 def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(monkeypatch, tmp_path):
-    asked = ("model.moves.generator.batch=0,16", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
+    asked = ("model.optim.generator.batch_size=0,16", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
     with pytest.raises(SystemExit, match=r"of 4 trials failed; run\.json says why"):
         run(monkeypatch, *words(tmp_path, *asked))
     found = trials(tmp_path)
-    bad = [trial.params["model.moves.generator.batch"] == "0" for trial in found]
+    bad = [trial.params["model.optim.generator.batch_size"] == "0" for trial in found]
     assert 0 < sum(bad) < 4
     assert [trial.state == TrialState.FAIL for trial in found] == bad
     for trial, failed in zip(found, bad, strict=True):
@@ -77,11 +77,11 @@ def test_two_objectives_from_the_closing_table(monkeypatch, tmp_path):
 def test_a_trial_that_stands_badly_is_pruned(monkeypatch, tmp_path):
     pruner = ("+hydra.sweeper.pruner._target_=optuna.pruners.ThresholdPruner", "+hydra.sweeper.pruner.upper=0.15")
     late = "+hydra.sweeper.pruner.n_warmup_steps=30"
-    learns = ("model.program.warm_up=100", "model.moves.likelihood.optimizer.lr=1e-9,0.1")
+    learns = ("model.schedule.pretrain_steps=100", "model.optim.pretrain.lr=1e-9,0.1")
     asked = (*learns, "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=3", *pruner, late)
     run(monkeypatch, *words(tmp_path, *asked))
     for trial in trials(tmp_path):
-        assert (trial.state == TrialState.PRUNED) == (trial.params["model.moves.likelihood.optimizer.lr"] == "1e-09")
+        assert (trial.state == TrialState.PRUNED) == (trial.params["model.optim.pretrain.lr"] == "1e-09")
         assert trial.intermediate_values
         notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
         assert ("worse than other trials" in notes.get("pruned", "")) == (trial.state == TrialState.PRUNED)
@@ -91,9 +91,12 @@ def test_a_trial_that_stands_badly_is_pruned(monkeypatch, tmp_path):
 
 def test_a_sweep_looks_for_what_likelihood_does_not_have_at_any_temperature(monkeypatch, tmp_path):
     wide = "callbacks.closing.temperatures=[2.0,1.0,0.5,0.2]"
-    run(monkeypatch, *WORLD, "model=mle", "model.program.warm_up=50", wide, f"hydra.run.dir={tmp_path / 'mle'}")
+    run(monkeypatch, *WORLD, "model=mle", "model.schedule.pretrain_steps=50", wide, f"hydra.run.dir={tmp_path / 'mle'}")
     gap = (wide, "hydra.sweeper.objectives=[likelihood_gap]", f"hydra.sweeper.against={tmp_path / 'mle'}")
-    run(monkeypatch, *words(tmp_path / "sweep", SPACE[0], "model.program.warm_up=5", *gap, "hydra.sweeper.n_trials=1"))
+    run(
+        monkeypatch,
+        *words(tmp_path / "sweep", SPACE[0], "model.schedule.pretrain_steps=5", *gap, "hydra.sweeper.n_trials=1"),
+    )
     (found,) = trials(tmp_path / "sweep")
     assert found.state == TrialState.COMPLETE
     assert found.value > 0.01  # of one that has learnt less
@@ -119,12 +122,12 @@ def test_what_cannot_be_played_is_refused_before_any_trial(monkeypatch, tmp_path
 
 def test_another_question_needs_another_folder(monkeypatch, tmp_path):
     run(monkeypatch, *words(tmp_path, SPACE[0], "hydra.sweeper.n_trials=1"))
-    with pytest.raises(SystemExit, match=r"another sweep: its search space had model\.program\.k.*\('1', '2'\)"):
-        run(monkeypatch, *words(tmp_path, "model.program.k=1,3", "hydra.sweeper.n_trials=2"))
+    with pytest.raises(SystemExit, match=r"another sweep: its search space had model\.schedule\.k.*\('1', '2'\)"):
+        run(monkeypatch, *words(tmp_path, "model.schedule.k=1,3", "hydra.sweeper.n_trials=2"))
 
 
 def test_a_grid_notes_why_a_job_failed_and_goes_on(monkeypatch, tmp_path):
-    grid = ("-m", *WORLD, "model.moves.generator.batch=0,16", f"hydra.sweep.dir={tmp_path}")
+    grid = ("-m", *WORLD, "model.optim.generator.batch_size=0,16", f"hydra.sweep.dir={tmp_path}")
     with pytest.raises(SystemExit, match="batch=0"):
         run(monkeypatch, *grid)
     first, second = (json.loads((tmp_path / name / "run.json").read_text()) for name in "01")

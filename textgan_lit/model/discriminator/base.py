@@ -48,7 +48,7 @@ class Discriminator(nn.Module, ABC):
         self.max_length = max_length
 
     def meet(self, generator: Generator) -> None:
-        """Called before its first turn, and before its first turn after each of the generator's, with the generator."""
+        """Called before its first step, and before its first step after each of the generator's, with the generator."""
         return
 
     @abstractmethod

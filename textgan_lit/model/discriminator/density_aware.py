@@ -21,7 +21,7 @@ LIMIT = 1e4  # nats; finite scores stay far below it
 
 @final
 class DensityAware(Discriminator):
-    r"""Any critic c, beside the generator's log-probability now and at the critic's first turn.
+    r"""Any critic c, beside the generator's log-probability now and at the critic's first step.
 
     .. math:: \mathrm{logit}\, D(x) = c(x) + \log G_0(x) - \log G(x)
 

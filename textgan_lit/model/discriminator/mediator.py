@@ -25,7 +25,7 @@ class Mediator(Discriminator):
 
     .. math:: \log P/G = \log(2 M/G - 1)
 
-    It is taught by likelihood (``adversary=mediation``), not through its score.
+    It is taught by likelihood (``discriminator_loss=mediation``), not through its score.
     """
 
     reads_density: ClassVar[bool] = True

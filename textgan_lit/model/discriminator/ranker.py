@@ -1,7 +1,7 @@
 """A discriminator that ranks a sentence among real ones, in the manner of RankGAN.
 
-Left out on purpose (Lin et al. 2017, arXiv:1705.11001): reference and comparison sets drawn anew at every turn (here
-one set of training sentences serves as both, for good); the ranking loss (any adversary takes its place).
+Left out on purpose (Lin et al. 2017, arXiv:1705.11001): reference and comparison sets drawn anew at every step (here
+one set of training sentences serves as both, for good); the ranking loss (any loss of D's takes its place).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import LogOdds, LogProbability, Reward, Score
 from textgan_lit.types import Outcome, TextBatch
 
@@ -20,7 +20,7 @@ MOST = 700.0  # … and from where on exp overflows
 
 
 @final
-class DataSide(Objective):
+class DataSide(Loss):
     r"""E_P [G/P · (r(x) − r₋)] in place of E_G r, with G/P = e^−s read off D and r₋ the reward of what P never writes.
 
     .. math:: \nabla E_G r = E_P\big[e^{-s(x)} (r(x) - r_-)\, \nabla \log G(x)\big]

@@ -16,7 +16,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import Constant, LogOdds, Reward, Shuffled
 from textgan_lit.run.distributed import gather, mean, own_rows
@@ -26,7 +26,7 @@ LEAST = -1e4  # nats, of words that a policy leaves out
 
 
 @final
-class Exact(Objective):
+class Exact(Loss):
     r"""½ KL(G‖M) of the next word, summed over the vocabulary, after prefixes that G wrote (CoT: Lu et al. 2018,
     arXiv:1804.03782, eq. 13).
 
@@ -66,8 +66,8 @@ class Exact(Objective):
         if not isinstance(discriminator, Mediator):
             raise UserError(
                 "estimator=exact asks a mediator for every word, but the discriminator is "
-                f"{type(discriminator).__name__}. "
-                "Use model/discriminator=mediator with model/adversary=mediation, or model/estimator=score_function."
+                f"{type(discriminator).__name__}. Use model/discriminator=mediator with "
+                "model/discriminator_loss=mediation, or model/estimator=score_function."
             )
         if not (generator.as_read and discriminator.model.as_read):
             raise UserError(

@@ -1,7 +1,7 @@
 """LeakGAN's two gradients: of the worker, who is paid for following goals, and of the manager, who sets them.
 
 Left out on purpose (Guo et al. 2018, arXiv:1709.08624, section 3.3, and the authors' code): rewards replaced by a
-sigmoid of their rank; turns of likelihood between those of the game (``model/regulariser=[likelihood]`` adds some to
+sigmoid of their rank; steps of likelihood between those of the game (``model/regulariser=[likelihood]`` adds some to
 each); another temperature while the game is played.
 """
 
@@ -25,7 +25,7 @@ from textgan_lit.model.estimator.score_function import check_weights
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.manager_worker import ManagerWorker
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, Rollout, TextBatch
@@ -34,7 +34,7 @@ BIAS = "a word's share of the credit is how far it followed the goals, and goals
 
 
 @final
-class Feudal(Objective):
+class Feudal(Loss):
     r"""Word t moves the features from f_{t-1} to f_t; D's advantage A_t of it pays both (Guo et al. 2018,
     arXiv:1709.08624, eq. 8 to 10; the manager's is the transition policy gradient of Vezhnevets et al. 2017,
     arXiv:1703.01161).

@@ -16,7 +16,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.slope import check_soft, slope
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator, fitting
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
 from textgan_lit.model.sampling import begin, still_open
 from textgan_lit.run.distributed import mean
@@ -26,12 +26,12 @@ BIAS = "words are relaxed, and where sentences end is not differentiated"
 
 
 @final
-class Relaxed(Objective):
+class Relaxed(Loss):
     """Write soft words, let D judge them, and follow its slope back into G (Kusner & Hernández-Lobato 2016,
     arXiv:1611.04051).
 
-    Words are Gumbel-softmax draws whose temperature falls from ``temperature`` to ``coldest`` over the first ``turns``
-    turns, by a factor a turn. Soft words bias the gradient, the less the colder, at the price of variance. ``hard``
+    Words are Gumbel-softmax draws whose temperature falls from ``temperature`` to ``coldest`` over the first ``steps``
+    steps, by a factor a step. Soft words bias the gradient, the less the colder, at the price of variance. ``hard``
     shows D and G whole words and keeps the soft ones' gradient (straight-through): its bias does not vanish, unless D
     is linear between words. Where sentences end is not differentiated, and that bias does not vanish either.
     """
@@ -41,13 +41,13 @@ class Relaxed(Objective):
         reward: Reward,
         temperature: Annotated[float, Gt(0)] = 1.0,
         coldest: Annotated[float, Gt(0)] = 0.2,
-        turns: Annotated[int, Ge(1)] = 500,
+        steps: Annotated[int, Ge(1)] = 500,
         hard: bool = True,
     ):
         super().__init__()
         self.reward, self.null = reward, reward.null
         self.claim = Claim(reward.divergence, BIAS, "temperature")
-        self.temperature, self.coldest, self.turns, self.hard = temperature, coldest, turns, hard
+        self.temperature, self.coldest, self.steps, self.hard = temperature, coldest, steps, hard
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
@@ -71,7 +71,7 @@ class Relaxed(Objective):
         return Outcome(-(words * direction).sum() / len(words), logs)
 
     def _now(self) -> float:
-        share = min(int(self.played) / self.turns, 1.0)
+        share = min(int(self.played) / self.steps, 1.0)
         return self.temperature * (self.coldest / self.temperature) ** share
 
     def _write(self, game: Game, n: int, temperature: float) -> tuple[Tensor, Tensor, Tensor]:

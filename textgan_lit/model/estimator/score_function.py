@@ -17,7 +17,7 @@ from textgan_lit.model.credit import Credit, Terminal, earned
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.policy import Tempered
 from textgan_lit.model.reward import Reward
 from textgan_lit.model.weights import check_fit
@@ -41,10 +41,10 @@ KEPT = form(kept=form(**dict.fromkeys(Judged._fields, Tensor)) | None, used=Coun
 
 
 @final
-class ScoreFunction(Objective):
+class ScoreFunction(Loss):
     """Sample, score, reward, credit, baseline; then Σ_t advantage · log G(x_t | x<t) (Williams 1992).
 
-    ``epochs`` generator turns in a row share one set of samples; with more than one the step is PPO's, its ratio per
+    ``epochs`` generator steps in a row share one set of samples; with more than one the step is PPO's, its ratio per
     word or per sentence and clipped to 1 ± ``clip``, or not at all (Schulman et al. 2017, arXiv:1707.06347).
     ``proposal`` is the temperature at which the samples are written; where it is not 1, the ratio makes up for it: an
     importance weight (ColdGAN: Scialom et al. 2020, arXiv:2006.04643, section 4). The generator samples and re-scores

@@ -1,4 +1,4 @@
-"""A game without a second network: the generator against itself of some turns ago."""
+"""A game without a second network: the generator against itself of some steps ago."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch.nn import functional as F
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.types import Outcome, TextBatch
 
 
 @final
-class SelfPlay(Objective):
+class SelfPlay(Loss):
     r"""G is told from the frozen G_old that it was, by its own density.
 
     .. math:: D(x) = \sigma(\log G(x) - \log G_\mathrm{old}(x)), \qquad
               -\tfrac12 E_P \log D - \tfrac12 E_{G_\mathrm{old}} \log(1 - D)
 
     DGSAN (Montahaei et al. 2019, arXiv:1908.09127); the form returns as SPIN (Chen et al. 2024, arXiv:2401.01335). The
-    best such D has log G/G_old = log P/G_old, so G = P is the answer whatever G_old is. Every ``refresh`` turns
+    best such D has log G/G_old = log P/G_old, so G = P is the answer whatever G_old is. Every ``refresh`` steps
     G_old becomes today's G. ``shuffled`` deals the labels at random: the null control.
     """
 

@@ -15,14 +15,14 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.slope import check_soft, slope
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.objective import Claim, Objective
+from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, TextBatch
 
 
 @final
-class Taylor(Objective):
+class Taylor(Loss):
     r"""Write sentences; what another word would have earned is read off the slope of the reward.
 
     .. math:: \hat r_t(v) = r(x) + \partial_t r(x) \cdot (e_v - e_{x_t}), \qquad

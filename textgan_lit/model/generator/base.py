@@ -84,7 +84,7 @@ class Generator(nn.Module, ABC):
             )
 
     def meet(self, discriminator: nn.Module) -> None:
-        """Called before its first turn, and before its first turn after each of the discriminator's, with the
+        """Called before its first step, and before its first step after each of the discriminator's, with the
         discriminator, where there is one."""
         return
 

@@ -31,7 +31,7 @@ class ManagerWorker(Generator):
     ``goal``, and O is a matrix of V by ``goal`` numbers, linear in the worker's state. c is the ``horizon``.
 
     ``reader`` makes a discriminator like the model's own: the generator keeps one, takes over D's weights whenever it
-    meets D, and never trains it. So between two meetings the likelihood is exact and nobody moves it but G.
+    meets D, and never trains it. So between two meetings the likelihood is exact and nobody updates it but G.
 
     The state holds the worker's h and c, Float[B hidden]; the manager's; the last c goals, projected, Float[B c goal];
     then the reader's own.

@@ -122,14 +122,14 @@ class MaskedDiffusion(Latent):
         rounds = count.clamp_max(self.steps)
         now = (lot * rounds).long().minimum(rounds - 1)
         masked = words & (self.rounds(order, words) >= now)
-        before, after = (-(-turn * count // rounds) for turn in (now, now + 1))  # words written before it, and after
+        before, after = (-(-step * count // rounds) for step in (now, now + 1))  # words written before it, and after
         share = rounds * (after - before) / (count - before)
         seen = batch.tokens.masked_fill(masked, self.vocab.bos).masked_fill(~words, self.vocab.pad)
         logp = self._scored(self.features(seen), batch, masked, policy) * share
         return Elbo(logp + self.of_length(batch, words, policy), uniform[:, :0])
 
     def length_logits(self) -> Float[Tensor, " lengths"]:
-        """Of having 0, 1, … words. A table moves by the rate at every turn, and networks are given small ones."""
+        """Of having 0, 1, … words. A table moves by the rate at every step, and networks are given small ones."""
         return QUICKER * self.lengths.float()
 
     def words(self, batch: TextBatch) -> Bool[Tensor, "B T"]:

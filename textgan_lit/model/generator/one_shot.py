@@ -23,7 +23,7 @@ class OneShot(Gaussian):
     .. math:: G(x) = E_z \prod_t G_t(x_t | z)
 
     Whatever the words owe to each other has to come from z: what two words agree on is decided before either is
-    written. Where sentences may end, the first eos ends them. The encoder is a VAE's: without likelihood turns the
+    written. Where sentences may end, the first eos ends them. The encoder is a VAE's: without pretraining steps the
     bound is there, but loose.
     """
 

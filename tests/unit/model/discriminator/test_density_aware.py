@@ -18,7 +18,7 @@ def aware(vocab, fake, unlike):
 
 
 @torch.no_grad()
-def test_one_that_is_given_the_density_moves_with_the_generator(vocab, aware, real, fake, sentences, unlike):
+def test_one_that_is_given_the_density_updates_with_the_generator(vocab, aware, real, fake, sentences, unlike):
     """At first it is its critic. Then it changes by exactly what log G changes by: log P/G0 in, log P/G out."""
     start = fake.logp(sentences, Categorical())
     critic = aware.critic(*sentences)

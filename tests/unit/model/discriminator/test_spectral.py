@@ -16,7 +16,7 @@ from textgan_lit.model.discriminator.transformer import Transformer
 @pytest.mark.parametrize("critic", [Conv, Transformer])
 @pytest.mark.parametrize("vocab", ["eos"], indirect=True)
 def test_spectral_divides_every_matrix_by_its_largest_singular_value(vocab, critic, sentences, unlike):
-    """torch.linalg's, once the power iteration has had some turns; a convolution counts as one matrix."""
+    """torch.linalg's, once the power iteration has had some steps; a convolution counts as one matrix."""
     judge = unlike(Spectral(vocab, LENGTH, critic(vocab, LENGTH, **SMALL[critic])))
     raw = {name: weight for name, weight in judge.named_parameters() if name.endswith(".original")}
     expected = sum(weight.dim() > 1 for weight in critic(vocab, LENGTH, **SMALL[critic]).parameters())

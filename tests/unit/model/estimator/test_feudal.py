@@ -110,7 +110,7 @@ def test_the_worker_is_paid_for_following_and_the_manager_for_where_it_led(playe
 
 
 @pytest.mark.parametrize("credit", [Terminal(), MonteCarlo(3)])
-def test_nobody_moves_the_discriminator_or_the_eyes_it_lends(players, credit):
+def test_nobody_updates_the_discriminator_or_the_eyes_it_lends(players, credit):
     generator, judge = players
     batch = TextBatch(*(part[:5] for part in every_sentence(generator.vocab, LENGTH)))
     Feudal(Probability(), credit, LeaveOneOut())(game(players), batch).loss.backward()
@@ -119,7 +119,7 @@ def test_nobody_moves_the_discriminator_or_the_eyes_it_lends(players, credit):
 
 
 @pytest.mark.parametrize("baseline", [LeaveOneOut, BatchMean])
-def test_where_all_rewards_are_alike_nothing_moves(players, baseline):
+def test_where_all_rewards_are_alike_nothing_updates(players, baseline):
     _, found = played(players, Feudal(Constant(), Terminal(), baseline()))
     assert not any(gradient.any() for gradient in found.values())
 

@@ -90,7 +90,7 @@ def test_of_soft_words_it_is_the_gradient_of_the_mean_reward(generator, judge):
 
 
 def test_a_word_is_blamed_for_what_it_leads_to(generator, vocab, monkeypatch):
-    """D looks at the last word only, and yet the first one's chances move."""
+    """D looks at the last word only, and yet the first one's chances update."""
     judge, logits, head = Additive(vocab, LENGTH), [], generator.head
     judge.weight.data[:-1] = 0
     monkeypatch.setattr(generator, "head", lambda features: logits.append(head(features)) or logits[-1])
@@ -176,12 +176,12 @@ def test_hard_sentences_are_as_frequent_as_they_are_probable(generator):
     assert away.mean().abs() < 4 * away.std() / n**0.5
 
 
-def test_the_temperature_falls_by_a_factor_a_turn(generator, vocab):
-    # from 1 to ¼ in 4 turns: a factor of 1/√2 each
-    objective = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, turns=4)
+def test_the_temperature_falls_by_a_factor_a_step(generator, vocab):
+    # from 1 to ¼ in 4 steps: a factor of 1/√2 each
+    objective = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, steps=4)
     seen = [objective(game(generator, Additive(vocab, LENGTH)), rows(2)).logs["temperature"].item() for _ in range(6)]
     assert seen == pytest.approx([1.0, 0.5**0.5, 0.5, 0.5**1.5, 0.25, 0.25])
-    resumed = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, turns=4)
+    resumed = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, steps=4)
     objective.played.fill_(3)
     resumed.load_state_dict(objective.state_dict())
     assert resumed(game(generator, Additive(vocab, LENGTH)), rows(2)).logs["temperature"].item() == pytest.approx(

@@ -1,4 +1,4 @@
-"""The score-function turn as a whole. Its gradient: laws/test_gradients.py."""
+"""The score-function step as a whole. Its gradient: laws/test_gradients.py."""
 
 from math import log, sqrt
 
@@ -48,11 +48,11 @@ def generator():
 
 
 def game(generator, noise=None):
-    return Game(generator, FirstWord(VOCAB, 3), Categorical(), noise or Noise(0, "turn"))
+    return Game(generator, FirstWord(VOCAB, 3), Categorical(), noise or Noise(0, "step"))
 
 
 def sentences(n):
-    """As many real sentences: a turn only takes their number."""
+    """As many real sentences: a step only takes their number."""
     tokens = torch.zeros(n, 3, dtype=torch.long)
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
@@ -113,7 +113,7 @@ def test_no_gradient_reaches_the_discriminator(generator):
     judge = FirstWord(VOCAB, 3)
     judge.scale = torch.nn.Parameter(torch.ones(()))
     judge.forward = lambda words, mask, density=None: words[:, 0] * judge.scale
-    players = Game(generator, judge, Categorical(), Noise(0, "turn"))
+    players = Game(generator, judge, Categorical(), Noise(0, "step"))
     ScoreFunction(LogOdds(), Terminal(), BatchMean())(players, sentences(5)).loss.backward()
     assert judge.scale.grad is None
     assert generator.table.weight.grad.any()
@@ -126,9 +126,9 @@ def test_a_discriminator_that_speaks_bfloat16_rounds_no_sum_over_the_batch(gener
         def forward(self, words, mask, density=None):
             return words[:, 0].bfloat16()
 
-    half = Game(generator, Half(VOCAB, 3), Categorical(), Noise(0, "turn"))
-    turn = ScoreFunction(LogOdds(), Terminal(), BatchMean())
-    assert turn(half, sentences(301)).loss.equal(turn(game(generator), sentences(301)).loss)
+    half = Game(generator, Half(VOCAB, 3), Categorical(), Noise(0, "step"))
+    step = ScoreFunction(LogOdds(), Terminal(), BatchMean())
+    assert step(half, sentences(301)).loss.equal(step(game(generator), sentences(301)).loss)
 
 
 def ppo(ratio="word", **settings):
@@ -145,28 +145,28 @@ def moved(generator, by=0.3):
 @pytest.mark.parametrize("ratio", ["word", "sentence"])
 def test_the_first_of_several_epochs_is_reinforce(generator, ratio):
     """As long as G has not moved, the clipped step is the plain one."""
-    turns = (ScoreFunction(LogOdds(), Terminal(), Zero(), epochs, ratio=ratio) for epochs in (1, 3))
+    steps = (ScoreFunction(LogOdds(), Terminal(), Zero(), epochs, ratio=ratio) for epochs in (1, 3))
     gradients = [
-        torch.autograd.grad(turn(game(generator), sentences(6)).loss, generator.table.weight) for turn in turns
+        torch.autograd.grad(step(game(generator), sentences(6)).loss, generator.table.weight) for step in steps
     ]
     assert_close(*gradients)
 
 
 def test_epochs_share_their_samples_and_the_next_ones_are_new(generator):
-    turn, players = ppo(), game(generator)
+    step, players = ppo(), game(generator)
     for epoch in range(7):
-        turn(players, sentences(5))
+        step(players, sentences(5))
         moved(generator)
         assert players.noise.drawn == 5 * 3 * (epoch // 3 + 1)
 
 
 @pytest.mark.parametrize("ratio", ["word", "sentence"])
 def test_the_clipped_loss_by_hand(generator, ratio):
-    turn = ppo(ratio, clip=0.1)
+    step = ppo(ratio, clip=0.1)
     said = game(generator).sample(5)
-    turn(game(generator), sentences(5))
+    step(game(generator), sentences(5))
     moved(generator)
-    outcome = turn(game(generator), sentences(5))
+    outcome = step(game(generator), sentences(5))
     change = generator.logp(said.batch, Categorical()).detach() + log(4) * said.mask
     terms, clipped = [], []
     for b in range(5):
@@ -183,13 +183,13 @@ def test_the_clipped_loss_by_hand(generator, ratio):
     assert sum(clipped) > 0
 
 
-def test_a_turn_taken_up_between_epochs_goes_on_with_its_samples(generator):
-    turn, again = ppo(), ppo()
-    turn(game(generator), sentences(5))
+def test_a_step_taken_up_between_epochs_goes_on_with_its_samples(generator):
+    step, again = ppo(), ppo()
+    step(game(generator), sentences(5))
     moved(generator)
-    again.load_state_dict(turn.state_dict())
-    assert again(game(generator), sentences(5)).loss.equal(turn(game(generator), sentences(5)).loss)
-    assert again.used == turn.used == 2
+    again.load_state_dict(step.state_dict())
+    assert again(game(generator), sentences(5)).loss.equal(step(game(generator), sentences(5)).loss)
+    assert again.used == step.used == 2
 
 
 def test_a_sentence_is_one_action_only_where_it_is_paid_as_one():

@@ -1,4 +1,4 @@
-"""G against itself of some turns ago, by enumeration: every sentence of P and of G as often as it is probable."""
+"""G against itself of some steps ago, by enumeration: every sentence of P and of G as often as it is probable."""
 
 from itertools import permutations
 
@@ -89,13 +89,13 @@ def test_at_g_equal_p_it_stands_still_whatever_g_was(oracle, vocab):
     assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-6)
 
 
-def test_every_so_many_turns_it_becomes_todays_g(oracle, generator):
+def test_every_so_many_steps_it_becomes_todays_g(oracle, generator):
     objective, seen = SelfPlay(generator, refresh=2), []
     start = generator.table.weight.detach().clone()
-    for turn in range(5):
+    for step in range(5):
         objective(game(generator), all_of(oracle))
         seen.append(objective.old.table.weight.detach().clone())
-        if turn % 2 == 0:
+        if step % 2 == 0:
             generator.table.weight.data = torch.roll(generator.table.weight.data, 1, 1)  # quarters stay quarters
     assert seen[0].equal(start)
     assert seen[1].equal(seen[0])

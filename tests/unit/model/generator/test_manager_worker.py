@@ -16,7 +16,7 @@ from textgan_lit.types import Vocab
 
 VOCAB, LENGTH = Vocab(("a", "b", "c")), 4
 WORDS = (*TINY, "model=leakgan", "model.discriminator.filters=[[1,4],[2,4]]", "model.credit.rollouts=2")
-WORDS += ("model/program=fixed", "model.discriminator.dropout=0.5", "data.oracle.variable=true")
+WORDS += ("model/schedule=fixed", "model.discriminator.dropout=0.5", "data.oracle.variable=true")
 
 
 def judge():
@@ -56,7 +56,7 @@ def alike(one, other):
 
 
 class Watch(pl.Callback):
-    """Whose eyes the generator has at the start of each turn, and what each turn changed of them."""
+    """Whose eyes the generator has at the start of each step, and what each step changed of them."""
 
     def __init__(self):
         self.up_to_date, self.moved = [], []
@@ -71,14 +71,14 @@ class Watch(pl.Callback):
         self.moved.append(not alike(self.before, weights(system.generator.reader)))
 
 
-def test_it_takes_over_what_d_has_learned_before_its_turns_and_at_no_other_time():
+def test_it_takes_over_what_d_has_learned_before_its_steps_and_at_no_other_time():
     watch = Watch()
     run = built(*WORDS, callbacks=(watch,)).fit()
-    for move in ("likelihood", "generator"):
-        assert {current for name, current in watch.up_to_date if name == move} == {True}
+    for update in ("pretrain", "generator"):
+        assert {current for name, current in watch.up_to_date if name == update} == {True}
     during = [current for name, current in watch.up_to_date if name == "discriminator"]
     assert True in during
-    assert False in during  # from D's second turn in a row on
+    assert False in during  # from D's second step in a row on
     assert not any(watch.moved)
     held = {id(weight) for group in run.trainer.optimizers for part in group.param_groups for weight in part["params"]}
     assert not held & {id(weight) for weight in run.system.generator.reader.parameters()}
@@ -86,7 +86,7 @@ def test_it_takes_over_what_d_has_learned_before_its_turns_and_at_no_other_time(
 
 def test_what_is_opened_writes_what_was_played(tmp_path):
     """The eyes are saved with the generator: what it saw, D may have unlearned since."""
-    run = built(*WORDS, "model.program.k=3", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
+    run = built(*WORDS, "model.schedule.k=3", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
     opened, played = textgan_lit.load(tmp_path), run.system
     assert alike(weights(opened.generator), weights(played.generator))
     texts = [sentence.text for sentence in opened.write(20, seed=3)]
