@@ -101,12 +101,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     fitting.check_reward(rules["reward"], discriminator_loss, estimator)
     if discriminator_loss is not None:
         fitting.check_length(rules["credit"], discriminator_loss, rules["reward"], module.vocab)
-    together = updates["generator"].loss.epochs if "generator" in updates else 1
-    steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
-    schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
+    schedule = _schedule(model, module, updates)
     fitting.check_policy(policy, schedule, updates)
-    if any(update.loss.null for update in updates.values()):
-        schedule.rule = Fixed()  # nothing may withhold a control's generator steps
     fitting.check_rule(schedule.rule, discriminator, known)
     if schedule.rule.needs_oracle:
         generator.need_likelihood(
@@ -159,6 +155,15 @@ def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]
         )
     more = {name: part(entry, f"model.regulariser.{name}", Regulariser, **known) for name, entry in chosen.items()}
     return Regularised(objective, more)
+
+
+def _schedule(model: Mapping[str, Any], module: pl.LightningDataModule, updates: dict[str, Update]) -> Schedule:
+    together = updates["generator"].loss.epochs if "generator" in updates else 1
+    steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
+    schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
+    if any(update.loss.null for update in updates.values()):
+        schedule.rule = Fixed()  # nothing may withhold a control's generator steps
+    return schedule
 
 
 def _epoch(module: pl.LightningDataModule, updates: dict[str, Update]) -> int:

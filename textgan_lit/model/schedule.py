@@ -256,8 +256,7 @@ class Schedule:
         self.discriminator_pretrain_steps = discriminator_pretrain_steps if taught else 0
         self.adversarial_steps = adversarial_steps if "generator" in updates else 0
         self.k = k if taught else 0
-        self.best_nll = float("inf")
-        self.bad = 0  # validations since the best one
+        self.best_nll, self.bad = math.inf, 0  # and validations since the best one
         self.validated_at = 0  # pretraining steps at the last validation
         self.d_steps_since_g = 0  # discriminator steps since the last generator step of the game
         self.answers: dict[str, int] = {}  # the rule's words since then, and how often it gave each
