@@ -1,4 +1,4 @@
-"""README's table of models, from conf/model/*.yaml: python docs/methods/table.py"""
+"""The methods' table, from conf/model/*.yaml: python docs/methods/table.py"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textgan_lit.model.objective import Loss
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
-HEAD = ("model", "generator", "discriminator", "gradient", "descends", "bias", "likelihood", "lines of YAML")
+HEAD = ("model", "generator", "discriminator", "gradient", "descends", "bias", "likelihood")
 NO_CLAIM = "–"
 
 
@@ -33,16 +33,14 @@ def row(name: str) -> tuple[str, ...]:
     objective = getattr(objective, "objective", objective)  # a regularised one is another's, and what was added
     descends, is_claimed = _descends(objective, system.discriminator if update == "generator" else None)
     gradient = _option(chosen, "estimator" if update == "generator" else "objective")
-    text = (ROOT / "conf" / "model" / f"{name}.yaml").read_text().splitlines()
     return (
-        f"[`{name}`](docs/methods/{name}.md)",
+        f"[`{name}`]({name}.md)",
         _option(chosen, "generator"),
         _option(chosen, "discriminator"),
         gradient,
         " + ".join([descends, *added]),
         _bias(objective) if is_claimed else NO_CLAIM,
         system.generator.likelihood,
-        str(sum(bool(line.strip()) and not line.startswith("#") for line in text)),
     )
 
 
@@ -83,10 +81,10 @@ def table() -> str:
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
+    index = ROOT / "docs" / "methods" / "README.md"
+    before, _, rest = index.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+    index.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

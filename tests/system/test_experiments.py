@@ -234,10 +234,10 @@ def test_every_experiment_plays(experiment, unchecked_shapes):
     assert built(f"experiment={experiment}", "debug=smoke").fit().system.clock.total > 0
 
 
-def test_the_readmes_table_of_models_is_made_from_their_files():
+def test_the_table_of_methods_is_made_from_their_files():
     page = runpy.run_path(str(CONF.parent / "docs" / "methods" / "table.py"))
-    readme = (CONF.parent / "README.md").read_text()
-    assert page["table"]() in readme, "run: python docs/methods/table.py"
+    index = (CONF.parent / "docs" / "methods" / "README.md").read_text()
+    assert page["table"]() in index, "run: python docs/methods/table.py"
 
 
 def test_every_model_has_its_page_and_a_line_in_the_index():

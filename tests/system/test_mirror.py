@@ -187,8 +187,8 @@ def test_every_final_class_has_its_yaml(room):
     assert not unnamed, f"no YAML under conf/ names {', '.join(unnamed)} of {room}"
 
 
-def test_the_readme_names_every_part():
-    rows = dict(re.findall(r"^\| `(model/\w+)` \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+def test_the_page_of_parts_names_every_option():
+    rows = dict(re.findall(r"^\| `(model/\w+)` \| (.*) \|$", (ROOT / "docs" / "parts.md").read_text(), re.MULTILINE))
     groups = {path.name for path in (CONF / "model").iterdir() if path.is_dir()} - {"optimizer"}
     assert rows.keys() == {f"model/{group}" for group in groups}
     for group in groups:
