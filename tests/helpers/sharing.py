@@ -50,7 +50,7 @@ def share(folder: Path, words: str, processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
     for update in settings["model"]["optim"].values():
-        update["batch"] = 16
+        update["batch_size"] = 16
     target = "textgan_lit.callbacks"
     settings["callbacks"] = {
         "evaluation": {"_target_": f"{target}.evaluation.Evaluations", "every": {"generator": 1}},

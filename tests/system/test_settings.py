@@ -6,7 +6,9 @@ with where it does.
 
 import copy
 import functools
+import importlib
 import json
+import pkgutil
 import typing
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -21,9 +23,13 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf, open_dict
 
 from tests.helpers.playing import CONF, TINY
+from textgan_lit import callbacks
 from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.run.resume import flat
+
+for module in pkgutil.iter_modules(callbacks.__path__):  # before anybody stands in for the trainer they speak of
+    importlib.import_module(f"{callbacks.__name__}.{module.name}")
 
 FILE = ("data.path=lines.jsonl", "data.cache=cache", "data.test=32")
 GAMES = {
