@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.command import run
 from tests.helpers.lives import begin, left, play, same
 from tests.unit.sweep.test_sweeper import SPACE, WORLD, trials, words
+from textgan_lit.run import files
 from textgan_lit.run import folder as folders
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -50,7 +51,7 @@ def test_a_job_that_fails_in_another_process_is_recorded_and_the_others_are_play
     for trial in trials(tmp_path):
         notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
         bad = trial.params["model.optim.generator.batch_size"] == "0"
-        assert (trial.state.name, "batch=0: wanted" in notes.get("failed", "")) == (
+        assert (trial.state.name, "batch_size=0: wanted" in notes.get("failed", "")) == (
             ("FAIL", True) if bad else ("COMPLETE", False)
         )
 
@@ -79,10 +80,10 @@ def test_a_sweep_whose_command_is_killed_goes_on_at_once_and_nobody_else_plays_i
 @pytest.mark.slow
 def test_a_job_that_another_process_plays_is_refused_after_a_while_and_left_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(folders, "DYING", 0.2)
-    folders.claim(tmp_path / "0", "hydra.run.dir")
-    with pytest.raises(SystemExit, match=r"hydra\.sweep\.subdir=.*/0 is being played by another process"):
+    (tmp_path / "0").mkdir()
+    refused = pytest.raises(SystemExit, match=r"hydra\.sweep\.subdir=.*/0 is being played by another process")
+    with files.lock(tmp_path / "0" / ".lock"), refused:
         run(monkeypatch, *words(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
-    folders.unlock()
     assert not (tmp_path / "0" / "run.json").exists()
     run(monkeypatch, *words(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"]

@@ -184,7 +184,7 @@ def test_the_slider_obeys_the_keyboard_and_moves_plots_and_sentences(browser, pa
     window.keyboard.press("Home")
     window.wait_for_timeout(200)
     assert other.input_value() == "0"
-    assert slider.get_attribute("aria-valuetext") == "after 100 pretraining steps"
+    assert slider.get_attribute("aria-valuetext") == "after 100 pretrain steps"
     assert window.locator("[data-chart=prefix-jsd]").inner_html() != before
     assert window.locator(".sentences li").count() == 1
     assert said == []

@@ -64,7 +64,7 @@ def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(monkeypatch, tmp_path)
     assert [trial.state == TrialState.FAIL for trial in found] == bad
     for trial, failed in zip(found, bad, strict=True):
         notes = json.loads((tmp_path / str(trial.number) / "run.json").read_text())
-        assert ("batch=0: wanted" in notes.get("failed", "")) == failed
+        assert ("batch_size=0: wanted" in notes.get("failed", "")) == failed
 
 
 def test_two_objectives_from_the_closing_table(monkeypatch, tmp_path):
@@ -105,7 +105,7 @@ def test_a_sweep_looks_for_what_likelihood_does_not_have_at_any_temperature(monk
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("nothing.there=1,2",), "nothing: there is no such key"),
+        (("nothing.there=1,2",), "nothing.there: there is no such key"),
         ((SPACE[0], "overwrite=true"), "Give another hydra.sweep.dir"),
         ((SPACE[0], "hydra.sweeper.objectives=[truth/nll_oracle]"), "a sweep would find that"),
         ((SPACE[0], "hydra.sweeper.objectives=[likelihood_gap]"), "go together"),
@@ -128,8 +128,8 @@ def test_another_question_needs_another_folder(monkeypatch, tmp_path):
 
 def test_a_grid_notes_why_a_job_failed_and_goes_on(monkeypatch, tmp_path):
     grid = ("-m", *WORLD, "model.optim.generator.batch_size=0,16", f"hydra.sweep.dir={tmp_path}")
-    with pytest.raises(SystemExit, match="batch=0"):
+    with pytest.raises(SystemExit, match="batch_size=0"):
         run(monkeypatch, *grid)
     first, second = (json.loads((tmp_path / name / "run.json").read_text()) for name in "01")
-    assert "batch=0: wanted" in first["failed"]
+    assert "batch_size=0: wanted" in first["failed"]
     assert second["finished"]
