@@ -1,4 +1,4 @@
-"""Text files, and the data that is made of them."""
+"""Files of text and of bytes, and the data that is made of text."""
 
 import pytest
 
