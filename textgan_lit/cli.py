@@ -261,7 +261,8 @@ def _unknown_key(key: str) -> str:
 
 
 def _closest(key: str, overrides: list[str]) -> str:
-    """The keys that end as ``key`` does, by its own last part or by what that is called here; else its siblings."""
+    """The keys whose last part is ``key``'s, or what that is called here: beside it, else in its group, else anywhere;
+    where there are none, its siblings."""
     parent, _, last = key.rpartition(".")
     try:
         config = _composed(overrides)
@@ -270,10 +271,12 @@ def _closest(key: str, overrides: list[str]) -> str:
         siblings = [f"{parent}.{name}" if parent else str(name) for name in node or ()]
     except Exception:
         leaves, siblings = {}, []
-    wanted = elsewhere.SYNONYMS.get(last, last)
-    same = [leaf for leaf in leaves if leaf.rpartition(".")[2] == wanted]
-    alike = [leaf for leaf in same if leaf.split(".")[:-1] and leaf.split(".")[0] == key.split(".")[0]] or same
-    return f"Did you mean {' or '.join(alike[:4])}?" if alike else f"Nearest: {_nearest(key, siblings)}."
+    wanted = last, elsewhere.SYNONYMS.get(last)
+    for place in (f"{parent}.", f"{key.partition('.')[0]}.", ""):
+        same = [leaf for leaf in leaves if leaf.startswith(place) and leaf.rpartition(".")[2] in wanted]
+        if same:
+            return f"Did you mean {' or '.join(same[:4])}?"
+    return f"Nearest: {_nearest(key, siblings)}."
 
 
 def _folders() -> list[Path]:

@@ -24,6 +24,9 @@ WRONG = {
     # what has another name here, or had one in 0.1
     "lr=0.1": r"Did you mean model\.optim\.pretrain\.lr or .*model\.optim\.generator\.lr\?",
     "model.optim.generator.learning_rate=1": r"learning_rate: there is no such key\. Did you mean .*generator\.lr",
+    "epochs=4": r"Did you mean (?=.*model\.schedule\.pretrain_steps).*model\.estimator\.epochs",
+    "model.generator.hidden_size=8 model/generator=lstm": r"Did you mean model\.generator\.hidden\?",
+    "callbacks.health.repeats=0.2": r"health\.repeats: there is no such key\. .* a constant",
     "batch_size=64": r"batch_size: there is no such key\. Did you mean model\.optim\.pretrain\.batch_size",
     "model.moves.generator.optimizer.lr=0.1": r"lr is model\.optim\.generator\.lr since",
     "model.program.k=5": r"model\.program\.k is model\.schedule\.k since version 0\.2",

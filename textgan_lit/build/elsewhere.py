@@ -49,6 +49,10 @@ INSTEAD = {
     "trainer.strategy": PROCESSES,
     "trainer.sync_batchnorm": PROCESSES,
     **dict.fromkeys(
+        ("callbacks.health.repeats", "callbacks.health.variety", "callbacks.health.informed", "model.credit.max_rows"),
+        "Since version 0.2 it is a constant in the code: nobody turned it.",
+    ),
+    **dict.fromkeys(
         (
             *("trainer.use_distributed_sampler", "trainer.reload_dataloaders_every_n_epochs", "trainer.plugins"),
             *("trainer.inference_mode", "trainer.barebones", "trainer.enable_model_summary", "trainer.benchmark"),
@@ -80,14 +84,13 @@ RENAMED = (
 # The field's words for what has another name here: the last part of a key.
 SYNONYMS = {
     **dict.fromkeys(("learning_rate", "lr_g", "lr_d"), "lr"),
-    **dict.fromkeys(("batch", "bs", "per_device_train_batch_size", "train_batch_size"), "batch_size"),
-    **dict.fromkeys(("clip", "grad_clip", "gradient_clip_val", "clip_grad_norm", "grad_norm"), "max_grad_norm"),
+    **dict.fromkeys(("batch", "per_device_train_batch_size", "train_batch_size"), "batch_size"),
+    **dict.fromkeys(("clip", "grad_clip", "gradient_clip_val", "clip_grad_norm"), "max_grad_norm"),
     **dict.fromkeys(("hidden_dim", "hidden_size", "d_model", "n_embd"), "hidden"),
     **dict.fromkeys(("n_critic", "d_steps", "critic_iters"), "k"),
-    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "num_train_epochs", "warm_up"), "pretrain_steps"),
+    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "num_train_epochs"), "pretrain_steps"),
     **dict.fromkeys(("g_steps", "iterations", "n_iters"), "adversarial_steps"),
-    **dict.fromkeys(("num_workers",), "workers"),
-    **dict.fromkeys(("temp",), "temperature"),
+    "num_workers": "workers",
 }
 
 

@@ -1,0 +1,34 @@
+"""What a key of an earlier version is answered with is a key of today."""
+
+import re
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from textgan_lit.build.elsewhere import RENAMED, today
+from textgan_lit.cli import CONF
+
+OLD = (
+    *(f"model.moves.{name}.{key}" for name in ("likelihood", "generator") for key in ("batch", "clip", "optimizer.lr")),
+    *("model.program.warm_up", "model.program.discriminator_warm_up", "model.program.duel", "model.program.k"),
+    *("model.adversary", "model.estimator.turns", "callbacks.turns.every", "callbacks.schedule"),
+    *("callbacks.schedule.likelihood", "callbacks.schedule.discriminator"),
+)
+
+
+@pytest.mark.parametrize("key", OLD)
+def test_it_is_there(key):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["model=relgan"])
+    assert today(key) != key
+    assert OmegaConf.select(config, today(key), throw_on_resolution_failure=False, default="none") != "none"
+
+
+def test_every_renaming_is_tried():
+    used = set()
+    for key in OLD:
+        for pattern, name in RENAMED:
+            used |= {pattern} if re.search(pattern, key) else set()
+            key = re.sub(pattern, name, key)
+    assert used == {pattern for pattern, _ in RENAMED}
