@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from textgan_lit import cli, commands
+from textgan_lit import cli
+from textgan_lit.__main__ import main
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
@@ -21,7 +22,7 @@ def textgan(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
     """``textgan WORDS``; gives the exit code, or the line that a person would read."""
     monkeypatch.setattr(sys, "argv", ["textgan", *words])
     with pytest.raises(SystemExit) as stopped:
-        commands.main()
+        main()
     return stopped.value.code
 
 

@@ -46,8 +46,6 @@ def _perform(words: list[str]) -> None:
         if FULL_ERROR or not is_expected(error):
             raise
         sys.exit(f"textgan_lit: {explain(error)}")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _usage() -> argparse.ArgumentParser:
