@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "textgan_lit"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "textgan_lit"
 
 FLOORS = [  # from the cellar to the roof
     ["errors", "functional"],
@@ -81,6 +82,27 @@ def test_every_room_has_its_floor():
     assert sum(map(len, FLOORS)) == len(FLOOR), "a room is listed twice"
 
 
+def test_a_hallway_has_few_doors():
+    """Files and folders at the top of the package, and files among them: a stranger reads their names first."""
+    loose = [room for room in FLOOR if (PACKAGE / f"{room}.py").exists() and not room.startswith("__")]
+    assert len(FLOOR) <= 30
+    assert len(loose) <= 13
+
+
+WRITTEN = sorted(
+    path for part in ("textgan_lit", "tests", "studies", "benchmarks") for path in (ROOT / part).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_is_written_fits_on_few_screens(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 350
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 50, f"{node.name} has over 50 lines"
+
+
 def test_the_page_says_what_every_room_is():
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
     table = page.partition("| rooms | what they are |")[2].partition("\n\n")[0]
@@ -130,8 +152,8 @@ def writes(call: ast.Call) -> bool:
         mode = [*call.args[method != "open" :], *(word.value for word in call.keywords if word.arg == "mode")][:1]
         said = mode[0].value if mode and isinstance(mode[0], ast.Constant) else "r"
         return name in WRITES or (isinstance(said, str) and bool(set("wax+") & set(said)))
-    updates = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
-    return name in WRITES or method in METHODS or updates
+    moves = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
+    return name in WRITES or method in METHODS or moves
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "textgan_lit.run.files"])
