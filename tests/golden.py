@@ -1,7 +1,7 @@
 """Numbers that a change of names or places must not change: ``python -m tests.golden [RUN …]`` plays and compares.
 
 ``--write`` keeps what came out under tests/golden/. Every digit is compared, which is sound on one kind of processor
-with one version of torch alone; so this is a command for who updates code about, and no test. SEQGAN_ORACLE names the
+with one version of torch alone; so this is a command for who moves code about, and no test. SEQGAN_ORACLE names the
 weights of the published oracle; without it that run is left out.
 """
 

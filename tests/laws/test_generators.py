@@ -187,7 +187,7 @@ def test_states_have_the_batch_first(generator):
 
 
 def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
-    """And a gradient passes through them: every word updates what is said after it."""
+    """And a gradient passes through them: every word changes what is said after it."""
     if not generator.reads_soft:
         pytest.skip("reads whole words only")
     # (after eos nothing is said)

@@ -27,9 +27,9 @@ class Looks(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.name().partition("::")[2].partition(".")[0]
-        updates = name == "_to_copy" and (kwargs or {}).get("device") is not None
+        moves = name == "_to_copy" and (kwargs or {}).get("device") is not None
         by_mask = name == "index" and any(key is not None and key.dtype == torch.bool for key in args[1])
-        if by_mask or updates or name in WAITING:
+        if by_mask or moves or name in WAITING:
             self.seen.append(name)
         return function(*args, **(kwargs or {}))
 

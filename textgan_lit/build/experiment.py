@@ -12,7 +12,7 @@ import torch
 from annotated_types import Gt, Interval
 
 from textgan_lit.build import fitting
-from textgan_lit.build.parts import _class, group, part, setting
+from textgan_lit.build.parts import class_of, group, part, setting
 from textgan_lit.build.trainer import Settings, make
 from textgan_lit.errors import UserError
 from textgan_lit.faults import Faults
@@ -49,7 +49,7 @@ NEEDED = ("generator", "policy")
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     """The data module, told how many sentences the widest update takes a step."""
     settings = dict(group(config, "data"))
-    if "weights" not in inspect.signature(_class(settings, "data")).parameters:
+    if "weights" not in inspect.signature(class_of(settings, "data")).parameters:
         settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
     module = part(settings, "data", pl.LightningDataModule)
     missing = [
@@ -126,7 +126,7 @@ def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], D
 
     def make() -> Discriminator | None:
         config = model.get("discriminator")
-        leaks = config is not None and getattr(_class(config, "model.discriminator"), "leaks", False)
+        leaks = config is not None and getattr(class_of(config, "model.discriminator"), "leaks", False)
         return part(config, "model.discriminator", Discriminator, **known) if leaks else None
 
     return make

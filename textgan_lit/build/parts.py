@@ -33,7 +33,7 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
     ``context`` offers what only the program knows (vocab, oracle, …): a constructor takes what it has a name for.
     Nested parts are built first. Errors name the key, its value and what was wanted.
     """
-    cls = _class(config, where)
+    cls = class_of(config, where)
     _check_kind(cls, kind, where)
     given = {key: value for key, value in config.items() if key != "_target_"}
     # nn.Module's own constructor takes whatever it is given, and then refuses it
@@ -69,7 +69,8 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
     return cls(**values)
 
 
-def _class(config: Any, where: str) -> type:
+def class_of(config: Any, where: str) -> type:
+    """The class that ``config`` names, found under the rules of trust."""
     if not isinstance(config, Mapping):
         raise UserError(f"{where}={shown(config)}: wanted a part, settings with a _target_, as the files in conf/ are.")
     if "_target_" not in config:
@@ -135,7 +136,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _value(value: Any, hint: Any, where: str, context: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping) and "_target_" in value:
-        _check_kind(_class(value, where), hint, where)
+        _check_kind(class_of(value, where), hint, where)
         return part(value, where, **context)
     return setting(value, hint, where)
 

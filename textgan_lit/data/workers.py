@@ -32,8 +32,8 @@ class Lost(Exception):
 
 @final
 class Workers:
-    """The batches ``fetch(n)`` from n = ``position`` on, by ``number`` processes one after another, until
-    :meth:`close`.
+    """The batches ``fetch(n)`` from n = ``position`` on, by ``number`` processes, each in its place in the
+    row, until :meth:`close`.
 
     Each is ahead by as much as fits into its pipe, and one batch.
     """

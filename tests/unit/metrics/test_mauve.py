@@ -75,7 +75,7 @@ def test_the_authors_code_agrees_but_for_where_its_clusters_begin(shift):
     given = {"p_features": real.float().numpy(), "q_features": other.float().numpy()}
     said = [theirs.compute_mauve(**given, seed=seed) for seed in range(4)]
     assert {one.num_buckets for one in said} == {50}
-    mean = sum(one.mauve for one in said) / 4  # one value updates by 0.03 with the seed
+    mean = sum(one.mauve for one in said) / 4  # one value varies by 0.03 with the seed
     assert float(Mauve(VOCAB, 5, nothing).between(real, other)) == pytest.approx(mean, abs=0.08)
 
 

@@ -79,7 +79,7 @@ class World:
         return self.gradient(0.5 * (g * (g / m).log()).sum())
 
     def jsd(self):
-        """∇ of JSD(P‖G): M updates with G."""
+        """∇ of JSD(P‖G): M follows G."""
         g = self.probability(self.generator)
         m = (self.p + g) / 2
         return self.gradient(0.5 * (self.p * (self.p / m).log()).sum() + 0.5 * (g * (g / m).log()).sum())
