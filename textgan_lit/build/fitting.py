@@ -21,7 +21,7 @@ from textgan_lit.model.schedule import Fixed, Rule, Schedule
 from textgan_lit.system import TextGAN, Update
 from textgan_lit.types import Vocab
 
-# What conf/skeleton/game.yaml gives, which nobody chose, and what says itself that there is none.
+# What conf/model/reinforce.yaml gives, which nobody chose, and what says itself that there is none.
 UNUSED = {"credit": Terminal, "baseline": BatchMean | Zero}
 
 
