@@ -15,9 +15,9 @@ from torch import Tensor
 
 from benchmarks.measure import NONE, seconds
 from benchmarks.row import Row
+from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import draw, sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
@@ -30,12 +30,12 @@ def rows() -> Iterator[Row]:
     ours = {}
     for length in LENGTHS:
         generator, noise = player(length)
-        ours[length] = seconds(lambda g=generator, n=noise: sample(g, n, Categorical()), times=9)
+        ours[length] = seconds(lambda g=generator, n=noise: g.sample(n, Categorical()), times=9)
     generator, noise = player(USUAL)
-    same = (sample(generator, noise, Categorical()).tokens == uncached(generator, noise)).all(1).float().mean()
+    same = (generator.sample(noise, Categorical()).tokens == uncached(generator, noise)).all(1).float().mean()
     assert same > 0.9, same  # but where a uniform number falls on the edge of a word
     reference = seconds(lambda: uncached(generator, noise))
-    tokens = sample(generator, noise, Categorical()).tokens
+    tokens = generator.sample(noise, Categorical()).tokens
     floor = seconds(lambda: forced(generator, tokens))
     ratio = reference / ours[USUAL]
     yield Row(

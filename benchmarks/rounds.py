@@ -18,7 +18,6 @@ from textgan_lit.model.generator.masked_diffusion import MaskedDiffusion
 from textgan_lit.model.generator.one_shot import OneShot
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
@@ -41,4 +40,4 @@ def written(generator: Generator) -> float:
     """Processor seconds of a batch."""
     noise = Noise(0, "rounds").uniform(BATCH, generator.uniforms)
     generator.eval()
-    return seconds(lambda: sample(generator, noise, Categorical()), times=5)
+    return seconds(lambda: generator.sample(noise, Categorical()), times=5)

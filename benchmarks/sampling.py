@@ -17,7 +17,6 @@ from benchmarks.measure import Beside, best_gflops, seconds
 from benchmarks.row import Row
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
@@ -30,7 +29,7 @@ def rows() -> Iterator[Row]:
     generator = LSTM(Vocab(tuple(map(str, range(WORDS)))), LENGTH, HIDDEN, HIDDEN)
     noise = Noise(0, "sampling").uniform(SENTENCES, LENGTH)
     check(generator, noise[:500])
-    ours = Beside(lambda: sample(generator, noise, Categorical()), times=5)
+    ours = Beside(lambda: generator.sample(noise, Categorical()), times=5)
     reference = seconds(lambda: [naive(generator, 64, multinomial) for _ in range(10)], times=1) * SENTENCES / 640
     work = 2e-9 * SENTENCES * LENGTH * HIDDEN * WORDS
     floor = work / best_gflops(1024, HIDDEN, WORDS)
@@ -45,7 +44,7 @@ def rows() -> Iterator[Row]:
 def check(generator: LSTM, noise: Tensor) -> None:
     columns = iter(noise.unbind(1))
     wanted = naive(generator, len(noise), lambda weight: inverse(weight, next(columns)))
-    same = (sample(generator, noise, Categorical()).tokens == wanted).all(1).float().mean()
+    same = (generator.sample(noise, Categorical()).tokens == wanted).all(1).float().mean()
     assert same > 0.99, same  # but where a uniform number falls on the edge of a word
 
 

@@ -23,7 +23,6 @@ from tests.helpers.playing import built
 from textgan_lit.functional.significance import half_width
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch
 
@@ -110,7 +109,7 @@ def played(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
 
 def writing(generator: Generator) -> float:
     noise = Noise(0, "rounds").uniform(512, generator.uniforms)
-    return seconds(lambda: sample(generator, noise, Categorical()), times=9)
+    return seconds(lambda: generator.sample(noise, Categorical()), times=9)
 
 
 def shown(values: list[float], form: str = ".3f") -> str:

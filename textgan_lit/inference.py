@@ -22,7 +22,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.sampling import between, infill, sample
+from textgan_lit.model.sampling import between, infill
 from textgan_lit.model.weights import check_fit
 from textgan_lit.noise import Noise
 from textgan_lit.run.checkpoint import Saved, chosen, newest
@@ -101,7 +101,7 @@ class Run(NamedTuple):
         for _ in range(n):
             one, other = noise.uniform(2, self.generator.uniforms)
             way = between(one, other, self.generator.latent, steps)
-            written = sample(self.generator, way, self.policy)
+            written = self.generator.sample(way, self.policy)
             yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
 
     def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:

@@ -14,7 +14,6 @@ from textgan_lit.model.generator.one_shot import OneShot
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.objective import ELBO
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
@@ -101,7 +100,7 @@ def test_how_many_words_there_are_is_a_part_of_the_last_one_under_every_policy(d
     assert not said.scatter(1, last, 0.0).any()
     assert said.any() == diffusion.vocab.has_eos
     noise = torch.rand(200, diffusion.uniforms, generator=torch.Generator().manual_seed(3))
-    written = sample(diffusion, noise, Categorical(0.3))
+    written = diffusion.sample(noise, Categorical(0.3))
     assert_close(written.logp, diffusion.logp(written.batch, Categorical(0.3), latent=written.latent))
     if diffusion.vocab.has_eos:
         cold = Categorical(0.3)(diffusion.length_logits()).softmax(0)

@@ -23,7 +23,6 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
@@ -181,7 +180,7 @@ def test_a_word_between_two_is_read_as_the_mixture_of_their_embeddings(discrimin
 def test_continuations_are_scored_as_forward_scores_them(discriminator, fake):
     if not discriminator.shares_prefixes:
         pytest.skip("has no quicker way")
-    tokens = sample(fake, torch.rand(5, LENGTH), Categorical()).tokens
+    tokens = fake.sample(torch.rand(5, LENGTH), Categorical()).tokens
     game = Game(fake, discriminator.eval(), Categorical(), Noise(0))
     written = continuations(game, tokens, torch.rand(5, LENGTH * (LENGTH - 1) // 2, 3))
     slowly = discriminator(written.flatten(0, 2), written.flatten(0, 2) != fake.vocab.pad).view(written.shape[:-1])

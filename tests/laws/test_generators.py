@@ -11,7 +11,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.model.discriminator.conv import Conv
-from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.generator.base import Generator, Pen
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.manager_worker import ManagerWorker
 from textgan_lit.model.generator.markov import Markov
@@ -21,7 +21,6 @@ from textgan_lit.model.generator.relational_memory import RelationalMemory
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.policy import Categorical, Greedy, Nucleus, TopK
-from textgan_lit.model.sampling import Pen, sample
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 4
@@ -114,13 +113,13 @@ def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noi
     def written_and_scored():
         logp = generator.logp(sentences, Categorical())
         gradient = torch.autograd.grad((logp * torch.arange(logp.shape[1])).sum(), learning(generator))
-        return sample(generator, noise, Categorical()), logp, gradient
+        return generator.sample(noise, Categorical()), logp, gradient
 
     whole = written_and_scored()
     monkeypatch.setattr("textgan_lit.model.generator.base.AT_ONCE", 1)
     monkeypatch.setattr("textgan_lit.model.generator.base.FEWEST_ROWS", 7)
     monkeypatch.setattr("textgan_lit.model.generator.base.KEPT", 0)  # computed again on the way back
-    monkeypatch.setattr("textgan_lit.model.sampling.SENTENCES", 11)
+    monkeypatch.setattr("textgan_lit.model.generator.base.SENTENCES", 11)
     assert generator.rows_at_once() == 7
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
@@ -154,7 +153,7 @@ def test_what_stands_on_padding_changes_nothing(generator, sentences):
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
 def test_what_sampling_calls_a_probability_rescoring_calls_so_too(generator, noise, policy):
-    rollout = sample(generator, noise, policy)
+    rollout = generator.sample(noise, policy)
     assert_close(rollout.logp, generator.logp(rollout.batch, policy).detach())
     assert (rollout.tokens[~rollout.mask] == generator.vocab.pad).all()
     assert (rollout.tokens[rollout.mask] < generator.vocab.size).all()
@@ -162,7 +161,7 @@ def test_what_sampling_calls_a_probability_rescoring_calls_so_too(generator, noi
 
 def test_sentences_are_as_frequent_as_they_are_probable(generator, sentences):
     n, stream = 10_000, torch.Generator().manual_seed(3)
-    tokens = sample(generator, torch.rand(n, LENGTH, generator=stream), Categorical()).tokens
+    tokens = generator.sample(torch.rand(n, LENGTH, generator=stream), Categorical()).tokens
     seen = (tokens[:, None] == sentences.tokens).all(2).sum(0)
     assert seen.sum() == n  # nothing was written that is not a sentence
     expected = generator.logp(sentences, Categorical()).sum(1).detach().double().exp() * n
@@ -173,10 +172,10 @@ def test_sentences_are_as_frequent_as_they_are_probable(generator, sentences):
 
 def test_the_same_noise_writes_the_same_sentences(generator, noise):
     before = torch.get_rng_state()
-    tokens = sample(generator, noise, Categorical()).tokens
-    assert sample(generator, noise, Categorical()).tokens.equal(tokens)
-    assert sample(generator, noise[50:60], Categorical()).tokens.equal(tokens[50:60])
-    assert not sample(generator, noise.flip(1), Categorical()).tokens.equal(tokens)
+    tokens = generator.sample(noise, Categorical()).tokens
+    assert generator.sample(noise, Categorical()).tokens.equal(tokens)
+    assert generator.sample(noise[50:60], Categorical()).tokens.equal(tokens[50:60])
+    assert not generator.sample(noise.flip(1), Categorical()).tokens.equal(tokens)
     assert torch.get_rng_state().equal(before)
 
 

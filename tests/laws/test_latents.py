@@ -26,7 +26,6 @@ from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.objective import ELBO
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import Score
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Rollout, TextBatch
 
@@ -116,7 +115,7 @@ def test_without_its_latent_a_sentence_has_no_likelihood(generator, sentences):
 def test_sentences_are_as_frequent_as_the_marginal_says(generator, sentences):
     n = 10_000
     noise = torch.rand(n, generator.uniforms, generator=torch.Generator().manual_seed(3))
-    written = sample(generator, noise, Categorical())
+    written = generator.sample(noise, Categorical())
     assert_close(written.latent, generator.prior(noise[:, : generator.latent]))
     assert written.mask.equal(written.tokens != generator.vocab.pad)
     assert_close(written.logp, generator.logp(written.batch, Categorical(), latent=written.latent))

@@ -8,7 +8,6 @@ from tests.helpers.playing import config
 from textgan_lit.build import experiment
 from textgan_lit.callbacks.quality import Quality
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.run.distributed import own_rows
 from textgan_lit.types import TextBatch
 
@@ -24,7 +23,7 @@ def proxies() -> dict[str, torch.Tensor]:
     together = Quality(**experiment.metrics(settings, data)).chosen["test"]
     real = data.sentences("test")
     noise = torch.rand(real.tokens.shape, generator=torch.Generator().manual_seed(1))
-    fake = sample(data.oracle, noise, Categorical(0.5)).batch
+    fake = data.oracle.sample(noise, Categorical(0.5)).batch
     for at in range(0, len(noise), BATCH):
         sides = (TextBatch(*(own_rows(part[at : at + BATCH]) for part in side)) for side in (real, fake))
         together.update(*sides)

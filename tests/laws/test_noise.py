@@ -17,7 +17,6 @@ from textgan_lit.data.tiny import every_sentence
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.sampling import sample
 from textgan_lit.types import Vocab
 
 LENGTH = 3
@@ -71,7 +70,7 @@ def volumes(generator, policy):
                 continue
             noise = torch.full((PARTS, LENGTH), 0.5)
             noise[:, :step], noise[:, step] = uniforms, grid
-            rollout = sample(generator, noise, policy)
+            rollout = generator.sample(noise, policy)
             written = generator.written(rollout.tokens)
             assert (written[:, :step] == torch.tensor(words, dtype=torch.long)).all()  # the past does not change
             for word in written[:, step].unique().tolist():
@@ -109,12 +108,12 @@ def test_near_by_weights_and_temperatures_write_nearly_the_same_sentences(kind):
     generator = built(kind)
     stream = torch.Generator().manual_seed(1)
     noise, other = torch.rand(2, 2000, generator.uniforms, generator=stream).unbind()
-    words = sample(generator, noise, Categorical()).tokens
-    cooler = sample(generator, noise, Categorical(0.95)).tokens
+    words = generator.sample(noise, Categorical()).tokens
+    cooler = generator.sample(noise, Categorical(0.95)).tokens
     for weight in generator.parameters():
         weight += 0.01 * torch.randn(weight.shape, generator=stream)
-    later = sample(generator, noise, Categorical()).tokens
-    elsewhere = sample(generator, other, Categorical()).tokens
+    later = generator.sample(noise, Categorical()).tokens
+    elsewhere = generator.sample(other, Categorical()).tokens
     same = [(words == some).all(1).float().mean().item() for some in (cooler, later, elsewhere)]
     assert min(same[:2]) > 0.8 > 0.5 > same[2]
     assert max(same[:2]) < 1.0

@@ -30,7 +30,6 @@ from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.objective import Likelihood, ScheduledSampling
 from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.model.reward import LogOdds, Minimax
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch, Vocab
@@ -122,7 +121,7 @@ def test_a_word_is_judged_by_what_was_written_before_it_alone(pair, sentences):
 def test_the_same_noise_writes_the_same_words_elsewhere(pair):
     ordered, _ = pair
     noise = torch.rand(300, LENGTH, generator=torch.Generator().manual_seed(1))
-    here, there = (sample(generator, noise, Categorical()) for generator in pair)
+    here, there = (generator.sample(noise, Categorical()) for generator in pair)
     assert all(ordered.written(one).equal(other) for one, other in zip(here[:3], there[:3], strict=True))
     assert_close(here.logp, ordered.logp(here.batch, Categorical()).detach())
 
@@ -176,7 +175,7 @@ def test_the_truth_is_told_step_by_step_of_writing(pair, sentences):
     turned = Tiny(words=3, length=LENGTH)
     rows = Marginals(joint, ordered.order_of_writing[0].tolist()).tables
     turned.table = torch.cat([table.reshape(-1, 3).log_softmax(-1) for table in rows]).float()
-    real = sample(oracle, Noise(0, "real").uniform(400, LENGTH), Categorical()).batch
+    real = oracle.sample(Noise(0, "real").uniform(400, LENGTH), Categorical()).batch
     noise = Noise(0, "fake").uniform(400, LENGTH)
     found = told(measure(Models(oracle, ordered, Categorical()), real, noise))
     there = TextBatch(ordered.written(real.tokens), real.mask)
@@ -191,7 +190,7 @@ def test_where_a_world_is_too_large_whole_sentences_are_compared(pair, sentences
     of both NLLs to the last digit."""
     ordered, _ = pair
     oracle = Tiny(words=3, length=LENGTH, seed=4)
-    real = sample(oracle, Noise(0, "real").uniform(2000, LENGTH), Categorical()).batch
+    real = oracle.sample(Noise(0, "real").uniform(2000, LENGTH), Categorical()).batch
     models, noise = Models(oracle, ordered, Categorical()), Noise(0, "fake").uniform(2000, LENGTH)
     known = told(measure(models, real, noise))
     monkeypatch.setattr("textgan_lit.data.oracle.LISTED", 80)

@@ -12,7 +12,6 @@ from textgan_lit.model.generator.one_shot import OneShot
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.policy import Categorical, Greedy, Nucleus, TopK
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
@@ -47,7 +46,7 @@ def test_writing_never_waits(kind, words, policy):
     game = Game(generator, None, policy, Noise(0))
     noise, later = torch.rand(6, generator.uniforms), torch.rand(6, 6, 2)
     with Looks() as looks:
-        rollout = sample(generator, noise, policy)
+        rollout = generator.sample(noise, policy)
         if generator.left_to_right:
             continuations(game, rollout.tokens, later, rollout.latent)
     assert looks.seen == []

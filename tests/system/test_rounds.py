@@ -8,7 +8,6 @@ import torch
 from studies.rounds import LENGTH, WORDS, autoregression, every_sentence, jsd, over_latents, over_orders
 from tests.helpers.playing import built
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 
 WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
@@ -22,7 +21,7 @@ def test_a_list_of_sentences_is_what_is_written(model, listed, unchecked_shapes)
     generator.steps = 2  # of masked diffusion
     (generator.output.weight if model != "mle" else next(generator.parameters())).mul_(4)  # far from uniform
     g = listed(generator, every_sentence()).double().exp()
-    written = sample(generator, Noise(1, "rounds").uniform(100_000, generator.uniforms), Categorical()).tokens
+    written = generator.sample(Noise(1, "rounds").uniform(100_000, generator.uniforms), Categorical()).tokens
     places = (written * WORDS ** torch.arange(LENGTH - 1, -1, -1)).sum(1)
     share = places.bincount(minlength=WORDS**LENGTH) / len(places)
     assert g.sum().item() == pytest.approx(1, abs=1e-4)

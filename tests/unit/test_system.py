@@ -13,7 +13,6 @@ from textgan_lit.callbacks.evaluation import Evaluations
 from textgan_lit.callbacks.steps import Steps
 from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.model.discriminator.density_aware import DensityAware
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.run.checkpoint import read
 from textgan_lit.system import OF_STEP, TextGAN
@@ -211,7 +210,7 @@ def test_a_checkpoint_holds_plain_containers_and_opens_as_the_same_run(tmp_path)
     saved = read(tmp_path / "checkpoints" / "step-00000016.ckpt")
     assert saved["textgan_lit"]["steps"] == run.system.clock.steps
     opened = textgan_lit.load(tmp_path)
-    tokens = sample(run.system.generator.eval(), Noise(5, "sample").uniform(20, 3), run.system.policy).tokens
+    tokens = run.system.generator.eval().sample(Noise(5, "sample").uniform(20, 3), run.system.policy).tokens
     assert opened.sample(20, seed=5) == [opened.vocab.text(row) for row in tokens.tolist()]
     assert len(set(opened.sample(20, seed=5))) > 3
     assert not differ(weights(opened.discriminator), weights(run.system.discriminator))

@@ -24,7 +24,6 @@ from textgan_lit.functional.agreement import agreement
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
 from textgan_lit.types import TextBatch
@@ -157,4 +156,4 @@ def _loss(
 
 
 def real_sentences(oracle: Oracle, n: int, *name: int | str) -> TextBatch:
-    return sample(oracle, Noise(*name, "real").uniform(n, oracle.max_length), Categorical()).batch
+    return oracle.sample(Noise(*name, "real").uniform(n, oracle.max_length), Categorical()).batch

@@ -15,7 +15,6 @@ from textgan_lit.callbacks.truth import models
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.run import terminal
 from textgan_lit.run.closing import estimate, lines
 from textgan_lit.run.distributed import gather, own_rows, rank, world
@@ -75,7 +74,7 @@ class AcrossFiles(pl.Callback):
         """NLL of the held-out sentences, and the proxies of as many samples."""
         mine = TextBatch(*(own_rows(part) for part in held_out))
         noise = system.game("across files").noise.uniform(len(mine.tokens), model.generator.uniforms)
-        fake = sample(model.generator, noise, model.policy).batch
+        fake = model.generator.sample(noise, model.policy).batch
         truth = Truth(model.generator.max_length).to(system.device)
         model.add_to(truth, mine, fake)
         return truth.compute() | self._said(held_out, TextBatch(*(gather(part) for part in fake)))

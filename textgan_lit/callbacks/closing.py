@@ -24,7 +24,6 @@ from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.run import terminal
 from textgan_lit.run.closing import lines, saturated
 from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
@@ -110,7 +109,7 @@ class Closing(pl.Callback):
             found[temperature] = measure(tried, real, noise).compute()
             if self.proxies:
                 few = READ // world()
-                fake = sample(tried.generator, noise[:few], tried.policy)
+                fake = tried.generator.sample(noise[:few], tried.policy)
                 everyones = _everyones(fake.batch)
                 found[temperature] |= self._read(_everyones(real.first(few)), everyones)
                 if tried.generator.likelihood == "exact":
@@ -132,7 +131,7 @@ class Closing(pl.Callback):
     ) -> None:
         for name, rival in self.rivals.items():
             noise = system.game("test", batch_idx).noise.uniform(len(outputs.real.tokens), rival.generator.uniforms)
-            fake = sample(rival.generator, noise, rival.policy).batch
+            fake = rival.generator.sample(noise, rival.policy).batch
             judges = rival._replace(noise=system.game("test bound", batch_idx).noise)
             judges.add_to(self.truths[name], outputs.real, fake)
             if self.proxies:

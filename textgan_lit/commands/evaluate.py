@@ -118,7 +118,6 @@ def chosen(overrides: list[str]) -> dict[str, Any]:
 def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextBatch, seed: int) -> dict[str, float]:
     """Every number of as many samples as there are sentences in ``real``; ``others`` teach what has to be taught."""
     from textgan_lit.build import experiment
-    from textgan_lit.model.sampling import sample
     from textgan_lit.noise import Noise
     from textgan_lit.types import TextBatch
 
@@ -133,7 +132,7 @@ def measured(opened: Run, config: dict[str, Any], real: TextBatch, others: TextB
     source = SimpleNamespace(vocab=opened.vocab, max_length=generator.max_length, sentences=sentences)
     stages = experiment.metrics(config, source)  # before the samples: what is wrong or missing is said at once
     noise = Noise(seed, "evaluate", device=opened.device).uniform(len(real.tokens), generator.uniforms)
-    fake = sample(generator, noise, opened.policy).batch
+    fake = generator.sample(noise, opened.policy).batch
     proxies = [proxy for stage in stages.values() for proxy in stage.values()]
     return {key: float(value) for proxy in proxies for key, value in proxy.measure(real, fake).items()}
 

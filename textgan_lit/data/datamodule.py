@@ -13,7 +13,6 @@ from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
 from textgan_lit.types import MANY, TextBatch
 
@@ -119,7 +118,7 @@ class OracleData(pl.LightningDataModule):
     def _write(self, size: int, split: Split) -> TextBatch:
         noise = torch.rand(size, self.max_length, generator=stream("data", self.seed, split))
         chunks = noise.split(max(1, CHUNK // self.vocab.size))
-        parts = [sample(self._writer, chunk, Categorical()).batch for chunk in chunks]
+        parts = [self._writer.sample(chunk, Categorical()).batch for chunk in chunks]
         return TextBatch(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
 

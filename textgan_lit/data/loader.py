@@ -21,7 +21,6 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.data.workers import Lost, Workers
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
 from textgan_lit.run import distributed
 from textgan_lit.types import TextBatch
@@ -67,7 +66,7 @@ class Fresh(Dataset):
     def __getitems__(self, numbers: list[int]) -> TextBatch:
         (number,) = numbers
         noise = torch.rand(self.batch, self.oracle.max_length, generator=stream(*self.name, number))
-        return sample(self.oracle, noise[self.share], Categorical()).batch
+        return self.oracle.sample(noise[self.share], Categorical()).batch
 
 
 @final

@@ -13,8 +13,8 @@ from torch import Tensor
 from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.model.answer import checked
 from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Pen
 from textgan_lit.model.reward import Reward
-from textgan_lit.model.sampling import Pen, begin, follow, write
 from textgan_lit.run.distributed import gather, own_rows
 from textgan_lit.types import Rollout
 
@@ -113,7 +113,7 @@ def continuations(
     for t, pen in enumerate(_passed(game, tokens, latent), start=1):
         fresh = pen.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
         uniform = torch.stack([next(columns) for _ in range(t)])
-        word, _, pen = write(game.generator, Pen.join([*crowd, fresh]), game.policy, uniform.flatten())
+        word, _, pen = game.generator.write(Pen.join([*crowd, fresh]), game.policy, uniform.flatten())
         written[:t, :, :, t] = word.view(t, n, copies)
         crowd = [pen]
     return written
@@ -121,8 +121,8 @@ def continuations(
 
 def _passed(game: Game, tokens: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None) -> list[Pen]:
     """Where the pen stood after each word but the last."""
-    pen, pens = begin(game.generator, len(tokens), latent), []
+    pen, pens = game.generator.begin(len(tokens), latent), []
     for word in tokens[:, :-1].unbind(1):
-        pen = follow(game.generator, pen, word)
+        pen = game.generator.follow(pen, word)
         pens.append(pen)
     return pens

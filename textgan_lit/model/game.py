@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.model.answer import checked
 from textgan_lit.model.discriminator.base import Discriminator, last_score
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import Latent
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.sampling import draw, sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Rollout, TextBatch, Vocab, Words
 
@@ -38,7 +38,7 @@ class Game:
 
     def sample(self, n: int) -> Rollout:
         """n new sentences on this rank."""
-        return sample(self.generator, self.noise.uniform(n, self.generator.uniforms), self.policy)
+        return self.generator.sample(self.noise.uniform(n, self.generator.uniforms), self.policy)
 
     def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Rollout:
         """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).

@@ -1,6 +1,6 @@
 """How a word is chosen from logits.
 
-A policy is a pure map of logits to logits; the choice itself is always :func:`textgan_lit.model.sampling.draw`,
+A policy is a pure map of logits to logits; the choice itself is always :func:`textgan_lit.functional.inverse_cdf.draw`,
 one uniform number a word. What a policy leaves out gets −∞, so the distribution that really writes is
 softmax(policy(logits)) and its log-probability stays exact.
 """

@@ -16,7 +16,6 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import Latent
 from textgan_lit.model.policy import Categorical, Policy
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.truth.evidence import Evidence
 from textgan_lit.truth.panel import Truth
@@ -88,7 +87,7 @@ def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B uniforms"],
         for real_part, noise_part in zip_longest(_parts(real, batch), noise.split(batch)):
             fake_part = None
             if noise_part is not None:
-                fake_part = sample(models.generator, noise_part, models.policy).batch
+                fake_part = models.generator.sample(noise_part, models.policy).batch
             models.add_to(truth, real_part, fake_part)
     return truth
 

@@ -93,7 +93,7 @@ def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
         *("quality/mauve_15", "quality/mauve_15_real", "quality/frechet_10", "quality/frechet_10_real")
     }
     monkeypatch.setattr("textgan_lit.metrics.embedding.find_spec", lambda _: None)
-    monkeypatch.setattr("textgan_lit.model.sampling.sample", lambda *_: pytest.fail("work has begun"))
+    monkeypatch.setattr("textgan_lit.model.generator.base.Generator.sample", lambda *_: pytest.fail("work has begun"))
     with pytest.raises(UserError, match=r"features=some/model takes .*\[sentence-transformers\]"):
         evaluate.run(evaluate.parser().parse_intermixed_args([*words, "metrics.closing.frechet.features=some/model"]))
 

@@ -27,7 +27,6 @@ from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
@@ -71,7 +70,7 @@ def test_on_the_way_between_latents_the_ends_are_the_sentences_of_the_seed(comma
     first, last = (run.generator.prior(noise[row : row + 1, :4]) for row in (0, 1))
     middle = (first + last) / math.sqrt(2)
     for place, z in ((0, first), (2, middle), (4, last)):
-        written = sample(run.generator, torch.cat([torch.special.ndtr(z), noise[:1, 4:]], 1), run.policy)
+        written = run.generator.sample(torch.cat([torch.special.ndtr(z), noise[:1, 4:]], 1), run.policy)
         assert ways[0][place] == run.vocab.text(written.tokens[0].tolist())
     assert len({*ways[0]}) > 1
 

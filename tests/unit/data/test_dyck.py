@@ -8,7 +8,6 @@ from textgan_lit.data.dyck import Dyck
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch
 
@@ -59,11 +58,11 @@ def test_smoothing_spreads_its_share_evenly():
 
 def test_how_readily_brackets_open():
     oracle = Dyck(length=8, opening=0.0, smoothing=0.0)
-    tokens = sample(oracle, Noise(0, "closed").uniform(100, 8), Categorical()).tokens
+    tokens = oracle.sample(Noise(0, "closed").uniform(100, 8), Categorical()).tokens
     assert (tokens[:, ::2] < 3).all()  # ()[]{}: closed at once
     assert (tokens[:, 1::2] == tokens[:, ::2] + 3).all()
     oracle = Dyck(length=8, opening=1.0, smoothing=0.0)
-    tokens = sample(oracle, Noise(0, "open").uniform(100, 8), Categorical()).tokens
+    tokens = oracle.sample(Noise(0, "open").uniform(100, 8), Categorical()).tokens
     assert (tokens[:, :4] < 3).all()  # (([{}])): opened while there is room
     assert (tokens[:, 4:] == tokens[:, :4].flip(1) + 3).all()
 
@@ -71,7 +70,7 @@ def test_how_readily_brackets_open():
 def test_as_many_sentences_are_balanced_as_smoothing_leaves():
     # 8 brackets each go astray with probability about .01 × 5/6 or less: between .99⁸ = .923 and 1
     oracle, n = Dyck(), 20_000
-    batch = sample(oracle, Noise(0, "balanced").uniform(n, 8), Categorical()).batch
+    batch = oracle.sample(Noise(0, "balanced").uniform(n, 8), Categorical()).batch
     share = oracle.validity(batch)["balanced"].float().mean().item()
     assert 0.923 - 3 * math.sqrt(0.92 * 0.08 / n) < share < 0.99
 

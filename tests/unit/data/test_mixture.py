@@ -8,7 +8,6 @@ from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch
 
@@ -93,7 +92,7 @@ def test_a_sentence_is_valid_in_the_language_whose_transitions_it_makes():
 def test_as_many_sentences_are_valid_as_smoothing_leaves():
     # a transition stays among the 4 successors with probability .99 + .01 × 4/20 = .992; seven of them: .9453
     oracle, n = Mixture(), 20_000
-    valid = oracle.validity(sample(oracle, Noise(0, "valid").uniform(n, 8), Categorical()).batch)
+    valid = oracle.validity(oracle.sample(Noise(0, "valid").uniform(n, 8), Categorical()).batch)
     share = torch.stack([*valid.values()]).any(0).float().mean().item()
     assert abs(share - 0.992**7) < 3 * math.sqrt(0.945 * 0.055 / n) + 2e-3  # + valid in the other one by chance
 

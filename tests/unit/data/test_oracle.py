@@ -18,7 +18,6 @@ from textgan_lit.data.oracle_seqgan import OracleSeqGAN
 from textgan_lit.data.tiny import OneSentence, Tiny, every_sentence
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 
 
@@ -113,7 +112,7 @@ def test_every_conditional_is_a_distribution_even_after_what_cannot_happen(oracl
 
 def test_sentences_are_as_frequent_as_they_are_probable(oracle, sentences):
     n = 20_000
-    rollout = sample(oracle, Noise(3, "frequencies").uniform(n, oracle.max_length), Categorical())
+    rollout = oracle.sample(Noise(3, "frequencies").uniform(n, oracle.max_length), Categorical())
     assert_close(rollout.logp, oracle.logp(rollout.batch, Categorical()))
     seen = (rollout.tokens[:, None] == sentences.tokens).all(2).sum(0)
     assert seen.sum() == n  # nothing was written that is not a sentence
@@ -154,5 +153,5 @@ def test_torchs_global_stream_is_left_alone(tmp_path):
     before = torch.get_rng_state()
     for make in WORLDS.values():
         oracle = make(tmp_path)
-        sample(oracle, Noise(0, "any").uniform(10, oracle.max_length), Categorical())
+        oracle.sample(Noise(0, "any").uniform(10, oracle.max_length), Categorical())
     assert torch.get_rng_state().equal(before)

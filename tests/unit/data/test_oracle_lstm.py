@@ -5,7 +5,6 @@ import torch
 
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 
 
@@ -30,7 +29,7 @@ def test_sizes_are_those_asked_for():
 def test_smaller_weights_make_a_world_nearer_to_uniform():
     def entropy(std):
         oracle = OracleLSTM(words=50, length=8, std=std)
-        return -sample(oracle, Noise(0, "entropy").uniform(500, 8), Categorical()).logp.mean().item()
+        return -oracle.sample(Noise(0, "entropy").uniform(500, 8), Categorical()).logp.mean().item()
 
     assert math.log(50) > entropy(0.1) > entropy(0.5) + 0.05 > entropy(1.0) + 0.1
 

@@ -10,7 +10,6 @@ from torch.testing import assert_close
 from tests.helpers.seqgan_files import arrays, as_npz, as_pickle, as_safetensors, changed
 from textgan_lit.data.oracle_seqgan import NAMES, OracleSeqGAN, read_weights
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -81,6 +80,6 @@ def test_the_published_oracle_has_its_published_entropy():
     oracle = OracleSeqGAN(str(PUBLISHED / "seqgan_target_params.pkl"))
     noise = Noise(0, "entropy").uniform(3000, 20)
     # logp comes from the policy that drew; spread of a sentence's mean about .027 per √400, so SE ≈ .01
-    logp = torch.cat([sample(oracle, part, Categorical()).logp for part in noise.split(500)])
+    logp = torch.cat([oracle.sample(part, Categorical()).logp for part in noise.split(500)])
     assert oracle.vocab.size == 5000
     assert_close(-logp.mean().item(), 5.75, rtol=0, atol=0.03)

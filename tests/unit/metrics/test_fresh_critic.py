@@ -11,7 +11,6 @@ from textgan_lit.data.tiny import Tiny
 from textgan_lit.metrics import fresh_critic
 from textgan_lit.metrics.fresh_critic import FreshCritic
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch, Vocab
@@ -19,7 +18,7 @@ from textgan_lit.types import TextBatch, Vocab
 
 def text(world, n: int, name: str, temperature: float = 1.0) -> TextBatch:
     noise = torch.rand(n, world.max_length, generator=stream(name))
-    return sample(world, noise, Categorical(temperature)).batch
+    return world.sample(noise, Categorical(temperature)).batch
 
 
 def bound(world, real: TextBatch, fake: TextBatch) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from textgan_lit.metrics import reader
 from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.language_model import LanguageModel
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
 from textgan_lit.types import TextBatch, Vocab
 
@@ -21,7 +20,7 @@ WORLD = Mixture(seed=1)
 
 def text(name: str, temperature: float = 1.0, n: int = 600, world=WORLD) -> TextBatch:
     noise = torch.rand(n, world.max_length, generator=stream(name))
-    return sample(world, noise, Categorical(temperature)).batch
+    return world.sample(noise, Categorical(temperature)).batch
 
 
 def held_out(split: str) -> TextBatch:

@@ -7,7 +7,6 @@ from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.errors import UserError
 from textgan_lit.metrics.mauve import Mauve, histograms
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import stream
 from textgan_lit.types import TextBatch, Vocab
 
@@ -55,7 +54,7 @@ def test_samples_of_the_data_are_near_their_ceiling_and_dull_ones_far_below():
 
     def text(name: str, temperature: float = 1.0) -> TextBatch:
         noise = torch.rand(600, world.max_length, generator=stream(name))
-        return sample(world, noise, Categorical(temperature)).batch
+        return world.sample(noise, Categorical(temperature)).batch
 
     metric, real, found = Mauve(world.vocab, world.max_length, text), text("real"), []
     dull = TextBatch(text("fake").tokens[:1].expand(600, -1).clone(), text("fake").mask)

@@ -10,7 +10,6 @@ from textgan_lit.model.discriminator.recurrent import Recurrent
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
@@ -81,5 +80,5 @@ def test_many_are_scored_a_few_at_a_time(monkeypatch):
         parts = game().choose(7, 5)
     assert whole.tokens.equal(parts.tokens)
     assert whole.mask.equal(parts.mask)
-    candidates = sample(generator, Noise(0, "choose").uniform(35, LENGTH), Categorical()).tokens.view(7, 5, LENGTH)
+    candidates = generator.sample(Noise(0, "choose").uniform(35, LENGTH), Categorical()).tokens.view(7, 5, LENGTH)
     assert all((own == row).all(1).any() for own, row in zip(candidates, whole.tokens, strict=True))

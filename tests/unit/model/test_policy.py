@@ -5,9 +5,9 @@ import torch
 from scipy.stats import chisquare
 from torch.testing import assert_close
 
+from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.model.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK
-from textgan_lit.model.sampling import draw
 
 POLICIES = [
     Categorical(),

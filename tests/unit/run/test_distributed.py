@@ -24,7 +24,6 @@ from textgan_lit.model.penalty import R1, GradientPenalty
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import LogOdds, Ratio, Shuffled
 from textgan_lit.model.reward import Minimax as Reward
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.run.distributed import gather, greatest, mean, own_rows, rank, world
 from textgan_lit.truth.held_out_check import take
@@ -85,7 +84,7 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
     uniform = noise.uniform(ROWS // world(), 3)
     generator = lively(LSTM(VOCAB, LENGTH, embedding=3, hidden=4))
     conv, recurrent = lively(Conv(VOCAB, LENGTH, embedding=3)), lively(Recurrent(VOCAB, LENGTH, embedding=3, hidden=4))
-    real = sample(generator, torch.rand(ROWS, LENGTH, generator=torch.Generator().manual_seed(4)), Categorical()).batch
+    real = generator.sample(torch.rand(ROWS, LENGTH, generator=torch.Generator().manual_seed(4)), Categorical()).batch
     own = TextBatch(*map(own_rows, real))
     assert real.mask[::2].sum() != real.mask[1::2].sum()  # two ranks read unequally many words
     found = {

@@ -10,7 +10,6 @@ from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.oracle import Optimal
 from textgan_lit.model.game import Game
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.truth.held_out_check import sentences, take
 
@@ -22,7 +21,7 @@ WORLDS = {  # P and G
 
 
 def held_out(oracle):
-    return sample(oracle, Noise(0, "held out").uniform(300, LENGTH), Categorical()).batch
+    return oracle.sample(Noise(0, "held out").uniform(300, LENGTH), Categorical()).batch
 
 
 @pytest.mark.parametrize("policy", [Categorical(), TopK(1)])

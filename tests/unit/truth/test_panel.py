@@ -22,7 +22,6 @@ from textgan_lit.data.tiny import OneSentence, Tiny
 from textgan_lit.functional.divergence import LOG2, horizon
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical, Greedy
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.truth.evidence import SENTENCE, Evidence
 from textgan_lit.truth.models import Models, measure
@@ -46,7 +45,7 @@ def told(models, real, fake, score=None, policy=None):
 
 def drawn(models, n, seed=0):
     """n real and n generated sentences."""
-    return (sample(model, Noise(seed, who).uniform(n, LENGTH), Categorical()).batch for who, model in enumerate(models))
+    return (model.sample(Noise(seed, who).uniform(n, LENGTH), Categorical()).batch for who, model in enumerate(models))
 
 
 def log_odds(models):
@@ -115,7 +114,7 @@ def test_horizon_is_where_the_curve_crosses():
 
 def _sampled(model, *sizes):
     for size in sizes:
-        yield sample(model, Noise(0, size).uniform(size, model.max_length), Categorical()).batch
+        yield model.sample(Noise(0, size).uniform(size, model.max_length), Categorical()).batch
 
 
 def test_the_split_adds_up(models):
@@ -302,7 +301,7 @@ def test_valid_shares_are_of_generated_sentences():
     oracle = Mixture(words=6, length=4, successors=3)  # a rule for each of two languages
     real, noise = next(_sampled(oracle, 20)), Noise(0).uniform(200, 4)
     generator = LSTM(oracle.vocab, 4)
-    valid = oracle.validity(sample(generator, noise, Categorical()).batch)
+    valid = oracle.validity(generator.sample(noise, Categorical()).batch)
     found = measure(Models(oracle, generator, Categorical(), None), real, noise, batch=64).compute()
     for rule, keeps in valid.items():
         assert_close(found[f"truth/valid_{rule}"], keeps.double().mean())
@@ -322,6 +321,6 @@ def test_measure_leaves_everything_as_it_was(models):
     assert all(parameter.grad is None for parameter in generator.parameters())
     again = measure(Models(oracle, generator.eval(), Categorical(), log_odds((oracle, generator))), real, noise)
     assert_close(again.compute(), truth.compute(), rtol=1e-5, atol=1e-6)
-    fake = sample(generator, noise, Categorical()).batch
+    fake = generator.sample(noise, Categorical()).batch
     at_once = told((oracle, generator), real, fake, log_odds((oracle, generator)))
     assert_close(truth.compute(), at_once.compute(), rtol=1e-5, atol=1e-6)

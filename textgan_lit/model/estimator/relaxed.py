@@ -18,7 +18,6 @@ from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator, fitting
 from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
-from textgan_lit.model.sampling import begin, still_open
 from textgan_lit.run.distributed import mean
 from textgan_lit.types import Outcome, TextBatch
 
@@ -78,7 +77,7 @@ class Relaxed(Loss):
         """Soft sentences, zeros after their ends; where they have words; mean entropy of the words' distributions."""
         generator, vocab = game.generator, game.vocab
         latent = generator.prior(game.noise.uniform(n, generator.latent))
-        prev, state, is_open = begin(generator, n, latent)
+        prev, state, is_open = generator.begin(n, latent)
         words, masks, nats = [], [], []
         for _ in range(generator.max_length):
             features, state = generator.advance(prev, state)
@@ -88,6 +87,6 @@ class Relaxed(Loss):
             words.append(prev)
             masks.append(is_open)
             nats.append(Categorical(logits=logits.detach()).entropy() * is_open)
-            is_open = still_open(generator, is_open, prev.detach().argmax(1))
+            is_open = generator.still_open(is_open, prev.detach().argmax(1))
         mask = generator.read(torch.stack(masks, 1))
         return generator.read(torch.stack(words, 1)), mask, torch.stack(nats).sum() / mean(mask.sum(dtype=torch.float))

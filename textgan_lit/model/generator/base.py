@@ -7,18 +7,19 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional import order as orders
+from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.functional.recompute import in_parts
 from textgan_lit.model.policy import Policy
-from textgan_lit.types import TextBatch, Vocab, Word
+from textgan_lit.types import Rollout, TextBatch, Vocab, Word
 
 State = tuple[Tensor, ...]
 Likelihood = Literal["exact", "bound", "none"]
@@ -27,6 +28,26 @@ Order = Literal["l2r", "r2l", "random", "binary_tree"] | list[int]  # what is wr
 AT_ONCE = 800_000  # logits computed together: 3 MB, which a cache can hold
 FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
 KEPT = 2**25  # logits kept for the backward pass; where there are more, they are computed again
+SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
+
+
+class Pen(NamedTuple):
+    """Where writing stands: the last word, the generator's state, and which sentences are still open."""
+
+    prev: Int[Tensor, " B"]
+    state: State
+    open: Bool[Tensor, " B"]
+
+    def rows(self, index: Tensor | slice) -> Pen:
+        return Pen(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
+
+    @staticmethod
+    def join(pens: list[Pen]) -> Pen:
+        return Pen(
+            torch.cat([pen.prev for pen in pens]),
+            tuple(torch.cat(leaves) for leaves in zip(*(pen.state for pen in pens), strict=True)),
+            torch.cat([pen.open for pen in pens]),
+        )
 
 
 class Generator(nn.Module, ABC):
@@ -54,7 +75,7 @@ class Generator(nn.Module, ABC):
 
     reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
-    left_to_right: ClassVar[bool] = True  # else start and advance, the next word after a prefix, are no use
+    left_to_right: ClassVar[bool] = True  # else there is no start and no advance: no next word after a prefix
     latent: int = 0  # uniform numbers that a sentence needs before those of its words
 
     def __init__(
@@ -88,11 +109,11 @@ class Generator(nn.Module, ABC):
         discriminator, where there is one."""
         return
 
-    @abstractmethod
-    def start(self, n: int) -> State: ...
+    def start(self, n: int) -> State:
+        raise NotImplementedError(f"{type(self).__name__} does not say how a sentence starts.")
 
-    @abstractmethod
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]: ...
+    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+        raise NotImplementedError(f"{type(self).__name__} does not say how a sentence goes on.")
 
     @abstractmethod
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]: ...
@@ -108,6 +129,64 @@ class Generator(nn.Module, ABC):
     def prior(self, uniform: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
         """What a sentence depends on beside its words, from the first of its uniform numbers."""
         return uniform
+
+    @torch.no_grad()
+    def sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
+        """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
+
+        The first columns are for the latent, if there is one; then there is one a word, in the order of writing. A
+        sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
+        """
+        parts = [self._sample(part, policy) for part in noise.split(SENTENCES)]
+        return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+
+    def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
+        """Word by word."""
+        latent = self.prior(noise[:, : self.latent])
+        pen = self.begin(len(noise), latent)
+        words, logps, masks = [], [], []
+        for uniform in noise[:, self.latent :].unbind(1):
+            masks.append(pen.open)
+            word, logp, pen = self.write(pen, policy, uniform)
+            words.append(word)
+            logps.append(logp)
+        return Rollout(*(self.read(torch.stack(steps, 1)) for steps in (words, masks, logps)), latent)
+
+    def begin(
+        self, n: int, latent: Float[Tensor, "B L"] | None = None, order: Int[Tensor, "#B T"] | None = None
+    ) -> Pen:
+        """n empty sentences, each with its latent where there is one, in another ``order`` where that is asked."""
+        state = self.start(n, *self.given(latent), *(() if order is None else (order,)))
+        prev = torch.full((n,), self.vocab.bos, device=state[0].device)
+        return Pen(prev, state, torch.ones_like(prev, dtype=torch.bool))
+
+    def write(
+        self, pen: Pen, policy: Policy, uniform: Float[Tensor, " B"]
+    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"], Pen]:
+        """One more word: the word (pad where the sentence has ended), its log-probability, and the pen after it."""
+        features, state = self.advance(pen.prev, pen.state)
+        word, logp = self.draw(features, policy, uniform)
+        word = word.masked_fill(~pen.open, self.vocab.pad)
+        return word, logp.masked_fill(~pen.open, 0.0), Pen(word, state, self.still_open(pen.open, word))
+
+    def draw(
+        self, features: Float[Tensor, "B H"], policy: Policy, uniform: Float[Tensor, " B"]
+    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+        """A word after each row of ``features``, and its log-probability; in float32, as where it is scored again."""
+        rows = self.rows_at_once()
+        parts = zip(features.split(rows), uniform.split(rows), strict=True)
+        drawn = [draw(policy(self.head(some).float()), part) for some, part in parts]
+        return tuple(map(torch.cat, zip(*drawn, strict=True)))
+
+    def follow(self, pen: Pen, word: Int[Tensor, " B"]) -> Pen:
+        """The pen after a word that is given, not drawn."""
+        _, state = self.advance(pen.prev, pen.state)
+        return Pen(word, state, self.still_open(pen.open, word))
+
+    def still_open(self, was_open: Bool[Tensor, " B"], word: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+        """Which sentences go on after ``word``: all of them in a world without eos."""
+        eos = self.vocab.eos
+        return was_open if eos is None else was_open & (word != eos)
 
     def logits(self, inputs: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None = None) -> Float[Tensor, "B T V"]:
         """Unnormalised logits of the word after each input."""

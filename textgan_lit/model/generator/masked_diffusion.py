@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.functional.linear import linear
-from textgan_lit.model.generator.base import State
 from textgan_lit.model.generator.latent import Elbo, Latent, Proposals
 from textgan_lit.model.generator.transformer import Block, share_width
 from textgan_lit.model.policy import Policy
 from textgan_lit.noise import Noise
-from textgan_lit.types import Layers, Size, TextBatch, Vocab, Word
+from textgan_lit.types import Layers, Rollout, Size, TextBatch, Vocab
 
 QUICKER = 8.0  # times the rate at which the table of lengths learns
 
@@ -65,11 +65,35 @@ class MaskedDiffusion(Latent):
     def uniforms(self) -> int:
         return 2 * self.max_length + self.vocab.has_eos  # the order, the words, and how many words
 
-    def start(self, n: int, latent: Float[Tensor, "n L"]) -> State:
-        raise NotImplementedError("MaskedDiffusion has no words before: it writes in rounds.")
+    def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
+        """Several words at a time, each by the uniform number of its place."""
+        order, uniform, last = noise.split([self.max_length, self.max_length, self.vocab.has_eos], 1)
+        tokens, mask = self._masked(last, len(noise), policy)
+        words, logp = mask & (tokens == self.vocab.bos), torch.zeros_like(uniform)
+        rounds = self.rounds(order, words)
+        most = -(-self.max_length // self.steps)  # words of a round
+        for now in range(self.steps):
+            due, place = (rounds == now).int().topk(most, 1)
+            seen = self.features(tokens.masked_fill(~words, self.vocab.pad))
+            here = seen.gather(1, place.unsqueeze(2).expand(-1, -1, self.width))
+            drawn = self.draw(here.flatten(0, 1), policy, uniform.gather(1, place).flatten())
+            word, chance = (part.view_as(place) for part in drawn)
+            tokens = tokens.scatter(1, place, word.where(due.bool(), tokens.gather(1, place)))
+            logp = logp.scatter(1, place, chance.where(due.bool(), logp.gather(1, place)))
+        return Rollout(tokens, mask, logp + self.of_length(TextBatch(tokens, mask), words, policy), order)
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
-        raise NotImplementedError("MaskedDiffusion has no words before: it writes in rounds.")
+    def _masked(
+        self, uniform: Float[Tensor, "B ends"], n: int, policy: Policy
+    ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
+        """Sentences of so many masked words, and eos after them where it fits; and where they are."""
+        place = torch.arange(self.max_length, device=uniform.device)
+        tokens = torch.full((n, self.max_length), self.vocab.bos, device=uniform.device)
+        if self.lengths is None:
+            return tokens, torch.ones_like(tokens, dtype=torch.bool)
+        chances = policy(self.length_logits()).expand(n, -1)
+        words = draw(chances, uniform.squeeze(1))[0].unsqueeze(1)
+        tokens = tokens.masked_fill(place == words, self.vocab.eos).masked_fill(place > words, self.vocab.pad)
+        return tokens, place <= words
 
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Of every position, from a sentence in which bos stands for what is masked and pad for what is not there."""

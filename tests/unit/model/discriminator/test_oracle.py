@@ -7,7 +7,6 @@ from torch.testing import assert_close
 from tests.helpers.discriminators import LENGTH
 from textgan_lit.model.discriminator.oracle import LIMIT, Optimal
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.sampling import sample
 
 
 def test_optimal_is_p_over_p_plus_g(vocab, real, fake, sentences):
@@ -56,6 +55,6 @@ def test_optimal_asks_for_the_density(vocab, real, sentences):
 
 def test_samples_of_p_itself_score_zero_on_average(vocab, real):
     """D* of G = P: log P − log G is 0 for every sentence, so D says ½ of each."""
-    rollout = sample(real, torch.rand(50, LENGTH, generator=torch.Generator().manual_seed(6)), Categorical())
+    rollout = real.sample(torch.rand(50, LENGTH, generator=torch.Generator().manual_seed(6)), Categorical())
     score = Optimal(vocab, LENGTH, real)(rollout.tokens, rollout.mask, rollout.logp)
     assert_close(score, torch.zeros_like(score), rtol=0, atol=1e-5)

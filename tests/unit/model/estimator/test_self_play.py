@@ -14,7 +14,6 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import sample
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
@@ -39,7 +38,7 @@ def generator(vocab):
 
 def all_of(player):
     """A sample without chance."""
-    return sample(player, Even(4).uniform(4**LENGTH, LENGTH), Categorical()).batch
+    return player.sample(Even(4).uniform(4**LENGTH, LENGTH), Categorical()).batch
 
 
 def game(generator, noise=None):

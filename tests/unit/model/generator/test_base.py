@@ -1,0 +1,99 @@
+"""What every generator is given: sentences written word by word, from noise alone."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from textgan_lit.model.generator.base import Generator, Pen
+from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.policy import Categorical, Nucleus
+from textgan_lit.types import Rollout, Vocab
+
+
+@pytest.fixture
+def stream():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def certain():
+    """Says "a b eos", and after padding anything."""
+    generator = Markov(Vocab(("a", "b"), has_eos=True), 4)
+    generator.table.weight.data[[3, 0, 1], [0, 1, 2]] = 100.0  # bos → a → b → eos
+    return generator
+
+
+def test_after_eos_there_is_padding_that_costs_nothing(certain):
+    rollout = certain.sample(torch.rand(2, 4), Categorical())
+    assert rollout.tokens.tolist() == [[0, 1, 2, 4]] * 2  # a b eos pad
+    assert rollout.mask.tolist() == [[True, True, True, False]] * 2
+    assert (rollout.logp == 0).all()
+    assert not rollout.logp.requires_grad
+
+
+def test_the_last_column_of_noise_ends_every_sentence(certain):
+    rollout = certain.sample(torch.rand(2, 2), Categorical())
+    assert rollout.tokens.tolist() == [[0, 1]] * 2  # cut before eos
+    assert rollout.mask.all()
+
+
+def test_pens_are_taken_up_again_where_they_were(certain):
+    half = torch.full((2,), 0.5)
+    start = certain.begin(2)
+    word, _, after_a = certain.write(start, Categorical(), half)
+    _, _, after_b = certain.write(after_a, Categorical(), half)
+    _, _, ended = certain.write(after_b, Categorical(), half)
+    assert word.tolist() == [0, 0]
+    pens = Pen.join([pen.rows(torch.tensor([0])) for pen in (start, after_a, after_b, ended)])
+    word, _, after = certain.write(pens, Categorical(), torch.full((4,), 0.5))
+    assert word.tolist() == [0, 1, 2, 4]
+    assert after.open.tolist() == [True, True, False, False]
+
+
+class Half(Generator):
+    """Logits in bfloat16, as mixed precision gives them."""
+
+    def __init__(self, inner):
+        super().__init__(inner.vocab, inner.max_length)
+        self.inner = inner
+
+    def start(self, n):
+        return self.inner.start(n)
+
+    def advance(self, prev, state):
+        return self.inner.advance(prev, state)
+
+    def features(self, inputs):
+        return self.inner.features(inputs)
+
+    def head(self, features):
+        return self.inner.head(features).bfloat16()
+
+
+def test_what_was_written_in_half_precision_can_be_rescored(stream):
+    # In bfloat16 a cumulative sum stalls, so a nucleus taken there would hold other words than when re-scored.
+    generator = Half(Markov(Vocab(tuple(map(str, range(300)))), 3))
+    torch.nn.init.normal_(generator.inner.table.weight, generator=stream)
+    rollout, policy = generator.sample(torch.rand(200, 3, generator=stream), Nucleus(0.5)), Nucleus(0.5)
+    assert_close(generator.logp(rollout.batch, policy).detach(), rollout.logp)
+
+
+class Echo(Generator):
+    """Writes all of a sentence at once: word 1 where its noise is at least a half."""
+
+    left_to_right = False
+
+    def features(self, inputs):
+        return torch.zeros(*inputs.shape, 2)
+
+    def _sample(self, noise, policy):
+        tokens = (noise >= 0.5).long()
+        return Rollout(tokens, noise < 2, noise.log(), noise[:, :0])
+
+
+def test_who_does_not_write_word_by_word_says_how_a_few_sentences_are_written(stream, monkeypatch):
+    generator, noise = Echo(Vocab(("a", "b")), 3), torch.rand(10, 3, generator=stream)
+    monkeypatch.setattr("textgan_lit.model.generator.base.SENTENCES", 4)
+    assert generator.sample(noise, Categorical()).tokens.equal((noise >= 0.5).long())
+    with pytest.raises(NotImplementedError, match="Echo does not say how a sentence starts"):
+        generator.begin(2)
