@@ -291,7 +291,7 @@ def _weights(state: Any) -> tuple[Weights, Weights]:
     """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise UserError("Its state_dict has no names. Give the file as it was saved.")
-    return _of(state, "average.") or _of(state, "generator."), _of(state, "discriminator.")
+    return _of(state, "average.generator.") or _of(state, "generator."), _of(state, "discriminator.")
 
 
 def _found(run: Path, checkpoint: str) -> Saved:

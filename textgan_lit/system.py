@@ -6,7 +6,6 @@ each discriminator step sees fresh data, and a checkpoint may fall anywhere in a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, final
@@ -19,7 +18,8 @@ from torch.optim import Optimizer
 
 from textgan_lit.clock import SPENT, Stopwatch
 from textgan_lit.faults import Fault, Faults
-from textgan_lit.model import moments
+from textgan_lit.model import moments, pretraining
+from textgan_lit.model.average import Average
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
@@ -27,7 +27,7 @@ from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.schedule import Schedule
 from textgan_lit.noise import Noise, reseed
-from textgan_lit.run.distributed import mean, own_rows, rank, world
+from textgan_lit.run.distributed import mean, rank, world
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check as readings
 from textgan_lit.types import READING, STEPS, Clock, Outcome, Reading, Rollout, TextBatch
@@ -67,7 +67,7 @@ class TextGAN(pl.LightningModule):
         policy: Policy,
         seed: int = 0,
         reading_size: int = 1000,
-        ema: float | None = None,
+        average: Average | None = None,
         settings: dict[str, Any] | None = None,
         faults: Faults | None = None,
         data: str | None = None,
@@ -78,9 +78,7 @@ class TextGAN(pl.LightningModule):
         self.losses = torch.nn.ModuleDict({name: update.loss for name, update in updates.items()})
         self.updates, self.schedule, self.policy = updates, schedule, policy
         self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
-        self.ema, self.average = ema, None  # of G's weights over its steps: what is evaluated, where it is kept
-        if ema is not None:
-            self.average = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.average, self.pretraining = average, pretraining.Pretraining()
         self.data = data  # fingerprint of the sentences, where they are somebody's files
         self.clock = Clock()
         self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
@@ -91,7 +89,6 @@ class TextGAN(pl.LightningModule):
         self.upcoming: str | None = None  # the update that the next batch plays
         self.faults = faults or Faults()
         self.fault: Fault | None = None  # of the step that is being played, or was just played
-        self.warm: dict[str, Tensor] | None = None  # the generator at the best validation of its pretraining
 
     def configure_optimizers(self) -> list[Optimizer]:
         return [update.optimizer(self.learning(update)) for update in self.updates.values()]
@@ -108,7 +105,7 @@ class TextGAN(pl.LightningModule):
     def evaluated(self, *purpose: int | str) -> Game:
         """The game as evaluations see it: with the average of the generator's weights, where one is kept."""
         game = self.game(*purpose)
-        return game if self.average is None else replace(game, generator=self.average)
+        return game if self.average is None else replace(game, generator=self.average.generator)
 
     @property
     def null_control(self) -> bool:
@@ -192,14 +189,9 @@ class TextGAN(pl.LightningModule):
             for now, before in zip(self.updates[name].loss.buffers(), memory, strict=True):
                 now.copy_(before)
 
-    @torch.no_grad()
     def _follow(self, name: str) -> None:
-        """The average takes over a part of the generator's weights at its steps of the game, and all of them before."""
-        if self.average is None or self.updates[name].player != "generator":
-            return
-        share = 1 - self.ema if name == "generator" else 1.0
-        for old, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
-            old.lerp_(new, share) if old.is_floating_point() else old.copy_(new)
+        if self.average is not None and self.updates[name].player == "generator":
+            self.average.follow(self.generator, name)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not in training_step: with fp16 the gradients have been unscaled by now.
@@ -257,20 +249,10 @@ class TextGAN(pl.LightningModule):
 
     def _validate_pretraining(self) -> None:
         """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""
-        if self.schedule.judge(self.clock, self._held_out_nll()) or self.warm is None:
-            self.warm = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
-            return
-        self.generator.load_state_dict(self.warm)
-        self._follow("pretrain")
-        for group in self._optimizer("pretrain").param_groups:
-            group["lr"] *= 0.5
-
-    def _held_out_nll(self) -> float:
         self.eval()
-        mine = TextBatch(*(own_rows(part) for part in self.held_out))
-        nats = -self.game("held_out").likelihood(mine).double().sum()
-        total, words = mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
-        return total / words
+        better = self.schedule.judge(self.clock, pretraining.held_out_nll(self.game("held_out"), self.held_out))
+        self.pretraining.validated(self.generator, self._optimizer("pretrain"), better)
+        self._follow("pretrain")
 
     # --- evaluation: one shared set of samples, judged by callbacks --------------------------------------------------
 
@@ -304,7 +286,7 @@ class TextGAN(pl.LightningModule):
             staleness=Measured | None,
             upcoming=Literal[(*self.updates, None)],
             schedule=self.schedule.form,
-            warm=dict[str, Tensor] | None,
+            pretraining=dict[str, Tensor] | None,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -323,7 +305,7 @@ class TextGAN(pl.LightningModule):
             "staleness": self.staleness,
             "upcoming": self.upcoming,
             "schedule": self.schedule.state_dict(),
-            "warm": self.warm,
+            "pretraining": self.pretraining.best,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -334,5 +316,6 @@ class TextGAN(pl.LightningModule):
         self.words_read = kept["words_read"] if rank() == 0 else 0
         self.words_written, self.stopwatch.spent = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
-        self.staleness, self.upcoming, self.warm = kept["staleness"], kept["upcoming"], kept["warm"]
+        self.staleness, self.upcoming = kept["staleness"], kept["upcoming"]
+        self.pretraining.best = kept["pretraining"]
         self.schedule.load_state_dict(kept["schedule"])

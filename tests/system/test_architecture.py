@@ -110,6 +110,17 @@ def test_the_page_says_what_every_room_is():
     assert sorted(named) == sorted(FLOOR)
 
 
+def test_a_step_can_be_followed_in_few_files():
+    """What the page names stands in the file that it names, a SeqGAN step in the system and four files of model/."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    walk = page.partition("## One generator step, followed")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`([\w./]+)`", line.split("|")[1]) for line in walk.splitlines() if line.startswith("| `")]
+    assert len({file for file, *_ in rows if file.startswith("model/")}) == 4
+    for file, *names in rows:
+        defined = {getattr(node, "name", "") for node in ast.walk(TREES[name_of(PACKAGE / file)])}
+        assert defined >= set(names or [file]), f"{file} defines no {', '.join(set(names) - defined)}"
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module)])
 def test_a_room_imports_only_from_floors_below(module):
     room = room_of(module)

@@ -228,15 +228,15 @@ def test_a_discriminator_meets_the_generator_at_the_end_of_its_pretraining(monke
     monkeypatch.setattr(DensityAware, "meet", spy)
     run = built(*TINY, *FIXED, "model/discriminator=density_aware").fit()
     assert len(met) == run.system.clock.steps["generator"]  # again at the start of every cycle
-    assert not differ(met[0], run.system.warm)
+    assert not differ(met[0], run.system.pretraining.best)
     assert not differ(met[0], weights(run.system.discriminator.reference))
 
 
 def test_what_a_density_is_compared_with_is_taken_anew_every_few_cycles():
     words = (*TINY, *FIXED, "model/discriminator=density_aware", "model.schedule.adversarial_steps=4")
     kept, fresh = (built(*words, f"model.discriminator.refresh={every}").fit().system for every in ("null", 1))
-    assert not differ(weights(kept.discriminator.reference), kept.warm)
-    assert differ(weights(fresh.discriminator.reference), fresh.warm)
+    assert not differ(weights(kept.discriminator.reference), kept.pretraining.best)
+    assert differ(weights(fresh.discriminator.reference), fresh.pretraining.best)
     assert differ(weights(fresh.discriminator.reference), weights(fresh.generator))  # of before G's last step
 
 

@@ -20,7 +20,7 @@ class Averages(pl.Callback):
         self.seen = []
 
     def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
-        self.seen.append((outputs["update"], weights(system.generator), weights(system.average)))
+        self.seen.append((outputs["update"], weights(system.generator), weights(system.average.generator)))
 
 
 def test_the_average_follows_in_the_game_and_is_the_generator_before():
@@ -33,22 +33,22 @@ def test_the_average_follows_in_the_game_and_is_the_generator_before():
                 assert_close(value, 0.75 * before[name] + 0.25 * now[name])
             else:
                 assert value.equal(now[name] if update == "pretrain" else before[name])
-    assert differ(weights(run.system.generator), weights(run.system.average))
-    assert not any(weight.requires_grad for weight in run.system.average.parameters())
+    assert differ(weights(run.system.generator), weights(run.system.average.generator))
+    assert not any(weight.requires_grad for weight in run.system.average.generator.parameters())
 
 
 def test_the_average_goes_back_with_pretraining(monkeypatch):
     """A worse validation restores the best weights: the game's average starts from those, too."""
     script = iter([2.0, 1.0, 9.0, 9.0])
-    monkeypatch.setattr("textgan_lit.system.TextGAN._held_out_nll", lambda self: next(script))
+    monkeypatch.setattr("textgan_lit.model.pretraining.held_out_nll", lambda *_: next(script))
     watch = Averages()
     run = built(*TINY, *AVERAGED, "model.schedule.pretrain_steps=4", "model.schedule.patience=9", callbacks=(watch,))
     run.system.schedule.epoch = 1
     run.fit()
     restored = watch.seen[3]
     assert restored[0] == "pretrain"
-    assert not differ(restored[1], run.system.warm)
-    assert not differ(restored[2], run.system.warm)
+    assert not differ(restored[1], run.system.pretraining.best)
+    assert not differ(restored[2], run.system.pretraining.best)
     assert differ(watch.seen[1][1], watch.seen[0][1])
 
 
@@ -62,11 +62,11 @@ def test_the_average_disturbs_nothing():
 def test_evaluations_see_the_average_and_the_game_does_not():
     run = built(*TINY, *AVERAGED).fit()
     system, noise = run.system, ("validation", 0)
-    assert system.evaluated(*noise).generator is system.average
+    assert system.evaluated(*noise).generator is system.average.generator
     assert system.game(*noise).generator is system.generator
     real = run.data.sentences("valid").first(50)
-    system.average.table.weight.data.zero_()
-    system.average.table.weight.data[:, 1] = 1e4
+    system.average.generator.table.weight.data.zero_()
+    system.average.generator.table.weight.data[:, 1] = 1e4
     assert (system.validation_step(real, 0).fake.tokens == 1).all()
     assert (system.test_step(real, 0).fake.tokens == 1).all()
     assert not (system.game(*noise).sample(50).tokens == 1).all()
@@ -75,7 +75,7 @@ def test_evaluations_see_the_average_and_the_game_does_not():
 def test_what_is_opened_is_the_average(tmp_path):
     run = built(*TINY, *AVERAGED, callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
     opened = textgan_lit.load(tmp_path)
-    assert not differ(weights(opened.generator), weights(run.system.average))
+    assert not differ(weights(opened.generator), weights(run.system.average.generator))
     assert differ(weights(opened.generator), weights(run.system.generator))
 
 

@@ -5,12 +5,13 @@ from torch.testing import assert_close
 
 from tests.helpers.playing import TINY, built
 from tests.helpers.tiny_game import FIXED, Cut, differ, weights
-from textgan_lit.system import TextGAN
+from textgan_lit.model.pretraining import held_out_nll
+from textgan_lit.model.schedule import Schedule
 
 
 def test_a_bad_validation_restores_the_best_weights_and_halves_the_rate(monkeypatch):
     script = iter([3.0, 2.0, 2.5, 1.0, 9.0, 9.0])
-    monkeypatch.setattr("textgan_lit.system.TextGAN._held_out_nll", lambda self: next(script))
+    monkeypatch.setattr("textgan_lit.model.pretraining.held_out_nll", lambda *_: next(script))
     seen = []
 
     class Look(pl.Callback):
@@ -28,7 +29,7 @@ def test_a_bad_validation_restores_the_best_weights_and_halves_the_rate(monkeypa
     assert differ(states[2], states[3])
     assert not differ(states[3], states[4])
     assert not differ(states[3], states[5])
-    assert not differ(states[3], run.system.warm)
+    assert not differ(states[3], run.system.pretraining.best)
     assert run.system.clock.steps["pretrain"] == 6
 
 
@@ -36,12 +37,13 @@ def test_the_held_out_nll_is_that_of_the_validation_sentences():
     run = built(*TINY, *FIXED, "data.oracle.variable=true").fit()
     real = run.data.sentences("valid")
     logp = run.system.generator.logp(real, run.system.policy)
-    assert_close(run.system._held_out_nll(), -logp.sum().item() / real.mask.sum().item())
+    assert_close(held_out_nll(run.system.eval().game("held_out"), real), -logp.sum().item() / real.mask.sum().item())
 
 
 def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to_the_best(monkeypatch, tmp_path):
     nll = {1: 2.0, 2: 1.0, 3: 9.0, 4: 9.0}  # after each step; cut off after the third, taken up before the last
-    monkeypatch.setattr(TextGAN, "_held_out_nll", lambda self: nll[self.clock.steps["pretrain"]])
+    judge = Schedule.judge
+    monkeypatch.setattr(Schedule, "judge", lambda self, clock, _: judge(self, clock, nll[clock.steps["pretrain"]]))
     words = (
         *TINY,
         *FIXED,
@@ -53,6 +55,6 @@ def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to
     for run in runs:
         run.system.schedule.epoch = 1
     whole, resumed = runs[0].fit().system, runs[1].fit(tmp_path / "cut.ckpt").system
-    assert not differ(resumed.warm, whole.warm)
+    assert not differ(resumed.pretraining.best, whole.pretraining.best)
     assert resumed.schedule.state_dict() == whole.schedule.state_dict()
-    assert not differ(weights(resumed.generator), whole.warm)  # the last validation was not the best
+    assert not differ(weights(resumed.generator), whole.pretraining.best)  # the last validation was not the best

@@ -17,6 +17,7 @@ from textgan_lit.build.trainer import Settings, make
 from textgan_lit.errors import UserError
 from textgan_lit.faults import Faults
 from textgan_lit.metrics.base import SetMetric
+from textgan_lit.model.average import Average
 from textgan_lit.model.baseline import Baseline
 from textgan_lit.model.credit import Credit
 from textgan_lit.model.discriminator.base import Discriminator
@@ -111,11 +112,9 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     seed = setting(config.get("seed"), Seed, "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
-    faults = _faults(config)
-    sentences = getattr(module, "fingerprint", None)
-    return TextGAN(
-        generator, discriminator, updates, schedule, policy, seed, size, ema, dict(config), faults, sentences
-    )
+    average = None if ema is None else Average(generator, ema)
+    kept = dict(config), _faults(config), getattr(module, "fingerprint", None)
+    return TextGAN(generator, discriminator, updates, schedule, policy, seed, size, average, *kept)
 
 
 def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:

@@ -33,7 +33,7 @@ def check_state(saved: Saved, system: TextGAN, callbacks: Sequence[pl.Callback],
         kept = saved.state["textgan_lit"]
         check(kept, system.form, "textgan_lit")
         _check_same(kept, system)
-        _check_players(saved.state["state_dict"], kept["warm"], system)
+        _check_players(saved.state["state_dict"], kept["pretraining"], system)
         _check_schedule(kept, system)
         for name, update, given in _updates(saved.state["optimizer_states"], system):
             check_moments(given, update.optimizer, system.learning(update), f"optimizer_states.{name}")
@@ -74,11 +74,11 @@ def _check_same(kept: Mapping[str, Any], system: TextGAN) -> None:
         )
 
 
-def _check_players(state: Mapping[str, Any], warm: Mapping[str, Any] | None, system: TextGAN) -> None:
+def _check_players(state: Mapping[str, Any], best: Mapping[str, Any] | None, system: TextGAN) -> None:
     ids = system.generator.vocab.inputs
     check_fit(system.state_dict(), state, type(system).__name__, ids)
-    if warm is not None:
-        check_fit(system.generator.state_dict(), warm, "textgan_lit.warm", ids)
+    if best is not None:
+        check_fit(system.generator.state_dict(), best, "textgan_lit.pretraining", ids)
     for name, module in system.named_modules():
         if hasattr(module, "check_extra_state"):
             module.check_extra_state(state[f"{name}._extra_state"], f"state_dict.{name}", system.generator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,10 +85,8 @@ class AcrossFiles(pl.Callback):
 def _players(trainer: pl.Trainer, system: TextGAN) -> dict[str, Models]:
     """The generator as likelihood left it, and as the game did, where there were such."""
     found, now = {}, models(trainer, system)._replace(score=None, noise=None)
-    if system.warm is not None:
-        warm = copy.deepcopy(system.generator)
-        warm.load_state_dict(system.warm)
-        found["likelihood"] = now._replace(generator=warm, policy=Categorical())
+    if (best := system.pretraining.generator(system.generator)) is not None:
+        found["likelihood"] = now._replace(generator=best, policy=Categorical())
     if system.clock.steps["generator"] or not found:
         found["game"] = now
     return found

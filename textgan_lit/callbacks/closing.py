@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -81,11 +80,9 @@ class Closing(pl.Callback):
         self.rivals, self.frontier = {}, {}
         now = models(trainer, system)
         sweeps = now.oracle is not None or self.critic is not None
-        learned = system.generator.state_dict() if cut_short(system) else system.warm
-        if learned is not None:
-            warm = copy.deepcopy(system.generator)
-            warm.load_state_dict(learned)
-            plain = self.rivals["likelihood"] = Models(now.oracle, warm, Categorical())
+        before = system.generator if cut_short(system) else system.pretraining.generator(system.generator)
+        if before is not None:
+            plain = self.rivals["likelihood"] = Models(now.oracle, before, Categorical())
             if sweeps:
                 self.frontier["likelihood"] = self._sweep(trainer, system, plain)
                 best = best_temperature(self.frontier["likelihood"])

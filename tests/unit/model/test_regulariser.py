@@ -202,4 +202,4 @@ def test_a_leash_is_that_of_the_game_first_step_also_after_it_was_taken_up(tmp_p
     assert again == seen[-len(again) :]
     assert 0 < len(again) < 4
     reference = whole.system.updates["generator"].loss.regularisers["reference_kl"].reference.state_dict()
-    assert all(value.equal(whole.system.warm[name]) for name, value in reference.items())
+    assert all(value.equal(whole.system.pretraining.best[name]) for name, value in reference.items())

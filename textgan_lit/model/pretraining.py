@@ -1,0 +1,48 @@
+"""Likelihood pretraining keeps its best: where a worse validation goes back to, and what a game is compared with."""
+
+from __future__ import annotations
+
+import copy
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.run.distributed import mean, own_rows
+from textgan_lit.types import TextBatch
+
+
+@final
+class Pretraining:
+    """The generator's weights at the best validation of its pretraining; None before the first one."""
+
+    best: dict[str, Tensor] | None = None
+
+    def validated(self, generator: Generator, optimizer: Optimizer, better: bool) -> None:
+        """Keeps weights that are better than any before; else goes back to those that were, and halves the rate."""
+        if better or self.best is None:
+            self.best = {name: value.detach().clone() for name, value in generator.state_dict().items()}
+            return
+        generator.load_state_dict(self.best)
+        for group in optimizer.param_groups:
+            group["lr"] *= 0.5
+
+    def generator(self, now: Generator) -> Generator | None:
+        """A generator like ``now`` with the best weights, where there are any."""
+        if self.best is None:
+            return None
+        before = copy.deepcopy(now)
+        before.load_state_dict(self.best)
+        return before
+
+
+@torch.no_grad()
+def held_out_nll(game: Game, held_out: TextBatch) -> float:
+    """Nats a word of held-out sentences, each rank judging its share of them. Players must be in eval mode."""
+    mine = TextBatch(*(own_rows(part) for part in held_out))
+    nats = -game.likelihood(mine).double().sum()
+    total, words = mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
+    return total / words
