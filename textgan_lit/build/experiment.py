@@ -68,22 +68,16 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
 
 
 def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
-    """The game on ``module``'s sentences."""
+    """The game on ``module``'s sentences: all its parts are made, then they are asked whether they fit."""
     model = group(config, "model")
-    group(model, "optim")
     known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
-    generator, policy = make("generator", reader=reader(model, known)), make("policy")
-    known["generator"] = generator
-    discriminator = make("discriminator")
-    rules = {"reward": make("reward"), "credit": make("credit"), "baseline": make("baseline")}
-    fitting.check_credit(rules["credit"], discriminator, model)
-    if discriminator is not None and discriminator.reads_density:
-        generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
+    known["generator"] = generator = make("generator", reader=reader(model, known))
+    discriminator, policy = make("discriminator"), make("policy")
+    rules = {name: make(name) for name in ("reward", "credit", "baseline")}
     estimator = make("estimator", **rules)
-    fitting.check_used(estimator, rules)
     objectives = {
         "pretrain": make("objective"),
         "discriminator": make("discriminator_loss", penalty=make("penalty")) if discriminator is not None else None,
@@ -95,26 +89,15 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
         for name, objective in objectives.items()
         if objective is not None and any(p.requires_grad for p in players[PLAYER_OF[name]].parameters())
     }
-    for update in updates.values():
-        update.loss.check(generator, discriminator)
-    fitting.check_taught(discriminator, updates)
-    discriminator_loss = objectives["discriminator"] if "discriminator" in updates else None
-    fitting.check_reward(rules["reward"], discriminator_loss, estimator)
-    if discriminator_loss is not None:
-        fitting.check_length(rules["credit"], discriminator_loss, rules["reward"], module.vocab)
     schedule = _schedule(model, module, updates)
-    fitting.check_policy(policy, schedule, updates)
-    fitting.check_rule(schedule.rule, discriminator, known)
-    if schedule.rule.needs_oracle:
-        generator.need_likelihood(
-            f"{type(schedule.rule).__name__}, which compares with D*,", "model/schedule=staleness"
-        )
     seed = setting(config.get("seed"), Seed, "seed")
     size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     average = None if ema is None else Average(generator, ema)
     kept = dict(config), _faults(config), getattr(module, "fingerprint", None)
-    return TextGAN(generator, discriminator, updates, schedule, policy, seed, size, average, *kept)
+    game = TextGAN(generator, discriminator, updates, schedule, policy, seed, size, average, *kept)
+    fitting.check(game, estimator, rules, known.get("oracle"))
+    return game
 
 
 def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean, Zero
 from textgan_lit.model.credit import Credit, RewardToGo, Terminal
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.data_side import DataSide
 from textgan_lit.model.estimator.self_play import SelfPlay
+from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.reward import Reward
 from textgan_lit.model.schedule import Fixed, Rule, Schedule
@@ -23,6 +25,23 @@ from textgan_lit.types import Vocab
 
 # What conf/model/reinforce.yaml gives, which nobody chose, and what says itself that there is none.
 UNUSED = {"credit": Terminal, "baseline": BatchMean | Zero}
+
+
+def check(game: TextGAN, estimator: Any, rules: Mapping[str, Any], oracle: Oracle | None) -> None:
+    """Refuses parts that do not fit each other. ``rules`` are the reward, the credit and the baseline."""
+    discriminator, updates, reward, credit = game.discriminator, game.updates, rules["reward"], rules["credit"]
+    loss = updates["discriminator"].loss if "discriminator" in updates else None
+    check_credit(credit, discriminator)
+    if discriminator is not None and discriminator.reads_density:
+        game.generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
+    check_used(estimator, rules)
+    for update in updates.values():
+        update.loss.check(game.generator, discriminator)
+    check_taught(discriminator, updates)
+    check_reward(reward, loss, estimator)
+    check_length(credit, loss, reward, game.generator.vocab)
+    check_policy(game.policy, game.schedule, updates)
+    check_rule(game.schedule.rule, game.generator, discriminator, oracle)
 
 
 def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
@@ -38,17 +57,19 @@ def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
             )
 
 
-def check_rule(rule: Rule, discriminator: Discriminator | None, known: Mapping[str, Any]) -> None:
+def check_rule(rule: Rule, generator: Generator, discriminator: Discriminator | None, oracle: Oracle | None) -> None:
     if discriminator is None and not isinstance(rule, Fixed):
         raise UserError(
             f"{type(rule).__name__} asks how far the discriminator is ahead, and this model has none. "
             "Use model/schedule=fixed."
         )
-    if rule.needs_oracle and "oracle" not in known:
+    if rule.needs_oracle and oracle is None:
         raise UserError(
             f"{type(rule).__name__} compares D with the best possible D, which takes data whose distribution is known. "
             "Use data=mixture or another oracle, or a rule that does without, such as model/schedule=staleness."
         )
+    if rule.needs_oracle:
+        generator.need_likelihood(f"{type(rule).__name__}, which compares with D*,", "model/schedule=staleness")
 
 
 def check_policy(policy: Policy, schedule: Schedule, updates: Mapping[str, Update]) -> None:
@@ -66,14 +87,14 @@ def check_policy(policy: Policy, schedule: Schedule, updates: Mapping[str, Updat
         )
 
 
-def check_credit(credit: Credit | None, discriminator: Discriminator | None, model: Mapping[str, Any]) -> None:
+def check_credit(credit: Credit | None, discriminator: Discriminator | None) -> None:
     if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
         return
     takes = {
         "word": "model/credit=terminal or model/credit=reward_to_go",
         "sentence": "model/credit=terminal or model/credit=monte_carlo",
     }
-    place = "model/discriminator" + ("@model.discriminator.critic" if "critic" in model["discriminator"] else "")
+    place = "model/discriminator" + ("@model.discriminator.critic" if hasattr(discriminator, "critic") else "")
     players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
     raise UserError(
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
@@ -132,7 +153,7 @@ def check_reward(reward: Reward | None, discriminator_loss: Any, estimator: Any)
 def check_length(credit: Credit | None, discriminator_loss: Any, reward: Reward | None, vocab: Vocab) -> None:
     """Whether what every word is paid alike can teach nothing but length."""
     paid = reward is not None and not reward.null and isinstance(credit, RewardToGo)
-    if paid and discriminator_loss.open_constant and vocab.has_eos:
+    if paid and discriminator_loss is not None and discriminator_loss.open_constant and vocab.has_eos:
         raise UserError(
             f"{type(discriminator_loss).__name__} leaves a constant of the score open, and RewardToGo credit would pay "
             "it for every word still to come, so for length. Use model/credit=terminal, or "
