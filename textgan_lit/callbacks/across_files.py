@@ -8,27 +8,19 @@ from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
-from rich.table import Table
 
 from textgan_lit.callbacks.truth import models
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import estimate, lines
+from textgan_lit.run.closing import estimate, numbers, print_table, titled
 from textgan_lit.run.distributed import gather, own_rows, rank, world
 from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
 from textgan_lit.types import TextBatch
-
-TITLES = {
-    "likelihood": "likelihood",
-    "game": "game",
-    "training_file": "training file's sentences",
-    "test_file": "test file's sentences",
-}
 
 
 @final
@@ -65,9 +57,11 @@ class AcrossFiles(pl.Callback):
         rows = {name: self._generated(model, system, held_out) for name, model in _players(trainer, system).items()}
         rows |= {"training_file": self._said(held_out, train), "test_file": self._said(held_out, test)}
         if rank() == 0:
-            plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
+            plain = {name: numbers(row) for name, row in rows.items()}
             replace(self.folder / "across_files.json", json.dumps(plain, indent=2) + "\n")
-            show(plain, n)
+            title = f"On {n:,} held-out sentences of the training file"
+            print_table(title, {titled(*column): column[1] for column in plain.items()})
+            tell_apart(plain["test_file"])
 
     def _generated(self, model: Models, system: TextGAN, held_out: TextBatch) -> dict[str, Any]:
         """NLL of the held-out sentences, and the proxies of as many samples."""
@@ -92,19 +86,12 @@ def _players(trainer: pl.Trainer, system: TextGAN) -> dict[str, Models]:
     return found
 
 
-def show(rows: Mapping[str, Mapping[str, float]], n: int) -> None:
-    """Prints the table, and whether a fresh critic can tell the two files apart."""
-    names, found = lines({TITLES[name]: row for name, row in rows.items()})
-    table = Table("", *names, title=f"On {n:,} held-out sentences of the training file", title_justify="left")
-    for cells in found:
-        table.add_row(*cells)
-    console = terminal.console()
-    console.print(table)
-    told = rows["test_file"]
+def tell_apart(told: Mapping[str, float]) -> None:
+    """Says so where a fresh critic can tell the two files apart."""
     bound = next((key for key in told if key.startswith(KEY)), None)
     if bound is not None and told[bound] > 2 * told[f"{bound}_se"]:
         least = estimate(told[bound], told[f"{bound}_se"])
-        console.print(
+        terminal.console().print(
             f"A critic tells real sentences of the two files apart: JSD ≥ {least}. "
             "What is measured on the test sentences measures that, too.",
             highlight=False,

@@ -12,7 +12,6 @@ import pytorch_lightning as pl
 import torch
 from annotated_types import MinLen
 from rich.progress import track
-from rich.table import Table
 
 from textgan_lit import clock as stopwatch
 from textgan_lit.callbacks.samples import Samples
@@ -24,7 +23,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import lines, saturated
+from textgan_lit.run.closing import numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
 from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN
@@ -144,16 +143,15 @@ class Closing(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         rows = {name: truth.compute() | self._judged(name, system) for name, truth in self.truths.items()}
-        titles = {"likelihood": "likelihood" + cut_short(system)}
+        notes = {"likelihood": cut_short(system)}
         if BEST in rows:
             temperature = self.rivals[BEST].policy.temperature
             edge = len(self.temperatures) > 1 and temperature in (min(self.temperatures), max(self.temperatures))
             rows[BEST] = {"temperature": temperature} | rows[BEST]
-            titles[BEST] = f"likelihood, T = {temperature:g}" + " (the last one tried)" * edge
+            notes[BEST] = " (the last one tried)" * edge
         if system.clock.steps["generator"] or system.clock.steps["discriminator"] or not rows:
             game = {key.removeprefix("test/"): value for key, value in trainer.callback_metrics.items()}
             rows["game"] = {"steps": system.clock.steps["generator"]} | game
-            titles["game"] = f"game, {system.clock.steps['generator']:,} G steps"
         for name, found in self.frontier.items():
             rows[name] |= covered(found)
         if rank() == 0:
@@ -170,7 +168,7 @@ class Closing(pl.Callback):
                 if isinstance(logger, WandB):
                     summary = {f"closing/{name}": row for name, row in plain.items()}
                     logger.tell(lambda run, summary=summary: run.summary.update(summary))
-            show({titles[name]: row for name, row in rows.items()}, trainer, system)
+            show({titled(name, row) + notes.get(name, ""): row for name, row in rows.items()}, trainer, system)
 
 
 def cut_short(system: TextGAN) -> str:
@@ -218,21 +216,10 @@ def _joined(batches: Sequence[TextBatch]) -> TextBatch:
     return TextBatch(*(torch.cat(part) for part in zip(*batches, strict=True)))
 
 
-def numbers(row: Row) -> dict[str, float]:
-    return {key: float(value) for key, value in row.items()}
-
-
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = terminal.console()
-    table = Table(title="On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", title_justify="left")
-    names, found = lines(rows)
-    table.add_column("", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right")
-    for line in found:
-        table.add_row(*line)
-    console.print(table)
+    print_table("On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", rows)
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:
         _self_check(last)

@@ -12,7 +12,7 @@ from textgan_lit.report import chart, planes, quality
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.lines import course, curve, moment
 from textgan_lit.report.record import TOKENS, Record, Row
-from textgan_lit.run.closing import lines, saturated
+from textgan_lit.run.closing import lines, saturated, titled
 
 ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
 
@@ -76,15 +76,9 @@ def facts(record: Record) -> dict[str, str]:
 def closing(record: Record) -> Section:
     section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
     for title, rows in (("Before and after", record.closing), (ACROSS, record.across_files)):
-        names, found = lines({_titled(name, row): row for name, row in rows.items()})
+        names, found = lines({titled(name, row): row for name, row in rows.items()})
         section.parts += [Table(title, ["", *names], found)] if found else []
     return section
-
-
-def _titled(name: str, row: Row) -> str:
-    told = {"temperature": "T = {:g}", "steps": "{:,.0f} G steps"}
-    words = [form.format(row[key]) for key, form in told.items() if key in row]
-    return ", ".join([name.replace("_best_temperature", "").replace("_", " "), *words])
 
 
 def truth(record: Record) -> Section:

@@ -1,10 +1,14 @@
-"""The closing table's lines, for the console and the report alike; how a JSD is written, and when it is saturated."""
+"""The closing table, for the console and the report alike; how a JSD is written, and when it is saturated."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from rich.table import Table
+
+from textgan_lit.run import terminal
 
 ROWS = {
     "true JSD": ("truth/jsd", "truth/jsd_se"),
@@ -47,6 +51,33 @@ def estimate(value: float, se: float | None = None) -> str:
     if se is None:
         return f"{value:.4f}"
     return f"{value:.4f} ± " + ("0" if se == 0 else f"{se:.1e}" if se < 5e-5 else f"{se:.4f}")
+
+
+def numbers(row: Row) -> dict[str, float]:
+    """A column as it is kept."""
+    return {key: float(value) for key, value in row.items()}
+
+
+def titled(name: str, row: Row) -> str:
+    """A column's title.
+
+    >>> titled("likelihood_best_temperature", {"temperature": 0.9}), titled("game", {"steps": 1200})
+    ('likelihood, T = 0.9', 'game, 1,200 G steps')
+    """
+    told = {"temperature": "T = {:g}", "steps": "{:,.0f} G steps"}
+    words = [form.format(row[key]) for key, form in told.items() if key in row]
+    return ", ".join([name.removesuffix("_best_temperature").replace("_", " "), *words])
+
+
+def print_table(title: str, columns: Mapping[str, Row]) -> None:
+    """Prints the table."""
+    names, found = lines(columns)
+    table = Table(title=title, title_justify="left")
+    for name in ("", *names):
+        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
+    for line in found:
+        table.add_row(*line)
+    terminal.console().print(table)
 
 
 def lines(columns: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
