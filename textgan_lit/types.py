@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
+import torch
 from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -82,6 +83,17 @@ class Vocab:
         if self.tokenizer is not None:
             return tokenizer.decode(self.tokenizer, tokens)
         return " ".join(self.words[token] for token in tokens)
+
+    def characters(self, batch: TextBatch) -> Float[Tensor, " B"] | None:
+        """How many characters each sentence has as text, its end included where eos marks it; None where tokens are no
+        text. ``<unk>`` counts as one: what it stood for is not known, but that it was something."""
+        if self.tokenizer is None:
+            return None
+        unknown = tokenizer.unknown(self.tokenizer)
+        spelt = 0 if unknown is None else len(self.words[unknown]) - 1  # characters of <unk> beyond the one it counts
+        rows = batch.tokens.tolist()
+        counts = [len(self.text(row)) - spelt * row.count(unknown) + row.count(self.eos) for row in rows]
+        return torch.tensor(counts, dtype=torch.double, device=batch.tokens.device)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a sentence's words, without eos.

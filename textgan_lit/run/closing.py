@@ -16,6 +16,7 @@ ROWS = {
     "KL(G‖P)": ("truth/kl_gp", "truth/kl_gp_se"),
     "KL(P‖G) ≤": ("truth/kl_pg_bound", "truth/kl_pg_bound_se"),
     "NLL_test": ("truth/nll_test",),
+    "… a character": ("truth/nll_test_character", "truth/nll_test_character_se"),
     "NLL_test ≤": ("truth/nll_test_bound",),
     "NLL_oracle": ("truth/nll_oracle",),
     "H(G)": ("truth/entropy_g",),

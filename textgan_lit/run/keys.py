@@ -23,7 +23,15 @@ CLOCKS = {
 LOWER = (
     *("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order", "discriminator/nll", "generator/bce"),
     "game/regret",
-    *("truth/jsd*", "truth/kl_*", "truth/nll_test", "truth/nll_test_bound", "truth/bayes_accuracy", "truth/exposure_*"),
+    *(
+        "truth/jsd*",
+        "truth/kl_*",
+        "truth/nll_test",
+        "truth/nll_test_character",
+        "truth/nll_test_bound",
+        "truth/bayes_accuracy",
+        "truth/exposure_*",
+    ),
     *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),
     *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet*"),
     "faults/*",

@@ -26,7 +26,19 @@ from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.types import TextBatch
 
 # one number a sentence
-SENTENCE = ("words", "nll", "entropy", "kl", "direct", "chain", "bayes", "regret", "nll_bound", "kl_bound")
+SENTENCE = (
+    "words",
+    "nll",
+    "entropy",
+    "kl",
+    "direct",
+    "chain",
+    "bayes",
+    "regret",
+    "nll_bound",
+    "kl_bound",
+    "characters",
+)
 POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, summed over sentences
 
 
@@ -40,6 +52,7 @@ class Evidence(NamedTuple):
     valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
     g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
     p_logp: Float[Tensor, "B T"] | None = None  # of the words in P's own order, where p_logits are not known but P is
+    characters: Float[Tensor, " B"] | None = None  # of each sentence as text, where it is some
 
 
 class Contributions(NamedTuple):
@@ -52,6 +65,8 @@ class Contributions(NamedTuple):
 def contributions(evidence: Evidence, is_real: bool) -> Contributions:
     """What these sentences add, by what is known of them."""
     sentence, position = _measured(evidence, is_real)
+    if evidence.characters is not None:
+        sentence["characters"] = evidence.characters
     if evidence.score is not None:
         sentence["score"] = evidence.score.detach().double()
     return Contributions(sentence, position)

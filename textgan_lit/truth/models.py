@@ -47,6 +47,7 @@ class Models(NamedTuple):
             score=None if self.score is None else self.score(batch),
             valid={} if self.oracle is None else self.oracle.validity(batch),
             g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
+            characters=self.generator.vocab.characters(batch),
             **self._of_oracle(batch),
         )
 

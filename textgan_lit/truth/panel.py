@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,8 @@ from textgan_lit.functional.divergence import (
 from textgan_lit.run.distributed import dealt
 from textgan_lit.truth.evidence import POSITION, SENTENCE, Contributions, Evidence, contributions
 
+Unit = Literal["words", "characters"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
 UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what weights would bring back was never drawn
 
 
@@ -34,7 +36,7 @@ UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what wei
 class Side:
     """Moments of one number a sentence each, over the sentences that P or that G wrote."""
 
-    moments: Float[Tensor, "K 4"]  # n, Σ x, Σ x², Σ x·words for every name in SENTENCE
+    moments: Float[Tensor, "K 5"]  # n, Σ x, Σ x², Σ x·words, Σ x·characters for every name in SENTENCE
 
     def __contains__(self, name: str) -> bool:
         return bool(self._of(name)[0] > 0)
@@ -43,24 +45,25 @@ class Side:
         return self.moments[SENTENCE.index(name)].unbind()
 
     def mean(self, name: str) -> Tensor:
-        n, total, _, _ = self._of(name)
+        n, total, *_ = self._of(name)
         return total / n
 
     def error(self, name: str) -> Tensor:
         """Squared standard error of the mean; inf where it is unknown."""
-        n, total, square, _ = self._of(name)
+        n, total, square, *_ = self._of(name)
         return _or_inf((square - total * total / n).clamp_min(0) / (n - 1) / n)
 
-    def per_word(self, name: str) -> Tensor:
-        """Total over total words."""
-        return self._of(name)[1] / self._of("words")[1]
+    def per(self, unit: Unit, name: str) -> Tensor:
+        """Total over all words, or all characters."""
+        return self._of(name)[1] / self._of(unit)[1]
 
-    def per_word_se(self, name: str) -> Tensor:
+    def per_se(self, unit: Unit, name: str) -> Tensor:
         """Of a ratio of two means, by the delta method: the spread of x − ratio × words."""
-        n, _, square, with_words = self._of(name)
-        words, ratio = self._of("words"), self.per_word(name)
-        spread = (square - 2 * ratio * with_words + ratio**2 * words[2]).clamp_min(0) / (n - 1)
-        return _or_inf((spread / n).sqrt() / self.mean("words"))
+        n, _, square, *products = self._of(name)
+        units, ratio = self._of(unit), self.per(unit, name)
+        with_units = products[UNITS.index(unit)]
+        spread = (square - 2 * ratio * with_units + ratio**2 * units[2]).clamp_min(0) / (n - 1)
+        return _or_inf((spread / n).sqrt() / self.mean(unit))
 
 
 def _or_inf(x: Tensor) -> Tensor:
@@ -97,7 +100,7 @@ class Truth(Metric):
         self.max_length = max_length
         self.rules: tuple[str, ...] = ()
         for side in ("real", "fake"):
-            self.add_state(f"{side}_sentence", torch.zeros(len(SENTENCE), 4, dtype=torch.float64), "sum")
+            self.add_state(f"{side}_sentence", torch.zeros(len(SENTENCE), 3 + len(UNITS), dtype=torch.float64), "sum")
             self.add_state(f"{side}_position", torch.zeros(len(POSITION), max_length, dtype=torch.float64), "sum")
             self.add_state(f"{side}_score", [], "cat")
             self.add_state(f"{side}_ratio", [], "cat")  # log P/G of whole sentences, where D scores them
@@ -117,7 +120,8 @@ class Truth(Metric):
         sentence = found.sentence
         for name in sentence.keys() & set(SENTENCE):
             x = sentence[name]
-            terms = torch.stack([torch.ones_like(x), x, x * x, x * sentence["words"]])
+            units = (x * sentence[unit] if unit in sentence else torch.zeros_like(x) for unit in UNITS)
+            terms = torch.stack([torch.ones_like(x), x, x * x, *units])
             moments[SENTENCE.index(name)] += terms.sum(1)
         for name, value in found.position.items():
             x = value.sum(0)
@@ -223,17 +227,21 @@ def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
 
 
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
-    """NLL per word, and its split into an entropy and a KL where P is known."""
+    """NLL per word, per character of text, and its split into an entropy and a KL where P is known."""
     found = {}
     names = ("nll_test", "entropy_p", "kl_pg"), ("nll_oracle", "entropy_g", "kl_gp")
     for side, (nll, entropy, kl) in zip((real, fake), names, strict=True):
         if "nll" in side:
-            found |= {nll: side.per_word("nll"), f"{nll}_se": side.per_word_se("nll")}
+            found |= {nll: side.per("words", "nll"), f"{nll}_se": side.per_se("words", "nll")}
         if "kl" in side:
-            found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_word": side.per_word("kl")}
-            found[entropy] = side.per_word("entropy")
+            found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_word": side.per("words", "kl")}
+            found[entropy] = side.per("words", "entropy")
+    if "nll" in real and "characters" in real:
+        nats = real.per("characters", "nll"), real.per_se("characters", "nll")
+        found |= dict(zip(("nll_test_character", "nll_test_character_se"), nats, strict=True))
     if "nll_bound" in real:
-        found |= {"nll_test_bound": real.per_word("nll_bound"), "nll_test_bound_se": real.per_word_se("nll_bound")}
+        nats = real.per("words", "nll_bound"), real.per_se("words", "nll_bound")
+        found |= dict(zip(("nll_test_bound", "nll_test_bound_se"), nats, strict=True))
     if "kl_bound" in real:
         found |= {"kl_pg_bound": real.mean("kl_bound"), "kl_pg_bound_se": real.error("kl_bound").sqrt()}
     return {f"truth/{name}": value for name, value in found.items()}

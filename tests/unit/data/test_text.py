@@ -40,6 +40,23 @@ def test_a_tokenizer_gives_back_the_training_sentences(data, kind, lines):
     assert made.vocab.encode(made.vocab.text(row)) == row[: row.index(made.vocab.eos)]
 
 
+@pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
+def test_characters_are_those_of_the_line_its_end_included_whatever_the_tokenizer(data, kind):
+    made = data(tokenizer=kind, max_length=40, vocabulary=60)
+    batch = made.sentences("train")
+    assert made.vocab.characters(batch).tolist() == [len(line) + 1 for line in texts(made, "train")]
+
+
+def test_a_sentence_that_was_cut_has_no_end_among_its_characters(data):
+    made = data(tokenizer="char", max_length=5)
+    assert made.vocab.characters(made.sentences("train")).tolist() == [5.0] * 30
+
+
+def test_an_unknown_word_counts_as_one_character(data, put):
+    made = data(test_path=put(["zebra cat"] * 4, "test.txt"))
+    assert made.vocab.characters(made.sentences("test")).tolist() == [len("? cat") + 1] * 4
+
+
 def test_words_that_only_the_test_file_has_are_unknown(data, put):
     made = data(test_path=put(["zebra cat"] * 4, "test.txt"))
     assert set(texts(made, "test")) == {"<unk> cat"}

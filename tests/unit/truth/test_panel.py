@@ -17,6 +17,7 @@ from tests.helpers.enumeration import (
     population,
     prefix_jsd,
 )
+from textgan_lit import tokenizer
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.tiny import OneSentence, Tiny
 from textgan_lit.functional.divergence import LOG2, horizon
@@ -26,7 +27,7 @@ from textgan_lit.noise import Noise
 from textgan_lit.truth.evidence import SENTENCE, Evidence
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.truth.panel import Side, Truth
-from textgan_lit.types import TextBatch
+from textgan_lit.types import TextBatch, Vocab
 
 P_ONLY = {"truth/nll_oracle", "truth/entropy_p", "truth/entropy_g", "truth/kl_pg", "truth/kl_gp", "truth/jsd"}
 
@@ -52,6 +53,30 @@ def log_odds(models):
     """The optimal discriminator."""
     oracle, generator = models
     return lambda batch: (oracle.logp(batch, Categorical()) - generator.logp(batch, Categorical())).sum(1)
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
+def test_nats_a_character_are_all_nats_over_all_characters(kind):
+    lines = ["a bird", "two birds sing", "no"]
+    spelling = tokenizer.trained(kind, iter([lines]), 40)
+    vocab = Vocab(tokenizer.words(spelling), True, spelling)
+    generator, encoded = LSTM(vocab, 20), [[*vocab.encode(line), vocab.eos] for line in lines]
+    tokens = torch.tensor([row + [vocab.pad] * (20 - len(row)) for row in encoded])
+    real = TextBatch(tokens, tokens != vocab.pad)
+    truth = Truth(20)
+    truth.update(Models(None, generator, Categorical()).examine(real), None)
+    found, nats = truth.compute(), -generator.logp(real, Categorical()).double().sum(1)
+    characters = torch.tensor([len(line) + 1 for line in lines]).double()  # the line's end is one
+    assert_close(found["truth/nll_test_character"], nats.sum() / characters.sum(), rtol=1e-6, atol=0.0)
+    spread = nats - characters * nats.sum() / characters.sum()  # a ratio's error: the delta method
+    se = (spread.square().sum() / 2 / 3).sqrt() / characters.mean()
+    assert_close(found["truth/nll_test_character_se"], se, rtol=1e-5, atol=0.0)
+
+
+def test_tokens_that_are_no_text_have_no_nats_a_character(models):
+    found = told(models, *drawn(models, 8)).compute()
+    assert "truth/nll_test" in found
+    assert not any("character" in key for key in found)
 
 
 def rows(evidence, index):
@@ -177,11 +202,11 @@ def test_the_errors_of_two_sentences_by_hand():
     # 1 and 3 nats, in 2 words each: a mean of 2 whose squared error is 2/2 (a spread of 2 by n − 1), and 1 nat a word:
     # the sentences are −1 and 1 away from their words, so its error is √(2/2)/2.
     nats, words = torch.tensor([1.0, 3.0]).double(), torch.tensor([2.0, 2.0]).double()
-    side = Side(torch.zeros(len(SENTENCE), 4).double())
+    side = Side(torch.zeros(len(SENTENCE), 5).double())
     for name, x in (("words", words), ("nll", nats)):
-        side.moments[SENTENCE.index(name)] = torch.stack([torch.ones(2), x, x * x, x * words]).sum(1)
+        side.moments[SENTENCE.index(name)] = torch.stack([torch.ones(2), x, x * x, x * words, 0 * x]).sum(1)
     assert [side.mean("nll"), side.error("nll")] == [2, 1]
-    assert [side.per_word("nll"), side.per_word_se("nll")] == [1, 0.5]
+    assert [side.per("words", "nll"), side.per_se("words", "nll")] == [1, 0.5]
 
 
 def test_parts_are_the_same_as_the_whole(models):
