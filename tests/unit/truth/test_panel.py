@@ -17,7 +17,6 @@ from tests.helpers.enumeration import (
     population,
     prefix_jsd,
 )
-from textgan_lit import tokenizer
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.tiny import OneSentence, Tiny
 from textgan_lit.functional.divergence import LOG2, horizon
@@ -27,7 +26,7 @@ from textgan_lit.noise import Noise
 from textgan_lit.truth.evidence import SENTENCE, Evidence
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.truth.panel import Side, Truth
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.types import TextBatch
 
 P_ONLY = {"truth/nll_oracle", "truth/entropy_p", "truth/entropy_g", "truth/kl_pg", "truth/kl_gp", "truth/jsd"}
 
@@ -53,30 +52,6 @@ def log_odds(models):
     """The optimal discriminator."""
     oracle, generator = models
     return lambda batch: (oracle.logp(batch, Categorical()) - generator.logp(batch, Categorical())).sum(1)
-
-
-@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
-def test_nats_a_character_are_all_nats_over_all_characters(kind):
-    lines = ["a bird", "two birds sing", "no"]
-    spelling = tokenizer.trained(kind, iter([lines]), 40)
-    vocab = Vocab(tokenizer.words(spelling), True, spelling)
-    generator, encoded = LSTM(vocab, 20), [[*vocab.encode(line), vocab.eos] for line in lines]
-    tokens = torch.tensor([row + [vocab.pad] * (20 - len(row)) for row in encoded])
-    real = TextBatch(tokens, tokens != vocab.pad)
-    truth = Truth(20)
-    truth.update(Models(None, generator, Categorical()).examine(real), None)
-    found, nats = truth.compute(), -generator.logp(real, Categorical()).double().sum(1)
-    characters = torch.tensor([len(line) + 1 for line in lines]).double()  # the line's end is one
-    assert_close(found["truth/nll_test_character"], nats.sum() / characters.sum(), rtol=1e-6, atol=0.0)
-    spread = nats - characters * nats.sum() / characters.sum()  # a ratio's error: the delta method
-    se = (spread.square().sum() / 2 / 3).sqrt() / characters.mean()
-    assert_close(found["truth/nll_test_character_se"], se, rtol=1e-5, atol=0.0)
-
-
-def test_tokens_that_are_no_text_have_no_nats_a_character(models):
-    found = told(models, *drawn(models, 8)).compute()
-    assert "truth/nll_test" in found
-    assert not any("character" in key for key in found)
 
 
 def rows(evidence, index):

@@ -29,6 +29,9 @@ AT_ONCE = 800_000  # logits computed together: 3 MB, which a cache can hold
 FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be quick
 KEPT = 2**25  # logits kept for the backward pass; where there are more, they are computed again
 SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
+LOOK = 8  # steps of writing between two looks at which sentences have ended: a look waits for the device
+WORTH = 0.8  # share of rows still open above which the others are not worth a copy of the states
+FEWEST = 96  # rows: with fewer, a matrix product may round otherwise, and who has ended would change the others
 
 
 class Pen(NamedTuple):
@@ -40,6 +43,15 @@ class Pen(NamedTuple):
 
     def rows(self, index: Tensor | slice) -> Pen:
         return Pen(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
+
+    def unfinished(self) -> Int[Tensor, " rows"] | slice:
+        """The rows worth writing on: none where all sentences have ended, all where few have, else those that are
+        open, and as many ended ones as there have to be."""
+        open = int(self.open.sum())
+        kept = max(open, min(FEWEST, len(self.open)))
+        if open and kept > WORTH * len(self.open):
+            return slice(None)
+        return self.open.int().topk(kept).indices.sort().values if open else slice(0)
 
     @staticmethod
     def join(pens: list[Pen]) -> Pen:
@@ -135,7 +147,8 @@ class Generator(nn.Module, ABC):
         """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
 
         The first columns are for the latent, if there is one; then there is one a word, in the order of writing. A
-        sentence ends at eos or with the last column of noise; one cut there is an outcome of its own.
+        sentence ends at eos or with the last column of noise; one cut there is an outcome of its own. What has ended
+        is let go of on the way, which changes nothing of the others and costs what is written, not all columns.
         """
         parts = [self._sample(part, policy) for part in noise.split(SENTENCES)]
         return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
@@ -143,14 +156,19 @@ class Generator(nn.Module, ABC):
     def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
         """Word by word."""
         latent = self.prior(noise[:, : self.latent])
-        pen = self.begin(len(noise), latent)
-        words, logps, masks = [], [], []
-        for uniform in noise[:, self.latent :].unbind(1):
-            masks.append(pen.open)
-            word, logp, pen = self.write(pen, policy, uniform)
-            words.append(word)
-            logps.append(logp)
-        return Rollout(*(self.read(torch.stack(steps, 1)) for steps in (words, masks, logps)), latent)
+        uniform, pen = noise[:, self.latent :], self.begin(len(noise), latent)
+        words = torch.full(uniform.shape, self.vocab.pad, device=noise.device)
+        masks, logps = torch.zeros_like(words, dtype=torch.bool), torch.zeros_like(uniform, dtype=torch.float)
+        rows = torch.arange(len(noise), device=noise.device)
+        for step in range(uniform.shape[1]):
+            if self.vocab.has_eos and step % LOOK == 0:
+                kept = pen.unfinished()
+                rows, pen = rows[kept], pen.rows(kept)
+            if not len(rows):
+                break
+            masks[rows, step] = pen.open
+            words[rows, step], logps[rows, step], pen = self.write(pen, policy, uniform[rows, step])
+        return Rollout(*map(self.read, (words, masks, logps)), latent)
 
     def begin(
         self, n: int, latent: Float[Tensor, "B L"] | None = None, order: Int[Tensor, "#B T"] | None = None

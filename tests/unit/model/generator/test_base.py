@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.model.generator.base import Generator, Pen
+from tests.helpers.enumeration import lively
+from textgan_lit.model.generator.base import LOOK, Generator, Pen
+from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.generator.relational_memory import RelationalMemory
+from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical, Nucleus
 from textgan_lit.types import Rollout, Vocab
 
@@ -97,3 +101,36 @@ def test_who_does_not_write_word_by_word_says_how_a_few_sentences_are_written(st
     assert generator.sample(noise, Categorical()).tokens.equal((noise >= 0.5).long())
     with pytest.raises(NotImplementedError, match="Echo does not say how a sentence starts"):
         generator.begin(2)
+
+
+@pytest.mark.parametrize("kind", [LSTM, Transformer, Markov, RelationalMemory])
+def test_letting_go_of_what_has_ended_changes_no_bit_of_any_sentence(kind, stream, monkeypatch):
+    generator = ending(kind)
+    noise = torch.rand(700, generator.uniforms, generator=stream)
+    found = generator.sample(noise, Categorical())
+    monkeypatch.setattr(Pen, "unfinished", lambda pen: slice(None))
+    all_columns = generator.sample(noise, Categorical())
+    for one, other in zip(found, all_columns, strict=True):
+        assert one.equal(other)
+    lengths = found.mask.sum(1)
+    assert lengths.max() > 4 * lengths.float().mean()  # so that many have ended long before the last one
+
+
+def test_writing_costs_what_is_written(stream, monkeypatch):
+    generator, advance, rows = ending(LSTM), LSTM.advance, []
+    monkeypatch.setattr(LSTM, "advance", lambda *given: rows.append(len(given[1])) or advance(*given))
+    words = generator.sample(torch.rand(1000, 200, generator=stream), Categorical()).mask.sum()
+    assert sum(rows) < 2 * words
+    assert len(rows) < 200
+
+
+def test_a_look_at_what_has_ended_is_rare(stream, monkeypatch):
+    look, looks = Pen.unfinished, []
+    monkeypatch.setattr(Pen, "unfinished", lambda pen: looks.append(pen) or look(pen))
+    ending(LSTM).sample(torch.rand(10, 200, generator=stream), Categorical())
+    assert 0 < len(looks) <= 200 / LOOK  # each waits for the device
+
+
+def ending(kind):
+    """A generator of 200 positions whose sentences have some 20 words, and here and there many more."""
+    return lively(kind(Vocab(tuple("abcdefghijklmnopqrs"), has_eos=True), 200))
