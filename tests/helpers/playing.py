@@ -1,5 +1,6 @@
 """Runs that are composed, built and played in this process, without a command line or a console."""
 
+import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,3 +69,11 @@ def built(*overrides: str, callbacks: tuple[pl.Callback, ...] = (), **system: An
     own = {"callbacks": list(callbacks), "logger": logger, "plugins": [CheckpointFiles()]}
     trainer = pl.Trainer(**settings["trainer"], **fixed, **own)
     return Run(module, data, trainer, logger.rows)
+
+
+def saved(*overrides):
+    """What a run saves, without its having been played."""
+    settings, state = config(*TINY, *overrides), {}
+    game = experiment.system(settings, experiment.data(settings))
+    game.on_save_checkpoint(state)
+    return copy.deepcopy({**state, "state_dict": game.state_dict()})

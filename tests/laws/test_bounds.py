@@ -5,7 +5,8 @@ import torch
 from torch.distributions import Normal
 from torch.testing import assert_close
 
-from tests.laws.test_latents import LENGTH, marginal, points, sharper
+from tests.helpers.latents import marginal, points, sharper
+from tests.helpers.worlds import LENGTH
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.latent import Elbo
 from textgan_lit.model.generator.markov import Markov

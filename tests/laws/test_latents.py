@@ -3,7 +3,6 @@
 import copy
 import math
 from dataclasses import dataclass
-from itertools import permutations
 
 import pytest
 import torch
@@ -11,7 +10,9 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 import textgan_lit.model.generator
+from tests.helpers.latents import POINTS, marginal, midpoints, pairs, points, sharper
 from tests.helpers.playing import built
+from tests.helpers.worlds import LENGTH
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import Zero
 from textgan_lit.model.credit import MonteCarlo, Terminal
@@ -29,8 +30,6 @@ from textgan_lit.model.reward import Score
 from textgan_lit.noise import Noise
 from textgan_lit.types import Rollout, TextBatch
 
-LENGTH = 4
-POINTS = 400  # of the quadrature
 SMALL = [
     (OneShot, {"latent": 1, "width": 8, "heads": 2}),
     (VAE, {"latent": 1, "embedding": 3, "hidden": 5}),
@@ -45,17 +44,6 @@ def generator(request, vocab, unlike):
     return sharper(unlike(kind(vocab, LENGTH, **options)))
 
 
-def sharper(generator):
-    """The same with words that depend much on z, and a posterior that is neither the prior nor a point."""
-    with torch.no_grad():
-        if isinstance(generator, Gaussian):
-            generator.encoder.output.weight *= 0.5
-        for name, weight in generator.named_parameters():
-            if name in ("first.weight", "decoder.output.weight", "output.weight"):
-                weight *= 3
-    return generator
-
-
 @dataclass(frozen=True)
 class Told(Game):
     """Says what it is told to say."""
@@ -64,30 +52,6 @@ class Told(Game):
 
     def sample(self, n):
         return self.said
-
-
-def midpoints(n=POINTS):
-    return ((torch.arange(n) + 0.5) / n).unsqueeze(1)
-
-
-def points(generator):
-    """All of the prior: z of one number on a grid, or every order."""
-    if isinstance(generator, MaskedDiffusion):
-        return (torch.tensor(list(permutations(range(LENGTH)))) + 0.5) / LENGTH
-    return generator.prior(midpoints())
-
-
-def pairs(generator, sentences):
-    """Every sentence with every point of the prior: a batch of their pairs, and the z of each."""
-    z = points(generator)
-    batch = TextBatch(*(rows.repeat_interleave(len(z), 0) for rows in sentences))
-    return batch, z.repeat(len(sentences.tokens), 1)
-
-
-def marginal(generator, sentences):
-    """G(x) = E_z G(x | z) of every sentence, in float64."""
-    batch, z = pairs(generator, sentences)
-    return generator.logp(batch, Categorical(), latent=z).double().sum(1).exp().view(len(sentences.tokens), -1).mean(1)
 
 
 def weights(generator):

@@ -103,6 +103,13 @@ def test_what_is_written_fits_on_few_screens(path):
             assert node.end_lineno - node.lineno < 50, f"{node.name} has over 50 lines"
 
 
+def test_what_tests_share_lies_in_helpers():
+    """No test imports from another one, so that each can be moved, renamed or taken out."""
+    pattern = re.compile(r"^\s*(?:from|import) tests\.(?:unit|laws|worlds|system)\b.*", re.MULTILINE)
+    found = {path.name: pattern.findall(path.read_text()) for path in WRITTEN}
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
 def test_the_page_says_what_every_room_is():
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
     table = page.partition("| rooms | what they are |")[2].partition("\n\n")[0]

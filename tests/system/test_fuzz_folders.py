@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textgan_lit
-from tests.system.test_fuzz import BYTES, HOSTILE, MANY, OURS, SECONDS, VALUES, damage, examples, mutate, too_long
+from tests.helpers.hostile import BYTES, HOSTILE, MANY, OURS, SECONDS, VALUES, damage, examples, mutate, too_long
 from textgan_lit import cli, commands
 from textgan_lit.errors import UserError
 from textgan_lit.run.checkpoint import read, write

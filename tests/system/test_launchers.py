@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.command import run
 from tests.helpers.lives import begin, left, play, same
-from tests.unit.sweep.test_sweeper import SPACE, WORLD, trials, words
+from tests.helpers.sweeps import SPACE, WORLD, trials, words
 from textgan_lit.run import files
 from textgan_lit.run import folder as folders
 

@@ -19,6 +19,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from tests.helpers.configuration import nodes, written
+
 ROOT = Path(__file__).parents[2]
 CONF, PACKAGE, TESTS = ROOT / "conf", ROOT / "textgan_lit", ROOT / "tests" / "unit"
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
@@ -70,16 +72,6 @@ SHORTHANDS = {"data/oracle_seqgan.yaml": {"weights"}}  # settings of a group tha
 CATCH_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own *args, **kwargs
 
 
-def nodes(config) -> list[dict]:
-    """Every part that ``config`` describes: itself, and those inside it."""
-    if isinstance(config, list):
-        return [node for value in config for node in nodes(value)]
-    if not isinstance(config, dict):
-        return []
-    own = [config] if "_target_" in config else []
-    return own + [node for value in config.values() for node in nodes(value)]
-
-
 @functools.cache
 def composed(file: str) -> dict:
     """The file with its own defaults list, nothing else; interpolations stay as they are written."""
@@ -92,10 +84,6 @@ def composed(file: str) -> dict:
     for level in Path(file).parts[:-1]:  # a file of a group arrives inside that group
         config = config.get(level, config)
     return config
-
-
-def written(file: str) -> list[dict]:
-    return nodes(OmegaConf.to_container(OmegaConf.load(CONF / file), resolve=False))
 
 
 def final_classes(room: str) -> list[type]:

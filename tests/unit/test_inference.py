@@ -1,15 +1,12 @@
 """What a run that was played can be asked for. That it is the same run: test_system.py."""
 
-import copy
-
 import pytest
 import torch
 
 import textgan_lit
 from tests.helpers.enumeration import Additive, lively
-from tests.helpers.playing import CONF, TINY, config
+from tests.helpers.playing import CONF, saved
 from textgan_lit import tokenizer
-from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.inference import Run
 from textgan_lit.model.game import Game
@@ -81,26 +78,6 @@ def test_ids_that_no_sentence_has_are_refused(ids, said):
 # --- a run of somebody's ------------------------------------------------------------------------------------------
 
 SMALL = ("model.generator.hidden=3", "model.generator.embedding=2")
-
-
-def saved(*overrides):
-    """What a run saves, without its having been played."""
-    settings, state = config(*TINY, *overrides), {}
-    game = experiment.system(settings, experiment.data(settings))
-    game.on_save_checkpoint(state)
-    return copy.deepcopy({**state, "state_dict": game.state_dict()})
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """Writes a state into a run's folder and opens that."""
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-
-    def run(state, **options):
-        write(state, tmp_path / "run" / "checkpoints" / "step-00000001.ckpt")
-        return textgan_lit.load(tmp_path / "run", **options)
-
-    return run
 
 
 @pytest.mark.parametrize(

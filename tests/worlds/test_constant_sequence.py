@@ -6,8 +6,8 @@ these methods forget the sentence within 30 steps of ``program=fixed``. Under th
 
 import pytest
 
+from tests.helpers.one_sentence import MODELS, has, probability, small
 from tests.helpers.playing import built
-from tests.worlds.test_one_sentence import MODELS, has, probability, small
 
 SENTENCE = " ".join(map(str, range(20)))
 WORLD = (f"data.oracle.sentence='{SENTENCE}'", "data.oracle.words=''", "data.oracle.variable=false")

@@ -9,45 +9,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.helpers.playing import CONF, built, config
+from tests.helpers.one_sentence import BUDGET, MODELS, has, probability, small
+from tests.helpers.playing import built
 from textgan_lit.data.tiny import every_sentence
 
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LONGEST = 600  # generator steps
 
-# One small budget for every model, each at its own generator learning rate.
-BUDGET = ("data=one_sentence", "data.train=64", "data.valid=200", "reading_size=200")
-BUDGET += ("model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=50", "model.schedule.k=1")
-BUDGET += (
-    "model.optim.pretrain.batch_size=64",
-    "model.optim.discriminator.batch_size=64",
-    "model.optim.generator.batch_size=64",
-)
-BUDGET += ("model.optim.discriminator.lr=0.005",)
-# Where a model has such a part at all, it is made small.
-SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
-SMALL |= {"discriminator.views": 2, "generator.proposals": 2}
-# Rates that are for what likelihood has taught, not for a start from nothing.
-RATES = {"didi": ("model.optim.generator.lr=0.002",), "leakgan": ("model.optim.generator.lr=0.01",)}
-ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
-
-def has(model, key):
-    node = config("data=one_sentence", f"model={model}")["model"]
-    for name in key.split("."):
-        node = (node or {}).get(name)
-    return node is not None
-
-
-def probability(system, data):
-    """Of the one sentence, under G; its share of 500 samples, where G has a bound alone."""
-    said, game = data.sentences("valid").first(1), system.game("known")
-    with torch.no_grad():
-        if system.generator.likelihood == "exact":
-            return game.likelihood(said).exp().item()
-        return (game.sample(500).tokens == said.tokens).all(1).float().mean().item()
 
 
 class Enough(pl.Callback):
@@ -58,13 +27,6 @@ class Enough(pl.Callback):
             return  # samples take longer than a likelihood
         if probability(system, trainer.datamodule) > 0.9:
             trainer.should_stop = True
-
-
-def small(model):
-    """The budget's words, but for parts that the model does not have."""
-    budget = [word for word in BUDGET if not word.startswith("model.optim.") or has(model, word[6:].split("=")[0])]
-    parts = (f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))
-    return [f"model={model}", *budget, *parts, *RATES.get(model, ()), *ONE_LENGTH.get(model, ())]
 
 
 def played(model, steps, *words):

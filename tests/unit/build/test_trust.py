@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 
+from tests.helpers.configuration import written
 from tests.helpers.playing import CONF, TINY, config
-from tests.system.test_mirror import written
 from textgan_lit.build import trust
 from textgan_lit.build.trust import check, find, group_of, listed
 from textgan_lit.errors import UserError

@@ -14,7 +14,7 @@ import torch
 
 from tests.helpers.command import textgan
 from tests.helpers.enumeration import Additive, lively, probability
-from tests.unit.test_inference import opened, saved  # noqa: F401
+from tests.helpers.playing import saved
 from textgan_lit import inference as runs
 from textgan_lit.commands import opening, output
 from textgan_lit.data.tiny import every_sentence
@@ -246,7 +246,7 @@ def test_a_mistake_is_one_line(word, command):
     assert WRONG[word] in code
 
 
-def test_policies_and_their_errors(opened, monkeypatch, tmp_path):  # noqa: F811
+def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
     opened(saved())
     parse = lambda *words: textgan_options(str(tmp_path / "run"), *words)  # noqa: E731
     found = opening.opened(parse("--top-k", "2", "--temperature", "0.5")).policy
@@ -286,7 +286,7 @@ def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
     assert path.read_text() == whole.splitlines(keepends=True)[0]
 
 
-def test_a_closed_pipe_ends_quietly(opened, tmp_path):  # noqa: F811
+def test_a_closed_pipe_ends_quietly(opened, tmp_path):
     opened(saved())
     call = "from textgan_lit.commands import main; main()"
     words = [sys.executable, "-c", call, "generate", str(tmp_path / "run"), "-n", "1000000"]

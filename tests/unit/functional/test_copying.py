@@ -5,18 +5,8 @@ import time
 import pytest
 import torch
 
-from tests.unit.functional.test_ngram import batch, lists, written
+from tests.helpers.ngrams import batch, lists, naive_copies, written
 from textgan_lit.functional.copying import Corpus
-
-
-def naive(ours, corpus):
-    spans, wholes = [], []
-    for row in ours:
-        said = [row[at : at + n] for n in range(1, len(row) + 1) for at in range(len(row) - n + 1)]
-        there = {tuple(one[at : at + n]) for one in corpus for n in range(1, len(one) + 1) for at in range(len(one))}
-        spans.append(max((len(span) for span in said if tuple(span) in there), default=0))
-        wholes.append(bool(row) and row in corpus)
-    return spans, wholes
 
 
 @pytest.mark.parametrize("words", [1, 2, 3, 20])
@@ -26,7 +16,7 @@ def naive(ours, corpus):
 def test_spans_are_those_of_a_search(words, size, longest):
     ours, theirs = (batch(n, most, words) for n, most in zip(size, longest, strict=True))
     found = Corpus(*theirs).copied(*ours)
-    assert (found.span.tolist(), found.whole.tolist()) == naive(lists(*ours), lists(*theirs))
+    assert (found.span.tolist(), found.whole.tolist()) == naive_copies(lists(*ours), lists(*theirs))
 
 
 def test_by_hand():

@@ -1,36 +1,15 @@
 """SciPy says what a JSD is; a few lines of Python with Counters, what MS-Jaccard is."""
 
 import math
-from collections import Counter
 
 import pytest
 import torch
-from scipy.spatial.distance import jensenshannon
 from torch.testing import assert_close
 
-from tests.unit.functional.test_ngram import batch, lists
+from tests.helpers.ngrams import batch, naive_jaccard, scipys
 from textgan_lit.functional.frequency import ms_jaccard, ngram_jsd
 
 ORDERS = (1, 2, 3, 4, 5)
-
-
-def grams(text, n):
-    return Counter(tuple(row[at : at + n]) for row in lists(*text) for at in range(len(row) - n + 1))
-
-
-def scipys(one, other, n):
-    p, q = grams(one, n), grams(other, n)
-    known = list(p | q)
-    return jensenshannon([p[gram] for gram in known], [q[gram] for gram in known]) ** 2
-
-
-def naive_jaccard(one, other, highest):
-    product = 1.0
-    for n in range(1, highest + 1):
-        a, b = grams(one, n), grams(other, n)
-        often = [(a[gram] / len(one[0]), b[gram] / len(other[0])) for gram in a | b]
-        product *= sum(map(min, often)) / sum(map(max, often))
-    return product ** (1 / highest)
 
 
 @pytest.mark.parametrize("words", [2, 5, 40])

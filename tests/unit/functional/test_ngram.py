@@ -9,36 +9,8 @@ from sacrebleu.metrics import BLEU
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.helpers.ngrams import ORDERS, batch, lists, nltks, nltks_self, written
 from textgan_lit.functional.ngram import bleu, self_bleu
-
-ORDERS = (1, 2, 3, 4, 5)
-
-
-def batch(n, longest, words, shortest=0):
-    """Random sentences of random lengths, a quarter of them twice, padded with random words."""
-    length = torch.randint(shortest, longest + 1, (n,))
-    again = torch.arange(n) % (n - n // 4)
-    return torch.randint(words, (n, longest))[again], (torch.arange(longest) < length.unsqueeze(1))[again]
-
-
-def written(*lines):
-    """Sentences of letters."""
-    longest = max(map(len, lines))
-    tokens = torch.tensor([[ord(letter) for letter in line.ljust(longest)] for line in lines]).long()
-    return tokens, torch.tensor([[at < len(line) for at in range(longest)] for line in lines]).bool()
-
-
-def lists(tokens, mask):
-    return [row[keep].tolist() for row, keep in zip(tokens, mask, strict=True)]
-
-
-def nltks(hypothesis, references, orders=ORDERS):
-    smooth = SmoothingFunction().method1
-    return [float(sentence_bleu(references, hypothesis, (1 / n,) * n, smooth)) for n in orders]
-
-
-def nltks_self(sentences, orders=ORDERS):
-    return [nltks(one, sentences[:at] + sentences[at + 1 :], orders) for at, one in enumerate(sentences)]
 
 
 def same(found, wanted):

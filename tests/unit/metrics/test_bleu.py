@@ -1,25 +1,14 @@
 import pytest
-import torch
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from tests.unit.functional.test_ngram import batch, lists
+from tests.helpers.ngrams import ENDED, FIXED, batch, ended, lists
 from textgan_lit.metrics.bleu import Bleu
-from textgan_lit.types import TextBatch, Vocab
-
-FIXED, ENDED = Vocab(("a", "b", "c", "d")), Vocab(("a", "b", "c", "d"), has_eos=True)
+from textgan_lit.types import TextBatch
 
 
 def nltks(fake, real, n, smooth):
     scores = [sentence_bleu(lists(*real), one, (1 / n,) * n, smooth) for one in lists(*fake)]
     return sum(scores) / len(scores)
-
-
-def ended(text):
-    """The same sentences with eos."""
-    tokens, mask = text
-    tokens, mask = torch.nn.functional.pad(tokens, (0, 1)), torch.nn.functional.pad(mask, (0, 1))
-    last = mask.sum(1, keepdim=True)
-    return TextBatch(tokens.scatter(1, last, ENDED.eos), mask.scatter(1, last, True))
 
 
 def test_the_means_are_nltks_and_eos_is_no_word():

@@ -1,9 +1,6 @@
 import pytest
 
-from tests.unit.functional.test_frequency import naive_jaccard
-from tests.unit.functional.test_ngram import batch
-from tests.unit.metrics.test_bleu import ENDED, FIXED, ended
-from tests.unit.metrics.test_ngram_jsd import rows
+from tests.helpers.ngrams import ENDED, FIXED, batch, ended, naive_jaccard, rows
 from textgan_lit.metrics.ms_jaccard import MSJaccard
 from textgan_lit.types import TextBatch
 

@@ -1,14 +1,8 @@
 import pytest
 
-from tests.unit.functional.test_frequency import scipys
-from tests.unit.functional.test_ngram import batch
-from tests.unit.metrics.test_bleu import ended
+from tests.helpers.ngrams import batch, ended, rows, scipys
 from textgan_lit.metrics.ngram_jsd import NgramJSD
 from textgan_lit.types import TextBatch
-
-
-def rows(text, at):
-    return TextBatch(text.tokens[at], text.mask[at])
 
 
 def test_half_of_the_real_sentences_are_beside_samples_and_beside_the_other_half():

@@ -1,8 +1,6 @@
 import pytest
 
-from tests.unit.functional.test_copying import naive
-from tests.unit.functional.test_ngram import batch, lists
-from tests.unit.metrics.test_bleu import ENDED, FIXED, ended
+from tests.helpers.ngrams import ENDED, FIXED, batch, ended, lists, naive_copies
 from textgan_lit.errors import UserError
 from textgan_lit.metrics.novelty import Novelty
 from textgan_lit.types import TextBatch
@@ -36,7 +34,7 @@ def test_spans_and_whole_sentences_are_those_of_a_search(vocab, as_it_is):
         found = metric.measure(as_it_is(real), as_it_is(fake))
     assert given.asked == 1
     for side, text in (("", fake), ("_real", real)):
-        spans, wholes = naive(lists(*text.first(8)), lists(*train))
+        spans, wholes = naive_copies(lists(*text.first(8)), lists(*train))
         assert found.pop(f"quality/copied_30{side}") == mean(wholes)
         assert found.pop(f"quality/copied_span_30{side}") == mean(spans)
     assert not found

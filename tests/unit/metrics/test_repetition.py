@@ -1,7 +1,6 @@
 import pytest
 
-from tests.unit.functional.test_ngram import batch, lists, written
-from tests.unit.metrics.test_bleu import ENDED, FIXED, ended
+from tests.helpers.ngrams import ENDED, FIXED, batch, ended, lists, written
 from textgan_lit.metrics.repetition import Repetition
 from textgan_lit.types import TextBatch
 

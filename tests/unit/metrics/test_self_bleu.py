@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from tests.unit.functional.test_ngram import batch, lists, nltks_self
-from tests.unit.metrics.test_bleu import ENDED, FIXED, ended
+from tests.helpers.ngrams import ENDED, FIXED, batch, ended, lists, nltks_self
 from textgan_lit.metrics.self_bleu import SelfBleu
 from textgan_lit.types import TextBatch
 

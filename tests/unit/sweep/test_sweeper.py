@@ -3,7 +3,6 @@
 import json
 import signal
 
-import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
@@ -11,20 +10,10 @@ from optuna.trial import TrialState
 import textgan_lit
 from tests.helpers.command import run
 from tests.helpers.lives import left, play, same
-from textgan_lit.sweep.study import JOURNAL, opened
+from tests.helpers.sweeps import SPACE, WORLD, trials, words
+from textgan_lit.sweep.study import JOURNAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
-
-WORLD = ("data=tiny", "debug=smoke", "logger=csv", "data.workers=0", "callbacks.closing.temperatures=[1.0,0.8]")
-SPACE = ("model.schedule.k=1,2", "model.optim.generator.lr=tag(log,interval(1e-4,1e-1))")
-
-
-def words(folder, *more):
-    return ("-m", "sweep=optuna", *WORLD, *more, f"hydra.sweep.dir={folder}")
-
-
-def trials(folder):
-    return optuna.load_study(study_name="sweep", storage=opened(str(folder / JOURNAL))).trials
 
 
 def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
