@@ -10,16 +10,28 @@ __version__ = "0.2.0"
 
 _HOME = {  # public name → the module that defines it
     "load": "inference",
+    # what a run is made of: each is the base of parts of one kind
     "Generator": "model.generator.base",
+    "Policy": "model.policy",
     "Discriminator": "model.discriminator.base",
-    "Loss": "model.objective",
+    "DiscriminatorLoss": "model.discriminator_loss",
+    "Penalty": "model.penalty",
     "Reward": "model.reward",
     "Credit": "model.credit",
     "Baseline": "model.baseline",
+    "Loss": "model.objective",
+    "Regulariser": "model.regulariser",
+    "Rule": "model.schedule",
+    "DataModule": "data.base",
+    "Oracle": "data.oracle",
     "SetMetric": "metrics.base",
+    # what they are given, and what they give
     "Vocab": "types",
     "TextBatch": "types",
+    "Outcome": "types",
+    "Answer": "model.schedule",
     "UserError": "errors",
+    "form": "run.schema",
 }
 __all__ = [*_HOME]
 

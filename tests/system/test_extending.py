@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+import textgan_lit
 from tests.helpers.command import rows, run
 from textgan_lit.build import parts
 from textgan_lit.errors import UserError
@@ -75,8 +76,19 @@ def test_no_file_on_the_page_goes_unused():
     assert set().union(*map(targets, COMMANDS)) == named
 
 
+def test_parts_of_ones_own_import_from_the_public_face_alone():
+    imports = re.findall(r"^(?:from|import) textgan_lit\S*.*", PAGE, re.MULTILINE)
+    assert len(imports) > 3
+    assert {line for line in imports if not line.startswith("from textgan_lit import ")} == {"import textgan_lit"}
+    assert {name for name in re.findall(r"`textgan_lit\.([\w.]+)", PAGE) if name not in textgan_lit.__all__} == set()
+    table = PAGE.partition("| group | base class |")[2].partition("\n\n")[0]
+    bases = set(re.findall(r"^\| [^|]*\| `(\w+)` \|", table, re.MULTILINE))
+    assert len(bases) > 9
+    assert bases <= {*textgan_lit.__all__}
+
+
 @pytest.mark.parametrize("number", range(len(COMMANDS)))
-def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys):
+def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys, unchecked_shapes):
     program, *words = shlex.split(COMMANDS[number])
     assert program == "textgan-train"
     run(monkeypatch, *words, "debug=smoke", "logger=csv", f"hydra.run.dir={lab / 'run'}")

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Literal, final
+from collections.abc import Callable
+from typing import Annotated, Any, final
 
-import pytorch_lightning as pl
 import torch
 from annotated_types import Interval
+from torch.utils.data import Dataset
 
-from textgan_lit.data.loader import Endless, Fresh, InOrder, Sentences, Shuffled, share
+from textgan_lit.data.base import DataModule, Split
+from textgan_lit.data.loader import Fresh
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream
 from textgan_lit.types import MANY, TextBatch
 
-Split = Literal["train", "valid", "test"]
 Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
 LARGEST = 2**30  # positions in a split
 CHUNK = 5_000_000  # logits held at once while a split is written
 
 
 @final
-class OracleData(pl.LightningDataModule):
-    """Three independent draws from an oracle. Sizes and batches count sentences over all processes together.
-
-    ::
-
-        oracle, vocab, max_length          the world
-        batch                              global batch of the training loader, set by with_batch before fitting
-        sentences("train"|"valid"|"test")  a whole split, in order, on the CPU
-        position                           steps already played, set by the system before fitting
-        train_dataloader()                 endless, from batch number ``position`` on
-        val_dataloader(), test_dataloader()  the split in order, each rank its share
+class OracleData(DataModule):
+    """Three independent draws from an ``oracle``.
 
     ``train: null`` means that no sentence is seen twice: the n-th batch is written when it is asked for. Splits are
     written when first used, by a copy of the oracle that stays on the CPU, so they are the same on every machine.
@@ -49,31 +41,27 @@ class OracleData(pl.LightningDataModule):
         evaluation_batch: Number = 1_000,
         workers: Annotated[int, Interval(ge=0, le=1000)] = 0,
     ):
-        super().__init__()
         for name, size in (("train", train), ("valid", valid), ("test", test)):
             if (size or 0) * oracle.max_length > LARGEST:
                 raise UserError(
                     f"data.{name}={size} sentences of {oracle.max_length:,} positions are more than memory is likely "
                     f"to hold; at most {LARGEST:,} positions are allowed. Give fewer, or data.train=null."
                 )
-        self.oracle, self.vocab, self.max_length = oracle, oracle.vocab, oracle.max_length
-        self.sizes: dict[Split, int | None] = {"train": train, "valid": valid, "test": test}
-        self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers
-        self.batch: int | None = None
-        self.position = 0
+        sizes = {"train": train, "valid": valid, "test": test}
+        super().__init__(oracle.vocab, oracle.max_length, sizes, seed, evaluation_batch, workers)
+        self.oracle = oracle
         self._writer = copy.deepcopy(oracle).cpu()
         self._written: dict[Split, TextBatch] = {}
 
     def with_batch(self, batch: int) -> OracleData:
-        """Sets the global batch of the training loader."""
-        self.batch = batch
+        """Sets the global batch of the training loader; a larger one than there are sentences is refused."""
         size = self.sizes["train"]
         if size is not None and batch > size:
             raise UserError(
                 f"A batch of {batch:,} sentences does not fit into data.train={size}. Use a batch of at most {size:,}, "
                 "more training sentences, or data.train=null (endless fresh ones)."
             )
-        return self
+        return super().with_batch(batch)
 
     def setup(self, stage: str | None = None) -> None:
         """Writes the splits that ``stage`` reads; again, nothing."""
@@ -94,26 +82,10 @@ class OracleData(pl.LightningDataModule):
             self._written[split] = self._write(size, split)
         return self._written[split]
 
-    def train_dataloader(self) -> Endless:
-        if self.batch is None:
-            raise RuntimeError("OracleData.with_batch(n) comes before train_dataloader()")
-        share = self.with_batch(self.batch)._share(batch=self.batch)
-        name = ("data", self.seed, "train")
+    def _training(self, share: slice) -> tuple[Dataset, Callable[[int], Any]]:
         if self.sizes["train"] is None:
-            return Endless(Fresh(self._writer, self.batch, share, *name), _one, self.position, self.workers)
-        train = self.sentences("train")
-        order = Shuffled(len(train.tokens), self.batch, share, *name, "order")
-        return Endless(Sentences(train), order, self.position, self.workers)
-
-    def val_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())
-
-    def test_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
-
-    def _share(self, **batch: int) -> slice:
-        evaluation = {name: self.sizes[name] for name in ("valid", "test")}
-        return share(**batch, **evaluation, evaluation_batch=self.evaluation_batch)
+            return Fresh(self._writer, self.batch, share, *self._name), _one
+        return super()._training(share)
 
     def _write(self, size: int, split: Split) -> TextBatch:
         noise = torch.rand(size, self.max_length, generator=stream("data", self.seed, split))

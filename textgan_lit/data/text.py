@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from annotated_types import Interval
 from torch.utils.data import Dataset
 
 from textgan_lit import tokenizer as tokenizers
 from textgan_lit.data import corpus
+from textgan_lit.data.base import DataModule, Split
 from textgan_lit.data.format import Format, Kind
-from textgan_lit.data.loader import Bucketed, Endless, InOrder, Shuffled, share
+from textgan_lit.data.loader import Bucketed, Shuffled
 from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
-Split = Literal["train", "valid", "test"]
 Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
 Share = Annotated[float, Interval(gt=0, lt=1)]
 Valid = Annotated[int, Interval(ge=LEAST["valid"], le=MANY)] | Share | None
@@ -34,8 +33,8 @@ LONGEST = 100  # positions at most, where nobody gives a max_length
 
 
 @final
-class TextData(pl.LightningDataModule):
-    """Files of sentences, or a dataset of the Hub. Sizes and batches count sentences over all processes together.
+class TextData(DataModule):
+    """Files of sentences, or a dataset of the Hub.
 
     ``train``, ``valid`` and ``test`` are numbers of sentences, or fractions; null: what docs/data.md says. A sentence
     that is cut (``too_long=truncate``) ends without eos, since it did not end there. ``max_length`` null: what the
@@ -69,25 +68,23 @@ class TextData(pl.LightningDataModule):
         cache: str | None = None,
         versions: dict[str, str] | None = None,
     ):
-        super().__init__()
         room = Path(os.path.expanduser(cache)) if cache else default_cache()
         paths = {"path": path, "valid_path": valid_path, "test_path": test_path}
         form = Format(column, format, separator, quote)
         source = corpus.source(paths, {"name": name, "subset": subset, "revision": revision}, form, room)
         learned = tokenizer if tokenizer in tokenizers.KINDS else tokenizers.read(tokenizer)
-        sizes = {"train": train, "valid": valid, "test": test}
-        recipe = Recipe(source, learned, vocabulary, min_count, sizes, seed)
+        wanted = {"train": train, "valid": valid, "test": test}
+        recipe = Recipe(source, learned, vocabulary, min_count, wanted, seed)
         self.prepared = prepared(recipe, room)
         self.fingerprint = source.fingerprint
         spelling = self.prepared.tokenizer
         self.vocab = Vocab(tokenizers.words(spelling), has_eos=True, tokenizer=spelling)
         cut = self._fit(source, max_length, too_long)
-        self.sizes = {split: len(lines) for split, lines in self._lines.items()}
+        sizes = {split: len(lines) for split, lines in self._lines.items()}
+        super().__init__(self.vocab, self.max_length, sizes, seed, evaluation_batch, workers)
         sources = self.prepared.facts["rows"]  # of their own; validation's sentences are the training file's where not
         self.test_is_elsewhere = "test" in sources and "valid" not in sources
-        self.bucket, self.seed, self.evaluation_batch, self.workers = bucket, seed, evaluation_batch, workers
-        self.batch: int | None = None
-        self.position = 0
+        self.bucket = bucket
         self._story = [self._said(too_long, cut), *notes(recipe, self.prepared.facts, self.sizes, versions)]
 
     def _fit(self, source: corpus.Source, max_length: int | None, too_long: str) -> dict[str, int]:
@@ -140,11 +137,6 @@ class TextData(pl.LightningDataModule):
             return self._story
         return [*self._story, f"Batches of {self.batch:,} from {n:,} sentences: some come more than once."]
 
-    def with_batch(self, batch: int) -> TextData:
-        """Sets the global batch of the training loader; a larger one than there are sentences repeats them."""
-        self.batch = batch
-        return self
-
     def sentences(self, split: Split, most: int | None = None) -> TextBatch:
         """All sentences of a split, or ``most`` of them, on the CPU, in an order drawn by ``seed``.
 
@@ -160,25 +152,12 @@ class TextData(pl.LightningDataModule):
         order = torch.randperm(self.sizes[split], generator=stream("corpus", self.seed, split, "order"))
         return self._lines[split].__getitems__(order[:size].tolist())
 
-    def train_dataloader(self) -> Endless:
-        if self.batch is None:
-            raise RuntimeError("TextData.with_batch(n) comes before train_dataloader()")
-        mine, lines = self._share(batch=self.batch), self._lines["train"]
-        name = ("data", self.seed, "train", "order")
+    def _training(self, share: slice) -> tuple[Dataset, Callable[[int], Any]]:
+        lines, name = self._lines["train"], (*self._name, "order")
         if not self.bucket:
-            return Endless(lines, Shuffled(len(lines), self.batch, mine, *name), self.position, self.workers)
+            return lines, Shuffled(len(lines), self.batch, share, *name)
         order = Shuffled(len(lines), self.batch, slice(None), *name)
-        return Endless(lines, Bucketed(order, lines.widths, self.bucket, mine, *name), self.position, self.workers)
-
-    def val_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())
-
-    def test_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
-
-    def _share(self, **batch: int) -> slice:
-        evaluation = {name: self.sizes[name] for name in ("valid", "test")}
-        return share(**batch, **evaluation, evaluation_batch=self.evaluation_batch)
+        return lines, Bucketed(order, lines.widths, self.bucket, share, *name)
 
 
 @final
