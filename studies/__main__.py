@@ -8,8 +8,8 @@ from pathlib import Path
 
 from studies import ledger, page, scorecard, sheet
 from studies.picture import draw
-from studies.play import keep, missing, play, refused
-from studies.study import RESULTS, Run, Study, StudyError, names
+from studies.play import keep, missing, play
+from studies.study import RESULTS, Study, StudyError, names
 
 # Of a study that has more to say than tables of columns.
 KINDS = {"ledger": ledger, "scorecard": scorecard, "sheet": sheet}
@@ -44,10 +44,8 @@ def show(folder: Path) -> None:
 
 def perform(study: Study, arguments: argparse.Namespace) -> None:
     """Plays, then writes the picture and the page of whatever is finished."""
-    wanted, failed = missing(study.runs(arguments.runs, arguments.arms and arguments.arms.split(","))), []
-    if arguments.limit != 0:
-        wanted, failed = playable(wanted)
-        failed += play(wanted[: arguments.limit], arguments.jobs)
+    wanted = missing(study.runs(arguments.runs, arguments.arms and arguments.arms.split(",")))
+    failed = play(wanted[: arguments.limit], arguments.jobs) if arguments.limit != 0 else []
     runs = study.runs(arguments.runs)
     if arguments.keep:
         keep(runs, RESULTS / study.config.get("folder", study.name))
@@ -57,13 +55,6 @@ def perform(study: Study, arguments: argparse.Namespace) -> None:
     for line in failed:
         print(f"not played: {line}", file=sys.stderr)
     print(f"{study.name}: {len(missing(runs))} of {len(runs)} runs are missing; see {study.page}")
-
-
-def playable(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """Those that compose, and why the other arms do not: a study may name parts that are still to come."""
-    first = {run.arm: run for run in reversed(runs)}
-    reasons = {arm: reason for arm, run in first.items() if (reason := refused(run.words))}
-    return [run for run in runs if run.arm not in reasons], [f"{arm}: {reason}" for arm, reason in reasons.items()]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import subprocess
@@ -11,12 +10,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from studies.study import ROOT, Run
-from textgan_lit.cli import CONF, EXPECTED, explain
 from textgan_lit.run import plain
 
 COLUMNS = (
@@ -47,18 +43,6 @@ def keep(runs: Iterable[Run], home: Path) -> None:
 
 def missing(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if not run.finished]
-
-
-@functools.cache
-def refused(words: tuple[str, ...]) -> str | None:
-    """Why these words compose no run: a part that does not exist, or a misspelt setting."""
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            compose("train", list(words))
-    except EXPECTED as error:
-        return explain(error)
-    return None
 
 
 def play(runs: list[Run], jobs: int = 1) -> list[str]:
