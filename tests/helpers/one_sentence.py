@@ -1,10 +1,20 @@
 """Every model, made small for a world that says one sentence."""
 
+import functools
+
 import torch
 
 from tests.helpers.playing import CONF, config
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+LIKELIHOODS = (
+    "mle",
+    "any_order",
+    "scheduled_sampling",
+    "vae",
+    "masked_diffusion",
+)  # no game; nor has residual_ebm
+GAMES = [model for model in MODELS if model not in (*LIKELIHOODS, "residual_ebm")]
 # One small budget for every model, each at its own generator learning rate.
 BUDGET = ("data=one_sentence", "data.train=64", "data.valid=200", "reading_size=200")
 BUDGET += ("model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=50", "model.schedule.k=1")
@@ -22,8 +32,13 @@ RATES = {"didi": ("model.optim.generator.lr=0.002",), "leakgan": ("model.optim.g
 ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
 
 
+@functools.cache
+def settings(model):
+    return config("data=one_sentence", f"model={model}")["model"]
+
+
 def has(model, key):
-    node = config("data=one_sentence", f"model={model}")["model"]
+    node = settings(model)
     for name in key.split("."):
         node = (node or {}).get(name)
     return node is not None

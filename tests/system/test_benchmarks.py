@@ -56,7 +56,12 @@ def tiny(monkeypatch):
     return monkeypatch
 
 
-@pytest.mark.parametrize("name", SETS)
+LONG = {"sweeping", "step", "watching"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SETS]
+)
 def test_every_set_plays_and_what_it_checks_holds(name, tiny, unchecked_shapes):
     for constant, value in TINY[name].items():
         assert hasattr(SETS[name], constant)

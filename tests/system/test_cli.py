@@ -100,7 +100,18 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("word", WRONG)
+# Each is answered as another one above is.
+ALIKE = {"model/reward=constnat", "trainer.max_stepz=3", "model.program.k=5", "callbacks.schedule.generator=5"}
+ALIKE |= {"+trainer.gradient_clip_val=1", "+trainer.accumulate_grad_batches=2", "+trainer.val_check_interval=100"}
+ALIKE |= {"trainer.max_steps=many", "trainer.max_steps=0", "model.schedule.k=abc", "model.optim.generator.lr=fast"}
+ALIKE |= {"model.optim.discriminator.max_grad_norm=-1", "trainer.devices=100000", "trainer.devices='4000'"}
+ALIKE |= {"trainer.accelerator=auto trainer.devices=4000", "threads=1000000", "seed=10000000000", "seed=a"}
+ALIKE |= {"trainer.devices=none", "data.path=my(1).txt", "data.path=it's.txt", "+metrics.closin=3"}
+
+
+@pytest.mark.parametrize(
+    "word", [pytest.param(word, marks=[pytest.mark.slow] if word in ALIKE else []) for word in WRONG]
+)
 def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch, tmp_path):
     import re
 

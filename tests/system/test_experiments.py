@@ -20,7 +20,14 @@ def options(group: str) -> list[str]:
 
 MODELS = options("model")
 LARGE = ("oracle_seqgan", "oracle_lstm", "coco", "emnlp_news", "hub")  # the last three are text with other settings
+# Each is made of the kinds of parts that another one is made of, whose parts are replaced beside the quick tests.
+ALIKE = {"coldgan", "grpo", "maligan", "minimax", "rankgan", "reinforce", "scratchgan", "textgail"}  # seqgan, airl
+ALIKE |= {"relgan", "wgan_gp", "didi", "vae_gan", "residual_ebm", "scheduled_sampling"}  # gsgan, one_shot, vae, mle
 GROUPS = sorted(path.name for path in (CONF / "model").iterdir() if path.is_dir() and path.name != "optimizer")
+
+
+def marked(names: list[str], slow: set[str]) -> list:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in names]
 
 
 def not_needed(p: dict) -> bool:
@@ -179,7 +186,7 @@ def classes(model: dict) -> dict:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", marked(MODELS, ALIKE))
 def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
     """It plays, or is refused with the reason and with parts that would fit."""
     optional = {"penalty", "regulariser"} if "discriminator_loss" in settings(model)["model"] else set()
@@ -207,14 +214,21 @@ def test_a_replaced_part_is_what_the_command_line_makes_of_it(model, group, opti
     assert config(*TINY, f"model={model}", f"model/{group}={option}") == swapped(model, group, option)
 
 
-def worlds() -> list:
-    """Two are quick: sentences of one length that can all be listed, and text of every length."""
-    names = [name for name in options("data") if name not in LARGE]
-    return [pytest.param(name, marks=() if name in ("tiny", "text") else pytest.mark.slow) for name in names]
+def played() -> list:
+    """Sentences of one length that can all be listed are quick; so is text for a method of each kind."""
+    worlds = [name for name in options("data") if name not in LARGE]
+
+    def quick(model: str, data: str) -> bool:
+        return data == "tiny" or (data == "text" and model not in ALIKE)
+
+    return [
+        pytest.param(model, data, marks=[] if quick(model, data) else [pytest.mark.slow])
+        for data in worlds
+        for model in MODELS
+    ]
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("data", worlds())
+@pytest.mark.parametrize(("model", "data"), played())
 def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_path):
     words = [f"data={data}"]
     if data == "text":  # sentences of every length
@@ -234,6 +248,7 @@ def test_every_experiment_plays(experiment, unchecked_shapes):
     assert built(f"experiment={experiment}", "debug=smoke").fit().system.clock.total > 0
 
 
+@pytest.mark.slow
 def test_the_table_of_methods_is_made_from_their_files():
     page = runpy.run_path(str(CONF.parent / "docs" / "methods" / "table.py"))
     index = (CONF.parent / "docs" / "methods" / "README.md").read_text()

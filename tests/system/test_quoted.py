@@ -4,6 +4,7 @@ The pages are searched, so that no command is forgotten; docs/extending.md's are
 """
 
 import argparse
+import functools
 import importlib
 import re
 import sys
@@ -67,7 +68,8 @@ def variants(word: str) -> list[str]:
     return [f"{key}={value}" for value in (values if (CONF / key.partition("@")[0]).is_dir() else values[:1])]
 
 
-def composes(words: list[str]) -> None:
+@functools.cache
+def composes(*words: str) -> None:
     """That ``train.py WORDS`` reaches a whole configuration, as ``--cfg job --resolve`` would print it."""
     options = get_args_parser().parse_args(words)
     overrides = [re.sub(r"^resume=(?!true).*", "resume=true", word) for word in options.overrides]
@@ -126,9 +128,9 @@ def parses(words: list[str]) -> None:
 def check(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = [word.replace("…", "x") for word in words if word not in PATTERN]
     if "train.py" in words:  # python's, torchrun's or srun's
-        composes(words[words.index("train.py") + 1 :])
+        composes(*words[words.index("train.py") + 1 :])
     elif program == "textgan-train":
-        composes(words)
+        composes(*words)
     elif program == "textgan":
         parses(words)
     elif program == "python" and words[0] == "-m":

@@ -69,6 +69,7 @@ def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
     assert MARK in mine.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     folder = made(tmp_path / "run")
     report(monkeypatch, folder, "--figures", tmp_path / "figures")

@@ -138,6 +138,7 @@ def test_a_few_sentences_are_held_at_a_time(monkeypatch):
     assert len(read) == 256
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow():
     asked = Run(lively(Markov(EOS, 3)), EOS, {}, Categorical(), None)
 
@@ -286,6 +287,7 @@ def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
     assert path.read_text() == whole.splitlines(keepends=True)[0]
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly(opened, tmp_path):
     opened(saved())
     call = "from textgan_lit.commands import main; main()"
