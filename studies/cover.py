@@ -17,6 +17,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from studies.summary import settled
 from tests.helpers.enumeration import jsd, kl, listed
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.model.policy import Categorical
@@ -130,7 +131,7 @@ def table(kind: str, times: int) -> Iterator[str]:
 
 def write(lines: list[str]) -> None:
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text("\n".join([f"{before}{BEGIN}", "", *lines, f"{END}{rest.partition(END)[2]}"]))
+    PAGE.write_text(settled("\n".join([f"{before}{BEGIN}", "", *lines, f"{END}{rest.partition(END)[2]}"])))
 
 
 def main() -> None:

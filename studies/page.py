@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from studies.numbers import Column, change, number, spread
 from studies.study import Run, Study, StudyError, fill, matches
+from studies.summary import settled
 
 END = "<!-- studies: end -->"
+PLAYED = "runs were played"
+MANY = 4  # commands that a page shows unfolded
 JSD = "truth/jsd"
 COLUMNS: dict[str, Column] = {
     "likelihood": {"row": "likelihood", "key": JSD},
@@ -30,7 +34,14 @@ def write(study: Study, text: str) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise StudyError(f"{page} needs the two lines {mark!r} and {END!r} where the table should stand.")
-    page.write_text(f"{before}{mark}\n\n{text.strip()}\n\n{END}{after}")
+    page.write_text(settled(f"{before}{mark}\n\n{text.strip()}\n\n{END}{after}"))
+
+
+def kept(study: Study) -> str:
+    """The numbers that stand on the page: what there is of runs that were played where nobody kept them."""
+    section = study.page.read_text().partition(begin_of(study.name))[2].partition(END)[0]
+    told = re.split(r"^(?:!\[|```bash\npython -m studies )", section, maxsplit=1, flags=re.MULTILINE)[0].strip()
+    return told if PLAYED in told else ""
 
 
 def generated(study: Study, runs: Sequence[Run], body: str) -> str:
@@ -39,11 +50,14 @@ def generated(study: Study, runs: Sequence[Run], body: str) -> str:
         study.config.get("spread", "ci")
     ]
     picture = study.picture
-    parts = [
+    told = [
         standing(study, runs),
         f"Mean ± {kind} over seeds; each has {study.config['varies']}. A change in % is paired, seed by seed; in "
         "brackets stands each seed's own.",
         body,
+    ]
+    parts = [
+        *(told if any(run.finished for run in runs) else [kept(study)] if kept(study) else told),
         f"![{study.config['picture']['caption']}]({picture.name})" if picture.exists() else "",
         commands(study),
     ]
@@ -54,7 +68,7 @@ def commands(study: Study) -> str:
     """One for all, and the ordinary ones behind it; folded where they are many."""
     ordinary = list(dict.fromkeys(arm.shown for arm in study.arms))
     block = "\n".join(["```bash", *ordinary, "```"])
-    if len(ordinary) > 12:
+    if len(ordinary) > MANY:
         block = f"<details><summary>The {len(ordinary)} commands behind it</summary>\n\n{block}\n\n</details>"
     return f"```bash\npython -m studies {study.name}\n```\n\nIt plays what is missing of\n\n{block}"
 
@@ -68,7 +82,7 @@ def standing(study: Study, runs: Sequence[Run]) -> str:
             absent.setdefault(entry[run.arm], []).append(run)
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
     left = sum(map(len, absent.values()))
-    line = f"Seeds {seeds}; {len(runs) - left} of {len(runs)} runs were played."
+    line = f"Seeds {seeds}; {len(runs) - left} of {len(runs)} {PLAYED}."
     if not left:
         return line
     gaps = ", ".join(f"`{name}` ({len(some)})" for name, some in absent.items())

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import seconds
+from studies.summary import settled
 from tests.helpers.playing import built
 from textgan_lit.functional.significance import half_width
 from textgan_lit.model.generator.base import Generator
@@ -133,7 +134,7 @@ def write(found: list[dict[str, dict[str, float]]]) -> None:
     figure.savefig(PAGE.with_suffix(".png"), dpi=120)
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{after}")
+    PAGE.write_text(settled(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{after}"))
 
 
 def main() -> None:

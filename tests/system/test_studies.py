@@ -177,6 +177,17 @@ def test_the_page_keeps_its_prose_and_says_what_is_missing(small):
         page.write(small.study, "x")
 
 
+def test_numbers_of_runs_that_are_gone_stay_on_the_page(small):
+    runs = small.study.runs(small.runs)
+    for run in runs:
+        finish(run, 0.4)
+    page.write(small.study, page.generated(small.study, runs, page.tables(small.study, runs)))
+    text, gone = small.page.read_text(), small.study.runs(small.runs / "gone")
+    assert "| 0.400 ± 0.000 |" in text
+    page.write(small.study, page.generated(small.study, gone, page.tables(small.study, gone)))
+    assert small.page.read_text() == text
+
+
 def test_a_table_has_means_intervals_and_paired_changes(small):
     runs = small.study.runs(small.runs)
     for run, jsd, best in zip(runs, (0.40, 0.6, 0.28, 0.6), (0.50, 0.5, 0.40, 0.4), strict=True):
