@@ -296,6 +296,8 @@ def _groups() -> list[str]:
 
 def _unknown_option(name: str) -> str:
     group, _, option = name.rpartition("/")
+    if told := elsewhere.refusal(f"{group}={option}"):
+        return told
     options = _options(group)
     if not options:
         return _unknown_group(group or name)

@@ -18,7 +18,6 @@ from textgan_lit.build import experiment, fitting, parts, restore, trust
 from textgan_lit.errors import UserError
 from textgan_lit.logger import finish
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
-from textgan_lit.model.reward import Shuffled
 from textgan_lit.run import credentials, terminal
 from textgan_lit.run.checkpoint import Saved, chosen, kept, named, newest
 from textgan_lit.run.distributed import lost
@@ -178,16 +177,7 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
     for line in getattr(data, "story", ()):
         console.print(line, highlight=False)
     if system.null_control:
-        console.print(f"A null control: {_control(system)} No rule withholds its steps.", highlight=False)
-
-
-def _control(system: TextGAN) -> str:
-    """Whose rewards are shuffled, for that need not be those of the method's own reward."""
-    objective = system.updates["generator"].loss if "generator" in system.updates else None
-    reward = getattr(getattr(objective, "objective", objective), "reward", None)
-    if not isinstance(reward, Shuffled):
-        return "its reward must not teach."
-    return f"the rewards of {type(reward.of).__name__} (model.control), dealt to the wrong sentences, must not teach."
+        console.print("A null control: what is paid must not teach. No rule withholds its steps.", highlight=False)
 
 
 def _say_where(folder: Path, trainer: pl.Trainer) -> None:

@@ -1,8 +1,8 @@
 """The README's picture and table, from the runs of experiment=demo.
 
 python train.py -m experiment=demo seed=1,2,3,4,5 hydra.sweep.dir=runs/game
-python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=shuffled hydra.sweep.dir=runs/shuffled
-python train.py -m experiment=demo seed=1,2,3,4,5 model/reward=constant hydra.sweep.dir=runs/constant
+python train.py -m experiment=demo seed=1,2,3,4,5 model/control=shuffled hydra.sweep.dir=runs/shuffled
+python train.py -m experiment=demo seed=1,2,3,4,5 model/control=constant hydra.sweep.dir=runs/constant
 python train.py -m experiment=demo seed=1,2,3,4,5 model/discriminator=oracle hydra.sweep.dir=runs/oracle
 python train.py -m experiment=demo seed=1,2,3 model=mle model.generator.hidden=16 hydra.sweep.dir=runs/lstm16
 python train.py -m experiment=demo seed=1,2,3 data.oracle.difference=0.5 hydra.sweep.dir=runs/half
@@ -23,7 +23,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-SETS = {"game": "the game", "oracle": "D = D*", "shuffled": "reward=shuffled", "constant": "reward=constant"}
+SETS = {"game": "the game", "oracle": "D = D*", "shuffled": "control=shuffled", "constant": "control=constant"}
 COLOURS = {"game": "black", "oracle": "tab:blue", "shuffled": "tab:orange", "constant": "tab:green"}
 SHOWN = {
     "true JSD": "truth/jsd",

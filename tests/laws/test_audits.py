@@ -24,11 +24,11 @@ VARIANTS = {  # what the models leave out → how every verdict starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",
     ("model=airl", "model.estimator.ratio=sentence", "model/baseline=leave_one_out"): "unbiased within 4 SE",
     ("model=minimax", "model/generator=mixture", "model/baseline=leave_one_out"): "unbiased within 4 SE",
-    ("model=minimax", "model/generator=mixture", "model/reward=shuffled"): "null control",
-    ("model=minimax", "model/reward=constant"): "null control",
-    ("model=minimax", "model/reward=shuffled"): "null control",
-    ("model=gsgan", "model/reward=shuffled"): "null control",
-    ("model=leakgan", *FEWER, "model/reward=shuffled"): "null control",
+    ("model=minimax", "model/generator=mixture", "model/control=shuffled"): "null control",
+    ("model=minimax", "model/control=constant"): "null control",
+    ("model=minimax", "model/control=shuffled"): "null control",
+    ("model=gsgan", "model/control=shuffled"): "null control",
+    ("model=leakgan", *FEWER, "model/control=shuffled"): "null control",
 }
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")

@@ -19,7 +19,7 @@ WRONG = {
     "model.schedule.kk=3": r"model\.schedule\.kk: there is no such key\. Nearest: model\.schedule\.k,",
     "modle=mle": r"modle: there is no such (key|group)\. Nearest: model",
     "model=seqgann": r"model=seqgann: there is no such option\. Nearest: seqgan,",
-    "model/reward=constnat": r"model/reward=constnat: there is no such option\. Nearest: constant",
+    "model/control=constnat": r"model/control=constnat: there is no such option\. Nearest: constant",
     "trainer.max_stepz=3": r"trainer\.max_stepz: there is no such key\. Nearest: trainer\.max_steps",
     # what has another name here, or had one in 0.1
     "lr=0.1": r"Did you mean model\.optim\.pretrain\.lr or .*model\.optim\.generator\.lr\?",
@@ -33,6 +33,10 @@ WRONG = {
     "+model.program.k=5": r"model\.program is model\.schedule since version 0\.2",
     "model/program=guard": r"model/program is model/schedule since version 0\.2",
     "model/adversary=hinge": r"model/adversary is model/discriminator_loss since",
+    "model/reward=shuffled": r"model/reward=shuffled is model/control=shuffled since version 0\.2",
+    "model/reward=constant": r"model/reward=constant is model/control=constant since version 0\.2",
+    "model=dgsan model.estimator.shuffled=true": r"shuffled is model/control=shuffled since version 0\.2",
+    "model/reward@model.control=score": r"model/reward@model\.control is model/control since version 0\.2",
     "callbacks.schedule.generator=5": r"schedule\.generator is callbacks\.evaluation\.every\.generator since",
     # what something else does here: that key
     "trainer.max_epochs=3": r"trainer\.max_epochs: there is no such key\. .* model\.schedule\.pretrain_steps=",
@@ -46,7 +50,7 @@ WRONG = {
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
     # words that would change nothing
     "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",
-    "model=mle model/reward=constant": r"model=mle plays without a reward, so there is none to replace\.",
+    "model=mle model/control=constant": r"model=mle plays without a control, so there is none to replace\.",
     "model/optimizer=adamw": r"each update has one of its own: model/optimizer@model\.optim\.generator=",
     "+foo=3": r"foo: nothing here asks for that key\. Nearest:",
     "+model.optim.generator.lrr=3": r"model\.optim\.generator\.lrr: Adam has no such setting; did you mean lr\?",
@@ -62,10 +66,14 @@ WRONG = {
     # parts that do not fit
     "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
     "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood pretraining would be infinite\. Use",
-    "model=dgsan model/reward=shuffled": r"this model rewards nothing\. Its page .* model\.estimator\.shuffled=true",
+    "~model/reward model/control=shuffled": r"ScoreFunction also needs reward\. Choose one: model/reward=",
+    "model=dgsan model/control=constant": r"rewards nothing that Constant could stand for\. Use model/control=shuffled",
+    "model=residual_ebm model/control=shuffled": r"Shuffled control would be ignored: .* Use ~model/control",
+    "model=dgsan model/reward=ratio": r"Ratio reward would be ignored: SelfPlay has no use for a reward\. Use",
+    "model.control._target_=textgan_lit.model.reward.Score model/control=constant": r"wanted a Control\. Choose one",
     "model=dgsan model/schedule=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
     "model/penalty=null": r"model/penalty=null: a part is taken away by ~model/penalty\.",
-    "model/reward@model.control=null": r"a part is taken away by ~model/reward@model\.control\.",
+    "model/optimizer@model.optim.generator=null": r"a part is taken away by ~model/optimizer@model\.optim\.generator\.",
     "model.schedule.check_every=0": r"Guard acts on readings and would never get one\. Give",
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
@@ -85,7 +93,7 @@ WRONG = {
     "model/rewrd=constant": r"model/rewrd: there is no such group\. Nearest: model/reward",
     "seed=a": r"seed=a: wanted a valid integer",
     "data.streaming=true": r"data\.streaming: there is no such key\. Text is mapped from the disk, so none of it need",
-    "reward=shuffled": r"reward: there is no such key\. Did you mean model/reward=",
+    "reward=ratio": r"reward: there is no such key\. Did you mean model/reward=",
     "model.optim.generator.lr=-1": r"model\.optim\.generator: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer\.devices=none: wanted a valid integer",
     # what Hydra's grammar reads otherwise: how it is quoted
@@ -195,7 +203,7 @@ def test_help_names_the_groups_and_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True)
     assert done.stdout.splitlines()[-1] == "False"
-    for line in ("model/reward: constant, log_odds", "python train.py debug=smoke", "trainer: cpu, ddp_cpu, gpu"):
+    for line in ("model/reward: log_odds, ", "python train.py debug=smoke", "trainer: cpu, ddp_cpu, gpu"):
         assert line in done.stdout
 
 

@@ -94,6 +94,7 @@ REFUSED = {
     ),
     "would be ignored.* Use": lambda p: (
         (p["estimator"] == "SelfPlay" and p["reward"])
+        or (p["estimator"] is None and p["control"])
         or (p["estimator"] in {"Relaxed", "Taylor", "Exact", "DataSide", "SelfPlay"} and not_needed(p))
     ),
     "reads whole words only. Use": lambda p: (
@@ -108,7 +109,7 @@ REFUSED = {
     "moves a manager and a worker.* Use": lambda p: p["estimator"] == "Feudal" and p["generator"] != "ManagerWorker",
     "is no null control. Use": lambda p: (
         p["estimator"] == "Feudal"
-        and p["reward"] in {"Constant", "Shuffled"}
+        and p["control"]
         and p["baseline"] not in {"BatchMean", "LeaveOneOut", "Standardised"}
     ),
     "taught by likelihood.* Use": lambda p: (
@@ -125,7 +126,8 @@ REFUSED = {
         p["estimator"] is None and p["settings"].get("regulariser")
     ),
     "has no bottom. Use": lambda p: p["estimator"] == "DataSide" and p["of"] in {"LogOdds", "LogProbability", "Score"},
-    "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["reward"] == "Shuffled",
+    "learns from real sentences alone.* Use": lambda p: p["estimator"] == "DataSide" and p["control"] == "Shuffled",
+    "rewards nothing that .* Use": lambda p: p["estimator"] == "SelfPlay" and p["control"] == "Constant",
     "weighs real sentences.* Use": lambda p: p["estimator"] == "DataSide" and p["discriminator"] is None,
     "also needs (reward|credit|baseline).* Choose one": lambda p: (
         p["estimator"] in {"ScoreFunction", "Feudal", "Relaxed", "Taylor", "Exact", "DataSide"} and p["reward"] is None
@@ -166,8 +168,6 @@ def swapped(model: str, group: str, option: str) -> dict:
     """The model's settings with another part, as model/GROUP=OPTION makes them."""
     found = copy.deepcopy(settings(model))
     new = copy.deepcopy(part(group, option))
-    if option == "shuffled":
-        new["of"] = found["model"]["control"]
     if group == "schedule":
         new["pretrain_steps"] = found["model"]["schedule"]["pretrain_steps"]
     found["model"][group] = new
@@ -180,9 +180,9 @@ def classes(model: dict) -> dict:
     def name(node):
         return node["_target_"].rpartition(".")[2] if node else None
 
-    reward = model.get("reward") or {}
     found = {group: name(model.get(group)) for group in GROUPS if group not in ("schedule", "regulariser")}
-    return found | {"schedule": model["schedule"], "settings": model, "of": name(reward.get("of") or reward)}
+    of = "Constant" if found["control"] == "Constant" else found["reward"]  # whose numbers are paid
+    return found | {"schedule": model["schedule"], "settings": model, "of": of}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -208,7 +208,7 @@ def test_a_regulariser_has_steps_to_add_to():
 
 
 @pytest.mark.parametrize(
-    ("model", "group", "option"), [("seqgan", "credit", "terminal"), ("cot", "reward", "shuffled")]
+    ("model", "group", "option"), [("seqgan", "credit", "terminal"), ("cot", "control", "shuffled")]
 )
 def test_a_replaced_part_is_what_the_command_line_makes_of_it(model, group, option):
     assert config(*TINY, f"model={model}", f"model/{group}={option}") == swapped(model, group, option)

@@ -22,7 +22,7 @@ PAGE = (CHECKOUT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r"^`(\S+)`\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 SHELL = "".join(re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)).splitlines()
 COMMANDS = [line for line in SHELL if line.startswith("textgan-train ")]
-OPTION = re.compile(r"([\w/]+)(?:@[\w.]+)?=(\w+)")  # model/reward=tempered, model/reward@model.control=tempered
+OPTION = re.compile(r"([\w/]+)(?:@[\w.]+)?=(\w+)")  # model/reward=tempered
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def check(command: str, folder: Path, said: str) -> None:
     """That the run in ``folder`` was made of the classes that ``command`` asks for."""
     found, config = targets(command), (folder / ".hydra" / "config.yaml").read_text()
     assert all(f"_target_: {target}\n" in config for target in found)
-    assert ("A null control" in said) == ("model/reward=shuffled" in command)
+    assert ("A null control" in said) == ("model/control=shuffled" in command)
     log = rows(folder)
     rewards = [row["generator/reward"] for row in log if "generator/reward" in row]
     if "my_lab.reward.Tempered" in found:  # near D = ½ it is near ½, where the model's own reward is near 0

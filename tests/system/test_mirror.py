@@ -35,6 +35,7 @@ ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/op
         "estimator",
         "discriminator_loss",
         "reward",
+        "control",
         "credit",
         "baseline",
         "policy",
@@ -64,6 +65,8 @@ PASSED = {
     "reward",
     "credit",
     "baseline",
+    "control",
+    "of",
     "penalty",
     "params",
 }

@@ -49,7 +49,7 @@ CONFIG = {
     "base": ["debug=smoke", "data=tiny"],
     "varies": "its own players",
     "seeds": [1, 2],
-    "arms": {"a": [], "b": ["model/reward=shuffled"]},
+    "arms": {"a": [], "b": ["model/control=shuffled"]},
     "picture": {"caption": "JSD", "panels": []},
 }
 
@@ -168,7 +168,7 @@ def test_the_page_keeps_its_prose_and_says_what_is_missing(small):
     assert text.endswith("<!-- studies: end -->\n\nAfter.\n")
     assert "old" not in text
     assert text.count("**Not done.** Seeds 1, 2; 1 of 4 runs were played. Not run (how many): `b` (2), `a` (1).") == 1
-    assert "python train.py -m debug=smoke data=tiny model/reward=shuffled seed=1,2" in text
+    assert "python train.py -m debug=smoke data=tiny model/control=shuffled seed=1,2" in text
     for run in runs[1:]:
         finish(run, 0.4)
     assert page.standing(small.study, runs) == "Seeds 1, 2; 4 of 4 runs were played."

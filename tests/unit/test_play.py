@@ -45,11 +45,11 @@ def test_a_finished_run_opens_in_a_notebook(monkeypatch, tmp_path):
 
 
 def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path, capsys):
-    smoke(monkeypatch, tmp_path / "run", "model/reward=shuffled")
-    assert "A null control: the rewards of Minimax (model.control), dealt to" in capsys.readouterr().out
+    smoke(monkeypatch, tmp_path / "run", "model/control=shuffled")
+    assert "A null control: what is paid must not teach." in capsys.readouterr().out
     config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
-    assert config["model"]["reward"]["_target_"] == "textgan_lit.model.reward.Shuffled"
-    assert config["model"]["reward"]["of"] == "${oc.select:model.control}"
+    assert config["model"]["control"]["_target_"] == "textgan_lit.model.control.Shuffled"
+    assert config["model"]["reward"]["_target_"] == "textgan_lit.model.reward.Minimax"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_max_steps_cuts_a_run_short_and_still_judges_it(monkeypatch, tmp_path, c
 
 def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
     words = ["debug=smoke", "logger=csv", f"hydra.sweep.dir={tmp_path}", "model.schedule.adversarial_steps=1"]
-    run(monkeypatch, "-m", *words, "model/reward=minimax,constant")
+    run(monkeypatch, "-m", *words, "model/control=none,constant")
     for number in (0, 1):
         assert rows(tmp_path / str(number))[-1]["steps/generator"] == 1
 

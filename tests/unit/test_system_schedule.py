@@ -112,7 +112,7 @@ def test_a_regret_needs_a_distribution_that_is_known():
 
 @pytest.mark.parametrize("rule", ["guard", *RULES])
 def test_a_null_control_plays_without_a_rule(rule):
-    words = ("model/reward=shuffled", "model.optim.discriminator.lr=1e-12", f"model/schedule={rule}")
+    words = ("model/control=shuffled", "model.optim.discriminator.lr=1e-12", f"model/schedule={rule}")
     run = built(*TINY, "model=minimax", *words).fit()
     assert isinstance(run.system.schedule.rule, Fixed)
     assert run.system.null_control

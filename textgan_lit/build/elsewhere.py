@@ -80,6 +80,9 @@ RENAMED = (
     (r"callbacks\.schedule\.(discriminator|generator)$", r"callbacks.evaluation.every.\1"),
     (r"callbacks\.schedule\b", "callbacks.evaluation"),
     (r"callbacks\.turns\b", "callbacks.steps"),
+    (r"model/reward=(constant|shuffled)$", r"model/control=\1"),
+    (r"model\.estimator\.shuffled$", "model/control=shuffled"),
+    (r"model/reward@model\.control$", "model/control"),
 )
 # The field's words for what has another name here: the last part of a key.
 SYNONYMS = {
@@ -95,7 +98,7 @@ SYNONYMS = {
 
 
 def today(key: str) -> str | None:
-    """What a key or group of version 0.1 is called now; None where it had that name already.
+    """What a key, a group or an option of version 0.1 is called now; None where it had that name already.
 
     >>> today("model.moves.generator.optimizer.lr"), today("model/program"), today("model.schedule.k")
     ('model.optim.generator.lr', 'model/schedule', None)

@@ -19,6 +19,7 @@ from textgan_lit.faults import Faults
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.model.average import Average
 from textgan_lit.model.baseline import Baseline
+from textgan_lit.model.control import Control
 from textgan_lit.model.credit import Credit
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.generator.base import Generator
@@ -37,6 +38,7 @@ KINDS = {
     "discriminator": Discriminator,
     "policy": Policy,
     "reward": Reward,
+    "control": Control,
     "credit": Credit,
     "baseline": Baseline,
     "objective": Loss,
@@ -76,7 +78,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     make = functools.partial(_optional, model, known)
     known["generator"] = generator = make("generator", reader=reader(model, known))
     discriminator, policy = make("discriminator"), make("policy")
-    rules = {name: make(name) for name in ("reward", "credit", "baseline")}
+    rules = _rules(make)
     estimator = make("estimator", **rules)
     objectives = {
         "pretrain": make("objective"),
@@ -98,6 +100,14 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     game = TextGAN(generator, discriminator, updates, schedule, policy, seed, size, average, *kept)
     fitting.check(game, estimator, rules, known.get("oracle"))
     return game
+
+
+def _rules(make: Callable[..., Any]) -> dict[str, Any]:
+    """What a step is paid by. A control stands in the reward's place; without a reward it stands for itself."""
+    rules = {name: make(name) for name in ("reward", "credit", "baseline")}
+    control = make("control", of=rules["reward"])
+    place = "control" if rules["reward"] is None else "reward"
+    return rules if control is None else rules | {place: control}
 
 
 def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
@@ -156,9 +166,9 @@ def _epoch(module: pl.LightningDataModule, updates: dict[str, Update]) -> int:
 
 def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more: Any) -> Any:
     config = model.get(name)
-    if config is None and name in NEEDED:
+    if not config and name in NEEDED:
         raise UserError(f"model.{name}=null: a game cannot do without. Choose one: model/{name}=…")
-    return None if config is None else part(config, f"model.{name}", KINDS[name], **known, **more)
+    return None if not config else part(config, f"model.{name}", KINDS[name], **known, **more)
 
 
 def _update(model: Mapping[str, Any], name: str, objective: Any) -> Update:

@@ -15,7 +15,6 @@ from textgan_lit.model.baseline import BatchMean, Zero
 from textgan_lit.model.credit import Credit, RewardToGo, Terminal
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.data_side import DataSide
-from textgan_lit.model.estimator.self_play import SelfPlay
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.reward import Reward
@@ -24,7 +23,7 @@ from textgan_lit.system import TextGAN, Update
 from textgan_lit.types import Vocab
 
 # What conf/model/reinforce.yaml gives, which nobody chose, and what says itself that there is none.
-UNUSED = {"credit": Terminal, "baseline": BatchMean | Zero}
+UNUSED = Terminal | BatchMean | Zero
 
 
 def check(game: TextGAN, estimator: Any, rules: Mapping[str, Any], oracle: Oracle | None) -> None:
@@ -45,15 +44,14 @@ def check(game: TextGAN, estimator: Any, rules: Mapping[str, Any], oracle: Oracl
 
 
 def check_used(estimator: Any, rules: Mapping[str, Any]) -> None:
-    """Whether the estimator takes every credit and baseline that was chosen, so that none is there for show."""
-    if estimator is None:
-        return
-    taken = inspect.signature(type(estimator)).parameters
-    for name, harmless in UNUSED.items():
-        if name not in taken and not isinstance(rules[name], harmless | None):
+    """Whether the estimator takes all that was chosen of what a step is paid by, so that none is there for show."""
+    taken = {} if estimator is None else inspect.signature(type(estimator)).parameters
+    who = "a model without an estimator" if estimator is None else type(estimator).__name__
+    for name, rule in rules.items():
+        if name not in taken and not isinstance(rule, UNUSED | None):
             raise UserError(
-                f"{type(rules[name]).__name__} {name} would be ignored: {type(estimator).__name__} has no use for a "
-                f"{name}. Use ~model/{name}, or model/estimator=score_function."
+                f"{type(rule).__name__} {name} would be ignored: {who} has no use for a {name}. Use ~model/{name}, or "
+                "model/estimator=score_function."
             )
 
 
@@ -129,11 +127,6 @@ def check_taught(discriminator: Discriminator | None, updates: dict[str, Update]
 
 def check_reward(reward: Reward | None, discriminator_loss: Any, estimator: Any) -> None:
     """Whether the score that D's loss trains is what the reward takes it for."""
-    if isinstance(estimator, SelfPlay) and reward is not None:
-        raise UserError(
-            "estimator=self_play rewards nothing, so a reward, null controls too, would be ignored. "
-            "Use ~model/reward; its control is model.estimator.shuffled=true."
-        )
     if reward is None or discriminator_loss is None:
         return
     of_log_odds = reward.of_log_odds or isinstance(estimator, DataSide)

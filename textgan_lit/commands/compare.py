@@ -1,7 +1,7 @@
 """Compares runs over seeds: means, paired tests against a control, and which proxies rank as the truth does.
 
-Runs whose words differ only by their seed are one arm. The control is an arm with model/reward=constant or shuffled, or
-of likelihood alone, unless --control names it. See docs/commands.md.
+Runs whose words differ only by their seed are one arm. The control is an arm with model/control=constant or shuffled,
+or of likelihood alone, unless --control names it. See docs/commands.md.
 """
 
 from __future__ import annotations

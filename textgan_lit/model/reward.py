@@ -11,11 +11,9 @@ import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from textgan_lit.errors import UserError
 from textgan_lit.model.answer import checked
 
 
@@ -128,39 +126,3 @@ class Score(Reward):
 
     def __call__(self, score: Tensor) -> Tensor:
         return score
-
-
-@final
-class Constant(Reward):
-    """1, whatever D says. A control: under a centred baseline it is a zero gradient, without one it is noise
-    that sharpens G (the published effect: a constant lowers NLL_oracle as fast as a discriminator does).
-    Paid once a word (``reward_to_go``) it is none where sentences can end: it teaches G to write long ones."""
-
-    null = True
-    of_log_odds = False
-    linear = True
-    positive = True
-
-    def __call__(self, score: Tensor) -> Tensor:
-        return torch.ones_like(score)
-
-
-@final
-class Shuffled(Reward):
-    """The rewards of ``of``, dealt to the wrong sentences: whole sentences' credit is permuted over the global
-    batch. (Estimators that differentiate D deal its slopes to the wrong words.) A control: same numbers, no
-    information."""
-
-    null = True
-    shuffles = True
-
-    def __init__(self, of: Reward | None = None):
-        if of is None:
-            raise UserError(
-                "reward=shuffled deals the rewards of model.control to the wrong sentences, and this model rewards "
-                "nothing. Its page under docs/methods names its control (dgsan: model.estimator.shuffled=true)."
-            )
-        self.of, self.of_log_odds, self.linear, self.positive = of, of.of_log_odds, of.linear, of.positive
-
-    def __call__(self, score: Tensor) -> Tensor:
-        return self.of.paid(score)

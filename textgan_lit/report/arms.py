@@ -22,7 +22,7 @@ from textgan_lit.run.naming import NOT_OF_THE_RUN
 FRESH = "quality/fresh_bound_"  # how its key begins
 SEED = "seed"  # what distinguishes repetitions, not configurations
 NOT_GIVEN = "–"  # a word that other runs have
-NULL_CONTROLS = ("constant", "shuffled")  # of model/reward; the first is the harder one to beat
+NULL_CONTROLS = ("constant", "shuffled")  # of model/control; the first is the harder one to beat
 
 
 class Goal(NamedTuple):
@@ -62,14 +62,14 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """The words without their places: ``reward=constant, k=3``."""
+        """The words without their places: ``k=3, control=constant``."""
         return ", ".join(f"{short(key, self.words)}={word}" for key, word in self.words.items()) or "all runs"
 
     @property
     def null(self) -> str | None:
         """Which null control it is; ``likelihood`` where no game was played; None for anything else."""
-        chosen = {record.choices.get("model/reward", "") for record in self.runs.values()}
-        chosen |= {self.words.get("model/reward", "")} - {""}
+        chosen = {record.choices.get("model/control", "") for record in self.runs.values()}
+        chosen |= {self.words.get("model/control", "")} - {""}
         found = chosen.intersection(NULL_CONTROLS)
         if found:
             return min(found)

@@ -12,6 +12,7 @@ from textgan_lit.functional.enumeration import divergence
 from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.model import reward
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.credit import Credit, MonteCarlo, Terminal
 from textgan_lit.model.estimator import score_function
 from textgan_lit.model.estimator.score_function import ScoreFunction
@@ -179,7 +180,7 @@ def test_noise_that_hides_everything_is_no_pass(players):
     assert finding.verdict.startswith("UNDECIDED")
 
 
-@pytest.mark.parametrize("kind", [reward.Constant(), reward.Shuffled(reward.Minimax())], ids=["constant", "shuffled"])
+@pytest.mark.parametrize("kind", [Constant(), Shuffled(reward.Minimax())], ids=["constant", "shuffled"])
 def test_a_control_that_does_not_teach_passes(players, kind):
     for baseline in (BatchMean(), LeaveOneOut()):
         finding = descends(ScoreFunction(kind, Terminal(), baseline), players)

@@ -9,10 +9,12 @@ from omegaconf import OmegaConf
 from textgan_lit.build.elsewhere import RENAMED, today
 from textgan_lit.cli import CONF
 
+OPTIONS = ("model/reward=shuffled", "model/reward=constant", "model.estimator.shuffled")  # each an option of today
 OLD = (
     *(f"model.moves.{name}.{key}" for name in ("likelihood", "generator") for key in ("batch", "clip", "optimizer.lr")),
     *("model.program.warm_up", "model.program.discriminator_warm_up", "model.program.duel", "model.program.k"),
     *("model.adversary", "model.estimator.turns", "callbacks.turns.every", "callbacks.schedule"),
+    "model/reward@model.control",
     *("callbacks.schedule.likelihood", "callbacks.schedule.discriminator"),
 )
 
@@ -22,12 +24,21 @@ def test_it_is_there(key):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", ["model=relgan"])
     assert today(key) != key
-    assert OmegaConf.select(config, today(key), throw_on_resolution_failure=False, default="none") != "none"
+    assert (
+        OmegaConf.select(config, today(key).replace("/", "."), throw_on_resolution_failure=False, default="none")
+        != "none"
+    )
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_it_is_an_option(key):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert compose("train", [today(key)]).model.control._target_
 
 
 def test_every_renaming_is_tried():
     used = set()
-    for key in OLD:
+    for key in (*OLD, *OPTIONS):
         for pattern, name in RENAMED:
             used |= {pattern} if re.search(pattern, key) else set()
             key = re.sub(pattern, name, key)

@@ -85,7 +85,6 @@ def test_every_place_of_every_model_has_a_group():
             assert group_of(f"model.{name}") == group
     assert group_of("model.discriminator.critic.critic.model") == "model/generator"
     assert group_of("model.generator.member") == group_of("model.discriminator.model.member") == "model/generator"
-    assert group_of("model.reward.of.of") == group_of("model.control") == "model/reward"
     assert group_of("trainer.strategy") is group_of("model.generator.critic") is group_of("modelxgenerator") is None
 
 

@@ -24,9 +24,9 @@ def compare(monkeypatch, *words) -> None:
 @pytest.fixture
 def folder(tmp_path):
     """Rewards whose JSDs are 0.5, 0.51, 0.52 and 0.3, 0.32, 0.31."""
-    for start, steps, reward in ((0.5, (0, 1, 2), "constant"), (0.3, (0, 2, 1), "minimax")):
+    for start, steps, reward in ((0.5, (0, 1, 2), "constant"), (0.3, (0, 2, 1), "none")):
         for seed, step in enumerate(steps):
-            words = (f"model/reward={reward}", f"seed={seed}")
+            words = (f"model/control={reward}", f"seed={seed}")
             made(tmp_path / "sweep" / f"{reward}{seed}", words, start + step / 100)
     return tmp_path / "sweep"
 
@@ -34,29 +34,29 @@ def folder(tmp_path):
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_tables_fit_a_terminal(width, folder, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(width))
-    (folder / "minimax2" / "closing.json").unlink()
+    (folder / "none2" / "closing.json").unlink()
     compare(monkeypatch, folder)
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= width
-    assert re.search(r"reward=minimax +2 of 3 +0\.3100 ± 0\.1271 +-0\.1950 ± 0\.0635 ", said)
-    assert re.search(r"reward=constant +3 +0\.5100 ± 0\.0248 +– +– +–", said)
-    assert "Control: reward=constant." in said
-    assert re.search(r"minimax2 +reward=minimax, +seed=2 +not finished: last", said) or width == 80
+    assert re.search(r"control=none +2 of 3 +0\.3100 ± 0\.1271 +-0\.1950 ± 0\.0635 ", said)
+    assert re.search(r"control=constant +3 +0\.5100 ± 0\.0248 +– +– +–", said)
+    assert "Control: control=constant." in said
+    assert re.search(r"none2 +control=none, +seed=2 +not finished: last", said) or width == 80
     assert "NLL_oracle" in said
 
 
 def test_words_that_look_like_markup_are_words(folder, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
-    made(folder / "evil", ("model/reward=[red]x[/blue]|_a_", "seed=0"), 0.2)
+    made(folder / "evil", ("model/control=[red]x[/blue]|_a_", "seed=0"), 0.2)
     compare(monkeypatch, folder)
     assert "[red]x[/blue]|_a_" in capsys.readouterr().out
     compare(monkeypatch, folder, "--out", folder.parent / "evil.md")
-    assert r"reward=\[red]x\[/blue]\|\_a\_" in (folder.parent / "evil.md").read_text()
+    assert r"control=\[red]x\[/blue]\|\_a\_" in (folder.parent / "evil.md").read_text()
 
 
 def test_a_terminal_is_shown_the_best_arms_and_a_file_has_all(folder, monkeypatch, capsys):
     for k in range(31):
-        made(folder / f"k{k}", ("model/reward=minimax", f"k={k}", "seed=0"), 0.01 * k)
+        made(folder / f"k{k}", ("model/control=none", f"k={k}", "seed=0"), 0.01 * k)
     compare(monkeypatch, folder)
     said = capsys.readouterr().out
     assert "… and 3 more: --out FILE.md has them all." in said
@@ -71,22 +71,22 @@ def test_every_number_goes_into_a_csv(folder, monkeypatch, capsys):
     compare(monkeypatch, folder, "--out", out)
     rows = list(csv.DictReader(out.open()))
     assert {row["number"] for row in rows} > {"truth/jsd", "truth/nll_oracle", "quality/bleu5_1000", "bound/value"}
-    row = next(row for row in rows if (row["number"], row["model/reward"]) == ("truth/jsd", "minimax"))
-    assert (row["seeds"], row["started"], row["control"], row["pairs"]) == ("3", "3", "reward=constant", "3")
+    row = next(row for row in rows if (row["number"], row["model/control"]) == ("truth/jsd", "none"))
+    assert (row["seeds"], row["started"], row["control"], row["pairs"]) == ("3", "3", "control=constant", "3")
     assert float(row["mean"]) == pytest.approx(0.31)
     assert float(row["high"]) - float(row["low"]) == pytest.approx(2 * 4.302653 * 0.01 / 3**0.5)
     assert float(row["difference"]) == pytest.approx(-0.2)  # −0.20, −0.19, −0.21
     assert float(row["p"]) == pytest.approx(0.000832, abs=1e-6)
-    control = next(row for row in rows if (row["number"], row["model/reward"]) == ("truth/jsd", "constant"))
+    control = next(row for row in rows if (row["number"], row["model/control"]) == ("truth/jsd", "constant"))
     assert (control["control"], control["p"], control["seeds_to_tell"]) == ("", "", "")
 
 
 def test_the_tables_go_into_markdown(folder, monkeypatch):
     out = folder.parent / "table.md"
-    compare(monkeypatch, folder, "--out", out, "--control", "reward=minimax")
+    compare(monkeypatch, folder, "--out", out, "--control", "control=none")
     text = out.read_text()
     assert "| arm | seeds | true JSD | − control | p | seeds to tell |\n| --- |" in text
-    assert "| reward=constant | 3 | 0.5100 ± 0.0248 | +0.2000 ± 0.0248 | 0.0008 | 2 |" in text
+    assert "| control=constant | 3 | 0.5100 ± 0.0248 | +0.2000 ± 0.0248 | 0.0008 | 2 |" in text
     assert text.count("\n\n") >= 3
 
 
@@ -94,13 +94,13 @@ def test_folders_of_runs_and_of_sweeps_are_read_together(folder, monkeypatch, ca
     compare(
         monkeypatch,
         folder,
-        folder / ".." / "sweep" / "minimax0",
-        made(folder.parent / "alone", ("model/reward=sign",), 0.1),
+        folder / ".." / "sweep" / "none0",
+        made(folder.parent / "alone", ("model/control=own",), 0.1),
     )
     said = capsys.readouterr().out
-    assert re.search(r"reward=sign +1 ", said)
-    assert re.search(r"reward=minimax +3 ", said)
-    assert "repeats" not in said  # minimax0 was named twice
+    assert re.search(r"control=own +1 ", said)
+    assert re.search(r"control=none +3 ", said)
+    assert "repeats" not in said  # none0 was named twice
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_torch_is_not_waited_for(folder):
 @pytest.mark.slow
 def test_a_sweep_that_was_played_is_compared(monkeypatch, tmp_path, capsys):
     words = ("data=tiny", "logger=csv", "metrics=none", "model/schedule=fixed", f"hydra.sweep.dir={tmp_path / 'sweep'}")
-    train(monkeypatch, "-m", "debug=smoke", *words, "model/reward=minimax,constant", "seed=1,2")
+    train(monkeypatch, "-m", "debug=smoke", *words, "model/control=none,constant", "seed=1,2")
     capsys.readouterr()
     compare(monkeypatch, tmp_path / "sweep")
     said = capsys.readouterr().out
-    assert re.search(r"reward=minimax +2 +0\.\d{4} ± ", said)
-    assert "Control: reward=constant." in said
+    assert re.search(r"control=none +2 +0\.\d{4} ± ", said)
+    assert "Control: control=constant." in said

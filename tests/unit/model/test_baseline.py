@@ -6,9 +6,10 @@ from torch.testing import assert_close
 
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised, Zero
+from textgan_lit.model.control import Shuffled
 from textgan_lit.model.credit import Terminal
 from textgan_lit.model.estimator.score_function import ScoreFunction
-from textgan_lit.model.reward import LogOdds, Minimax, Probability, Ratio, Shuffled
+from textgan_lit.model.reward import LogOdds, Minimax, Probability, Ratio
 
 # Three sentences of 3, 2 and 1 words. What stands on padding must not count.
 MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])

@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.model import credit
+from textgan_lit.model.control import Constant
 from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal, continuations
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.conv import Conv
@@ -14,7 +15,7 @@ from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical, Nucleus
-from textgan_lit.model.reward import Constant, LogOdds, Minimax, Probability
+from textgan_lit.model.reward import LogOdds, Minimax, Probability
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.model.reward import Constant, LogOdds, LogProbability, Minimax, Probability, Ratio, Shuffled, Sign
+from textgan_lit.model.reward import LogOdds, LogProbability, Minimax, Probability, Ratio, Sign
 
 # D = ¼, ½, ¾ have the odds ⅓, 1, 3.
 SCORES = torch.tensor([-log(3), 0.0, log(3)])
@@ -17,7 +17,6 @@ BY_HAND = {
     Probability: [0.25, 0.5, 0.75],
     LogProbability: [log(0.25), log(0.5), log(0.75)],
     Sign: [-0.5, 0.0, 0.5],
-    Constant: [1.0, 1.0, 1.0],
 }
 
 
@@ -44,17 +43,3 @@ def test_shapes_are_kept(kind):
     scores = torch.randn(3, 4)
     assert kind()(scores).shape == (3, 4)
     assert_close(kind()(scores)[1, 2], kind()(scores[1, 2]))
-
-
-def test_shuffled_pays_what_the_rewards_it_deals_pay():
-    # Who gets it is the estimator's business: it alone knows the whole batch.
-    shuffled = Shuffled(Probability())
-    assert shuffled(SCORES).equal(Probability()(SCORES))
-    assert shuffled.shuffles
-    assert not Probability().shuffles
-
-
-def test_the_null_controls_say_so():
-    assert Constant().null
-    assert Shuffled(Minimax()).null
-    assert not any(kind().null for kind in BY_HAND if kind is not Constant)

@@ -111,8 +111,8 @@ def test_nothing_to_compare_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("word", "game", "null"),
     [
-        ("model/reward=constant", True, "constant"),
-        ("model/reward=shuffled", True, "shuffled"),
+        ("model/control=constant", True, "constant"),
+        ("model/control=shuffled", True, "shuffled"),
         ("model/reward=sign", True, None),
         ("model=mle", False, "likelihood"),
     ],
@@ -124,11 +124,11 @@ def test_a_control_is_told_by_its_words_and_by_what_was_played(word, game, null,
         (tmp_path / "0" / "closing.json").write_text(json.dumps({"likelihood": columns["likelihood"]}))
     made(tmp_path / "1", ("model/reward=minimax", "seed=1"))
     found = gather(tmp_path)
-    assert {arm.null for arm in found.arms if dict(arm.words).get("model/reward") != "minimax"} == {null}
+    assert {arm.null for arm in found.arms if arm.words.get("model/reward") != "minimax"} == {null}
 
 
 def test_a_control_is_told_by_what_was_composed(tmp_path):
     """As an experiment may choose it, in no word."""
     run = made(tmp_path / "0")
-    (run / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {model/reward: shuffled}}}")
+    (run / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {model/control: shuffled}}}")
     assert gather(tmp_path).arms[0].null == "shuffled"

@@ -13,8 +13,8 @@ from textgan_lit.report.comparison import Comparison, View, compare, views
 
 JSDS = {  # reward → by seed
     "constant": {1: 0.50, 2: 0.54, 3: 0.47},
-    "minimax": {1: 0.21, 2: 0.27, 3: 0.20},
-    "sign": {1: 0.49, 2: 0.55, 4: 0.30},
+    "none": {1: 0.21, 2: 0.27, 3: 0.20},
+    "own": {1: 0.49, 2: 0.55, 4: 0.30},
 }
 END = View()
 
@@ -22,7 +22,7 @@ END = View()
 def sweep(folder, words=()):
     for reward, by_seed in JSDS.items():
         for seed, jsd in by_seed.items():
-            made(folder / f"{reward}{seed}", (*words, f"model/reward={reward}", f"seed={seed}"), jsd)
+            made(folder / f"{reward}{seed}", (*words, f"model/control={reward}", f"seed={seed}"), jsd)
     return folder
 
 
@@ -31,53 +31,53 @@ def compared(folder, *control) -> Comparison:
 
 
 def by_name(lines):
-    return {line.arm.name.removeprefix("reward="): line for line in lines}
+    return {line.arm.name.removeprefix("control="): line for line in lines}
 
 
 def test_tests_are_paired_by_seed_against_the_control_that_was_found(tmp_path):
     found = by_name(compared(sweep(tmp_path)).lines("truth/jsd", END))
-    assert list(found) == ["minimax", "sign", "constant"]
-    line = found["minimax"]
-    ours, theirs = (list(JSDS[reward].values()) for reward in ("minimax", "constant"))
+    assert list(found) == ["none", "own", "constant"]
+    line = found["none"]
+    ours, theirs = (list(JSDS[reward].values()) for reward in ("none", "constant"))
     wanted = stats.ttest_rel(ours, theirs)
     assert (line.test.pairs, line.test.p) == (3, pytest.approx(wanted.pvalue))
     assert line.test.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
     assert line.p == pytest.approx(2 * wanted.pvalue)  # Holm: two tests, and this one is the surer
-    pairs = found["sign"]  # seeds 1 and 2; 3 and 4 have no partner
+    pairs = found["own"]  # seeds 1 and 2; 3 and 4 have no partner
     assert (pairs.test.pairs, pairs.test.difference) == (2, pytest.approx(0.0))
     assert (found["constant"].control, found["constant"].test) == (None, None)
 
 
 def test_the_cells_of_a_row(tmp_path):
-    (sweep(tmp_path) / "minimax3" / "closing.json").unlink()
+    (sweep(tmp_path) / "none3" / "closing.json").unlink()
     held = compared(tmp_path)
     found = by_name(held.lines("truth/jsd", END))
-    assert held.cells(found["minimax"])[:2] == ["2 of 3", "0.2400 ± 0.3812"]  # 12.7062 · 0.0424 / √2
-    assert held.cells(found["minimax"])[2] == "-0.2800 ± 0.1271"  # −0.29 and −0.27
-    assert held.cells(found["sign"])[2].endswith(" (2 pairs)")
-    assert held.cells(found["sign"])[4] == "> 10,000"
+    assert held.cells(found["none"])[:2] == ["2 of 3", "0.2400 ± 0.3812"]  # 12.7062 · 0.0424 / √2
+    assert held.cells(found["none"])[2] == "-0.2800 ± 0.1271"  # −0.29 and −0.27
+    assert held.cells(found["own"])[2].endswith(" (2 pairs)")
+    assert held.cells(found["own"])[4] == "> 10,000"
     assert held.cells(found["constant"])[2:] == ["–", "–", "–"]
 
 
 def test_one_pair_and_none_test_nothing(tmp_path):
-    for reward, seed, jsd in (("constant", 1, 0.5), ("minimax", 1, 0.2), ("sign", 2, 0.3)):
-        made(tmp_path / reward, (f"model/reward={reward}", f"seed={seed}"), jsd)
+    for reward, seed, jsd in (("constant", 1, 0.5), ("none", 1, 0.2), ("own", 2, 0.3)):
+        made(tmp_path / reward, (f"model/control={reward}", f"seed={seed}"), jsd)
     held = compared(tmp_path)
     found = by_name(held.lines("truth/jsd", END))
-    assert held.cells(found["minimax"]) == ["1", "0.2000", "-0.3000 (1 pair)", "–", "–"]
-    assert held.cells(found["sign"]) == ["1", "0.3000", "no seed in common", "–", "–"]
+    assert held.cells(found["none"]) == ["1", "0.2000", "-0.3000 (1 pair)", "–", "–"]
+    assert held.cells(found["own"]) == ["1", "0.3000", "no seed in common", "–", "–"]
 
 
 def with_the_best_discriminator(folder, gains):
     """The game with a trained D and with D*, and their controls; ``gains`` are D*'s by seed."""
     for seed, gain in gains.items():
         for discriminator, reward, jsd in (
-            ("conv", "minimax", 0.5 - 0.6 * gain),
-            ("oracle", "minimax", 0.5 - gain),
+            ("conv", "none", 0.5 - 0.6 * gain),
+            ("oracle", "none", 0.5 - gain),
             ("conv", "constant", 0.5),
             ("oracle", "constant", 0.7),  # of another arm: the trained one is held against its own
         ):
-            words = (f"model/discriminator={discriminator}", f"model/reward={reward}", f"seed={seed}")
+            words = (f"model/discriminator={discriminator}", f"model/control={reward}", f"seed={seed}")
             made(folder / f"{discriminator}-{reward}-{seed}", words, jsd)
     return compared(folder)
 
@@ -85,12 +85,12 @@ def with_the_best_discriminator(folder, gains):
 def test_a_trained_discriminator_has_a_share_of_what_the_best_one_gains(tmp_path):
     held = with_the_best_discriminator(tmp_path, {1: 0.20, 2: 0.30, 3: 0.25})
     shares = {line.arm.name: line.share for line in held.lines("truth/jsd", END)}
-    assert [name for name, share in shares.items() if share] == ["discriminator=conv, reward=minimax"]
-    share = shares["discriminator=conv, reward=minimax"]
+    assert [name for name, share in shares.items() if share] == ["control=none, discriminator=conv"]
+    share = shares["control=none, discriminator=conv"]
     assert (share.value, share.low, share.high) == pytest.approx((0.6, 0.6, 0.6))
     table = held.table(END)
     assert table.columns[-1] == "share of D*'s gain"
-    assert {row[0]: row[-1] for row in table.rows}["discriminator=conv, reward=minimax"] == "60 % (60 to 60)"
+    assert {row[0]: row[-1] for row in table.rows}["control=none, discriminator=conv"] == "60 % (60 to 60)"
     assert [row[-1] for row in table.rows].count("–") == 3
     assert "(arm − control) / (D* − control)" in " ".join(held.notes)
 
@@ -108,12 +108,10 @@ def test_where_the_best_discriminator_was_not_played_nobody_speaks_of_shares(tmp
 
 def test_a_named_control_is_taken_and_one_that_is_not_there_refused(tmp_path):
     sweep(tmp_path)
-    for word in ("model/reward=sign", "reward=sign"):
-        assert [arm.name for arm in compared(tmp_path, word).controls] == ["reward=sign"]
-    with pytest.raises(
-        UserError, match=r"--control reward=sing: no arm .* of: reward=minimax; reward=sign; reward=con"
-    ):
-        compared(tmp_path, "reward=sing")
+    for word in ("model/control=own", "control=own"):
+        assert [arm.name for arm in compared(tmp_path, word).controls] == ["control=own"]
+    with pytest.raises(UserError, match=r"--control control=onw: no arm .* of: control=none; control=own; control=con"):
+        compared(tmp_path, "control=onw")
 
 
 def test_every_arm_is_held_against_the_control_that_is_nearest(tmp_path):
@@ -124,9 +122,9 @@ def test_every_arm_is_held_against_the_control_that_is_nearest(tmp_path):
         True
     }
     undecided = compared(tmp_path, "k=3").lines("truth/jsd", END)  # its arms k=3 with three rewards
-    assert {line.control.words["model/reward"] for line in undecided if line.control} == set(JSDS)
+    assert {line.control.words["model/control"] for line in undecided if line.control} == set(JSDS)
     assert all(
-        line.control.words["model/reward"] == line.arm.words["model/reward"] for line in undecided if line.control
+        line.control.words["model/control"] == line.arm.words["model/control"] for line in undecided if line.control
     )
 
 
@@ -196,14 +194,14 @@ def test_the_scorecard_ranks_runs_and_arms(tmp_path):
     sweep(tmp_path)
     rows = {row[0]: row for row in compared(tmp_path).scores().rows}  # NLL_oracle is 2 + the true JSD
     assert rows["NLL_oracle"][1:3] == ["↓", "+1.00"]
-    assert rows["NLL_oracle"][3:] == ["–", "+1.00", "reward=minimax", "0.0000"]  # nine ranks that all agree
+    assert rows["NLL_oracle"][3:] == ["–", "+1.00", "control=none", "0.0000"]  # nine ranks that all agree
     assert any(note.startswith("Rank correlation: – where") for note in compared(tmp_path).notes)
 
 
 def test_what_is_in_no_mean_is_a_table_and_a_note(tmp_path):
-    (sweep(tmp_path) / "sign4" / "closing.json").unlink()
+    (sweep(tmp_path) / "own4" / "closing.json").unlink()
     found = compared(tmp_path)
-    assert found.missing().rows == [["sign4", "reward=sign, seed=4", "not finished: last evaluated after 250 steps"]]
+    assert found.missing().rows == [["own4", "control=own, seed=4", "not finished: last evaluated after 250 steps"]]
     assert found.notes[-1].startswith("1 run is in no mean")
 
 
@@ -219,7 +217,7 @@ def test_a_goal_that_is_measured_at_the_end_alone_is_not_matched_and_that_is_sai
 
 
 def test_runs_whose_jsd_is_saturated_are_said(tmp_path):
-    for reward, jsd in (("constant", 0.69), ("minimax", 0.2), ("sign", 0.70)):
-        made(tmp_path / reward, (f"model/reward={reward}", "seed=1"), jsd)
+    for reward, jsd in (("constant", 0.69), ("none", 0.2), ("own", 0.70)):
+        made(tmp_path / reward, (f"model/control={reward}", "seed=1"), jsd)
     assert any("JSD of 2 of 3 runs is saturated" in note for note in compared(tmp_path).notes)
-    assert not any("saturated" in note for note in compare(arms.gather([("one", tmp_path / "minimax")])).notes)
+    assert not any("saturated" in note for note in compare(arms.gather([("one", tmp_path / "none")])).notes)

@@ -77,19 +77,19 @@ def test_links_lead_from_the_page_to_the_runs(folder, tmp_path):
 def test_arms_stand_beside_their_control_at_the_end_and_at_the_same_cost(folder):
     for number, (seed, jsd) in enumerate([(1, 0.3), (2, 0.6)]):
         made(
-            folder / f"c{number}", ("data=mixture", "model.schedule.k=1", "model/reward=constant", f"seed={seed}"), jsd
+            folder / f"c{number}", ("data=mixture", "model.schedule.k=1", "model/control=constant", f"seed={seed}"), jsd
         )
         lines(folder / f"c{number}" / "evaluations.jsonl", [evaluation(steps) for steps in (100, 150)])
     report = sweep.of(folder, arms.runs(folder))
     table, *_ = report.sections[0].parts
-    assert table.columns[:3] == ["model.schedule.k", "model/reward", "seeds"]
+    assert table.columns[:3] == ["model.schedule.k", "model/control", "seeds"]
     assert table.columns[4:] == ["− control", "p", "seeds to tell"]
     rows = {tuple(row[:2]): row[2:] for row in table.rows}
     assert rows["1", "–"] == ["2", "0.3000 ± 1.2706", "-0.1500 ± 0.6353", "0.4097", "5"]  # −0.1 and −0.2; Holm: 2 tests
     assert rows["1", "constant"][2:] == ["–", "–", "–"]
-    assert "Control: k=1, reward=constant." in report.sections[0].note
+    assert "Control: k=1, control=constant." in report.sections[0].note
     (matched,) = report.sections[1].parts
     assert (report.sections[1].title, matched.columns[:2]) == ("At the same cost", ["after", "arm"])
     clocks = ["10 generator steps", "150 steps in all", "2,000 tokens", "15 seconds", "7.5 CPU seconds"]
     assert list(dict.fromkeys(row[0] for row in matched.rows)) == clocks
-    assert ["10 generator steps", "k=1, reward=–", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]
+    assert ["10 generator steps", "k=1, control=–", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]

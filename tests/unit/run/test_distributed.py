@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, SelfNormalised, Standardised
+from textgan_lit.model.control import Shuffled
 from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.mediator import Mediator
@@ -22,7 +23,7 @@ from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.objective import Likelihood, ScheduledSampling
 from textgan_lit.model.penalty import R1, GradientPenalty
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import LogOdds, Ratio, Shuffled
+from textgan_lit.model.reward import LogOdds, Ratio
 from textgan_lit.model.reward import Minimax as Reward
 from textgan_lit.noise import Noise
 from textgan_lit.run.distributed import gather, greatest, mean, own_rows, rank, world

@@ -26,7 +26,7 @@ def started(folder, *words, choices=CHOICES, number=None):
         (["model/reward=log_odds", "seed=2"], " reward=log_odds seed=2", " reward=log_odds", ("reward=log_odds",)),
         (["debug=smoke", "model.schedule.k=5"], " debug=smoke k=5", " debug=smoke k=5", ("debug=smoke",)),
         (["+a.lr=1", "b.lr=2", "~c.penalty"], " a.lr=1 b.lr=2 penalty", " a.lr=1 b.lr=2 penalty", ()),
-        (["model/reward@model.control=tempered"], " control=tempered", " control=tempered", ()),
+        (["model/optimizer@model.optim.generator=sgd"], " generator=sgd", " generator=sgd", ()),
     ],
 )
 def test_words_that_tell_runs_apart_complete_the_name(words, name, kind, tags, tmp_path):

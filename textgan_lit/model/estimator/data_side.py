@@ -42,7 +42,7 @@ class DataSide(Loss):
         if reward.shuffles:
             raise UserError(
                 "estimator=data_side learns from real sentences alone: weights dealt to other real sentences still "
-                "teach, as likelihood does. Use model/reward=constant for its control, and compare with model=mle."
+                "teach, as likelihood does. Use model/control=constant, and compare with model=mle."
             )
         self.reward, self.null, self.claim = reward, reward.null, Claim(reward.divergence)
 

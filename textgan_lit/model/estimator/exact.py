@@ -12,13 +12,14 @@ from torch import Tensor
 from textgan_lit.errors import UserError
 from textgan_lit.functional.policy_gradient import reward_to_go
 from textgan_lit.model.baseline import LeaveOneOut
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import Constant, LogOdds, Reward, Shuffled
+from textgan_lit.model.reward import LogOdds, Reward
 from textgan_lit.run.distributed import gather, mean, own_rows
 from textgan_lit.types import Outcome, TextBatch
 
@@ -44,12 +45,12 @@ class Exact(Loss):
         if not (isinstance(kind, LogOdds) or kind.null):
             raise UserError(
                 f"estimator=exact ascends the mediator's log M/G itself, and {type(kind).__name__} would be another "
-                "game. Use model/reward=log_odds, or a null control: constant, or shuffled of log_odds."
+                "game. Use model/reward=log_odds; model/control=shuffled or constant goes with it."
             )
         if isinstance(reward, Constant) and future:
             raise UserError(
-                "estimator.future with reward=constant pays every word still to come, so it teaches length and is no "
-                "null control. Use model/reward=shuffled, or model.estimator.future=0."
+                "estimator.future with control=constant pays every word still to come, so it teaches length and is no "
+                "null control. Use model/control=shuffled, or model.estimator.future=0."
             )
         self.reward, self.null, self.future = reward, reward.null, future
         bias = "prefixes are held fixed: some of what a word does to the words after it is left out"

@@ -56,7 +56,7 @@ class Feudal(Loss):
         if reward.null and not isinstance(baseline, BatchMean | LeaveOneOut | Standardised):
             raise UserError(
                 f"estimator=feudal pays for following goals, but {type(baseline).__name__} leaves something to pay "
-                f"with where all rewards are alike: {type(reward).__name__} reward is no null control. "
+                f"with where all rewards are alike: {type(reward).__name__} is no null control. "
                 "Use model/baseline=leave_one_out or batch_mean with it."
             )
         self.reward, self.credit, self.baseline = reward, credit, baseline

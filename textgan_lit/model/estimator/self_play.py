@@ -11,6 +11,8 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional as F
 
+from textgan_lit.errors import UserError
+from textgan_lit.model.control import Control
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
@@ -27,16 +29,21 @@ class SelfPlay(Loss):
 
     DGSAN (Montahaei et al. 2019, arXiv:1908.09127); the form returns as SPIN (Chen et al. 2024, arXiv:2401.01335). The
     best such D has log G/G_old = log P/G_old, so G = P is the answer whatever G_old is. Every ``refresh`` steps
-    G_old becomes today's G. ``shuffled`` deals the labels at random: the null control.
+    G_old becomes today's G. A ``control`` deals the labels at random.
     """
 
     claim = Claim("¼·KL(P‖G)")  # at G = G_old, where D = ½
 
     reads_real = True
 
-    def __init__(self, generator: Generator, refresh: Annotated[int, Ge(1)] = 50, shuffled: bool = False):
+    def __init__(self, generator: Generator, control: Control | None = None, refresh: Annotated[int, Ge(1)] = 50):
         super().__init__()
-        self.refresh, self.null = refresh, shuffled
+        if control is not None and not control.shuffles:
+            raise UserError(
+                f"estimator=self_play rewards nothing that {type(control).__name__} could stand for. Use "
+                "model/control=shuffled, which deals its labels at random."
+            )
+        self.refresh, self.null = refresh, control is not None
         self.old = copy.deepcopy(generator).requires_grad_(False).eval()
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 

@@ -11,6 +11,7 @@ from tests.helpers.enumeration import Even, lively, mixture, quarters
 from textgan_lit.data.tiny import Tiny, every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.estimator.exact import Exact
@@ -18,7 +19,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.reward import Constant, LogOdds, Minimax, Shuffled
+from textgan_lit.model.reward import LogOdds, Minimax
 from textgan_lit.noise import Noise
 from textgan_lit.types import Rollout, TextBatch, Vocab
 

@@ -12,6 +12,7 @@ from tests.helpers.enumeration import Dealt, lively
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean, LeaveOneOut, MovingAverage, Zero
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.credit import MonteCarlo, Terminal
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.estimator.feudal import Feudal
@@ -19,7 +20,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.manager_worker import ManagerWorker
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import Constant, Probability, Shuffled
+from textgan_lit.model.reward import Probability
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from tests.helpers.enumeration import Additive, Dealt, lively
 from textgan_lit.errors import UserError
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.oracle import Optimal
@@ -19,7 +20,7 @@ from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.relational_memory import RelationalMemory
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import Constant, LogOdds, Minimax, Score, Shuffled
+from textgan_lit.model.reward import LogOdds, Minimax, Score
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean, MovingAverage, Zero
+from textgan_lit.model.control import Shuffled
 from textgan_lit.model.credit import RewardToGo, Terminal
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.score_function import ScoreFunction
@@ -15,7 +16,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import LogOdds, Shuffled
+from textgan_lit.model.reward import LogOdds
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from tests.helpers.enumeration import Dealt, Even, lively, quarters
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
+from textgan_lit.model.control import Shuffled
 from textgan_lit.model.estimator.self_play import SelfPlay
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
@@ -137,7 +138,7 @@ def test_labels_dealt_at_random_teach_nothing_on_average(vocab, oracle, generato
     batch = all_of(oracle).first(2)
     gradients = []
     for order in permutations(range(4)):
-        objective = SelfPlay(generator, shuffled=True)
+        objective = SelfPlay(generator, control=Shuffled())
         assert objective.null
         gradients.append(gradient(objective(game(generator, Labels(order)), batch).loss, generator))
     assert torch.stack(gradients).abs().max() > 0.01

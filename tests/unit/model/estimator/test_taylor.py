@@ -12,13 +12,14 @@ from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot
+from textgan_lit.model.control import Constant, Shuffled
 from textgan_lit.model.discriminator.conv import Conv
 from textgan_lit.model.discriminator.oracle import Optimal
 from textgan_lit.model.discriminator.recurrent import Recurrent
 from textgan_lit.model.estimator.taylor import Taylor
 from textgan_lit.model.game import Game
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import Constant, LogOdds, Minimax, Shuffled
+from textgan_lit.model.reward import LogOdds, Minimax
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
