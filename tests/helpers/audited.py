@@ -25,7 +25,7 @@ class Players:
         self.enumeration = Enumeration(self.oracle, self)
 
 
-@pytest.fixture(params=[False, True], ids=["fixed", "eos"])
+@pytest.fixture(params=[pytest.param(False, id="fixed", marks=pytest.mark.slow), pytest.param(True, id="eos")])
 def players(request):
     return Players(request.param)
 

@@ -1,7 +1,5 @@
 """Every model, made small for a world that says one sentence."""
 
-import functools
-
 import torch
 
 from tests.helpers.playing import CONF, config
@@ -32,13 +30,8 @@ RATES = {"didi": ("model.optim.generator.lr=0.002",), "leakgan": ("model.optim.g
 ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
 
 
-@functools.cache
-def settings(model):
-    return config("data=one_sentence", f"model={model}")["model"]
-
-
 def has(model, key):
-    node = settings(model)
+    node = config("data=one_sentence", f"model={model}")["model"]
     for name in key.split("."):
         node = (node or {}).get(name)
     return node is not None

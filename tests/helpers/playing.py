@@ -1,6 +1,7 @@
 """Runs that are composed, built and played in this process, without a command line or a console."""
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,11 @@ class Run(NamedTuple):
 
 def config(*overrides: str) -> dict[str, Any]:
     """conf/train.yaml with ``overrides``, resolved; without callbacks, loggers or a folder."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache
+def _composed(*overrides: str) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("train", ["logger=none", "name=test", *overrides])

@@ -80,7 +80,10 @@ def volumes(generator, policy):
     return {words: volume for words, (volume, _) in found.items()}
 
 
-@pytest.mark.parametrize("policy", [Categorical(), Categorical(0.6), TopK(2)], ids=["1", "0.6", "top 2"])
+COOLER = pytest.param(Categorical(0.6), id="0.6", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("policy", [pytest.param(Categorical(), id="1"), COOLER, pytest.param(TopK(2), id="top 2")])
 @pytest.mark.parametrize(("kind", "settings"), list(cases()))
 @torch.no_grad()
 def test_the_volume_of_a_sentences_noise_is_its_probability(kind, settings, policy):

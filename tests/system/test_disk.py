@@ -47,7 +47,10 @@ def test_a_folder_that_vanishes_is_named_and_not_made_again(monkeypatch, tmp_pat
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("name", ["run.json", "config.yaml", "overrides.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", *(pytest.param(name, marks=pytest.mark.slow) for name in ("config.yaml", "overrides.yaml"))],
+)
 def test_a_disk_that_is_full_when_a_run_begins_is_one_line_and_nothing_is_half_written(name, monkeypatch, tmp_path):
     folder, others = tmp_path / "run", (*SMOKE, "trainer.max_steps=1")
     real = files.replacing

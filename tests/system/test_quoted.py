@@ -1,4 +1,4 @@
-"""Every command on the pages: what can be played offline in seconds is played, runs compose, the rest at least parses.
+"""Every command on the pages: what can be played offline is played, runs compose, the rest at least parses.
 
 The pages are searched, so that no command is forgotten; docs/extending.md's are played by test_extending.py.
 """
@@ -40,7 +40,6 @@ NOT_PLAYED = {  # of ours, and would be by what they are: why not
     "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
     "--config-dir": "takes the package that docs/extending.md writes",
 }
-LONG = ("audit", "report")  # played where the slow tests are
 PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for words, and are none
 STUDIES = [page for page in PAGES if page.startswith("docs/studies/")]
 RUN, SWEEP = r"outputs/\S+|RUN", r"multirun/\S+|SWEEP"
@@ -210,8 +209,8 @@ def play(monkeypatch: pytest.MonkeyPatch, program: str, *words: str) -> None:
                 raise
 
 
-@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_what_takes_seconds_and_no_network_plays(long, folder, monkeypatch, unchecked_shapes):
+@pytest.mark.slow
+def test_what_needs_no_network_plays(folder, monkeypatch, unchecked_shapes):
     """The first run's samples are the sentences that the other commands read."""
     asked = {standing(command): None for command in quoted(folder) if command and is_played(*command)}
     first = ("python", "train.py", "debug=smoke")
@@ -224,7 +223,7 @@ def test_what_takes_seconds_and_no_network_plays(long, folder, monkeypatch, unch
     sentences = "\n".join(textgan_lit.load("run").sample(100))
     for name in ("samples.txt", "sentences.txt", "held_out.txt"):
         (folder / name).write_text(sentences)
-    for command in [command for command in asked if command != first and (command[1] in LONG) == long]:
+    for command in [command for command in asked if command != first]:
         try:
             play(monkeypatch, *command)
         except (Exception, SystemExit) as error:
