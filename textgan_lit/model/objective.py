@@ -6,7 +6,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import torch
 from annotated_types import Ge, Interval
@@ -49,6 +49,14 @@ class Loss(nn.Module, ABC):
     reads_real: bool = False  # whether a generator's step learns from real sentences, too
 
     claim: Claim = Claim()
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        for name in vars(cls).keys() & Claim.__dataclass_fields__.keys():
+            raise UserError(
+                f"{cls.__module__}.{cls.__qualname__}: nothing asks a loss for its {name}. What it descends is said by "
+                f"claim = Claim({name}=…), of textgan_lit.model.objective."
+            )
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"] | None:
         """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""

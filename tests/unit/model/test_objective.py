@@ -8,10 +8,11 @@ from torch.testing import assert_close
 
 from tests.helpers.enumeration import lively
 from textgan_lit.data.tiny import Tiny, every_sentence
+from textgan_lit.errors import UserError
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
-from textgan_lit.model.objective import Likelihood, ScheduledSampling
+from textgan_lit.model.objective import Likelihood, Loss, ScheduledSampling
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.sampling import mixed
 from textgan_lit.noise import Noise
@@ -22,6 +23,12 @@ VOCAB = Vocab(("a", "b"), has_eos=True)
 
 def game(generator, policy=None):
     return Game(generator, None, policy or Categorical(), Noise(0, "objective"))
+
+
+@pytest.mark.parametrize("name", ["divergence", "bias", "fades", "per_word", "improper"])
+def test_a_loss_that_claims_past_its_claim_is_refused(name):
+    with pytest.raises(UserError, match=rf"Mine: nothing asks a loss for its {name}\. .* claim = Claim\({name}="):
+        type("Mine", (Loss,), {name: "JSD(P‖G)"})
 
 
 def test_likelihood_is_total_nats_per_total_words():
