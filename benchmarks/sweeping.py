@@ -60,10 +60,7 @@ def rows() -> Iterator[Row]:
 def played(trials: int) -> tuple[float, list[float]]:
     """Processor seconds of the whole command, and of the steps of each trial."""
     with tempfile.TemporaryDirectory() as folder:
-        clock = (
-            "+callbacks.clock._target_=benchmarks.sweeping.Clock",
-            "+callbacks.clock.folder=${hydra:runtime.output_dir}",
-        )
+        clock = ("+callbacks.clock._target_=benchmarks.sweeping.Clock",)
         before = used()
         measure.played(*WORDS, *clock, f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}")
         spent = used() - before

@@ -137,6 +137,6 @@ def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
 
 def played(words: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        clock = ["+callbacks.clock._target_=benchmarks.watching.Clock", f"+callbacks.clock.folder={folder}"]
-        measure.played(*words, *clock, f"hydra.run.dir={folder}")
+        clock = "+callbacks.clock._target_=benchmarks.watching.Clock"
+        measure.played(*words, clock, f"hydra.run.dir={folder}")
         return json.loads(Path(folder, "watching.json").read_text())

@@ -47,7 +47,7 @@ WORDS = {
             "callbacks.evaluation.every.generator=25",
             "callbacks.evaluation.every.pretrain=50",
         ),
-        *("+callbacks.gauge._target_=tests.soak.Gauge", "+callbacks.gauge.folder=${hydra:runtime.output_dir}"),
+        "+callbacks.gauge._target_=tests.soak.Gauge",
     ),
     "two": (*SMALL, "model.schedule.adversarial_steps=150", "trainer=ddp_cpu"),
     "sweep": (

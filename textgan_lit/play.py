@@ -15,6 +15,8 @@ import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
 from textgan_lit.build import experiment, fitting, parts, restore, trust
+from textgan_lit.callbacks.interruption import Interruption
+from textgan_lit.callbacks.recovery import Recovery
 from textgan_lit.errors import UserError
 from textgan_lit.logger import finish
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
@@ -47,9 +49,9 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
         _check_objective(data, config)
     system = experiment.system(config, data)
     fitting.check_words(words, system.updates, config["trainer"])
-    callbacks = experiment.callbacks(config, data)
+    callbacks = [Interruption(), Recovery(), *experiment.callbacks(config, data, folder)]
     state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
-    trainer = experiment.trainer(config, callbacks)
+    trainer = experiment.trainer(config, callbacks, folder)
     trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
     if first():

@@ -13,6 +13,7 @@ import torch
 
 from tests.helpers.playing import config
 from textgan_lit.build import experiment
+from textgan_lit.callbacks.recovery import Recovery
 
 SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
 WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
@@ -54,17 +55,17 @@ def share(folder: Path, words: str, processes: int) -> None:
     target = "textgan_lit.callbacks"
     settings["callbacks"] = {
         "evaluation": {"_target_": f"{target}.evaluation.Evaluations", "every": {"generator": 1}},
-        "truth": {"_target_": f"{target}.truth.TruthPanel", "folder": str(folder)},
+        "truth": {"_target_": f"{target}.truth.TruthPanel"},
         "health": {"_target_": f"{target}.health.Health"},
         "steps": {"_target_": f"{target}.steps.Steps"},
-        "recovery": {"_target_": f"{target}.recovery.Recovery"},
-        "state": {"_target_": "tests.helpers.sharing.State", "folder": str(folder)},
+        "state": {"_target_": "tests.helpers.sharing.State"},
     }
-    settings["logger"] = {"csv": {"_target_": "textgan_lit.logger.CSV", "folder": str(folder)}}
+    settings["logger"] = {"csv": {"_target_": "textgan_lit.logger.CSV"}}
     pl.seed_everything(settings["seed"], verbose=False)
     data = experiment.data(settings)
     system = experiment.system(settings, data)
-    experiment.trainer(settings, experiment.callbacks(settings, data)).fit(system, datamodule=data)
+    callbacks = [Recovery(), *experiment.callbacks(settings, data, folder)]
+    experiment.trainer(settings, callbacks, folder).fit(system, datamodule=data)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ ELSEWHERE = {
     **dict.fromkeys(("data.name", "data.subset", "data.revision"), "of a dataset of the Hub: unit/data/test_text.py"),
     **dict.fromkeys(("data.separator", "data.quote"), "of .csv and .tsv files: unit/data/test_text.py"),
     "trainer.profiler": "a word of Lightning's own: test_trainer.py",
-    "name": "what logger.wandb.name and the report say",
+    "name": "what W&B and the report call the run",
 }
 
 
@@ -86,7 +86,7 @@ def made(config, place, data):
     if place.startswith("data"):
         return seen(experiment.data(config))
     if place.startswith(("callbacks", "logger", "metrics", "trainer")):
-        return seen(experiment.trainer(config, experiment.callbacks(config, data)))
+        return seen(experiment.trainer(config, experiment.callbacks(config, data, Path()), Path()))
     system = experiment.system(config, data)
     return seen(system), [optimizer.param_groups for optimizer in map(_settings, system.configure_optimizers())]
 
@@ -142,6 +142,10 @@ class Made(pl.Trainer):
 
     def __init__(self, **given):
         vars(self).update(given)
+
+
+def test_the_default_can_be_read_on_a_few_screens(tmp_path):
+    assert len(flat(composed((), tmp_path))) <= 130
 
 
 @pytest.mark.slow

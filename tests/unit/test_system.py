@@ -205,7 +205,7 @@ def test_likelihood_alone_has_one_optimizer():
 
 
 def test_a_checkpoint_holds_plain_containers_and_opens_as_the_same_run(tmp_path):
-    run = built(*TINY, *FIXED, "data.oracle.variable=true", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),))
+    run = built(*TINY, *FIXED, "data.oracle.variable=true", callbacks=(Checkpoints(str(tmp_path)),))
     run.fit()
     saved = read(tmp_path / "checkpoints" / "step-00000016.ckpt")
     assert saved["textgan_lit"]["steps"] == run.system.clock.steps

@@ -73,7 +73,7 @@ def test_evaluations_see_the_average_and_the_game_does_not():
 
 
 def test_what_is_opened_is_the_average(tmp_path):
-    run = built(*TINY, *AVERAGED, callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
+    run = built(*TINY, *AVERAGED, callbacks=(Checkpoints(str(tmp_path)),)).fit()
     opened = textgan_lit.load(tmp_path)
     assert not differ(weights(opened.generator), weights(run.system.average.generator))
     assert differ(weights(opened.generator), weights(run.system.generator))

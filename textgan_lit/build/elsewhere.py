@@ -23,7 +23,14 @@ PROCESSES = "Several processes always play by DDP: give trainer.devices and trai
 SET = "The design fixes it: a batch is a step, and its data, noise and state are the run's own. Leave it out."
 CALLBACKS = "The group callbacks holds them: callbacks.health.stop=true, or +callbacks.mine._target_=my_package.Mine."
 
+FOLDER = "All files of a run lie in its folder: hydra.run.dir=outputs/mine."
+
 INSTEAD = {
+    **dict.fromkeys((f"callbacks.{name}.folder" for name in ("checkpoints", "truth", "samples", "closing")), FOLDER),
+    **dict.fromkeys(
+        (f"model.optim.{name}.weight_decay" for name in ("pretrain", "discriminator", "generator")),
+        "An optimizer that decays weights is adamw: model/optimizer@model.optim.generator=adamw.",
+    ),
     "data.streaming": "Text is mapped from the disk, so none of it need fit into memory (docs/data.md#the-cache).",
     "trainer.max_epochs": STEPS,
     "trainer.min_epochs": STEPS,
@@ -44,12 +51,16 @@ INSTEAD = {
     "trainer.enable_checkpointing": "~callbacks.checkpoints saves nothing; callbacks.checkpoints.keep=3 says how many.",
     "trainer.enable_progress_bar": "~callbacks.progress takes the bar away.",
     "trainer.default_root_dir": "A run's folder is hydra.run.dir=outputs/mine.",
+    "trainer.detect_anomaly": "faults.policy says what happens where a loss or a gradient is no number.",
     "trainer.logger": "Loggers are a group: logger=offline, csv, wandb or none.",
     "trainer.callbacks": CALLBACKS,
     "trainer.strategy": PROCESSES,
     "trainer.sync_batchnorm": PROCESSES,
     **dict.fromkeys(
-        ("callbacks.health.repeats", "callbacks.health.variety", "callbacks.health.informed", "model.credit.max_rows"),
+        (
+            *("callbacks.health.repeats", "callbacks.health.variety", "callbacks.health.informed"),
+            *("model.credit.max_rows", "callbacks.samples.most", "metrics.evaluation.novelty.most"),
+        ),
         "Since version 0.2 it is a constant in the code: nobody turned it.",
     ),
     **dict.fromkeys(

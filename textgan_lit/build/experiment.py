@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
@@ -125,7 +126,8 @@ def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], D
 
 
 def _faults(config: Mapping[str, Any]) -> Faults:
-    faults = part(config["faults"], "faults", Faults) if config.get("faults") else Faults()
+    named = {**(config.get("faults") or {}), "_target_": f"{Faults.__module__}.{Faults.__qualname__}"}
+    faults = part(named, "faults", Faults)
     precision = (config.get("trainer") or {}).get("precision")
     if faults.policy != "stop" and precision in ("16-mixed", "16", 16):
         raise UserError(
@@ -207,15 +209,16 @@ def metrics(config: Mapping[str, Any], module: Any) -> dict[str, dict[str, SetMe
     }
 
 
-def callbacks(config: Mapping[str, Any], module: pl.LightningDataModule) -> list[pl.Callback]:
-    """The run's callbacks, which see what ``module`` holds."""
-    known = {"vocab": module.vocab, "sentences": module.sentences, **metrics(config, module)}
+def callbacks(config: Mapping[str, Any], module: pl.LightningDataModule, folder: Path) -> list[pl.Callback]:
+    """The callbacks of the run in ``folder``, which see what ``module`` holds."""
+    known = {"vocab": module.vocab, "sentences": module.sentences, "folder": str(folder), **metrics(config, module)}
     chosen = (config.get("callbacks") or {}).items()
     return [part(entry, f"callbacks.{name}", **known) for name, entry in chosen if entry]
 
 
-def trainer(config: Mapping[str, Any], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
-    """Lightning's Trainer with these callbacks and the run's loggers."""
-    loggers = [part(entry, f"logger.{name}") for name, entry in (config.get("logger") or {}).items() if entry]
+def trainer(config: Mapping[str, Any], callbacks: Sequence[pl.Callback], folder: Path) -> pl.Trainer:
+    """Lightning's Trainer with these callbacks and the loggers of the run in ``folder``."""
+    known = {"folder": str(folder), "name": config.get("name")}
+    loggers = [part(entry, f"logger.{name}", **known) for name, entry in (config.get("logger") or {}).items() if entry]
     named = {**group(config, "trainer"), "_target_": f"{Settings.__module__}.{Settings.__qualname__}"}
     return make(part(named, "trainer", Settings), callbacks, loggers)

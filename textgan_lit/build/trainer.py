@@ -45,7 +45,6 @@ class Settings:
     max_time: str | dict[str, int] | None = None
     deterministic: bool | Literal["warn"] = "warn"
     limit_val_batches: int | float = 1.0
-    detect_anomaly: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
     timeout: Annotated[float, Interval(gt=0, le=10_080)] = 10.0  # a week: later ones are no time for the system
 

@@ -22,7 +22,6 @@ CONF = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"  # 
 
 # Where a part may stand → the group of conf/ that lists what it may be.
 PLACES = {
-    r"faults": ".",
     r"data(\.oracle)?": "data",
     r"(model\.generator|model\.discriminator(\.critic)*\.model)(\.member)*": "model/generator",
     r"model\.discriminator(\.critic)*": "model/discriminator",

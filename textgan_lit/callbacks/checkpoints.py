@@ -29,7 +29,7 @@ class Checkpoints(pl.Callback):
     form = form(best=Least)
 
     def __init__(self, folder: str, keep: Annotated[int, Ge(1)] = 3, minutes: Annotated[float, Gt(0)] = 10.0):
-        self.folder, self.keep, self.minutes = Path(folder), keep, minutes
+        self.folder, self.keep, self.minutes = Path(folder, "checkpoints"), keep, minutes
         self.best = float("inf")
         self.due = False
         self.saved_at = 0.0  # by the clock of this life of the run

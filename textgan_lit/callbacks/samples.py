@@ -37,7 +37,7 @@ class Samples(pl.Callback):
     """The first ``count`` samples of each evaluation, with what G, D and the data make of them.
 
     A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report. They are
-    compared with the training sentences where these are kept and no more than ``most``.
+    compared with the training sentences where these are kept and not too many.
 
     W&B sends a table's new rows, but with each of its parts the names of all parts before. So the first ``LAG``
     evaluations are parts of their own, and later ones wait until they are a ``LAG``-th of those sent, or the run ends:
@@ -52,9 +52,8 @@ class Samples(pl.Callback):
         vocab: Vocab,
         sentences: Callable[[str], TextBatch],
         count: Annotated[int, Ge(1)] = 10,
-        most: Annotated[int, Ge(1)] = 300_000,
     ):
-        self.folder, self.count, self.most = Path(folder), count, most
+        self.folder, self.count = Path(folder), count
         self.vocab, self.sentences = vocab, sentences
         self.latest: list[str] = []
         self.table: Any = None
@@ -64,7 +63,7 @@ class Samples(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         if rank() == 0:
-            self.corpus = training(self.sentences, self.vocab, self.most, str(system.device))
+            self.corpus = training(self.sentences, self.vocab, str(system.device))
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any

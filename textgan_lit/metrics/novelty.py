@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Ge
 from torch import Tensor
 
 from textgan_lit.errors import UserError
@@ -14,13 +13,15 @@ from textgan_lit.functional.copying import Copied, Corpus
 from textgan_lit.metrics.base import Remembered, SetMetric, Some, words
 from textgan_lit.types import TextBatch, Vocab
 
+MOST = 300_000  # training sentences to look others up in
+
 
 @final
 class Novelty(SetMetric):
     """The share of samples that are training sentences, and the mean longest span that one of these has, too.
 
     Real sentences that were held out stand beside: they, too, say again what was said. Absent where training sentences
-    are written as they are needed, and where there are more than ``most`` of them.
+    are written as they are needed, and where there are more than ``MOST`` of them.
     """
 
     def __init__(
@@ -28,10 +29,9 @@ class Novelty(SetMetric):
         vocab: Vocab,
         sentences: Callable[[str], TextBatch],
         samples: Some = 500,
-        most: Annotated[int, Ge(1)] = 300_000,
     ):
         super().__init__()
-        self.vocab, self.sentences, self.samples, self.most = vocab, sentences, samples, most
+        self.vocab, self.sentences, self.samples = vocab, sentences, samples
         self.real = Remembered(self._of)
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
@@ -50,18 +50,18 @@ class Novelty(SetMetric):
 
     @functools.cached_property
     def _corpus(self) -> Corpus | None:
-        return training(self.sentences, self.vocab, self.most, str(self.device))
+        return training(self.sentences, self.vocab, str(self.device))
 
 
 @functools.lru_cache(maxsize=1)  # of the run that is being played
-def training(sentences: Callable[[str], TextBatch], vocab: Vocab, most: int, device: str) -> Corpus | None:
+def training(sentences: Callable[[str], TextBatch], vocab: Vocab, device: str) -> Corpus | None:
     """The training sentences to look others up in; none where they are written as they are needed, or are more than
-    ``most``. Written and sorted when first needed, once for all who ask alike."""
+    ``MOST``. Written and sorted when first needed, once for all who ask alike."""
     try:
         train = sentences("train")
     except UserError:
         return None
-    if not 0 < len(train.tokens) <= most:
+    if not 0 < len(train.tokens) <= MOST:
         return None
     tokens, mask = words(train, vocab)
     return Corpus(tokens.to(device), mask.to(device))

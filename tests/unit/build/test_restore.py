@@ -11,6 +11,7 @@ import textgan_lit
 from tests.helpers.command import run
 from textgan_lit.build import experiment
 from textgan_lit.build.restore import check_state
+from textgan_lit.callbacks.recovery import Recovery
 from textgan_lit.errors import UserError
 from textgan_lit.run.checkpoint import Saved, kept, read, write
 from textgan_lit.types import UPDATES
@@ -267,7 +268,7 @@ def built(honest):
     """What the run would go on with: its system, its callbacks, its data."""
     config = read(kept(honest / "checkpoints")[0])[T]["settings"]
     data = experiment.data(config)
-    return experiment.system(config, data), experiment.callbacks(config, data), data
+    return experiment.system(config, data), [Recovery(), *experiment.callbacks(config, data, honest)], data
 
 
 @pytest.fixture

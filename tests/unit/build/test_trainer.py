@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -20,7 +21,7 @@ OURS = {field.name for field in fields(Settings)}
 @pytest.mark.parametrize("name", sorted(LIGHTNINGS - OURS))
 def test_what_lightning_takes_and_a_run_does_not_is_refused_with_the_key_that_does_its_work(name):
     with pytest.raises(UserError, match=rf"^trainer\.{name}: there is no such key\. \S") as refused:
-        experiment.trainer({"trainer": {name: 1}}, ())
+        experiment.trainer({"trainer": {name: 1}}, (), Path())
     assert "\n" not in str(refused.value)
 
 
@@ -34,7 +35,7 @@ def test_the_table_names_nothing_that_may_be_set():
 @pytest.mark.parametrize("word", [{"profiler": "xla"}, {"accelerator": "tpu"}, {"accelerator": "abacus"}])
 def test_what_this_machine_has_not_is_one_line(word):
     with pytest.raises(UserError, match=r"wanted 'simple', 'advanced' or 'pytorch'|Look at the trainer group"):
-        experiment.trainer({"trainer": word}, ())
+        experiment.trainer({"trainer": word}, (), Path())
 
 
 def test_a_checkpoint_callback_of_lightnings_is_no_key_more():

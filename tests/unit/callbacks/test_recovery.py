@@ -116,12 +116,14 @@ def test_nobody_learns_from_a_fault_and_the_game_goes_on(kind, step, tmp_path, c
 
 def test_stop_ends_in_one_line_and_keeps_the_checkpoint_before(tmp_path):
     run, _ = poisoned(tmp_path, {12: "loss"}, "stop", save=(5, 8))
-    way_back = re.escape(f"resume={tmp_path}/before-fault-step-00000012.ckpt")
+    way_back = re.escape(f"resume={tmp_path}/checkpoints/before-fault-step-00000012.ckpt")
     with pytest.raises(UserError, match=rf"Step 12 \(discriminator\): the loss is nan\. .*{way_back}$"):
         run.fit()
     assert run.system.clock.total == 11
-    assert sum(read(tmp_path / "before-fault-step-00000012.ckpt")["textgan_lit"]["steps"].values()) == 8
-    assert [path.name for path in kept(tmp_path)] == ["step-00000008.ckpt"]  # another name is nothing to go on from
+    assert sum(read(tmp_path / "checkpoints" / "before-fault-step-00000012.ckpt")["textgan_lit"]["steps"].values()) == 8
+    assert [path.name for path in kept(tmp_path / "checkpoints")] == [
+        "step-00000008.ckpt"
+    ]  # another name is nothing to go on from
 
 
 def test_without_a_checkpoint_it_says_so(tmp_path):
@@ -140,7 +142,7 @@ def test_patience_counts_faults_in_a_row(faults, ends, tmp_path, capsys):
         run.fit()
         streaks = sum(step - 1 not in faults for step in faults)
         assert capsys.readouterr().out.count("Likely cause") == streaks
-        assert len(list(tmp_path.glob("before-fault-*"))) == 1  # as many as checkpoints are kept
+        assert len(list(tmp_path.glob("checkpoints/before-fault-*"))) == 1  # as many as checkpoints are kept
 
 
 def test_rollback_takes_both_players_back_and_lets_the_clock_go_on(tmp_path, capsys):

@@ -9,6 +9,7 @@ from benchmarks import long_run
 from tests.helpers.command import evaluations, run, smoke
 from textgan_lit.callbacks import samples
 from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
+from textgan_lit.metrics import novelty
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -40,6 +41,7 @@ def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_wor
 
 
 def test_what_is_not_known_is_null(monkeypatch, tmp_path):
+    monkeypatch.setattr(novelty, "MOST", 3)
     file = tmp_path / "lines.txt"
     file.write_text("".join(f"a b c{n % 7}\n" for n in range(200)))
     smoke(
@@ -49,7 +51,6 @@ def test_what_is_not_known_is_null(monkeypatch, tmp_path):
         f"data.path={file}",
         "model=mle",
         "metrics=none",
-        "callbacks.samples.most=3",
     )
     for row in evaluations(tmp_path / "run", "samples.jsonl"):
         for sample in row["samples"]:

@@ -86,7 +86,7 @@ def test_it_takes_over_what_d_has_learned_before_its_steps_and_at_no_other_time(
 
 def test_what_is_opened_writes_what_was_played(tmp_path):
     """The eyes are saved with the generator: what it saw, D may have unlearned since."""
-    run = built(*WORDS, "model.schedule.k=3", callbacks=(Checkpoints(str(tmp_path / "checkpoints")),)).fit()
+    run = built(*WORDS, "model.schedule.k=3", callbacks=(Checkpoints(str(tmp_path)),)).fit()
     opened, played = textgan_lit.load(tmp_path), run.system
     assert alike(weights(opened.generator), weights(played.generator))
     texts = [sentence.text for sentence in opened.write(20, seed=3)]
