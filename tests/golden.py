@@ -34,7 +34,8 @@ SEQGAN += (
     "model.schedule.adversarial_steps=3",
 )
 SEQGAN += ("callbacks.closing.temperatures=[1.0]",)
-TEXT = ("data=text", "data.path=TEXT", "data.tokenizer=bpe", "data.vocabulary=200", "data.bucket=4", "data.train=null")
+TEXT = ("model=minimax", "data=text", "data.path=TEXT", "data.tokenizer=bpe", "data.vocabulary=200")
+TEXT += ("data.bucket=4", "data.train=null")
 RUNS = {
     "demo": (),
     "seqgan": (*SEQGAN, "data.weights=ORACLE"),  # 30 steps: 16 of likelihood, 5 + 6 of D, 3 of G

@@ -26,7 +26,7 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.schedule import Schedule
-from textgan_lit.noise import Noise, reseed
+from textgan_lit.noise import Noise, reseed, stream
 from textgan_lit.run.distributed import mean, rank, world
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check as readings
@@ -37,14 +37,24 @@ OF_STEP = "turn"  # names the noise of a step: another name would be other noise
 
 @dataclass(frozen=True)
 class Update:
-    """A player, what its step makes smaller, and how. ``batch_size`` sentences over all processes; ``max_grad_norm``
-    bounds the gradient's norm."""
+    """A player, what its step makes smaller, and how. ``batch_size`` sentences over all processes, by ``by_length`` of
+    about one length; ``max_grad_norm`` bounds the gradient's norm. The learning rate rises over ``warmup_steps``;
+    ``linear`` then falls to 0 over all steps."""
 
     player: str
     loss: Loss
     optimizer: Callable[[Iterable[Parameter]], Optimizer]
     batch_size: int
     max_grad_norm: float | None = None
+    by_length: bool = False
+    warmup_steps: int = 0
+    lr_schedule: Literal["constant", "linear"] = "constant"
+
+    def lr_share(self, done: int, total: int) -> float:
+        """Of the learning rate, at the step after ``done`` of ``total``."""
+        rising = (done + 1) / (self.warmup_steps + 1)
+        falling = (total - done) / max(1, total - self.warmup_steps) if self.lr_schedule == "linear" else 1.0
+        return min(1.0, rising, max(0.0, falling))
 
 
 class Evaluation(NamedTuple):
@@ -157,7 +167,7 @@ class TextGAN(pl.LightningModule):
         name = self.upcoming
         update, optimizer = self.updates[name], self._optimizer(name)
         game = self.game(OF_STEP, self.clock.total)
-        batch = batch.first(update.batch_size // world())
+        batch = self._rows(batch, update)
         if name != "pretrain":  # which alone gains from batches that are padded to their own longest sentence
             batch = batch.padded(self.generator.max_length, self.generator.vocab.pad)
         for name_of, player in (("generator", self.generator), ("discriminator", self.discriminator)):
@@ -169,11 +179,26 @@ class TextGAN(pl.LightningModule):
             optimizer.zero_grad()
             self.manual_backward(outcome.loss)
             self._look(name, optimizer, outcome, memory)
+            self._set_rate(name, optimizer)
             optimizer.step()
         self._follow(name)
         self._count(name, batch, game)
         self._decide()
         return {"update": name, "logs": outcome.logs}
+
+    def _rows(self, batch: TextBatch, update: Update) -> TextBatch:
+        """This rank's sentences of a step."""
+        size = update.batch_size // world()
+        if not update.by_length:
+            return batch.first(size)
+        return batch.alike(size, float(torch.rand((), generator=stream(self.seed, "length", self.clock.total))))
+
+    def _set_rate(self, name: str, optimizer: Any) -> None:
+        total = {"pretrain": self.schedule.pretrain_steps, "generator": self.schedule.adversarial_steps}.get(name, 0)
+        share = self.updates[name].lr_share(self.clock.steps[name], total)
+        for group in optimizer.param_groups:
+            if "initial_lr" in group:  # the rate is not the same all along
+                group["lr"] = group["initial_lr"] * share
 
     @torch.no_grad()
     def _look(self, name: str, optimizer: Any, outcome: Outcome, memory: list[Tensor]) -> None:

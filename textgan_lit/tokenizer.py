@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["word", "char", "bpe", "unigram"]
 KINDS = get_args(Kind)
+AUTO = "auto"  # what suits the text: see suiting
 UNKNOWN = "<unk>"
 MOST = 2**20  # words
 Result = TypeVar("Result")
@@ -88,6 +89,27 @@ def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int 
         lambda: tokenizer.train_from_iterator(batches, trainer), f"data.tokenizer={kind} cannot learn these sentences"
     )
     return tokenizer.to_str()
+
+
+FEW = 100_000  # characters of which pieces of words cannot be learned
+LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of words
+PIECES = 300, 4000  # of bpe, at least and at most: one for so many …
+A_PIECE = 500  # … characters
+
+
+def suiting(batches: Iterator[list[str]]) -> tuple[Kind, int]:
+    """The kind of tokenizer that suits these sentences, and how many words it may have: ``char`` for few sentences and
+    where words have no blanks between them (or sentences are of one word), else ``bpe``."""
+    sentences = characters = blanks = several = 0
+    for batch in batches:
+        for sentence in batch:
+            between = sentence.count(" ")
+            sentences, characters = sentences + 1, characters + len(sentence)
+            blanks, several = blanks + between, several + (between > 0)
+    one_by_one = 2 * several < sentences or characters > LONG_WORD * (blanks + sentences)
+    if one_by_one or characters < FEW:
+        return "char", MOST
+    return "bpe", min(max(characters // A_PIECE, PIECES[0]), PIECES[1])
 
 
 def read(path: str) -> str:

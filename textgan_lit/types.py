@@ -133,6 +133,22 @@ class TextBatch(NamedTuple):
         more = (0, length - self.tokens.shape[1])
         return self if more == (0, 0) else TextBatch(F.pad(self.tokens, more, value=pad), F.pad(self.mask, more))
 
+    def trimmed(self) -> TextBatch:
+        """The same sentences in as many positions as the longest of them takes."""
+        longest = int(self.mask.sum(1).max())
+        return TextBatch(self.tokens[:, :longest], self.mask[:, :longest])
+
+    def by_length(self, size: int) -> list[TextBatch]:
+        """The same sentences, ``size`` of about one length at a time, each time in no more positions than they take."""
+        order = self.mask.sum(1).argsort(stable=True).split(size)
+        return [TextBatch(self.tokens[rows], self.mask[rows]).trimmed() for rows in order]
+
+    def alike(self, size: int, chance: float) -> TextBatch:
+        """``size`` of the sentences that are of about one length, which is for ``chance``, from 0 to 1, to say; each is
+        taken as often as any other."""
+        whole = len(self.tokens) // size
+        return self.first(whole * size).by_length(size)[int(chance * whole)]
+
 
 class Rollout(NamedTuple):
     """Sentences that a generator wrote, with log G(x_t | x<t) under the policy that wrote them (0 on padding).

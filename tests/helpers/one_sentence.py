@@ -26,7 +26,11 @@ BUDGET += ("model.optim.discriminator.lr=0.005",)
 SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
 SMALL |= {"discriminator.views": 2, "generator.proposals": 2}
 # Rates that are for what likelihood has taught, not for a start from nothing.
-RATES = {"didi": ("model.optim.generator.lr=0.002",), "leakgan": ("model.optim.generator.lr=0.01",)}
+RATES = {
+    "text": ("model.optim.generator.lr=0.005",),
+    "didi": ("model.optim.generator.lr=0.002",),
+    "leakgan": ("model.optim.generator.lr=0.01",),
+}
 ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
 
 

@@ -58,3 +58,45 @@ def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to
     assert not differ(resumed.pretraining.best, whole.pretraining.best)
     assert resumed.schedule.state_dict() == whole.schedule.state_dict()
     assert not differ(weights(resumed.generator), whole.pretraining.best)  # the last validation was not the best
+
+
+LINEAR = (
+    *(*TINY, *FIXED, "model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0"),
+    *("model.optim.pretrain.lr=0.5", "+model.optim.pretrain.lr_schedule=linear"),
+)
+
+
+class Rates(pl.Callback):
+    """The learning rate of every step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, system, *_):
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def test_the_rate_rises_and_then_falls_to_nothing_over_the_pretraining_steps():
+    rates = Rates()
+    words = (*LINEAR, "+model.optim.pretrain.warmup_steps=3", "model.schedule.pretrain_steps=9")
+    run = built(*words, callbacks=(rates,))
+    run.system.schedule.epoch = 100  # no validation before the end
+    run.fit()
+    rising, falling = [1 / 4, 2 / 4, 3 / 4], [share / 6 for share in range(6, 0, -1)]
+    assert_close(rates.seen, [0.5 * share for share in rising + falling])
+
+
+def test_a_bad_validation_halves_a_falling_rate_for_good(monkeypatch, tmp_path):
+    nll = {1: 1.0, 2: 2.0, 3: 2.0, 4: 2.0, 5: 2.0, 6: 2.0}
+    judge = Schedule.judge
+    monkeypatch.setattr(Schedule, "judge", lambda self, clock, _: judge(self, clock, nll[clock.steps["pretrain"]]))
+    words = (*LINEAR, "model.schedule.pretrain_steps=6", "model.schedule.patience=9")
+    rates = Rates(), Rates()
+    runs = [built(*words, callbacks=both) for both in ((rates[0], Cut(3, tmp_path / "cut.ckpt")), (rates[1],))]
+    for run in runs:
+        run.system.schedule.epoch = 1
+    runs[0].fit()
+    runs[1].fit(tmp_path / "cut.ckpt")
+    halved = [0.5 * share / 6 * 0.5**bad for bad, share in enumerate((6, 5, 4, 3, 2, 1))]
+    assert_close(rates[0].seen, halved)
+    assert rates[1].seen == rates[0].seen[3:]  # a run that is taken up goes on with them

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -48,6 +48,13 @@ KINDS = {
     "penalty": Penalty,
 }
 NEEDED = ("generator", "policy")
+HOW = {  # settings of an update that are not its optimizer's
+    "max_grad_norm": Annotated[float, Gt(0)] | None,
+    "by_length": bool,
+    "warmup_steps": Annotated[int, Interval(ge=0, le=MANY)],
+    "lr_schedule": Literal["constant", "linear"],
+}
+CHOICE = 8  # batches out of which one of sentences of about one length is taken
 
 
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
@@ -65,8 +72,9 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
             "docs/extending.md lists what a data module offers."
         )
     updates = {f"model.optim.{name}": group(config, f"model.optim.{name}") for name in group(config, "model.optim")}
-    sizes = [_batch_size(update.get("batch_size"), where) for where, update in updates.items()]
-    module.with_batch(max(sizes, default=1))
+    sizes = {where: _batch_size(update.get("batch_size"), where) for where, update in updates.items()}
+    choice = max((CHOICE * size for where, size in sizes.items() if updates[where].get("by_length")), default=0)
+    module.with_batch(max([1, *sizes.values(), min(choice, module.sizes["train"] or choice)]))
     return module
 
 
@@ -154,6 +162,9 @@ def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]
 def _schedule(model: Mapping[str, Any], module: pl.LightningDataModule, updates: dict[str, Update]) -> Schedule:
     together = updates["generator"].loss.epochs if "generator" in updates else 1
     steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
+    if "pretrain" in updates and (model.get("schedule") or {}).get("pretrain_tokens") is not None:
+        length = module.sentences("valid").mask.sum(1).double().mean()
+        steps["step_tokens"] = updates["pretrain"].batch_size * float(length)
     schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
     if any(update.loss.null for update in updates.values()):
         schedule.rule = Fixed()  # nothing may withhold a control's generator steps
@@ -176,17 +187,23 @@ def _optional(model: Mapping[str, Any], known: dict[str, Any], name: str, **more
 def _update(model: Mapping[str, Any], name: str, objective: Any) -> Update:
     where = f"model.optim.{name}"
     config = dict(group({"model": model}, where))
-    size, norm = config.pop("batch_size", None), config.pop("max_grad_norm", None)
+    size, how = config.pop("batch_size", None), {key: config.pop(key) for key in HOW if key in config}
+    how = {key: setting(value, HOW[key], f"{where}.{key}") for key, value in how.items()}
+    if name == "discriminator" and how.get("lr_schedule", "constant") != "constant":
+        raise UserError(f"{where}.lr_schedule={how['lr_schedule']}: how many steps D gets is not known. Use constant.")
 
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
-        return part(config, where, torch.optim.Optimizer, params=parameters)
+        made = part(config, where, torch.optim.Optimizer, params=parameters)
+        if how.keys() & {"lr_schedule", "warmup_steps"}:
+            for weights in made.param_groups:
+                weights["initial_lr"] = weights["lr"]
+        return made
 
     try:
         optimizer([torch.zeros(1, requires_grad=True)])  # says now what it would say at the first step
     except ValueError as error:
         raise UserError(f"{where}: {error}. Give it a value that it takes.") from error
-    norm = setting(norm, Annotated[float, Gt(0)] | None, f"{where}.max_grad_norm")
-    return Update(PLAYER_OF[name], objective, optimizer, _batch_size(size, where), norm)
+    return Update(PLAYER_OF[name], objective, optimizer, _batch_size(size, where), **how)
 
 
 def _batch_size(value: Any, where: str) -> int:

@@ -15,6 +15,8 @@ def notes(
     recipe: Recipe, facts: Mapping[str, Any], sizes: Mapping[str, int], versions: Mapping[str, str] | None
 ) -> Iterator[str]:
     """What was counted, what is doubtful, and which version of a published data set the files are."""
+    if "suiting" in facts:
+        yield f"data.tokenizer={facts['suiting']} suits this text; word, char, bpe or unigram can be asked for."
     unknown = ", ".join(f"{share:.2%} of {split}" for split, share in _unknown(facts).items())
     leaks = " and ".join(f"{count:,} of {split}" for split, count in facts["leaks"].items())
     yield f"<unk>: {unknown}. {facts['duplicates']:,} training sentences are repetitions; {leaks} are among them."

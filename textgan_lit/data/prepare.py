@@ -41,7 +41,7 @@ class Recipe:
     """All that the prepared sentences depend on."""
 
     source: corpus.Source
-    tokenizer: str  # a kind, or the text of a tokenizer.json
+    tokenizer: str  # a kind, auto, or the text of a tokenizer.json
     vocabulary: int
     min_count: int
     sizes: Mapping[str, int | float | None]
@@ -50,7 +50,7 @@ class Recipe:
     @property
     def keep_breaks(self) -> bool:
         """Whether line breaks inside sentences can be learned: of those that are trained here all but ``word`` can."""
-        own = self.tokenizer not in tokenizer.KINDS
+        own = self.tokenizer not in (*tokenizer.KINDS, tokenizer.AUTO)
         return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "word"
 
     def key(self) -> str:
@@ -103,9 +103,12 @@ def _open(folder: Path) -> Prepared:
 
 def _make(recipe: Recipe, work: Path) -> None:
     texts, facts = _texts(recipe, work)
-    spelling = recipe.tokenizer
+    spelling, size = recipe.tokenizer, recipe.vocabulary
+    if spelling == tokenizer.AUTO:
+        spelling, suiting = tokenizer.suiting(_batches(texts["train"]))
+        facts["suiting"], size = spelling, min(size, suiting)
     if spelling in tokenizer.KINDS:
-        spelling = tokenizer.trained(spelling, _batches(texts["train"]), recipe.vocabulary, recipe.min_count)
+        spelling = tokenizer.trained(spelling, _batches(texts["train"]), size, recipe.min_count)
     ids = {split: _encoded(text, spelling, work / f"{split}.arrow") for split, text in texts.items()}
     known = len(tokenizer.words(spelling))
     counts = {split: _counts(table, known) for split, table in ids.items()}

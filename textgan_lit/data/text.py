@@ -29,7 +29,7 @@ Valid = Annotated[int, Interval(ge=LEAST["valid"], le=MANY)] | Share | None
 Test = Annotated[int, Interval(ge=LEAST["test"], le=MANY)] | Share | None
 Paths = str | list[str] | None
 LARGEST = 2**27  # positions of a split that is taken into memory whole
-LONGEST = 100  # positions at most, where nobody gives a max_length
+LONGEST = 256  # positions at most, where nobody gives a max_length
 
 
 @final
@@ -38,7 +38,7 @@ class TextData(DataModule):
 
     ``train``, ``valid`` and ``test`` are numbers of sentences, or fractions; null: what docs/data.md says. A sentence
     that is cut (``too_long=truncate``) ends without eos, since it did not end there. ``max_length`` null: what the
-    longest training sentence needs, at most 100. ``versions``: how the sha256 of known files begins → what they are.
+    longest training sentence needs, at most 256. ``versions``: how the sha256 of known files begins → what they are.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TextData(DataModule):
         column: str | int | None = None,
         separator: str | None = None,
         quote: str | None = None,
-        tokenizer: str = "word",
+        tokenizer: str = "auto",
         vocabulary: Annotated[int, Interval(ge=3, le=tokenizers.MOST)] = 10_000,
         min_count: Annotated[int, Interval(ge=1, le=MANY)] = 1,
         max_length: Length | None = None,
@@ -72,7 +72,8 @@ class TextData(DataModule):
         paths = {"path": path, "valid_path": valid_path, "test_path": test_path}
         form = Format(column, format, separator, quote)
         source = corpus.source(paths, {"name": name, "subset": subset, "revision": revision}, form, room)
-        learned = tokenizer if tokenizer in tokenizers.KINDS else tokenizers.read(tokenizer)
+        trained = tokenizer in (*tokenizers.KINDS, tokenizers.AUTO)
+        learned = tokenizer if trained else tokenizers.read(tokenizer)
         wanted = {"train": train, "valid": valid, "test": test}
         recipe = Recipe(source, learned, vocabulary, min_count, wanted, seed)
         self.prepared = prepared(recipe, room)

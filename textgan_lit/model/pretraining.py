@@ -14,6 +14,8 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.run.distributed import mean, own_rows
 from textgan_lit.types import TextBatch
 
+AT_ONCE = 128  # held-out sentences of about one length
+
 
 @final
 class Pretraining:
@@ -28,7 +30,8 @@ class Pretraining:
             return
         generator.load_state_dict(self.best)
         for group in optimizer.param_groups:
-            group["lr"] *= 0.5
+            for rate in group.keys() & {"lr", "initial_lr"}:
+                group[rate] *= 0.5
 
     def generator(self, now: Generator) -> Generator | None:
         """A generator like ``now`` with the best weights, where there are any."""
@@ -43,6 +46,7 @@ class Pretraining:
 def held_out_nll(game: Game, held_out: TextBatch) -> float:
     """Nats a word of held-out sentences, each rank judging its share of them. Players must be in eval mode."""
     mine = TextBatch(*(own_rows(part) for part in held_out))
-    nats = -game.likelihood(mine).double().sum()
+    parts = mine.by_length(AT_ONCE) if game.vocab.has_eos and game.generator.likelihood == "exact" else [mine]
+    nats = -sum(game.likelihood(part).double().sum() for part in parts)
     total, words = mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
     return total / words

@@ -34,9 +34,7 @@ class Rule(ABC):
 
     memory: ClassVar[type[Form]] = form(ended=str | None)  # the attributes that are saved; settings are not
     reads: ClassVar[bool] = False  # whether it acts on readings
-    after_g_too: ClassVar[bool] = (
-        False  # whether it is asked right after a generator step, too: D may get no step at all
-    )
+    after_g_too: ClassVar[bool] = False  # whether it is asked after a generator step, too: D may get no step at all
     compares: ClassVar[bool] = False  # whether it compares readings: then all have the same sentences and noise
     needs_oracle: ClassVar[bool] = False  # whether it acts on Reading.regret
     ended: str | None = None  # why the game should end before its time
@@ -224,10 +222,11 @@ MEMORY = form(best_nll=Least, bad=Count, validated_at=Count, d_steps_since_g=Cou
 class Schedule:
     """clock, reading → the next update, or None when the run is over.
 
-    ``pretrain_steps`` pretraining steps at most, fewer once ``patience`` validations (one every ``epoch`` steps) were
-    no better than the best before them; ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps,
-    ``in_a_row`` of them at a time (those that share their samples), with the ``rule``'s consent, asked for after every
-    ``k`` discriminator steps; a reading before every ``check_every``-th generator step (0: none, and a guard is blind).
+    ``pretrain_steps`` pretraining steps at most, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer once
+    ``patience`` validations (one every ``epoch`` steps) were no better than the best before them;
+    ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps, ``in_a_row`` of them at a time (those
+    that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a reading
+    before every ``check_every``-th generator step (0: none, and a guard is blind).
     ``updates`` are those that somebody can make: a player without parameters gets none, and nobody waits for it.
     """
 
@@ -235,12 +234,14 @@ class Schedule:
         self,
         rule: Rule,
         pretrain_steps: Annotated[int, Ge(0)] = 10_000,
+        pretrain_tokens: Annotated[float, Gt(0)] | None = None,
         patience: Annotated[int, Ge(1)] = 3,
         discriminator_pretrain_steps: Annotated[int, Ge(0)] = 500,
         adversarial_steps: Annotated[int, Ge(0)] = 500,
         k: Annotated[int, Ge(1)] = 3,
         check_every: Annotated[int, Ge(0)] = 10,
         epoch: Annotated[int, Ge(1)] = 100,
+        step_tokens: Annotated[float, Gt(0)] = 1.0,
         in_a_row: Annotated[int, Ge(1)] = 1,
         updates: Collection[str] = UPDATES,
     ):
@@ -249,9 +250,9 @@ class Schedule:
                 f"model.schedule.check_every=0: {type(rule).__name__} acts on readings and would never get one. "
                 "Give a number of generator steps, such as 10, or use model/schedule=fixed."
             )
-        taught = "discriminator" in updates
-        self.rule = rule
-        self.pretrain_steps = pretrain_steps if "pretrain" in updates else 0
+        self.rule, taught = rule, "discriminator" in updates
+        enough = math.ceil(min(pretrain_steps, (pretrain_tokens or math.inf) / step_tokens))
+        self.pretrain_steps = enough if "pretrain" in updates else 0
         self.patience, self.epoch, self.check_every, self.in_a_row = patience, epoch, check_every, in_a_row
         self.discriminator_pretrain_steps = discriminator_pretrain_steps if taught else 0
         self.adversarial_steps = adversarial_steps if "generator" in updates else 0
@@ -271,10 +272,8 @@ class Schedule:
         steps = clock.steps
         if steps["pretrain"] < self.pretrain_steps and self.bad < self.patience:
             return Phase("pretrain", "pretrain", steps["pretrain"], self.pretrain_steps)
-        if steps["discriminator"] < self.discriminator_pretrain_steps:
-            return Phase(
-                "discriminator_pretrain", "discriminator", steps["discriminator"], self.discriminator_pretrain_steps
-            )
+        if (taught := steps["discriminator"]) < self.discriminator_pretrain_steps:
+            return Phase("discriminator_pretrain", "discriminator", taught, self.discriminator_pretrain_steps)
         if steps["generator"] < self.adversarial_steps and self.ended is None:
             return Phase("adversarial", "generator", steps["generator"], self.adversarial_steps)
         return None

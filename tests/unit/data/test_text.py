@@ -40,6 +40,14 @@ def test_a_tokenizer_gives_back_the_training_sentences(data, kind, lines):
     assert made.vocab.encode(made.vocab.text(row)) == row[: row.index(made.vocab.eos)]
 
 
+def test_the_tokenizer_that_suits_a_text_is_learned_and_said(data):
+    small, large = data(tokenizer="auto"), data(LINES * 300, tokenizer="auto")
+    assert "data.tokenizer=char suits this text" in small.story[1]
+    assert small.vocab.words == data(tokenizer="char").vocab.words
+    assert "data.tokenizer=bpe suits this text" in large.story[1]
+    assert max(map(len, large.vocab.words)) > 2 < min(map(len, texts(large, "train")))
+
+
 @pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
 def test_characters_are_those_of_the_line_its_end_included_whatever_the_tokenizer(data, kind):
     made = data(tokenizer=kind, max_length=40, vocabulary=60)

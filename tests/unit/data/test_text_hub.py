@@ -25,7 +25,7 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
     for split, lines in {"train": LINES, "validation": LINES[:8], "test": LINES[8:12]}.items():
         put("\n".join(json.dumps({"text": line}) for line in lines), f"set/{split}.jsonl")
     monkeypatch.setenv("HOME", str(tmp_path))
-    given = {"name": "~/set", "cache": str(tmp_path / "cache")}
+    given = {"name": "~/set", "cache": str(tmp_path / "cache"), "tokenizer": "word"}
     assert TextData(**given).sizes == {"train": 36, "valid": 8, "test": 4}
     put("\n".join(json.dumps({"text": line}) for line in LINES[8:14]), "set/test.jsonl")
     assert TextData(**given).sizes["test"] == 6
@@ -37,7 +37,13 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
 def test_image_coco_is_known_by_its_checksum(tmp_path):
     train, test = (str(COCO / f"image_coco_{split}.txt") for split in ("train", "test"))
     with initialize_config_dir(str(CONF), version_base=None):
-        words = ["data=coco", f"data.path={train}", f"data.test_path={test}", f"data.cache={tmp_path}"]
+        words = [
+            "data=coco",
+            f"data.path={train}",
+            f"data.test_path={test}",
+            f"data.cache={tmp_path}",
+            "data.tokenizer=word",
+        ]
         settings = OmegaConf.to_container(compose("train", words).data)
     made = TextData(**{key: value for key, value in settings.items() if key != "_target_"})
     assert made.sizes == {"train": 9000, "valid": 1000, "test": 10_000}
@@ -110,3 +116,19 @@ def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.load_dataset", absent)
     with pytest.raises(UserError, match=r"data\.name=a/b cannot be had \(Dataset 'a/b' doesn't exist on the Hub\)"):
         TextData(name="a/b", cache=str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("words", "model"),
+    [
+        (["data=text"], "text"),
+        (["data=coco"], "text"),
+        (["data=text", "model=mle"], "mle"),
+        (["model=airl", "data=hub"], "airl"),
+        (["experiment=demo"], "minimax"),
+    ],
+)
+def test_text_brings_a_method_unless_one_is_asked_for(words, model):
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("train", words, return_hydra_config=True)
+    assert config.hydra.runtime.choices.model == model

@@ -44,7 +44,7 @@ def test_the_first_sentence_that_is_too_long_is_named(data, put):
 
 def test_max_length_holds_every_training_sentence_but_the_longest(data):
     assert data([*["a b"] * 500, "a b " * 20], valid=4, test=4, seed=1).max_length == 41
-    assert data(["a b " * 500] * 20).max_length == 100
+    assert data(["a b " * 500] * 20).max_length == 256
 
 
 def test_sizes_are_numbers_or_fractions(data):

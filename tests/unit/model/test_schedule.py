@@ -72,6 +72,11 @@ def test_pretraining_ends_after_patience_bad_validations():
     assert play.schedule.best_nll == 2.0
 
 
+def test_steps_and_tokens_both_bound_pretraining():
+    bounds = [schedule(step_tokens=50.0, pretrain_steps=35, pretrain_tokens=tokens) for tokens in (None, 1010.0, 1e6)]
+    assert [both.pretrain_steps for both in bounds] == [35, 21, 35]
+
+
 def test_patience_starts_anew_at_every_best():
     script = iter([3.0, 4.0, 2.0, 5.0, 1.0, 9.0, 9.0])
     play = Play(
