@@ -227,9 +227,10 @@ def _numbers(of: torch.Tensor) -> list[list[float]]:
 def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:
     """Reads a run's folder (or one .ckpt file): the players in eval mode, on the CPU.
 
-    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation, where the truth was known). Somebody else's
-    run is safe to open: it can name textgan_lit's own parts alone. ``trust`` adds packages of your own, such as
-    "my_lab", which must be importable.
+    ``checkpoint`` is "last" or "best" (lowest true JSD of an evaluation; where the truth was not known, the last one,
+    which opens as the better of likelihood's generator and the game's once the run has ended). Somebody else's run is
+    safe to open: it can name textgan_lit's own parts alone. ``trust`` adds packages of your own, such as "my_lab",
+    which must be importable.
 
     Raises:
         UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
@@ -249,6 +250,8 @@ def _rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Run:
     vocab = _vocab(parts.group(kept, "vocab"))
     known = {"vocab": vocab, "max_length": parts.setting(kept.get("max_length"), Length, "max_length")}
     weights = _weights(saved["state_dict"])
+    if (kept.get("choice") or {}).get("kept") == "likelihood":  # what the game left was not better
+        weights = dict(parts.group(kept, "pretraining")), weights[1]
     # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
     # may need numbers to be built.
     with contextlib.nullcontext() if packages else torch.device("meta"):
@@ -306,8 +309,8 @@ def _found(run: Path, checkpoint: str) -> Saved:
     best = folder / "best.ckpt"
     if checkpoint == "best" and os.path.lexists(best):
         return chosen(best)
-    found = newest(folder, warnings.warn) if checkpoint == "last" else None
-    if found is None:
+    found = newest(folder, warnings.warn)
+    if found is None or (checkpoint == "best" and not found.state["textgan_lit"].get("choice")):
         raise UserError(
             f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
         )

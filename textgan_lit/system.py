@@ -30,7 +30,7 @@ from textgan_lit.noise import Noise, reseed, stream
 from textgan_lit.run.distributed import mean, rank, world
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check as readings
-from textgan_lit.types import READING, STEPS, Clock, Outcome, Reading, Rollout, TextBatch
+from textgan_lit.types import CHOICE, READING, STEPS, Clock, Outcome, Reading, Rollout, TextBatch
 
 OF_STEP = "turn"  # names the noise of a step: another name would be other noise, and change every number of before
 
@@ -89,6 +89,7 @@ class TextGAN(pl.LightningModule):
         self.updates, self.schedule, self.policy = updates, schedule, policy
         self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
         self.average, self.pretraining = average, pretraining.Pretraining()
+        self.choice: dict[str, Any] | None = None  # of the generator that the run leaves: callbacks.choice
         self.data = data  # fingerprint of the sentences, where they are somebody's files
         self.clock = Clock()
         self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
@@ -312,6 +313,7 @@ class TextGAN(pl.LightningModule):
             upcoming=Literal[(*self.updates, None)],
             schedule=self.schedule.form,
             pretraining=dict[str, Tensor] | None,
+            choice=CHOICE | None,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -331,6 +333,7 @@ class TextGAN(pl.LightningModule):
             "upcoming": self.upcoming,
             "schedule": self.schedule.state_dict(),
             "pretraining": self.pretraining.best,
+            "choice": self.choice,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -342,5 +345,5 @@ class TextGAN(pl.LightningModule):
         self.words_written, self.stopwatch.spent = kept["words_written"], kept["spent"]
         self.reading = Reading(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming = kept["staleness"], kept["upcoming"]
-        self.pretraining.best = kept["pretraining"]
+        self.pretraining.best, self.choice = kept["pretraining"], kept["choice"]
         self.schedule.load_state_dict(kept["schedule"])

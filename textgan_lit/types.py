@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from annotated_types import Interval
@@ -205,6 +205,7 @@ class Reading:
     regret: float | None = None
 
 
+CHOICE = form(kept=Literal["likelihood", "game"], difference=Measured, se=Measured, sentences=Count)  # callbacks.choice
 READING = form(
     **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),
     steps=STEPS,

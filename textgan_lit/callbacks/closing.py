@@ -23,7 +23,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import numbers, print_table, saturated, titled
+from textgan_lit.run.closing import estimate, numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
 from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN
@@ -226,9 +226,22 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     console.print(f"Time: {stopwatch.told(system.stopwatch.parts())}", highlight=False)
     if system.schedule.ended:
         console.print(system.schedule.ended, highlight=False)
+    if system.choice is not None:
+        console.print(chosen(**system.choice), highlight=False)
     for callback in trainer.callbacks:
         if isinstance(callback, Samples):
             console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)
+
+
+def chosen(kept: str, difference: float, se: float, sentences: int) -> str:
+    """Which generator the run leaves, by how much it is better, and how sure that is."""
+    way = "less" if difference < 0 else "more"
+    clear = abs(difference) > 2 * se
+    return (
+        f"Kept: {kept}'s generator. On {sentences:,} held-out sentences a fresh critic can prove "
+        f"{estimate(abs(difference), se)} nats {way} of JSD after the game than after likelihood, which is "
+        f"{'more than two standard errors' if clear else 'within two standard errors'}."
+    )
 
 
 def _self_check(row: Row) -> None:

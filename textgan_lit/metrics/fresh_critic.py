@@ -124,6 +124,16 @@ def proved(logits: Float[Tensor, "2 n"]) -> tuple[Float[Tensor, ""], Float[Tenso
     return found.mean(), sentences.maximum(means.std() / math.sqrt(FOLDS))
 
 
+def compared(before: Float[Tensor, "2 n"], after: Float[Tensor, "2 n"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """How much higher the bound is after than before on the same real sentences, and its standard error, the larger of
+    two as in :func:`proved`."""
+    sign = before.new_tensor([[1.0], [-1.0]], dtype=torch.double)
+    found = (direct_jsd(after.double() * sign) - direct_jsd(before.double() * sign)).mean(0)
+    fold, n = folds(len(found)).to(found.device), len(found)
+    means = torch.stack([found[fold == one].mean() for one in range(FOLDS)])
+    return found.mean(), (found.std() / math.sqrt(n)).maximum(means.std() / math.sqrt(FOLDS))
+
+
 def _by_word(number: Tensor, mask: Bool[Tensor, "B T"]) -> Tensor:
     return number.repeat_interleave(mask.sum(1))
 

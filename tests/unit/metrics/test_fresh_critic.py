@@ -4,12 +4,14 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.tiny import Tiny
+from textgan_lit.functional.divergence import LOG2
 from textgan_lit.metrics import fresh_critic
-from textgan_lit.metrics.fresh_critic import FreshCritic
+from textgan_lit.metrics.fresh_critic import FreshCritic, compared
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream
 from textgan_lit.truth.models import Models, measure
@@ -139,3 +141,15 @@ def test_the_error_is_that_of_the_sentences_or_of_the_folds():
     value, se = fresh_critic.proved(torch.stack([50 * right, torch.zeros(20)]))
     # real sentences prove log 2 or log 2 − 50, ten times each: ½ √(variance / 20), variance 25² · 20/19
     assert float(se) == pytest.approx(25 / math.sqrt(19) / 2)
+
+
+def test_two_generators_are_compared_on_the_same_real_sentences():
+    before = torch.zeros(2, 10)  # log-odds: nothing is told apart …
+    after = before.clone()
+    after[0, :5], after[1, :5] = 1.0, -1.0  # … and then half of all sentences, one of each fold
+    difference, se = compared(before, after)
+    gained = LOG2 - math.log1p(math.exp(-1.0))  # of each of those
+    assert_close(difference.item(), gained / 2)
+    assert_close(se.item(), gained * math.sqrt(10 / 36) / math.sqrt(10))
+    assert compared(after, after) == (0, 0)
+    assert_close(compared(after, before)[0], -difference)

@@ -1,0 +1,56 @@
+"""Which generator a run leaves where the truth is not known: likelihood's, unless the game's is clearly better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+import pytorch_lightning as pl
+import torch
+
+from textgan_lit.callbacks.samples import Samples
+from textgan_lit.metrics.base import SetMetric
+from textgan_lit.metrics.fresh_critic import FEWEST, FreshCritic, compared
+from textgan_lit.system import TextGAN
+from textgan_lit.types import TextBatch
+
+CLEAR = 2.0  # standard errors
+
+
+@final
+class Choice(pl.Callback):
+    """After the game a fresh critic is trained against likelihood's generator, and another against the game's, both on
+    the validation sentences. ``system.choice`` says which generator the run leaves: the game's where its bound on the
+    JSD is lower by two standard errors, else likelihood's. Checkpoints from then on open as that one.
+
+    Nothing is chosen where one of the two is missing, the truth is known or nobody asked for the critic.
+    """
+
+    def __init__(self, closing: Mapping[str, SetMetric] | None = None):
+        self.critic = next((proxy for proxy in (closing or {}).values() if isinstance(proxy, FreshCritic)), None)
+
+    @torch.no_grad()
+    def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        before = system.pretraining.generator(system.generator)
+        truth_is_known = getattr(trainer.datamodule, "oracle", None) is not None
+        if before is None or truth_is_known or self.critic is None or not system.clock.steps["generator"]:
+            return
+        real = system.held_out.first(self.critic.most)
+        if len(real.tokens) < FEWEST:
+            return
+        system.eval()
+        after = system.evaluated("choice")
+        with system.stopwatch.during("networks"):
+            noise = after.noise.uniform(len(real.tokens), before.uniforms)
+            fakes = [one.eval().sample(noise, after.policy).batch for one in (before, after.generator)]
+            difference, se = map(float, compared(*(self.critic.logits(real, fake) for fake in fakes)))
+        kept = "game" if difference < -CLEAR * se else "likelihood"
+        system.choice = {"kept": kept, "difference": difference, "se": se, "sentences": len(real.tokens)}
+        self._show(trainer, system, fakes[kept == "game"])
+
+    def _show(self, trainer: pl.Trainer, system: TextGAN, fake: TextBatch) -> None:
+        """The samples that the closing shows are those of the generator that is kept."""
+        for callback in trainer.callbacks:
+            if isinstance(callback, Samples):
+                rows = fake.tokens[: callback.count].tolist()
+                callback.latest = [system.generator.vocab.text(row) for row in rows]
