@@ -15,12 +15,25 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import cache, likelihood, long_run, loop, ngram, rounds, sampling, step, sweeping, truth, watching
+from benchmarks import (
+    cache,
+    captions,
+    likelihood,
+    long_run,
+    loop,
+    ngram,
+    rounds,
+    sampling,
+    step,
+    sweeping,
+    truth,
+    watching,
+)
 from textgan_lit.run.memory import keep_freed_memory
 
 SETS = {
     room.__name__.rpartition(".")[2]: room
-    for room in (sampling, step, likelihood, cache, rounds, ngram, truth, loop, watching, sweeping, long_run)
+    for room in (sampling, step, likelihood, captions, cache, rounds, ngram, truth, loop, watching, sweeping, long_run)
 }
 
 

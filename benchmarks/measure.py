@@ -79,10 +79,10 @@ def played(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "textgan_lit.cli", *words], check=True, stdout=subprocess.DEVNULL)
 
 
-def composed(*words: str) -> tuple[TextGAN, pl.LightningDataModule, dict]:
+def composed(*words: str, always: tuple[str, ...] | None = None) -> tuple[TextGAN, pl.LightningDataModule, dict]:
     """The players, the data and the configuration of ``python train.py WORDS``, callbacks left out."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*words, *ALWAYS])
+        config = compose("train", [*words, *(ALWAYS if always is None else always)])
     config.callbacks = {}
     config = OmegaConf.to_container(config, resolve=True)
     pl.seed_everything(config["seed"], verbose=False)

@@ -23,11 +23,21 @@ from textgan_lit.types import UPDATES
 SMALL_WORLD = ("data.oracle.words=12", "data.oracle.length=6", "data.train=512", "data.valid=64", "data.test=64")
 BATCHES = tuple(f"model.optim.{update}.batch_size=8" for update in UPDATES)
 SMALL_DATA = ("data=tiny", "data.train=64", "data.valid=32", "data.test=32")
+NO_GAME = ("model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0")
 SMALL_RUN = ("debug=smoke", "metrics=none", "model/schedule=fixed", *SMALL_DATA, *BATCHES)
+CAPTIONS = ("data=text", "data.tokenizer=char", "data.valid=64", "data.test=64", "data.max_length=20", "metrics=none")
+CAPTIONS += (
+    "data.format=txt",
+    "model.generator.width=8",
+    "model.generator.layers=1",
+    "model.schedule.pretrain_tokens=2000",
+    *NO_GAME,
+)
 TINY = {  # set → what stands in its module, small
     "sampling": {"SENTENCES": 64, "WORDS": 30, "LENGTH": 5, "HIDDEN": 4},
     "step": {"BATCH": 4, "ROLLOUTS": 2, "WORDS": 12, "SHORT": 5, "LIBRARY": {5: 1, 7: 1}, "LEAST": {5: (1, 1)}},
     "likelihood": {"SENTENCES": 64, "BATCH": 16, "LENGTH": 5, "WORDS": 30, "MANY_WORDS": 50, "BATCHES": (8,)},
+    "captions": {"FILE": str(CONF.parent / "CHANGELOG.md"), "WORDS": CAPTIONS},
     "cache": {"WORDS": 30, "WIDTH": 8, "BATCH": 4, "LENGTHS": (3, 6), "USUAL": 6},
     "rounds": {"WORDS": 30, "LENGTH": 5, "BATCH": 4, "ROUNDS": (1, 2)},
     "ngram": {"SENTENCES": 40, "VOCABULARY": 12, "ASKED": 2},
