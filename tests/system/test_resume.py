@@ -232,7 +232,7 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
     file.write_text("\n".join(lines))
     for word, reason in (
         (
-            "data.tokenizer=char",
+            "data.tokenizer=bpe",
             r"which are not the .* of the data now\. Give the data and data.tokenizer as they were",
         ),
         (f"data.cache={tmp_path}/other", r"data\.cache=\S* leads out of"),
