@@ -17,6 +17,7 @@ _HOME = {  # public name → the module that defines it
     "DiscriminatorLoss": "model.discriminator_loss",
     "Penalty": "model.penalty",
     "Reward": "model.reward",
+    "Control": "model.control",
     "Credit": "model.credit",
     "Baseline": "model.baseline",
     "Loss": "model.objective",

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "metrics.closing.frechet.features": "asks for a model's files: unit/metrics/test_embedding.py",
     **dict.fromkeys(("data.name", "data.subset", "data.revision"), "of a dataset of the Hub: unit/data/test_text.py"),
     **dict.fromkeys(("data.separator", "data.quote"), "of .csv and .tsv files: unit/data/test_text.py"),
+    "faults.policy": "a word: unit/callbacks/test_recovery.py",
     "trainer.profiler": "a word of Lightning's own: test_trainer.py",
     "name": "what W&B and the report call the run",
 }
