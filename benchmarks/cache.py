@@ -1,9 +1,10 @@
-"""A transformer writes with a key-value cache: 64 words a sentence, width 64, 2 layers, V = 5000, 64 sentences.
+"""A transformer writes with a key-value cache: 64 tokens a sentence, width 64, 2 layers, V = 5000, 64 sentences.
 
-The reference reads the whole prefix anew for every word (teacher forcing, logits of the last position only) and draws
+The reference reads the whole prefix anew for every token (teacher forcing, logits of the last position only) and draws
 with the same noise: the sentences are checked to be the same. The floor is one pass of teacher forcing over the
-finished sentences and the projection of every word. The further rows give the cost a sentence at 32, 64 and 128 words,
-over half as many: 2 where it is linear, 4 where it is quadratic; attention to all words before adds a little to 2.
+finished sentences and the projection of every token. The further rows give the cost a sentence at 32, 64 and 128
+tokens, over half as many: 2 where it is linear, 4 where it is quadratic; attention to all tokens before adds a little
+to 2.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from textgan_lit.types import Vocab
 
 WORDS, WIDTH, BATCH = 5000, 64, 64
 LENGTHS = 16, 32, 64, 128
-USUAL = 64  # words, where the reference is timed, too
+USUAL = 64  # tokens, where the reference is timed, too
 
 
 def rows() -> Iterator[Row]:
@@ -33,17 +34,17 @@ def rows() -> Iterator[Row]:
         ours[length] = seconds(lambda g=generator, n=noise: g.sample(n, Categorical()), times=9)
     generator, noise = player(USUAL)
     same = (generator.sample(noise, Categorical()).tokens == uncached(generator, noise)).all(1).float().mean()
-    assert same > 0.9, same  # but where a uniform number falls on the edge of a word
+    assert same > 0.9, same  # but where a uniform number falls on the edge of a token
     reference = seconds(lambda: uncached(generator, noise))
     tokens = generator.sample(noise, Categorical()).tokens
     floor = seconds(lambda: forced(generator, tokens))
     ratio = reference / ours[USUAL]
     yield Row(
-        f"a transformer's {BATCH} sentences of {USUAL} words", ours[USUAL], reference, floor, ratio, "≥ 5", ratio >= 5
+        f"a transformer's {BATCH} sentences of {USUAL} tokens", ours[USUAL], reference, floor, ratio, "≥ 5", ratio >= 5
     )
     for length in LENGTHS[1:]:
         ratio = ours[length] / ours[length // 2]
-        name = f"… of {length} words, over half as long"
+        name = f"… of {length} tokens, over half as long"
         yield Row(name, ours[length], NONE, NONE, ratio, "< 3: linear in L", ratio < 3)
 
 
@@ -55,11 +56,11 @@ def player(length: int) -> tuple[Transformer, Tensor]:
 
 @torch.no_grad()
 def uncached(generator: Transformer, noise: Tensor) -> Tensor:
-    words = torch.full((len(noise), 1), generator.vocab.bos)
+    tokens = torch.full((len(noise), 1), generator.vocab.bos)
     for uniform in noise.unbind(1):
-        word, _ = draw(generator.head(generator.features(words)[:, -1]), uniform)
-        words = torch.cat([words, word.unsqueeze(1)], 1)
-    return words[:, 1:]
+        token, _ = draw(generator.head(generator.features(tokens)[:, -1]), uniform)
+        tokens = torch.cat([tokens, token.unsqueeze(1)], 1)
+    return tokens[:, 1:]
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 SeqGAN's step with a TextCNN of the usual three widths, one of L, V, N (rollouts) and B (sentences) changed at a time
 around L = 20, V = 5000, N = 16, B = 64, beside the same step with a discriminator of prefixes, which needs no rollouts.
 CPU seconds of one step after one that is not counted, on one thread. Dashed lines have the slope that the arithmetic
-has: the words of all rollouts are B · N · L(L − 1)/2, and each costs V.
+has: the tokens of all rollouts are B · N · L(L − 1)/2, and each costs V.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from textgan_lit.run.memory import keep_freed_memory
 from textgan_lit.types import UPDATES
 
 PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
-AXES = {  # name, values, how the words of all rollouts grow
+AXES = {  # name, values, how the tokens of all rollouts grow
     "L": ((10, 20, 40, 80), lambda x: x * (x - 1)),
     "V": ((500, 1500, 5000, 15_000, 50_000), lambda x: x),
     "N": ((1, 4, 16, 64), lambda x: x),
     "B": ((16, 64, 256, 512), lambda x: x),
 }
-TITLES = {"L": "words a sentence, L", "V": "vocabulary, V", "N": "rollouts, N", "B": "sentences a step, B"}
+TITLES = {"L": "tokens a sentence, L", "V": "vocabulary, V", "N": "rollouts, N", "B": "sentences a step, B"}
 USUAL = {"L": 20, "V": 5000, "N": 16, "B": 64}
 WAYS = {
     "rollouts of every prefix": ("model/discriminator=conv",),
@@ -38,10 +38,10 @@ def main() -> None:
     keep_freed_memory()
     figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
     for panel, (axis, (values, grows)) in zip(panels, AXES.items(), strict=True):
-        for (way, words), colour in zip(WAYS.items(), ("tab:blue", "tab:orange"), strict=True):
-            if axis == "N" and "reward_to_go" in words[-1]:
+        for (way, tokens), colour in zip(WAYS.items(), ("tab:blue", "tab:orange"), strict=True):
+            if axis == "N" and "reward_to_go" in tokens[-1]:
                 continue
-            taken = [step(words, **(USUAL | {axis: value})) for value in values]
+            taken = [step(tokens, **(USUAL | {axis: value})) for value in values]
             print(axis, way, [f"{x:.3f}" for x in taken], flush=True)
             panel.loglog(values, taken, "o-", color=colour, label=way if axis == "L" else None)
             if colour == "tab:blue":
@@ -56,15 +56,19 @@ def main() -> None:
 
 
 def slope(panel: plt.Axes, values: tuple[int, ...], last: float, grows: Callable[[int], float]) -> None:
-    label = "words of all rollouts × V" if values == AXES["L"][0] else None
+    label = "tokens of all rollouts × V" if values == AXES["L"][0] else None
     line = [last * grows(value) / grows(values[-1]) for value in values]
     panel.loglog(values, line, "--", color="grey", linewidth=1, label=label, zorder=0)
 
 
-def step(words: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
-    sizes = [f"data.oracle.length={L}", f"data.oracle.words={V}", *(f"model.optim.{m}.batch_size={B}" for m in UPDATES)]
-    rollouts = [] if "reward_to_go" in words[-1] else [f"model.credit.rollouts={N}"]
-    system, data, _ = composed("model=seqgan", "data=oracle_lstm", *SMALL, *sizes, *rollouts, *words)
+def step(tokens: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
+    sizes = [
+        f"data.oracle.length={L}",
+        f"data.oracle.vocab_size={V}",
+        *(f"model.optim.{m}.batch_size={B}" for m in UPDATES),
+    ]
+    rollouts = [] if "reward_to_go" in tokens[-1] else [f"model.credit.rollouts={N}"]
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", *SMALL, *sizes, *rollouts, *tokens)
     return seconds(Steps(system, data, "generator"), times=1)
 
 

@@ -1,4 +1,4 @@
-"""Maximum likelihood: seconds for an epoch of 10,000 sentences of 20 words at V = 5000, and memory at V = 50,000.
+"""Maximum likelihood: seconds for an epoch of 10,000 sentences of 20 tokens at V = 5000, and memory at V = 50,000.
 
 An epoch is 157 steps of 64 sentences through an LSTM of 32 hidden units. The reference keeps all logits of a batch
 and takes torch's own cross-entropy; the loss and its gradient are checked to be the same. The floor is three
@@ -51,9 +51,9 @@ def rows() -> Iterator[Row]:
         yield Row(name, ours, reference, floor, 2 / ours, "≥ 1: below 2 GB", ours < 2, "GB")
 
 
-def players(words: int, sentences: int) -> tuple[LSTM, Tensor]:
-    generator = LSTM(Vocab(tuple(map(str, range(words)))), LENGTH, HIDDEN, HIDDEN)
-    return generator, torch.randint(words, (sentences, LENGTH))
+def players(size: int, sentences: int) -> tuple[LSTM, Tensor]:
+    generator = LSTM(Vocab(tuple(map(str, range(size)))), LENGTH, HIDDEN, HIDDEN)
+    return generator, torch.randint(size, (sentences, LENGTH))
 
 
 def train(generator: LSTM, epoch: Tensor, batch: int, loss: Callable[[LSTM, Tensor], Tensor]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measure import NONE
 from benchmarks.row import Row
 from textgan_lit import logger
-from textgan_lit.callbacks.samples import COLUMNS, Samples
+from textgan_lit.callbacks.samples import COLUMNS, SampleTable
 from textgan_lit.types import Vocab
 
 SHORT, LONG = 1_000, 10_000
@@ -36,7 +36,10 @@ def written(evaluations: int) -> tuple[float, int]:
     """Processor seconds, and bytes on the disk, of all of a run's tables."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["WANDB_DATA_DIR"] = folder  # where what waits to be sent lies: in the run's folder, as ever
-        samples, log = Samples(folder, Vocab(("a",)), lambda split: None), logger.WandB(folder, "benchmarks", "table")
+        samples, log = (
+            SampleTable(folder, Vocab(("a",)), lambda split: None),
+            logger.WandB(folder, "benchmarks", "table"),
+        )
         since = time.process_time()
         for step in range(evaluations):
             samples._log(log, [[step, number, *SAID.values()] for number in range(samples.count)])

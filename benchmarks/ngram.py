@@ -1,9 +1,9 @@
 """BLEU-2..5 of 10,000 sentences against 10,000 references, and Self-BLEU-2..5 of the same, beside NLTK.
 
-Sentences of 20 words are walks through a sparse Markov chain over 5000 words, so that n-grams of all orders are shared.
-NLTK is asked about 5 sentences, each against all references and against all other sentences, and in the way that is
-fastest for it: all orders in one call. Its seconds are scaled up linearly to 10,000 sentences; they are not measured.
-Both have to give the same numbers to 1e-9.
+Sentences of 20 tokens are walks through a sparse Markov chain over 5000 tokens, so that n-grams of all orders are
+shared. NLTK is asked about 5 sentences, each against all references and against all other sentences, and in the way
+that is fastest for it: all orders in one call. Its seconds are scaled up linearly to 10,000 sentences; they are not
+measured. Both have to give the same numbers to 1e-9.
 
 The floor is one ``torch.sort`` of the n-grams of all sentences and references, n = 1 … 5, each packed into an int64:
 whoever does not hash has to sort.
@@ -42,14 +42,14 @@ def rows() -> Iterator[Row]:
 
 
 def texts() -> tuple[Tensor, Tensor]:
-    """Sentences and references, from the same chain: of a word's successors the first is the most frequent."""
+    """Sentences and references, from the same chain: of a token's successors the first is the most frequent."""
     random = torch.Generator().manual_seed(0)
     successors = torch.randint(VOCABULARY, (VOCABULARY, SUCCESSORS), generator=random)
-    words = [torch.randint(VOCABULARY, (2 * SENTENCES,), generator=random)]
-    while len(words) < LENGTH:
+    tokens = [torch.randint(VOCABULARY, (2 * SENTENCES,), generator=random)]
+    while len(tokens) < LENGTH:
         choice = torch.randint(SUCCESSORS, (2, 2 * SENTENCES), generator=random).amin(0)
-        words.append(successors[words[-1], choice])
-    return torch.stack(words, 1).chunk(2)
+        tokens.append(successors[tokens[-1], choice])
+    return torch.stack(tokens, 1).chunk(2)
 
 
 def nltks(sentences: list[list[int]], references: list[list[int]]) -> Tensor:

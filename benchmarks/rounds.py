@@ -1,4 +1,4 @@
-"""Writing in few rounds: masked diffusion and one-shot beside autoregression, 512 sentences of 20 words, V = 1000.
+"""Writing in few rounds: masked diffusion and one-shot beside autoregression, 512 sentences of 20 tokens, V = 1000.
 
 Untrained networks of their default settings. The reference is the transformer with its key-value cache, so a ratio
 below 1 is slower than that. What a device that works on much at once would gain is not seen on one core.
@@ -33,7 +33,7 @@ def rows() -> Iterator[Row]:
     players |= {f"masked diffusion, {n} round{'s' * (n > 1)}": MaskedDiffusion(vocab, LENGTH, steps=n) for n in ROUNDS}
     for name, generator in players.items():
         ours = written(generator)
-        yield Row(f"512 sentences of 20 words: {name}", ours, reference, NONE, reference / ours, "", None)
+        yield Row(f"512 sentences of 20 tokens: {name}", ours, reference, NONE, reference / ours, "", None)
 
 
 def written(generator: Generator) -> float:

@@ -1,4 +1,4 @@
-"""10,000 sentences of 20 words from an LSTM of 32 hidden units at V = 5000.
+"""10,000 sentences of 20 tokens from an LSTM of 32 hidden units at V = 5000.
 
 The reference is what most code does: softmax and ``torch.multinomial``, 64 sentences at a time; it is timed on 640
 sentences and scaled up. The floor is the projection from hidden states to logits alone, by the quickest product that
@@ -45,17 +45,17 @@ def check(generator: LSTM, noise: Tensor) -> None:
     columns = iter(noise.unbind(1))
     wanted = naive(generator, len(noise), lambda weight: inverse(weight, next(columns)))
     same = (generator.sample(noise, Categorical()).tokens == wanted).all(1).float().mean()
-    assert same > 0.99, same  # but where a uniform number falls on the edge of a word
+    assert same > 0.99, same  # but where a uniform number falls on the edge of a token
 
 
 @torch.no_grad()
 def naive(generator: LSTM, n: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-    state, word, words = generator.start(n), torch.full((n,), generator.vocab.bos), []
+    state, token, tokens = generator.start(n), torch.full((n,), generator.vocab.bos), []
     for _ in range(LENGTH):
-        features, state = generator.advance(word, state)
-        word = choose(generator.head(features).softmax(-1))
-        words.append(word)
-    return torch.stack(words, 1)
+        features, state = generator.advance(token, state)
+        token = choose(generator.head(features).softmax(-1))
+        tokens.append(token)
+    return torch.stack(tokens, 1)
 
 
 def multinomial(weight: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ project, have two. The first rows are the project's own, compared with a library
 same steps with ours tied in the same way, so that the same network is compared, and one in mixed precision
 (``trainer.precision=bf16-mixed``: highway and projection in bf16).
 
-The reference is the published nested loop: for every rollout and every prefix a sentence from its first word on, drawn
+The reference is the published nested loop: for every rollout and every prefix a sentence from its first token on, drawn
 by ``torch.multinomial``, without the step that follows. One of the 16 rollouts is timed, times 16. That both give the
 same values for the same noise is checked with an inverse CDF in place of ``multinomial``. The floor is the fp32
-arithmetic of two matrix products alone, at the best rate that torch reaches: logits of every word of every rollout, and
-the highway layer of every rollout.
+arithmetic of two matrix products alone, at the best rate that torch reaches: logits of every token of every rollout,
+and the highway layer of every rollout.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def row(
     name: str, system: TextGAN, step: Callable[[], None], length: int, least: float | None, matrices: int = 2
 ) -> Row:
     ours = Beside(step)
-    words, rollouts = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
+    tokens, rollouts = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
     width = system.discriminator.gate.in_features
-    floor = 2e-9 * words * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+    floor = 2e-9 * tokens * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
     floor += 2e-9 * matrices * rollouts * width**2 / best_gflops(1024, width, width)
     sentences = system.game("naive").sample(BATCH).tokens
     since = time.process_time()
@@ -78,8 +78,8 @@ def row(
     return Row(name, ours.seconds, reference, floor, ratio, *target, gflops=ours.gflops)
 
 
-def game(length: int, *words: str) -> tuple[TextGAN, Steps]:
-    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *words)
+def game(length: int, *tokens: str) -> tuple[TextGAN, Steps]:
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *tokens)
     return system, Steps(system, data, "generator")
 
 
@@ -87,8 +87,8 @@ def tie(discriminator: Conv) -> None:
     """One matrix for the gate and what it gates, multiplied once; it scores as two equal ones do."""
     assert hasattr(discriminator, "_pass")
     discriminator.eval().highway = discriminator.gate
-    words = torch.randint(discriminator.vocab.size, (BATCH, discriminator.max_length))
-    score = functools.partial(discriminator, words, torch.ones_like(words, dtype=torch.bool))
+    tokens = torch.randint(discriminator.vocab.size, (BATCH, discriminator.max_length))
+    score = functools.partial(discriminator, tokens, torch.ones_like(tokens, dtype=torch.bool))
     wanted = score()
 
     def highway(features: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def check(game: Game) -> None:
 
     wanted = nested(game, choose, rollout.tokens)
     same = torch.isclose(ours, wanted, rtol=0, atol=1e-5).float().mean()
-    assert same > 0.99, same  # but where a uniform number falls on the edge of a word
+    assert same > 0.99, same  # but where a uniform number falls on the edge of a token
 
 
 @torch.no_grad()
@@ -123,11 +123,11 @@ def nested(game: Game, choose: Callable[[Tensor, int, int], Tensor], sentences: 
     length, rewards = sentences.shape[1], []
     for given in range(1, length):
         written, state = sentences.clone(), generator.start(len(sentences))
-        word = torch.full((len(sentences),), generator.vocab.bos)
+        token = torch.full((len(sentences),), generator.vocab.bos)
         for t in range(length):
-            features, state = generator.advance(word, state)
+            features, state = generator.advance(token, state)
             if t >= given:
                 written[:, t] = choose(generator.head(features).softmax(-1), t, given)
-            word = written[:, t]
+            token = written[:, t]
         rewards.append(discriminator(written, torch.ones_like(written, dtype=torch.bool)).sigmoid())
     return torch.stack(rewards, 1)

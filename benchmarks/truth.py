@@ -1,7 +1,7 @@
 """What it costs to know: the truth panel, alone and beside the training between two of its rows.
 
 4,000 sentences of the data and 4,000 of the generator at V = 5000, L = 20 (two LSTMs of 32 hidden units), scored by D:
-exact divergences, likelihoods, curves, the calibrated bound. The floor is the projection of every word by both models.
+exact divergences, likelihoods, curves, the calibrated bound. The floor is the projection of every token by both models.
 The second and third rows are shares: a panel of the validation sentences over the steps that the default schedule plays
 between two of them (50 cycles), for SeqGAN at the published oracle's size and for the demo.
 """
@@ -27,11 +27,11 @@ def rows() -> Iterator[Row]:
     floor = 2 * 2e-9 * 8000 * 20 * 32 * 5000 / best_gflops(1024, 32, 5000)
     name = f"truth panel, {SENTENCES:,} + {SENTENCES:,} sentences, V = 5000"
     yield Row(name, ours, NONE, floor, 15 / ours, "≥ 1: below 15 s", ours < 15)
-    for name, words in {
+    for name, tokens in {
         "SeqGAN at the published oracle's size": ("model=seqgan", "data=oracle_lstm", "data.test=100"),
         "the demo": (),
     }.items():
-        system, data, _ = composed(*words)
+        system, data, _ = composed(*tokens)
         steps = Steps(system, data, "generator"), Steps(system, data, "discriminator")
         generator, discriminator = (seconds(step) for step in steps)
         ours = panel(system, data, len(data.sentences("valid").tokens))
@@ -47,7 +47,7 @@ def panel(system: TextGAN, data, n: int) -> float:
     system.eval()
 
     def score(batch: TextBatch):
-        return system.game("truth").verdict(batch)
+        return system.game("truth").sentence_logit(batch)
 
     models = Models(data.oracle, system.generator, system.policy, score)
     return seconds(lambda: measure(models, real, noise).compute(), times=1)

@@ -48,7 +48,7 @@ SAMPLING = "writing and reading the sentences"  # the validation loop without th
 BEGIN, END = "W&B's beginning", "W&B's end"
 OURS = {CSV: "metrics.csv", WandB: "W&B's rows"}
 KINDS = {
-    "logging and panels": ("rows", *OURS.values(), "the console", "Steps", "Samples", "Bar", "WeightsAndBiases"),
+    "logging and panels": ("rows", *OURS.values(), "the console", "Steps", "SampleTable", "Bar", "WeightsAndBiases"),
     "measuring": (SAMPLING, "TruthPanel", "Quality", "Health"),
     "keeping": ("Checkpoints", "Interruption", "Recovery", "Evaluations"),
 }
@@ -114,8 +114,8 @@ class Clock(pl.Callback):
 
 
 def rows() -> Iterator[Row]:
-    for name, words in PLAYED.items():
-        yield from shares(name, played(words))
+    for name, tokens in PLAYED.items():
+        yield from shares(name, played(tokens))
 
 
 def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
@@ -135,8 +135,8 @@ def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
         yield Row(f"… {said}", found[key], fit, NONE, found[key] / fit, "", None)
 
 
-def played(words: tuple[str, ...]) -> dict[str, Any]:
+def played(tokens: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clock = "+callbacks.clock._target_=benchmarks.watching.Clock"
-        measure.played(*words, clock, f"hydra.run.dir={folder}")
+        measure.played(*tokens, clock, f"hydra.run.dir={folder}")
         return json.loads(Path(folder, "watching.json").read_text())

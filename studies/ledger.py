@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from studies.numbers import closing, course, frontier, judged, spread
+from studies.numbers import closing, course, frontier, own_name, spread
 from studies.study import Run, Study
 
 HEAD = (
@@ -41,7 +41,7 @@ def published(claim: dict[str, Any]) -> str:
 def cells(mine: Sequence[Run], claim: dict[str, Any]) -> list[str]:
     if not mine:
         return ["not run", *[""] * (len(HEAD) - 3)]
-    first, *others = (spread([closing(run)[judged(run)][key] for run in mine]) for key in NUMBERS)
+    first, *others = (spread([closing(run)[own_name(run)][key] for run in mine]) for key in NUMBERS)
     last = [(course(run) or [{}])[-1] for run in mine]
     updates = ("pretrain", "discriminator", "generator")
     steps = " / ".join(f"{statistics.mean(row.get(f'steps/{update}', 0) for row in last):,.0f}" for update in updates)
@@ -53,13 +53,13 @@ def cells(mine: Sequence[Run], claim: dict[str, Any]) -> list[str]:
 
 def within(mine: Sequence[Run], claim: dict[str, Any]) -> bool:
     """Whether the mean lies in the claimed range, where there is a claim."""
-    ours = statistics.mean(closing(run)[judged(run)]["truth/nll_oracle"] for run in mine)
+    ours = statistics.mean(closing(run)[own_name(run)]["truth/nll_oracle"] for run in mine)
     return "nll_oracle" not in claim or abs(ours - claim["nll_oracle"]) <= claim["tolerance"]
 
 
 def sums(mine: Sequence[Run]) -> list[float]:
     """The least NLL_oracle + NLL_test over temperatures, of every run that kept them."""
-    swept = [frontier(run).get(judged(run)) for run in mine]
+    swept = [frontier(run).get(own_name(run)) for run in mine]
     return [min(row["truth/nll_oracle"] + row["truth/nll_test"] for row in rows) for rows in swept if rows]
 
 

@@ -42,7 +42,7 @@ def across(run: Run) -> dict[str, Row]:
     return read(run, "across_files.json")
 
 
-def judged(run: Run) -> str:
+def own_name(run: Run) -> str:
     return own(closing(run))
 
 
@@ -91,7 +91,7 @@ def number(run: Run, column: Column, peers: Sequence[Run] = (), rivals: Sequence
     ``peers`` are the runs of the same seed in the table, ``rivals`` those of the same seed that ``tuned`` chooses from.
     """
     key, row = column["key"], column.get("row", "game")
-    row = judged(run) if row == "own" else row
+    row = own_name(run) if row == "own" else row
     if "at" in column:
         ((axis, where),) = column["at"].items()
         axis = {"steps": PLAYERS, "seconds": SECONDS}[axis]

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from studies.numbers import PLAYERS, SECONDS, course, frontier, half_width, judged, number
+from studies.numbers import PLAYERS, SECONDS, course, frontier, half_width, number, own_name
 from studies.page import order, rivals
 from studies.study import Run, Study, matches
 
@@ -20,8 +20,8 @@ AXES = {
 }
 
 NAMES = {
-    "truth/nll_test": "NLL_test, nats a word",
-    "truth/nll_oracle": "NLL_oracle, nats a word",
+    "truth/nll_test": "NLL_test, nats a token",
+    "truth/nll_oracle": "NLL_oracle, nats a token",
     "truth/jsd": "true JSD, nats a sentence",
 }
 
@@ -118,7 +118,7 @@ def frontiers(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str)
     keys = panel.get("x", "truth/nll_test"), panel.get("y", "truth/nll_oracle")
     for place, (arm, mine) in enumerate(by_arm(panel, runs).items()):
         for number_of, run in enumerate(mine):
-            rows = frontier(run).get(judged(run), [])
+            rows = frontier(run).get(own_name(run), [])
             xs, ys = ([row[key] for row in rows] for key in keys)
             named = None if number_of else label(panel, arm)
             axes.plot(xs, ys, color=f"C{place % 10}", alpha=0.75, linewidth=1.2, label=named)

@@ -28,7 +28,7 @@ KEPT = ("closing.json", "frontier.json", "across_files.json")  # small, and enou
 
 
 def keep(runs: Iterable[Run], home: Path) -> None:
-    """Copies the numbers of finished runs, and their words, into ``home``: a page can be written without playing."""
+    """Copies finished runs' numbers and overrides into ``home``: a page can be written without playing."""
     for run in runs:
         kept = home / run.arm / str(run.seed)
         if not run.finished or run.folder == kept:
@@ -67,10 +67,10 @@ def train(run: Run) -> str | None:
     """None, or the last line that the run had to say. What an interrupted one left in its folder is played anew."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     log = run.folder.with_name(f"{run.seed}.log")
-    words = [*run.words, "logger=csv", "overwrite=true", f"hydra.run.dir={run.folder.resolve()}"]
+    overrides = [*run.overrides, "logger=csv", "overwrite=true", f"hydra.run.dir={run.folder.resolve()}"]
     with log.open("w") as file:
         code = subprocess.run(
-            [sys.executable, "train.py", *words],
+            [sys.executable, "train.py", *overrides],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=file,

@@ -31,14 +31,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "studies" / "rounds.md"
 BEGIN, END = "<!-- rounds: begin (python -m studies.rounds writes up to the end mark) -->", "<!-- rounds: end -->"
 SEEDS, WORDS, LENGTH = (1, 2, 3), 6, 4
 LATENTS = 20_000
-WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
-WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "reading_size=200")
+WORLD = ("data=mixture", f"data.oracle.vocab_size={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
+WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "check_size=200")
 TAUGHT = ("model.optim.pretrain.batch_size=256", "model.schedule.pretrain_steps=300", "model.schedule.patience=100")
 GAME = ("model.schedule.discriminator_pretrain_steps=100", "model.schedule.adversarial_steps=100", "model.schedule.k=2")
 GAME += ("model.optim.discriminator.batch_size=128", "model.optim.generator.batch_size=256")
 GAME += ("model.discriminator.filters=[[1,32],[2,32],[3,32],[4,32]]", "model.generator.proposals=1")
 WIDTH = "model.generator.width=32"
-PLAYERS = {  # words, and the rounds it is asked for
+PLAYERS = {  # overrides, and the rounds it is asked for
     "transformer": (("model=mle", "model/generator=transformer", WIDTH), (LENGTH,)),
     "LSTM": (("model=mle",), (LENGTH,)),
     "masked diffusion": (("model=masked_diffusion", WIDTH, "model.generator.proposals=1"), (1, 2, 4)),
@@ -65,8 +65,8 @@ def over_latents(generator: Generator, batch: TextBatch) -> Tensor:
     """log of the mean probability over latents, drawn as writing draws them, so that it needs no weights."""
     latents = generator.prior(Noise(0, "latents").uniform(LATENTS, generator.latent))
     empty = torch.zeros(LATENTS, LENGTH, dtype=torch.long)
-    words = generator.head(generator.features(empty, latents)).double().softmax(-1)
-    return (torch.einsum("ka,kb,kc,kd->abcd", *words.unbind(1)) / LATENTS).log().flatten()
+    overrides = generator.head(generator.features(empty, latents)).double().softmax(-1)
+    return (torch.einsum("ka,kb,kc,kd->abcd", *overrides.unbind(1)) / LATENTS).log().flatten()
 
 
 SUMMED: dict[str, Callable[[Generator, TextBatch], Tensor]] = {
@@ -93,10 +93,10 @@ def played(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     """Of every player and number of rounds, after the same pretraining steps: JSD, passes, processor seconds of writing
     512 sentences, each beside the transformer's own, measured again right after it."""
     batch, reference = every_sentence(), None
-    for name, (words, rounds) in PLAYERS.items():
+    for name, (overrides, rounds) in PLAYERS.items():
         with torch.enable_grad():
             own = (f"seed={seed}", f"data.seed={seed}", f"data.oracle.seed={seed}")
-            run = built(*words, *WORLD, *TAUGHT, *own).fit()
+            run = built(*overrides, *WORLD, *TAUGHT, *own).fit()
         generator = run.system.eval().generator
         reference = reference or generator
         p = run.data.oracle.logp(batch, Categorical()).sum(1).double()

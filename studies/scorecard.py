@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from studies.numbers import frontier, judged
+from studies.numbers import frontier, own_name
 from studies.study import Run, Study, matches
 from textgan_lit.functional.correlation import spearman
 
@@ -21,7 +21,7 @@ VIEWS = ("all", "temperatures", "models")
 def table(study: Study, runs: Sequence[Run]) -> str:
     """A table a view: proxy × truth, Spearman's ρ in every world, its mean and its range."""
     config = study.config["scorecard"]
-    finished = [run for run in runs if run.finished and judged(run) in frontier(run)]
+    finished = [run for run in runs if run.finished and own_name(run) in frontier(run)]
     return "\n\n".join(view_table(name, config, finished) for name in VIEWS)
 
 
@@ -63,7 +63,7 @@ def badness(point: Point, proxy: str, better: str) -> float:
 def sets(view: str, runs: Sequence[Run]) -> Iterator[list[Point]]:
     """The sets of points within which is ranked. A seed is a world of its own."""
     for seed in sorted({run.seed for run in runs}):
-        swept = [frontier(run)[judged(run)] for run in runs if run.seed == seed]  # a run's own generator
+        swept = [frontier(run)[own_name(run)] for run in runs if run.seed == seed]  # a run's own generator
         if view == "temperatures":
             yield from swept
         elif view == "models":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from studies.numbers import Row, across, closing, judged, own, spread
+from studies.numbers import Row, across, closing, own, own_name, spread
 from studies.study import Run, Study
 
 NUMBERS = ("truth/", "quality/", "frontier/", "bound/value")
@@ -32,7 +32,7 @@ def held_out(arms: Mapping[str, Sequence[Run]]) -> list[str]:
 
 
 def on_test(arms: Mapping[str, Sequence[Run]], published: Mapping[str, Row]) -> list[str]:
-    columns = {f"`{arm}`": [closing(run)[judged(run)] for run in mine] for arm, mine in arms.items() if mine}
+    columns = {f"`{arm}`": [closing(run)[own_name(run)] for run in mine] for arm, mine in arms.items() if mine}
     title = "**On the test file, as published**"
     return [title, grid({f"{name}, published": row for name, row in published.items()}, columns)]
 

@@ -16,7 +16,7 @@ from textgan_lit.run import plain
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"  # numbers of runs that were kept: studies/README.md
-SILENT = ("logger=", "overwrite=", "resume=", "hydra.")  # words that change no number
+SILENT = ("logger=", "overwrite=", "resume=", "hydra.")  # overrides that change no number
 
 
 class StudyError(Exception):
@@ -25,44 +25,44 @@ class StudyError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One arm with one seed: the words of its ``train.py`` command, and its own folder."""
+    """One arm with one seed: the overrides of its ``train.py`` command, and its own folder."""
 
     arm: str
     seed: int
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     folder: Path
 
     @property
     def finished(self) -> bool:
-        """Whether it stands there complete. A finished run of other words is refused: it is somebody's work."""
+        """Whether it stands there complete. A finished run of other tokens is refused: it is somebody's work."""
         if not (self.folder / "closing.json").exists():
             return False
         try:
             played = plain.yaml(self.folder, ".hydra/overrides.yaml")
         except FileNotFoundError:
             played = []
-        if not same(played, self.words):
+        if not same(played, self.overrides):
             raise StudyError(
-                f"{self.folder} holds a finished run of other words ({' '.join(played)}); wanted "
-                f"{' '.join(self.words)}. Update it away, or give --runs another folder."
+                f"{self.folder} holds a finished run of other tokens ({' '.join(played)}); wanted "
+                f"{' '.join(self.overrides)}. Update it away, or give --runs another folder."
             )
         return True
 
 
 def same(some: Any, others: Any) -> bool:
-    """Whether two sets of words play the same run."""
-    return {word for word in some if not word.startswith(SILENT)} == {
-        word for word in others if not word.startswith(SILENT)
+    """Whether two sets of overrides play the same run."""
+    return {override for override in some if not override.startswith(SILENT)} == {
+        override for override in others if not override.startswith(SILENT)
     }
 
 
 @dataclass(frozen=True)
 class Arm:
-    """``words`` may hold {seed}. ``shown`` is the command of ``entry``: this arm and those that differ by a value."""
+    """``overrides`` may hold {seed}. ``shown`` is the command of ``entry``: this arm and its like."""
 
     name: str
     entry: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     seeds: tuple[int, ...]
     shown: str
 
@@ -95,7 +95,7 @@ class Study:
             Run(
                 arm.name,
                 seed,
-                tuple(fill(word, {"seed": seed}) for word in arm.words),
+                tuple(fill(override, {"seed": seed}) for override in arm.overrides),
                 played(folder / name / arm.name / str(seed), RESULTS / name / arm.name / str(seed)),
             )
             for arm in chosen
@@ -120,7 +120,8 @@ def matches(name: str, patterns: list[str]) -> bool:
 def arms(config: dict[str, Any]) -> list[Arm]:
     """Every arm by its own name. One with ``each`` stands for all combinations of its axes' values.
 
-    An axis is a list of values for the place {axis} in names and words, or a mapping of such values to further words.
+    An axis is a list of values for the place {axis} in names and overrides, or a mapping of such values to further
+    tokens.
     """
     found = []
     for name, given in config["arms"].items():
@@ -129,13 +130,13 @@ def arms(config: dict[str, Any]) -> list[Arm]:
         for chosen in itertools.product(*axes.values()):
             place = dict(zip(axes, chosen, strict=True))
             named = {axis: value for axis, value in place.items() if isinstance(axes[axis], dict)}
-            more = [word for axis, value in named.items() for word in axes[axis][value]]
-            words = [*config["base"], *given["overrides"], *more]
-            if not any(word.startswith("seed=") for word in words):
-                words.append("seed={seed}")
+            more = [override for axis, value in named.items() for override in axes[axis][value]]
+            overrides = [*config["base"], *given["overrides"], *more]
+            if not any(override.startswith("seed=") for override in overrides):
+                overrides.append("seed={seed}")
             swept = {axis: ",".join(map(str, axes[axis])) for axis in axes.keys() - named.keys()}
-            shown = command([fill(word, named | swept) for word in words], seeds)
-            own = tuple(fill(word, place) for word in words)
+            shown = command([fill(override, named | swept) for override in overrides], seeds)
+            own = tuple(fill(override, place) for override in overrides)
             found.append(Arm(fill(name, place), fill(name, named), own, seeds, shown))
     return found
 
@@ -147,10 +148,13 @@ def fill(text: str, place: dict[str, Any]) -> str:
     return text
 
 
-def command(words: list[str], seeds: tuple[int, ...]) -> str:
+def command(overrides: list[str], seeds: tuple[int, ...]) -> str:
     """The ordinary command that plays an arm with all its seeds: a sweep, or a loop where a seed has several places."""
-    looped = any("{seed}" in word for word in words if word != "seed={seed}")
+    looped = any("{seed}" in override for override in overrides if override != "seed={seed}")
     place = {"seed": "$seed" if looped else ",".join(map(str, seeds))}
-    told = [shlex.quote(word) if "${" in word or "~" in word else fill(word, place) for word in words]
-    line = " ".join(["python train.py", *["-m"] * any("," in word for word in told), *told])
+    told = [
+        shlex.quote(override) if "${" in override or "~" in override else fill(override, place)
+        for override in overrides
+    ]
+    line = " ".join(["python train.py", *["-m"] * any("," in override for override in told), *told])
     return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if looped else line

@@ -26,7 +26,7 @@ SEQGAN = (
     "data.train=2000",
     "data.valid=500",
     "data.test=500",
-    "reading_size=256",
+    "check_size=256",
 )
 SEQGAN += (
     "model.schedule.pretrain_steps=16",
@@ -58,11 +58,11 @@ def played(name: str) -> dict:
         text, run = Path(folder, "sentences.txt"), Path(folder, "run")
         sentences(text)
         given = {"ORACLE": os.environ.get("SEQGAN_ORACLE", ""), "TEXT": str(text)}
-        words = [
-            word.partition("=")[0] + "=" + given.get(word.partition("=")[2], word.partition("=")[2])
-            for word in RUNS[name]
+        overrides = [
+            override.partition("=")[0] + "=" + given.get(override.partition("=")[2], override.partition("=")[2])
+            for override in RUNS[name]
         ]
-        done = play(run, *words, "logger=csv", f"hydra.run.dir={run}", timeout=3600)
+        done = play(run, *overrides, "logger=csv", f"hydra.run.dir={run}", timeout=3600)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         closing = json.loads((run / "closing.json").read_text())

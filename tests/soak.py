@@ -32,7 +32,7 @@ from textgan_lit.run.checkpoint import kept
 SMALL = (
     *("data=tiny", "data.train=2048", "data.valid=256", "data.test=256", "model.discriminator.dropout=0.2"),
     *(f"model.optim.{update}.batch_size=64" for update in ("pretrain", "discriminator", "generator")),
-    *("model.schedule.pretrain_steps=150", "reading_size=64", "callbacks.evaluation.every.pretrain=50"),
+    *("model.schedule.pretrain_steps=150", "check_size=64", "callbacks.evaluation.every.pretrain=50"),
 )
 WORDS = {
     "one": (

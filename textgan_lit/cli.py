@@ -40,7 +40,7 @@ PARTS = (
 PARTS += ("baseline", "regulariser", "policy", "schedule")
 HELD = {  # what holds other settings, and which
     "": (
-        *("model", "data", "metrics", "trainer", "callbacks", "logger", "faults", "seed", "threads", "reading_size"),
+        *("model", "data", "metrics", "trainer", "callbacks", "logger", "faults", "seed", "threads", "check_size"),
         *("name", "outputs", "overwrite", "resume", "trust"),
     ),
     "model": (*PARTS, "ema", "optim"),
@@ -87,7 +87,9 @@ def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
         configuration = folders.identity(config, str(folder))
         done = folders.record(folder)
         if config["resume"] and done.get("configuration", configuration) != configuration:
-            raise UserError(f"{folder} holds a run of another configuration. Give the words that the sweep began with.")
+            raise UserError(
+                f"{folder} holds a run of another configuration. Give the overrides that the sweep began with."
+            )
         if config["resume"] and done.get("finished"):
             return done.get("objective")
         if not config["resume"]:
@@ -130,25 +132,29 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text
 
 
-def _check_taken_away(words: list[str]) -> None:
+def _check_taken_away(overrides: list[str]) -> None:
     """Hydra's own answer to a group that is set to null is a traceback."""
-    for word in words:
-        place, given, value = word.lstrip("+").partition("=")
+    for override in overrides:
+        place, given, value = override.lstrip("+").partition("=")
         if given and value in ("null", "") and place.partition("@")[0] in _groups():
-            raise UserError(f"{word}: a part is taken away by ~{place}. (Where a value is wanted, choose an option.)")
+            raise UserError(
+                f"{override}: a part is taken away by ~{place}. (Where a value is wanted, choose an option.)"
+            )
 
 
-def _check_deletions(words: list[str]) -> None:
+def _check_deletions(overrides: list[str]) -> None:
     """Whether each ~deletion takes something away: without it there would be another configuration."""
-    sweep = {"-m", "--multirun"} & set(words)
-    said = [word for word in words if not word.startswith("-") and not (sweep and "," in word)]
-    for word in (word for word in said if word.startswith("~")):
+    sweep = {"-m", "--multirun"} & set(overrides)
+    said = [override for override in overrides if not override.startswith("-") and not (sweep and "," in override)]
+    for override in (override for override in said if override.startswith("~")):
         try:
-            same = _composed(said) == _composed([other for other in said if other != word])
+            same = _composed(said) == _composed([other for other in said if other != override])
         except Exception:  # which Hydra will say
             return
         if same:
-            raise UserError(f"{word} takes nothing away: there is none here. Leave it out. (`--cfg job` prints all.)")
+            raise UserError(
+                f"{override} takes nothing away: there is none here. Leave it out. (`--cfg job` prints all.)"
+            )
 
 
 def _check_keys(config: DictConfig) -> None:
@@ -163,12 +169,12 @@ def _check_keys(config: DictConfig) -> None:
                 raise UserError(elsewhere.refusal(full) or nearest)
 
 
-def _composed(words: list[str]) -> DictConfig:
+def _composed(overrides: list[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
 
     more = ",".join(f"file://{folder}" for folder in _folders()[1:])
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", [*words, f"hydra.searchpath=[{more}]"])
+        return compose("train", [*overrides, f"hydra.searchpath=[{more}]"])
 
 
 def explain(error: Exception) -> str:
@@ -212,25 +218,25 @@ def _explained(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _unquoted(word: str) -> str:
+def _unquoted(override: str) -> str:
     """What Hydra's grammar takes for something else, such as a path with = or ( in it."""
-    key, given, value = word.partition("=")
+    key, given, value = override.partition("=")
     if not given:
-        return f"{shown(word)}: wanted KEY=VALUE, as in seed=1."
+        return f"{shown(override)}: wanted KEY=VALUE, as in seed=1."
     if value.startswith("["):
-        return f'{shown(word, PATH)}: Hydra cannot read it. Give each value of the list in quotes: \'{key}=["…","…"]\'.'
+        return f'{shown(override, PATH)}: Hydra cannot read it. Quote each value of the list: \'{key}=["…","…"]\'.'
     value = value.strip("'\"").replace('"', '\\"')
     quoted = shlex.quote(f'{key}="{value}"')
-    return (
-        f"{shown(word, PATH)}: Hydra has a use of its own for one of these signs. Give the value in quotes: {quoted}."
-    )
+    return f"{shown(override, PATH)}: Hydra has a use of its own for one of these signs. Quote the value: {quoted}."
 
 
 def _no_such_part(group: str) -> str:
     """A group that the configuration does not have at this place."""
     if group == "model/optimizer":
         return "model/optimizer: each update has one of its own: model/optimizer@model.optim.generator=…"
-    model = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith("model=")), "the chosen one")
+    model = next(
+        (override.partition("=")[2] for override in sys.argv[1:] if override.startswith("model=")), "the chosen one"
+    )
     part = group.partition("/")[2]
     return (
         f"{group}: model={model} plays without a {part}, so there is none to replace. Choose a model that has one, as "
@@ -246,11 +252,11 @@ def _nearest(name: str, names: list[str]) -> str:
 def _unknown_key(key: str) -> str:
     """A key that no configuration has: looks it up beside its siblings in the configuration without it."""
     overrides = [
-        word
-        for word in sys.argv[1:]
-        if "=" in word and not word.startswith("-") and not word.lstrip("+~").startswith((key, "hydra"))
+        override
+        for override in sys.argv[1:]
+        if "=" in override and not override.startswith("-") and not override.lstrip("+~").startswith((key, "hydra"))
     ]
-    given = (word.lstrip("+~").partition("=")[0] for word in sys.argv[1:])
+    given = (override.lstrip("+~").partition("=")[0] for override in sys.argv[1:])
     key = next((whole for whole in given if whole.startswith(f"{key}.")), key)  # Hydra names the first part it misses
     if told := elsewhere.refusal(key):
         return told

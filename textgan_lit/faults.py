@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 
-from textgan_lit.run.distributed import most, world
+from textgan_lit.run.distributed import all_max, world_size
 
 KINDS = ("reward", "loss", "gradient")  # where several are at fault, the first is what the others follow from
 
@@ -86,6 +86,6 @@ class Faults:
             not math.isfinite(said),
             not all(map(math.isfinite, numbers[len(rewards) :])),
         ]
-        if world() > 1:
-            wrong = most(torch.tensor(wrong, dtype=torch.float, device=loss.device)).tolist()
+        if world_size() > 1:
+            wrong = all_max(torch.tensor(wrong, dtype=torch.float, device=loss.device)).tolist()
         return (KINDS[wrong.index(True)], said, max(sizes, default=0.0)) if any(wrong) else None

@@ -29,7 +29,7 @@ from textgan_lit.run.checkpoint import Saved, chosen, newest
 from textgan_lit.types import Length, TextBatch, Vocab
 
 Weights = dict[str, Any]  # tensors, once check_fit has looked
-GAP = "_"  # in a template: a word that is to be written
+GAP = "_"  # in a template: a token that is to be written
 AT_ONCE, TOKENS = 256, 2**16  # sentences, and their tokens, written or scored side by side; changes no sentence
 
 
@@ -37,7 +37,7 @@ class Sentence(NamedTuple):
     """A sentence, and what the players make of it."""
 
     text: str
-    tokens: list[int]  # its words, and eos where it ends with one
+    tokens: list[int]  # its tokens, and eos where it ends with one
     logp: list[float]  # log G of each of them after those before, in nats, under the run's policy; empty if not known
     real: list[float]  # D's probability that it is real: after each of them, or one of the whole; empty without a D
 
@@ -88,7 +88,7 @@ class Run(NamedTuple):
 
     @torch.no_grad()
     def interpolate(self, n: int, steps: int, seed: int = 0) -> Iterator[list[Sentence]]:
-        """n ways from one latent to another, ``steps`` sentences each, the ends included; the words' noise stays.
+        """n ways from one latent to another, ``steps`` sentences each, the ends included; the tokens' noise stays.
 
         The ends' latents are those of the sentences that :meth:`sample` gives for the seed, two by two.
         """
@@ -105,7 +105,7 @@ class Run(NamedTuple):
             yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
 
     def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:
-        """n sentences of the ``template``'s words, with others of the generator's own in place of each ``_``.
+        """n sentences of the ``template``'s tokens, with others of the generator's own in place of each ``_``.
 
         ``logp`` is log G of those after all that is given; 0 of what is given. The same seed gives the same sentences.
 
@@ -115,17 +115,17 @@ class Run(NamedTuple):
         generator = self.generator
         if not generator.any_order:
             raise UserError(
-                f"This run's {type(generator).__name__} writes in one order, so words that come later cannot be given. "
-                "Play one of model=any_order."
+                f"This run's {type(generator).__name__} writes in one order, so tokens that come later cannot be "
+                "given. Play one of model=any_order."
             )
-        words = template.split()
-        gap = torch.tensor([word == GAP for word in words], dtype=torch.bool)
-        if len(words) != generator.max_length or not gap.any():
+        pieces = template.split()
+        gap = torch.tensor([piece == GAP for piece in pieces], dtype=torch.bool)
+        if len(pieces) != generator.max_length or not gap.any():
             raise UserError(
-                f"infill={shown(template)} has {len(words)} words and {int(gap.sum())} gaps: wanted exactly "
-                f"{generator.max_length} words, at least one of them {GAP}."
+                f"infill={shown(template)} has {len(pieces)} tokens and {int(gap.sum())} gaps: wanted exactly "
+                f"{generator.max_length} tokens, at least one of them {GAP}."
             )
-        tokens = torch.tensor([0 if word == GAP else self.vocab.encode(word)[0] for word in words])
+        tokens = torch.tensor([0 if piece == GAP else self.vocab.encode(piece)[0] for piece in pieces])
         return self._infilled(tokens.to(self.device), gap.to(self.device), n, seed)
 
     @torch.no_grad()
@@ -143,7 +143,7 @@ class Run(NamedTuple):
         Of a :class:`Sentence`, and of ids, the ids stay as they are; its text might be cut into others.
 
         Raises:
-            UserError: at what the generator could not have written, a word or a length.
+            UserError: at what the generator could not have written, a token or a length.
         """
         eos, most = self.vocab.eos, self.generator.max_length
         if isinstance(sentence, str):
@@ -158,13 +158,13 @@ class Run(NamedTuple):
         return [*tokens, eos] if len(tokens) < most else tokens
 
     def _known(self, ids: Sequence[int]) -> list[int]:
-        """The ids of words, without the eos at their end."""
+        """The ids of tokens, without the eos at their end."""
         tokens = list(ids[:-1] if ids and ids[-1] == self.vocab.eos else ids)
-        words = len(self.vocab.words)
+        size = len(self.vocab.tokens)
         for token in tokens:
-            if not 0 <= token < words:
+            if not 0 <= token < size:
                 raise UserError(
-                    f"The token {token} is not among the {words:,} of this run, 0 to {words - 1:,}. "
+                    f"The token {token} is not among the {size:,} of this run, 0 to {size - 1:,}. "
                     "Give tokens that it wrote."
                 )
         return tokens
@@ -271,19 +271,19 @@ def _rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Run:
 
 
 def _vocab(kept: Mapping[str, Any]) -> Vocab:
-    words = tuple(parts.setting(kept.get("words"), Annotated[list[str], MinLen(1)], "vocab.words"))
+    tokens = tuple(parts.setting(kept.get("tokens"), Annotated[list[str], MinLen(1)], "vocab.tokens"))
     spelling = parts.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
-    if spelling is not None and tokenizer.words(spelling, "vocab.tokenizer") != words:
-        raise UserError("Its tokenizer has other words than its vocabulary. Give the file as it was saved.")
-    return Vocab(words, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
+    if spelling is not None and tokenizer.tokens(spelling, "vocab.tokenizer") != tokens:
+        raise UserError("Its tokenizer has other tokens than its vocabulary. Give the file as it was saved.")
+    return Vocab(tokens, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
 
 
 def _players(
     model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
 ) -> tuple[Generator, Discriminator | None]:
     """Both players with weights of their own; no discriminator where none were saved."""
-    reader = experiment.reader(model, known)
-    generator = parts.part(model.get("generator"), "model.generator", Generator, **known, reader=reader)
+    leaked = experiment.leaked_discriminator(model, known)
+    generator = parts.part(model.get("generator"), "model.generator", Generator, **known, leaked_discriminator=leaked)
     if not weights[1]:
         return generator, None
     described = model.get("discriminator")

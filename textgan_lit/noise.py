@@ -1,6 +1,6 @@
 """Uniform numbers as a pure function of their name.
 
-Every sentence is a deterministic map of one uniform number a word (the design note's inverse-transform
+Every sentence is a deterministic map of one uniform number a token (the design note's inverse-transform
 view), and every uniform number is a function of (seed, purpose, count). So evaluation cannot disturb
 training, the same noise gives sentences that can be followed through training, a resumed run needs no
 saved stream, and a rank can draw its own rows of the global batch.
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from textgan_lit.run.distributed import own_rows, world
+from textgan_lit.run.distributed import shard, world_size
 
 
 def stream(*name: int | str) -> torch.Generator:
@@ -42,13 +42,13 @@ class Noise:
     def __init__(self, *name: int | str, device: torch.device | str = "cpu"):
         self.stream = stream(*name)
         self.device = device
-        self.drawn = 0  # uniform numbers over all ranks: how many words were asked for
+        self.drawn = 0  # uniform numbers over all ranks: how many tokens were asked for
 
     def uniform(self, rows: int, *shape: int) -> Float[Tensor, "B ..."]:
         """Numbers in [0, 1): this rank's ``rows`` of a global draw of rows × world."""
-        everyone = torch.rand(rows * world(), *shape, generator=self.stream)
+        everyone = torch.rand(rows * world_size(), *shape, generator=self.stream)
         self.drawn += everyone.numel()
-        return own_rows(everyone).to(self.device)
+        return shard(everyone).to(self.device)
 
     def permutation(self, n: int) -> Tensor:
         """A permutation of 0 … n-1, the same on every rank."""

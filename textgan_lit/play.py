@@ -31,12 +31,14 @@ from textgan_lit.system import TextGAN
 from textgan_lit.types import Seed, Threads
 
 
-def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, words: Sequence[str] = ()) -> float | None:
+def play(
+    config: Mapping[str, Any], folder: str | Path, sweep: bool = False, overrides: Sequence[str] = ()
+) -> float | None:
     """Plays a run in ``folder`` and returns the sweep's objective on the test sentences, in nats: the true JSD, or
     where P is unknown a fresh critic's bound on it.
 
     None where neither is measured; a ``sweep`` is refused there. ``config`` is the resolved configuration as plain
-    containers, ``words`` what was said on the command line.
+    containers, ``overrides`` what was said on the command line.
     """
     folder = Path(folder).resolve()
     _check(config, folder)
@@ -48,7 +50,7 @@ def play(config: Mapping[str, Any], folder: str | Path, sweep: bool = False, wor
     if sweep:
         _check_objective(data, config)
     system = experiment.system(config, data)
-    fitting.check_words(words, system.updates, config["trainer"])
+    fitting.check_overrides(overrides, system.updates, config["trainer"])
     callbacks = [Interruption(), Recovery(), *experiment.callbacks(config, data, folder)]
     state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
     trainer = experiment.trainer(config, callbacks, folder)
@@ -98,7 +100,7 @@ def objective(measured: Mapping[str, Any]) -> float | None:
 
 
 def _check(config: Mapping[str, Any], folder: Path) -> None:
-    if isinstance(config.get("resume"), str):  # the words came with the folder, whoever wrote them
+    if isinstance(config.get("resume"), str):  # the overrides came with the folder, whoever wrote them
         trust.check(config, config["trust"])
         trust.check_paths(config, folder)
     credentials.refuse(config)  # where they were interpolations until now
@@ -175,8 +177,8 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
     oracle = getattr(data, "oracle", None)
     if oracle is not None:
         name = f"{type(oracle).__name__} {oracle.fingerprint()}"
-        console.print(f"Oracle {name}: {data.vocab.size:,} words, {data.max_length} positions.", highlight=False)
-    for line in getattr(data, "story", ()):
+        console.print(f"Oracle {name}: {data.vocab.size:,} tokens, {data.max_length} positions.", highlight=False)
+    for line in getattr(data, "summary", ()):
         console.print(line, highlight=False)
     if system.null_control:
         console.print("A null control: what is paid must not teach. No rule withholds its steps.", highlight=False)

@@ -27,10 +27,10 @@ from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.schedule import Schedule
 from textgan_lit.noise import Noise, reseed, stream
-from textgan_lit.run.distributed import mean, rank, world
+from textgan_lit.run.distributed import all_mean, rank, world_size
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check as readings
-from textgan_lit.types import CHOICE, READING, STEPS, Clock, Outcome, Reading, Rollout, TextBatch
+from textgan_lit.types import CHOICE, HELD_OUT_CHECK, STEPS, Clock, HeldOutCheck, Outcome, Samples, TextBatch
 
 OF_STEP = "turn"  # names the noise of a step: another name would be other noise, and change every number of before
 
@@ -61,7 +61,7 @@ class Evaluation(NamedTuple):
     """What every metric looks at: held-out sentences and as many samples, drawn once."""
 
     real: TextBatch
-    fake: Rollout
+    fake: Samples
 
 
 @final
@@ -76,7 +76,7 @@ class TextGAN(pl.LightningModule):
         schedule: Schedule,
         policy: Policy,
         seed: int = 0,
-        reading_size: int = 1000,
+        check_size: int = 1000,
         average: Average | None = None,
         settings: dict[str, Any] | None = None,
         faults: Faults | None = None,
@@ -87,15 +87,15 @@ class TextGAN(pl.LightningModule):
         self.generator, self.discriminator = generator, discriminator
         self.losses = torch.nn.ModuleDict({name: update.loss for name, update in updates.items()})
         self.updates, self.schedule, self.policy = updates, schedule, policy
-        self.seed, self.reading_size, self.settings = seed, reading_size, settings or {}
+        self.seed, self.check_size, self.settings = seed, check_size, settings or {}
         self.average, self.pretraining = average, pretraining.Pretraining()
         self.choice: dict[str, Any] | None = None  # of the generator that the run leaves: callbacks.choice
         self.data = data  # fingerprint of the sentences, where they are somebody's files
         self.clock = Clock()
-        self.words_read: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
-        self.words_written = 0  # uniform numbers drawn by steps, over all ranks
+        self.real_tokens: int | Tensor = 0  # from the data, by this rank; no buffer, which ranks would make the same
+        self.sampled_tokens = 0  # uniform numbers drawn by steps, over all ranks
         self.stopwatch = Stopwatch()
-        self.reading: Reading | None = None
+        self.reading: HeldOutCheck | None = None
         self.staleness: float | None = None  # how much BCE the generator step just made cost D, where it was measured
         self.upcoming: str | None = None  # the update that the next batch plays
         self.faults = faults or Faults()
@@ -124,7 +124,7 @@ class TextGAN(pl.LightningModule):
         return any(getattr(update.loss, "null", False) for update in self.updates.values())
 
     def axes(self) -> dict[str, int | float]:
-        """The x-axes of every plot: steps of each update, words read and written, seconds of this run.
+        """The x-axes of every plot: steps of each update, tokens read and written, seconds of this run.
 
         Ranks add up what they read, so all of them must ask.
         """
@@ -132,13 +132,13 @@ class TextGAN(pl.LightningModule):
             **{f"steps/{name}": self.clock.steps[name] for name in self.updates},
             "steps/all": self.clock.total,
             "tokens/real": self._read_by_all(),
-            "tokens/sampled": self.words_written,
+            "tokens/sampled": self.sampled_tokens,
             **{f"system/{name}": value for name, value in self.stopwatch.read().items()},
         }
 
     def _read_by_all(self) -> int:
-        read = torch.as_tensor(self.words_read, dtype=torch.double, device=self.device)
-        return round(float(mean(read)) * world())
+        read = torch.as_tensor(self.real_tokens, dtype=torch.double, device=self.device)
+        return round(float(all_mean(read)) * world_size())
 
     def record(self, row: Mapping[str, float | Tensor]) -> None:
         """One row to every logger, with the axes beside it."""
@@ -189,7 +189,7 @@ class TextGAN(pl.LightningModule):
 
     def _rows(self, batch: TextBatch, update: Update) -> TextBatch:
         """This rank's sentences of a step."""
-        size = update.batch_size // world()
+        size = update.batch_size // world_size()
         if not update.by_length:
             return batch.first(size)
         return batch.alike(size, float(torch.rand((), generator=stream(self.seed, "length", self.clock.total))))
@@ -233,9 +233,9 @@ class TextGAN(pl.LightningModule):
         just_read = self.fault is None and self.reading is not None and self.reading.steps == self.clock.steps
         self.clock.steps[name] += 1
         self.schedule.played(self.clock, name)
-        self.words_written += game.noise.drawn
+        self.sampled_tokens += game.noise.drawn
         if name != "generator" or self.updates[name].loss.reads_real:  # others only take the batch's size
-            self.words_read = self.words_read + batch.mask.sum()
+            self.real_tokens = self.real_tokens + batch.mask.sum()
         self.staleness = None
         if name == "generator" and just_read:
             after = self._read(self.reading.steps)
@@ -263,20 +263,21 @@ class TextGAN(pl.LightningModule):
         """Whose step it is meets the other as it has become."""
         players = {"generator": self.generator, "discriminator": self.discriminator}
         meets = players.pop(player)
-        meets.meet(*players.values())
+        meets.sync_with(*players.values())
 
-    def _read(self, steps: dict[str, int]) -> Reading:
+    def _read(self, steps: dict[str, int]) -> HeldOutCheck:
         """A reading of the players as they are, on the sentences and noise that belong to ``steps``, or to all."""
         self.eval()
         rule = self.schedule.rule
         game = self.game("reading", *(() if rule.compares else (sum(steps.values()),)))
         oracle = self.trainer.datamodule.oracle.to(self.device) if rule.needs_oracle else None
-        return readings.take(game, self.held_out, self.reading_size, steps, oracle)
+        return readings.take(game, self.held_out, self.check_size, steps, oracle)
 
     def _validate_pretraining(self) -> None:
         """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""
         self.eval()
-        better = self.schedule.judge(self.clock, pretraining.held_out_nll(self.game("held_out"), self.held_out))
+        nll = pretraining.held_out_nll(self.game("held_out"), self.held_out)
+        better = self.schedule.report_validation(self.clock, nll)
         self.pretraining.validated(self.generator, self._optimizer("pretrain"), better)
         self._follow("pretrain")
 
@@ -303,12 +304,12 @@ class TextGAN(pl.LightningModule):
         """Of what stands under textgan_lit in a checkpoint of this game."""
         return form(
             settings=dict[str, Any],
-            vocab=form(words=list[str], has_eos=bool, tokenizer=str | None),
-            **dict.fromkeys(("max_length", "words_read", "words_written"), Count),
+            vocab=form(tokens=list[str], has_eos=bool, tokenizer=str | None),
+            **dict.fromkeys(("max_length", "real_tokens", "sampled_tokens"), Count),
             data=str | None,
             steps=STEPS,
             spent=SPENT,
-            reading=READING | None,
+            reading=HELD_OUT_CHECK | None,
             staleness=Measured | None,
             upcoming=Literal[(*self.updates, None)],
             schedule=self.schedule.form,
@@ -321,12 +322,12 @@ class TextGAN(pl.LightningModule):
             checkpoint["optimizer_states"] = [moments.kept(optimizer) for optimizer in self.trainer.optimizers]
         checkpoint["textgan_lit"] = {
             "settings": self.settings,
-            "vocab": asdict(self.generator.vocab) | {"words": list(self.generator.vocab.words)},
+            "vocab": asdict(self.generator.vocab) | {"tokens": list(self.generator.vocab.tokens)},
             "max_length": self.generator.max_length,
             "data": self.data,
             "steps": dict(self.clock.steps),
-            "words_read": self._read_by_all(),
-            "words_written": self.words_written,
+            "real_tokens": self._read_by_all(),
+            "sampled_tokens": self.sampled_tokens,
             "spent": self.stopwatch.state(),
             "reading": asdict(self.reading) if self.reading else None,
             "staleness": self.staleness,
@@ -341,9 +342,9 @@ class TextGAN(pl.LightningModule):
         checkpoint["optimizer_states"] = [moments.whole(*both) for both in zip(states, optimizers, strict=False)]
         kept = checkpoint["textgan_lit"]
         self.clock.steps.update(kept["steps"])
-        self.words_read = kept["words_read"] if rank() == 0 else 0
-        self.words_written, self.stopwatch.spent = kept["words_written"], kept["spent"]
-        self.reading = Reading(**kept["reading"]) if kept["reading"] else None
+        self.real_tokens = kept["real_tokens"] if rank() == 0 else 0
+        self.sampled_tokens, self.stopwatch.spent = kept["sampled_tokens"], kept["spent"]
+        self.reading = HeldOutCheck(**kept["reading"]) if kept["reading"] else None
         self.staleness, self.upcoming = kept["staleness"], kept["upcoming"]
         self.pretraining.best, self.choice = kept["pretraining"], kept["choice"]
         self.schedule.load_state_dict(kept["schedule"])

@@ -24,7 +24,7 @@ Kind = Literal["word", "char", "bpe", "unigram"]
 KINDS = get_args(Kind)
 AUTO = "auto"  # what suits the text: see suiting
 UNKNOWN = "<unk>"
-MOST = 2**20  # words
+MOST = 2**20  # tokens
 Result = TypeVar("Result")
 
 LARGEST = 2**25  # characters of a tokenizer.json, …
@@ -33,10 +33,11 @@ PARTS = 32  # that follow each other
 GROWTH = 2**11  # characters made of one, at most
 AT_ONCE = 2**21  # characters that a text may become on its way into ids, …
 WRITTEN = 2**24  # … and ids on their way into a text
-ADDED, LONGEST_ADDED, ADDED_AT_ONCE = 10_000, 256, 2**18  # words that are looked for before anything else
+ADDED, LONGEST_ADDED, ADDED_AT_ONCE = 10_000, 256, 2**18  # tokens that are looked for before anything else
 LONGEST = 64  # characters of a sign, such as ## or <unk>
-# Characters between blanks among which WordPiece looks for words, a search of their third power; and those of Unigram's
-LONGEST_PIECE = 256  # words, at each of which begins one as long as the longest of them.
+# Characters between blanks among which WordPiece looks for tokens, a search of their third power; and those of
+# Unigram's
+LONGEST_PIECE = 256  # tokens, at each of which begins one as long as the longest of them.
 
 # An expression may look for ever, so only these, which are known to be quick, are searched for.
 _CUTS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -65,7 +66,7 @@ EXPRESSIONS = {
 
 
 def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int = 1) -> str:
-    """The tokenizer.json of a tokenizer of at most ``size`` words, ``<unk>`` among them, that ``batches`` teach."""
+    """The tokenizer.json of a tokenizer of at most ``size`` tokens, ``<unk>`` among them, that ``batches`` teach."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     known = {"vocab_size": size, "special_tokens": [UNKNOWN], "show_progress": False}
@@ -91,15 +92,15 @@ def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int 
     return tokenizer.to_str()
 
 
-FEW = 100_000  # characters of which pieces of words cannot be learned
-LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of words
+FEW = 100_000  # characters of which pieces of tokens cannot be learned
+LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of tokens
 PIECES = 300, 4000  # of bpe, at least and at most: one for so many …
 A_PIECE = 500  # … characters
 
 
 def suiting(batches: Iterator[list[str]]) -> tuple[Kind, int]:
-    """The kind of tokenizer that suits these sentences, and how many words it may have: ``char`` for few sentences and
-    where words have no blanks between them (or sentences are of one word), else ``bpe``."""
+    """The kind of tokenizer that suits these sentences, and how many tokens it may have: ``char`` for few sentences and
+    where tokens have no blanks between them (or sentences are of one token), else ``bpe``."""
     sentences = characters = blanks = several = 0
     for batch in batches:
         for sentence in batch:
@@ -125,7 +126,7 @@ def read(path: str) -> str:
             f"data.tokenizer={shown(path, PATH)} cannot be read ({shown(str(error))}). Give {', '.join(KINDS)}, or the "
             "path of a tokenizer.json."
         ) from None
-    words(text, f"data.tokenizer={shown(path, PATH)}")
+    tokens(text, f"data.tokenizer={shown(path, PATH)}")
     return text
 
 
@@ -133,7 +134,7 @@ class Opened(NamedTuple):
     """A tokenizer, and how many characters it may make of one on the way into ids, and on the way back."""
 
     tokenizer: Tokenizer
-    words: tuple[str, ...]
+    tokens: tuple[str, ...]
     growth: int
     growth_back: int
 
@@ -148,15 +149,15 @@ def opened(text: str, where: str = "tokenizer") -> Opened:
     found = {number: word for word, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     if sorted(found) != list(range(len(found))) or not 1 <= len(found) <= MOST:
         raise UserError(
-            f"{where} has {len(found):,} words, and their numbers do not run from 0 on without a gap, or there are "
+            f"{where} has {len(found):,} tokens, and their numbers do not run from 0 on without a gap, or there are "
             f"more than {MOST:,} of them. Give a tokenizer.json that has every number once."
         )
     return Opened(tokenizer, tuple(found[number] for number in range(len(found))), *growths)
 
 
-def words(text: str, where: str = "tokenizer") -> tuple[str, ...]:
-    """Every word of a tokenizer.json, in the order of its ids 0, 1, … without a gap."""
-    return opened(text, where).words
+def tokens(text: str, where: str = "tokenizer") -> tuple[str, ...]:
+    """Every token of a tokenizer.json, in the order of its ids 0, 1, … without a gap."""
+    return opened(text, where).tokens
 
 
 def unknown(text: str) -> int | None:
@@ -205,7 +206,7 @@ def decode(text: str, ids: list[int]) -> str:
     tokenizer, known, _, growth = opened(text)
     size = growth * sum(len(known[number]) + 1 for number in ids)  # and a blank
     if size > WRITTEN:
-        raise UserError(f"{len(ids):,} words may become {size:,} characters, wanted at most {WRITTEN:,}. Give fewer.")
+        raise UserError(f"{len(ids):,} tokens may become {size:,} characters, wanted at most {WRITTEN:,}. Give fewer.")
     return _safely(lambda: tokenizer.decode(ids, skip_special_tokens=False), "The tokenizer cannot write this")
 
 
@@ -321,11 +322,11 @@ def _growth(part: Any, inner: str, known: Mapping[str, Growth], said: str) -> in
 
 
 def _check_added(added: list[dict[str, Any]], growth: int, said: str) -> None:
-    sizes = [len(word["content"]) * (growth if word.get("normalized") else 1) for word in added]
-    longest = max((len(word["content"]) for word in added), default=0)
+    sizes = [len(token["content"]) * (growth if token.get("normalized") else 1) for token in added]
+    longest = max((len(token["content"]) for token in added), default=0)
     if len(added) > ADDED or longest > LONGEST_ADDED or sum(sizes) > ADDED_AT_ONCE:
         raise UserError(
-            f"{said}: it adds {len(added):,} words of up to {longest:,} characters, wanted at most {ADDED:,} of "
+            f"{said}: it adds {len(added):,} tokens of up to {longest:,} characters, wanted at most {ADDED:,} of "
             f"{LONGEST_ADDED}. Add fewer."
         )
 
@@ -337,7 +338,7 @@ def _model(model: dict[str, Any], said: str) -> dict[str, Any]:
             f"{said}: its unk_token, continuing_subword_prefix or end_of_word_suffix has more than {LONGEST} "
             f"characters, or max_input_chars_per_word is over {LONGEST_PIECE}. Give smaller ones."
         )
-    listed = model.get("vocab")  # of Unigram, which alone has a list: words and what each weighs
-    if isinstance(listed, list) and any(len(word) > LONGEST_PIECE for word, _ in listed):
-        raise UserError(f"{said}: it has words of more than {LONGEST_PIECE} characters. Leave them out.")
+    listed = model.get("vocab")  # of Unigram, which alone has a list: tokens and what each weighs
+    if isinstance(listed, list) and any(len(token) > LONGEST_PIECE for token, _ in listed):
+        raise UserError(f"{said}: it has tokens of more than {LONGEST_PIECE} characters. Leave them out.")
     return {key: None if key == "dropout" else value for key, value in model.items()}

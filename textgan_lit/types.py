@@ -21,8 +21,8 @@ from textgan_lit import tokenizer
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run.schema import Count, Measured, form
 
-Word = Int[Tensor, " B"] | Float[Tensor, "B V"]
-Words = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
+Token = Int[Tensor, " B"] | Float[Tensor, "B V"]
+Tokens = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
 UPDATES = ("pretrain", "discriminator", "generator")
 
 # What settings may ask for: far beyond any use, but what follows from it can still be computed and refused.
@@ -37,27 +37,27 @@ Threads = Annotated[int, Interval(ge=1, le=1024)]  # of torch: so many CPUs have
 
 @dataclass(frozen=True)
 class Vocab:
-    """The words of a world, and the symbols around them.
+    """The tokens of a world, and the symbols around them.
 
-    Ids 0 … len(words)-1 are words. Where sentences vary in length, eos comes next and can be emitted
-    like a word. bos and pad come last: they are inputs only, outside the softmax.
+    Ids 0 … len(tokens)-1 are tokens. Where sentences vary in length, eos comes next and can be emitted
+    like a token. bos and pad come last: they are inputs only, outside the softmax.
 
-    ``tokenizer`` is the text of a tokenizer.json with the same words, which then cuts text into them and joins them
-    again; where there is none, blanks stand between words.
+    ``tokenizer`` is the text of a tokenizer.json with the same tokens, which then cuts text into them and joins them
+    again; where there is none, blanks stand between tokens.
     """
 
-    words: tuple[str, ...]
+    tokens: tuple[str, ...]
     has_eos: bool = False
     tokenizer: str | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
-        """V: how many symbols can be emitted (the words, and eos where there is one)."""
-        return len(self.words) + self.has_eos
+        """V: how many symbols can be emitted (the tokens, and eos where there is one)."""
+        return len(self.tokens) + self.has_eos
 
     @property
     def eos(self) -> int | None:
-        return len(self.words) if self.has_eos else None
+        return len(self.tokens) if self.has_eos else None
 
     @property
     def bos(self) -> int:
@@ -78,11 +78,11 @@ class Vocab:
         return self.tokenizer is not None and tokenizer.keeps_breaks(self.tokenizer)
 
     def text(self, tokens: list[int]) -> str:
-        """The words of one sentence, up to eos or padding."""
-        tokens = [token for token in tokens if token < len(self.words)]
+        """The tokens of one sentence, up to eos or padding."""
+        tokens = [token for token in tokens if token < len(self.tokens)]
         if self.tokenizer is not None:
             return tokenizer.decode(self.tokenizer, tokens)
-        return " ".join(self.words[token] for token in tokens)
+        return " ".join(self.tokens[token] for token in tokens)
 
     def characters(self, batch: TextBatch) -> Float[Tensor, " B"] | None:
         """How many characters each sentence has as text, its end included where eos marks it; None where tokens are no
@@ -90,37 +90,37 @@ class Vocab:
         if self.tokenizer is None:
             return None
         unknown = tokenizer.unknown(self.tokenizer)
-        spelt = 0 if unknown is None else len(self.words[unknown]) - 1  # characters of <unk> beyond the one it counts
+        spelt = 0 if unknown is None else len(self.tokens[unknown]) - 1  # characters of <unk> beyond the one it counts
         rows = batch.tokens.tolist()
         counts = [len(self.text(row)) - spelt * row.count(unknown) + row.count(self.eos) for row in rows]
         return torch.tensor(counts, dtype=torch.double, device=batch.tokens.device)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a sentence's words, without eos.
+        """The ids of a sentence's tokens, without eos.
 
         >>> Vocab(("a", "b")).encode("b a")
         [1, 0]
 
         Raises:
-            UserError: at a word that the vocabulary does not have, where no tokenizer knows what stands for it.
+            UserError: at a token that the vocabulary does not have, where no tokenizer knows what stands for it.
         """
         if self.tokenizer is not None:
             return tokenizer.encode(self.tokenizer, text)
         try:
-            return [self._ids[word] for word in text.split()]
+            return [self._ids[token] for token in text.split()]
         except KeyError as error:
             raise UserError(
-                f"The word {shown(error.args[0])} is not among the {len(self.words):,} words of this vocabulary, such "
-                f"as {', '.join(self.words[:3])}. Give text of the same world."
+                f"The token {shown(error.args[0])} is not among the {len(self.tokens):,} tokens of this vocabulary, "
+                f"such as {', '.join(self.tokens[:3])}. Give text of the same world."
             ) from None
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:
-        return {word: number for number, word in enumerate(self.words)}
+        return {token: number for number, token in enumerate(self.tokens)}
 
 
 class TextBatch(NamedTuple):
-    """Sentences. ``mask`` is True on words and on eos, False on padding."""
+    """Sentences. ``mask`` is True on tokens and on eos, False on padding."""
 
     tokens: Int[Tensor, "B T"]
     mask: Bool[Tensor, "B T"]
@@ -150,10 +150,10 @@ class TextBatch(NamedTuple):
         return self.first(whole * size).by_length(size)[int(chance * whole)]
 
 
-class Rollout(NamedTuple):
+class Samples(NamedTuple):
     """Sentences that a generator wrote, with log G(x_t | x<t) under the policy that wrote them (0 on padding).
 
-    ``latent`` is what each was written from beside its words' noise: log G is given that; L = 0 for most generators.
+    ``latent`` is what each was written from beside its tokens' noise: log G is given that; L = 0 for most generators.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -188,7 +188,7 @@ STEPS = form(**dict.fromkeys(UPDATES, Count))  # of Clock.steps, where it is sav
 
 
 @dataclass(frozen=True)
-class Reading:
+class HeldOutCheck:
     """What held-out sentences said about the discriminator, the same on every rank.
 
     ``bound`` and ``bound_se`` are in nats a sentence and belong to the calibrated discriminator
@@ -206,7 +206,7 @@ class Reading:
 
 
 CHOICE = form(kept=Literal["likelihood", "game"], difference=Measured, se=Measured, sentences=Count)  # callbacks.choice
-READING = form(
+HELD_OUT_CHECK = form(
     **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),
     steps=STEPS,
     regret=Measured | None,

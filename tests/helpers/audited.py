@@ -17,7 +17,7 @@ class Players:
     """What the audit needs of a system: a generator that is neither untaught nor finished, and a policy."""
 
     def __init__(self, variable, policy=None):
-        self.oracle = Tiny(words=3, length=3, variable=variable, seed=3)
+        self.oracle = Tiny(vocab_size=3, length=3, variable=variable, seed=3)
         self.generator = Markov(self.oracle.vocab, 3, positional=True)
         stream = torch.Generator().manual_seed(1)
         self.generator.table.weight.data.normal_(0, 0.5, generator=stream)

@@ -11,24 +11,24 @@ from textgan_lit import cli
 from textgan_lit.__main__ import main
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """``python train.py WORDS``; a refusal is a SystemExit whose code is the line that a person would read."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    monkeypatch.setattr(sys, "argv", ["train.py", *overrides])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # main sets it; put back, or the next test's processes inherit it
     cli.main()
 
 
-def textgan(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+def textgan(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int | str | None:
     """``textgan WORDS``; gives the exit code, or the line that a person would read."""
-    monkeypatch.setattr(sys, "argv", ["textgan", *words])
+    monkeypatch.setattr(sys, "argv", ["textgan", *overrides])
     with pytest.raises(SystemExit) as stopped:
         main()
     return stopped.value.code
 
 
-def smoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> list[dict[str, float]]:
+def smoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *overrides: str) -> list[dict[str, float]]:
     """Plays ``debug=smoke`` into ``folder`` without W&B and returns the rows of its metrics.csv."""
-    run(monkeypatch, "debug=smoke", "logger=csv", f"hydra.run.dir={folder}", *words)
+    run(monkeypatch, "debug=smoke", "logger=csv", f"hydra.run.dir={folder}", *overrides)
     return rows(folder)
 
 

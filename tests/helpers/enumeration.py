@@ -21,11 +21,11 @@ from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3
-PARTS = 5  # next-word probabilities of a `fractions` world are multiples of 1/5
+PARTS = 5  # next-token probabilities of a `fractions` world are multiples of 1/5
 
 
 class World(NamedTuple):
-    """P and G over the same sentences, listed: probabilities p and g, and next-word logits."""
+    """P and G over the same sentences, listed: probabilities p and g, and next-token logits."""
 
     sentences: TextBatch
     p_logits: torch.Tensor
@@ -43,9 +43,9 @@ def listed(oracle, generator, policy=None) -> World:
 
 
 def probability(logits, sentences: TextBatch):
-    words = sentences.tokens.masked_fill(~sentences.mask, 0).unsqueeze(-1)
-    of_words = logits.softmax(-1).gather(-1, words).squeeze(-1)
-    return torch.where(sentences.mask, of_words, 1.0).prod(1)
+    tokens = sentences.tokens.masked_fill(~sentences.mask, 0).unsqueeze(-1)
+    of_tokens = logits.softmax(-1).gather(-1, tokens).squeeze(-1)
+    return torch.where(sentences.mask, of_tokens, 1.0).prod(1)
 
 
 def jsd(p, g) -> float:
@@ -68,20 +68,20 @@ def prefix_jsd(world: World) -> list[float]:
 
 
 def after_prefixes(world: World, position: int):
-    """For every prefix that is still open: its probability under P and G, and those of the word after it."""
+    """For every prefix that is still open: its probability under P and G, and those of the token after it."""
     tokens, mask = world.sentences
     found = []
     for prefix in {tuple(row) for row in tokens[mask[:, position], :position].tolist()}:
         here = (tokens[:, :position] == torch.tensor(prefix, dtype=torch.long)).all(1) & mask[:, position]
-        words = torch.zeros(2, int(tokens[mask].max()) + 1, dtype=torch.float64)
-        words.index_add_(1, tokens[here, position], torch.stack([world.p[here], world.g[here]]))
-        found.append((*words.sum(1).tolist(), *words))
+        after = torch.zeros(2, int(tokens[mask].max()) + 1, dtype=torch.float64)
+        after.index_add_(1, tokens[here, position], torch.stack([world.p[here], world.g[here]]))
+        found.append((*after.sum(1).tolist(), *after))
     return found
 
 
 def fractions(seed: int, variable: bool = False, never: int | None = None) -> Tiny:
-    """A world of three words whose next-word probabilities are k/5; word ``never`` is never said."""
-    world = Tiny(words=3, length=LENGTH, variable=variable)
+    """A world of three tokens whose next-token probabilities are k/5; token ``never`` is never said."""
+    world = Tiny(vocab_size=3, length=LENGTH, variable=variable)
     generator = torch.Generator().manual_seed(seed)
     parts = torch.ones_like(world.table)
     if never is not None:
@@ -127,7 +127,7 @@ class Dealt(Noise):
 
 
 def lively(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """The module in eval mode with random weights, so that no two words or positions look alike."""
+    """The module in eval mode with random weights, so that no two tokens or positions look alike."""
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -146,7 +146,7 @@ def quarters(vocab: Vocab, length: int, seed: int = 1) -> Markov:
 
 
 def mixture(p: torch.Tensor, g: torch.Tensor, sentences: TextBatch, vocab: Vocab) -> Markov:
-    """(P + G)/2 as a generator: a table of the next word after every prefix of at most two words."""
+    """(P + G)/2 as a generator: a table of the next token after every prefix of at most two tokens."""
     length = sentences.tokens.shape[1]
     model = Markov(vocab, length, order=2, positional=True)
     weight = torch.full(model.table.weight.shape, 1e-30, dtype=torch.float64)
@@ -160,19 +160,19 @@ def mixture(p: torch.Tensor, g: torch.Tensor, sentences: TextBatch, vocab: Vocab
 
 
 class Additive(Discriminator):
-    """A score that is linear in the words: each position pays its own weight for the word that stands there."""
+    """A score that is linear in the tokens: each position pays its own weight for the token that stands there."""
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(self, vocab, max_length, seed=0):
         super().__init__(vocab, max_length)
         stream = torch.Generator().manual_seed(seed)
         self.weight = torch.nn.Parameter(torch.randn(max_length, vocab.size, generator=stream))
 
-    def forward(self, words, mask, density=None):
-        if not words.is_floating_point():
-            words = one_hot(words, mask, self.vocab.size)
-        return (words * self.weight[: words.shape[1]] * mask.unsqueeze(2)).sum((1, 2))
+    def forward(self, tokens, mask, density=None):
+        if not tokens.is_floating_point():
+            tokens = one_hot(tokens, mask, self.vocab.size)
+        return (tokens * self.weight[: tokens.shape[1]] * mask.unsqueeze(2)).sum((1, 2))
 
 
 def nothing_is_nan(found) -> bool:

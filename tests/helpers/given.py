@@ -8,7 +8,7 @@ class Given(Generator):
 
     def __init__(self, generator, z):
         super().__init__(generator.vocab, generator.max_length)
-        self.generator, self.z, self.reads_soft = generator, z, generator.reads_soft
+        self.generator, self.z, self.accepts_soft = generator, z, generator.accepts_soft
 
     def _z(self, n):
         return self.z.expand(n, -1)

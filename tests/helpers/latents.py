@@ -14,7 +14,7 @@ POINTS = 400  # of the quadrature
 
 
 def sharper(generator):
-    """The same with words that depend much on z, and a posterior that is neither the prior nor a point."""
+    """The same with tokens that depend much on z, and a posterior that is neither the prior nor a point."""
     with torch.no_grad():
         if isinstance(generator, Gaussian):
             generator.encoder.output.weight *= 0.5

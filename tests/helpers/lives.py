@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 # A game that remembers all it can, for a run that is killed; and the shortest of runs.
 RUN = (
-    *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "reading_size=32"),
+    *("debug=smoke", "logger=csv", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "check_size=32"),
     *(
         "data.workers=0",
         "model.schedule.adversarial_steps=6",
@@ -33,19 +33,19 @@ SMOKE += ("model.optim.pretrain.batch_size=16",)
 
 
 def play(
-    folder: Path, *words: str, death: str = "", cwd: Path | None = None, timeout: float = 300
+    folder: Path, *overrides: str, death: str = "", cwd: Path | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)} | ({"DEATH": death} if death else {})
-    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    command = [sys.executable, str(CHECKOUT / "train.py"), *overrides]
     return subprocess.run(
         command, cwd=cwd or folder.parent, env=environment, capture_output=True, text=True, timeout=timeout
     )
 
 
-def begin(folder: Path, *words: str) -> subprocess.Popen:
+def begin(folder: Path, *overrides: str) -> subprocess.Popen:
     """A run that the caller ends."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, str(CHECKOUT / "train.py"), *words]
+    command = [sys.executable, str(CHECKOUT / "train.py"), *overrides]
     return subprocess.Popen(command, cwd=folder.parent, env=environment, stdout=subprocess.DEVNULL)
 
 
@@ -58,7 +58,7 @@ def left(folder: Path) -> dict:
     state = read(kept(folder / "checkpoints")[0])
     state["textgan_lit"].pop("spent")
     for table in ("sent", "waiting"):  # which of W&B's parts the samples are in: an interruption sends what waits
-        state["callbacks"].get("Samples", {}).pop(table, None)
+        state["callbacks"].get("SampleTable", {}).pop(table, None)
     state["textgan_lit"].pop("settings")  # name the folder, and whether it was taken up
     return {
         "state": {key: state[key] for key in ("state_dict", "optimizer_states", "textgan_lit", "callbacks")},

@@ -11,11 +11,11 @@ from textgan_lit.types import TextBatch, Vocab
 ORDERS = (1, 2, 3, 4, 5)
 
 
-def batch(n, longest, words, shortest=0):
-    """Random sentences of random lengths, a quarter of them twice, padded with random words."""
+def batch(n, longest, tokens, shortest=0):
+    """Random sentences of random lengths, a quarter of them twice, padded with random tokens."""
     length = torch.randint(shortest, longest + 1, (n,))
     again = torch.arange(n) % (n - n // 4)
-    return torch.randint(words, (n, longest))[again], (torch.arange(longest) < length.unsqueeze(1))[again]
+    return torch.randint(tokens, (n, longest))[again], (torch.arange(longest) < length.unsqueeze(1))[again]
 
 
 def written(*lines):

@@ -14,7 +14,7 @@ LIKELIHOODS = (
 )  # no game; nor has residual_ebm
 GAMES = [model for model in MODELS if model not in (*LIKELIHOODS, "residual_ebm")]
 # One small budget for every model, each at its own generator learning rate.
-BUDGET = ("data=one_sentence", "data.train=64", "data.valid=200", "reading_size=200")
+BUDGET = ("data=one_sentence", "data.train=64", "data.valid=200", "check_size=200")
 BUDGET += ("model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=50", "model.schedule.k=1")
 BUDGET += (
     "model.optim.pretrain.batch_size=64",
@@ -23,7 +23,7 @@ BUDGET += (
 )
 BUDGET += ("model.optim.discriminator.lr=0.005",)
 # Where a model has such a part at all, it is made small.
-SMALL = {"objective.anneal": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
+SMALL = {"objective.anneal_steps": 20, "discriminator.filters": "[[1,16],[2,16],[3,16]]", "credit.rollouts": 2}
 SMALL |= {"discriminator.views": 2, "generator.proposals": 2}
 # Rates that are for what likelihood has taught, not for a start from nothing.
 RATES = {
@@ -31,7 +31,7 @@ RATES = {
     "didi": ("model.optim.generator.lr=0.002",),
     "leakgan": ("model.optim.generator.lr=0.01",),
 }
-ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the words are
+ONE_LENGTH = {"any_order": ("data.oracle.variable=false",)}  # the end cannot be known before the tokens are
 
 
 def has(model, key):
@@ -51,7 +51,11 @@ def probability(system, data):
 
 
 def small(model):
-    """The budget's words, but for parts that the model does not have."""
-    budget = [word for word in BUDGET if not word.startswith("model.optim.") or has(model, word[6:].split("=")[0])]
+    """The budget's overrides, but for parts that the model does not have."""
+    budget = [
+        override
+        for override in BUDGET
+        if not override.startswith("model.optim.") or has(model, override[6:].split("=")[0])
+    ]
     parts = (f"model.{key}={value}" for key, value in SMALL.items() if has(model, key))
     return [f"model={model}", *budget, *parts, *RATES.get(model, ()), *ONE_LENGTH.get(model, ())]

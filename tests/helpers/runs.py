@@ -11,8 +11,8 @@ def evaluation(steps: int, **more) -> dict:
     row = {"truth/jsd": 0.5 - late / 500, "truth/jsd_se": 0.01, "truth/bayes_accuracy": 0.9 - late / 1000}
     row |= {"bound/value": 0.4 - late / 500, "bound/se": 0.02, "bound/raw": 0.3, "bound/raw_se": 0.02}
     row |= {"bound/accuracy": 0.8, "bound/calibration_error": 0.03}
-    row |= {"truth/nll_test": 2.0, "truth/entropy_p": 1.7, "truth/kl_pg_word": 0.3}
-    row |= {"truth/nll_oracle": 2.5, "truth/entropy_g": 2.0, "truth/kl_gp_word": 0.5}
+    row |= {"truth/nll_test": 2.0, "truth/entropy_p": 1.7, "truth/kl_pg_token": 0.3}
+    row |= {"truth/nll_oracle": 2.5, "truth/entropy_g": 2.0, "truth/kl_gp_token": 0.5}
     row |= {"steps/pretrain": 100, "steps/discriminator": late * 4 // 5, "steps/generator": late // 5}
     row |= {"steps/all": steps, "tokens/real": steps * 10, "tokens/sampled": late * 10, "system/seconds": steps / 10}
     row |= {"system/cpu_seconds": steps / 20, "curve/prefix_jsd": [0.1, 0.2, 0.5 - late / 500]}
@@ -39,8 +39,8 @@ def proxies(steps: int) -> dict:
 
 def sampled(steps: int, text: str = "a b") -> dict:
     sample = {"text": text, "log G": -3.0, "D says real": 0.25, "log P/G": -1.0, "nearest training sentence": text}
-    sample |= {"edits": 2, "longest copied span": 1, "words": [text, text, None]}
-    sample |= {"log G by word": [-1.0, -0.5, -1.5], "log P by word": [-1.0, -3.0, float("-inf")]}
+    sample |= {"edits": 2, "longest copied span": 1, "tokens": [text, text, None]}
+    sample |= {"log G by token": [-1.0, -0.5, -1.5], "log P by token": [-1.0, -3.0, float("-inf")]}
     return {"steps/all": steps, "samples": [sample]}
 
 

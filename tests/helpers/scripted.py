@@ -1,7 +1,7 @@
 """A schedule, played as the system plays it, from scripts of readings and validations."""
 
 from textgan_lit.model.schedule import Fixed, Guard, Schedule
-from textgan_lit.types import Clock, Reading
+from textgan_lit.types import Clock, HeldOutCheck
 
 CLEAR, UNCLEAR = 0.5, 0.01  # bounds, each ± 0.1
 READ = ("bce", "accuracy", "regret")
@@ -15,7 +15,7 @@ def schedule(rule=None, **settings):
 
 def reading(clock, bound, **numbers):
     found = {"bce": 0.6, "bound_se": 0.1, "raw_bound": bound, "accuracy": 0.5} | numbers
-    return Reading(bound=bound, steps=dict(clock.steps), **found)
+    return HeldOutCheck(bound=bound, steps=dict(clock.steps), **found)
 
 
 class Play:
@@ -28,11 +28,11 @@ class Play:
         self.updates: list[str] = []
         self.read_at: list[dict[str, int]] = []  # the clock at each reading
         self.judged: list[tuple[int, bool]] = []  # pretraining steps at each validation, and whether it was the best
-        self.told: list[tuple[int, dict[str, int]]] = []  # before each generator step: k, and the rule's words
+        self.told: list[tuple[int, dict[str, int]]] = []  # before each generator step: k, and the rule's reasons
 
     def next(self):
         if self.schedule.wants_validation(self.clock):
-            best = self.schedule.judge(self.clock, self.nll(self.clock))
+            best = self.schedule.report_validation(self.clock, self.nll(self.clock))
             self.judged.append((self.clock.steps["pretrain"], best))
         if self.schedule.wants_reading(self.clock):
             numbers = {name: says(self.letters) for name, says in self.numbers.items()}

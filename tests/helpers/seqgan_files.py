@@ -14,10 +14,10 @@ from textgan_lit.data.oracle_seqgan import LARGEST_FILE, NAMES, OracleSeqGAN
 from textgan_lit.errors import UserError
 
 
-def arrays(words=6, embedding=2, hidden=3):
+def arrays(tokens=6, embedding=2, hidden=3):
     random = np.random.default_rng(0)
     shapes = {"W": (embedding, hidden), "U": (hidden, hidden), "b": (hidden,)}
-    shapes |= {"emb": (words, embedding), "Wout": (hidden, words), "bout": (words,)}
+    shapes |= {"emb": (tokens, embedding), "Wout": (hidden, tokens), "bout": (tokens,)}
     return {n: random.normal(size=shapes.get(n) or shapes[n[0]]).astype("f4") for n in NAMES}
 
 

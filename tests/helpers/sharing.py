@@ -18,7 +18,7 @@ from textgan_lit.callbacks.recovery import Recovery
 SMALL = {"dropout": 0.0, "embedding": 4, "hidden": 8, "rollouts": 2}
 WORDS = ("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64", "data.oracle.variable=true")
 WORDS += (
-    "reading_size=32",
+    "check_size=32",
     "model.schedule.pretrain_steps=2",
     "model.schedule.adversarial_steps=2",
     "trainer.max_steps=14",
@@ -45,11 +45,11 @@ class State(pl.Callback):
             torch.save(state, self.folder / f"{system.global_rank}.pt")
 
 
-def share(folder: Path, words: str, processes: int) -> None:
-    """Plays a few steps of the game that ``words`` choose; the first process leaves its numbers in metrics.csv, and
+def share(folder: Path, overrides: str, processes: int) -> None:
+    """Plays a few steps of the game that ``overrides`` choose; the first process leaves its numbers in metrics.csv, and
     each the state that it would save after the last but one."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = shrunk(config(*WORDS, *words.split(), f"trainer.devices={processes}"))
+    settings = shrunk(config(*WORDS, *overrides.split(), f"trainer.devices={processes}"))
     for update in settings["model"]["optim"].values():
         update["batch_size"] = 16
     target = "textgan_lit.callbacks"
@@ -71,5 +71,5 @@ def share(folder: Path, words: str, processes: int) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = int(os.environ["WORLD_SIZE"])  # which Lightning takes away
-    for number, words in enumerate(sys.argv[2:]):
-        share(Path(sys.argv[1], str(number)), words, processes)
+    for number, overrides in enumerate(sys.argv[2:]):
+        share(Path(sys.argv[1], str(number)), overrides, processes)

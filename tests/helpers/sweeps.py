@@ -8,7 +8,7 @@ WORLD = ("data=tiny", "debug=smoke", "logger=csv", "data.workers=0", "callbacks.
 SPACE = ("model.schedule.k=1,2", "model.optim.generator.lr=tag(log,interval(1e-4,1e-1))")
 
 
-def words(folder, *more):
+def overrides(folder, *more):
     return ("-m", "sweep=optuna", *WORLD, *more, f"hydra.sweep.dir={folder}")
 
 

@@ -1,4 +1,4 @@
-"""Worlds small enough to list every sentence, and weights that make no two words alike."""
+"""Worlds small enough to list every sentence, and weights that make no two tokens alike."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ LENGTH = 4
 
 @pytest.fixture(params=["fixed", "eos"])
 def vocab(request):
-    """Three words; in the second world sentences also end."""
+    """Three tokens; in the second world sentences also end."""
     return Vocab(("a", "b", "c"), has_eos=request.param == "eos")
 
 
@@ -27,7 +27,7 @@ def sentences(vocab):
 
 @pytest.fixture(scope="session")
 def unlike():
-    """unlike(module): the module in eval mode with random weights, so that no two words or positions look alike."""
+    """unlike(module): the module in eval mode with random weights, so that no two tokens or positions look alike."""
 
     def randomise(module, seed=0):
         generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Any order of writing, and what is given first: against a model whose words are known in every order."""
+"""Any order of writing, and what is given first: against a model whose tokens are known in every order."""
 
 from itertools import permutations, product
 
@@ -43,19 +43,19 @@ class Joint(Generator):
         return order.expand(n, -1), empty, torch.zeros(n, dtype=torch.long)
 
     def advance(self, prev, state):
-        order, words, step = state
+        order, tokens, step = state
         at = (step - 1).clamp_min(0).unsqueeze(1)
-        words = words.scatter(1, at, prev.where(prev < WORDS, 0).unsqueeze(1))
-        logits = torch.stack([self._predict(*row) for row in zip(order, words, strict=True)])
-        return logits[torch.arange(len(prev)), step], (order, words, step + 1)
+        tokens = tokens.scatter(1, at, prev.where(prev < WORDS, 0).unsqueeze(1))
+        logits = torch.stack([self._predict(*row) for row in zip(order, tokens, strict=True)])
+        return logits[torch.arange(len(prev)), step], (order, tokens, step + 1)
 
     def features(self, inputs, order=None):
         order, _, _ = self.start(len(inputs), order)
-        words = torch.nn.functional.pad(inputs[:, 1:], (0, 1))
-        return torch.stack([self._predict(*row) for row in zip(order, words, strict=True)])
+        tokens = torch.nn.functional.pad(inputs[:, 1:], (0, 1))
+        return torch.stack([self._predict(*row) for row in zip(order, tokens, strict=True)])
 
-    def _predict(self, order, words):
-        return Marginals(self.joint, order.tolist()).predict(words.unsqueeze(0))[0].float()
+    def _predict(self, order, tokens):
+        return Marginals(self.joint, order.tolist()).predict(tokens.unsqueeze(0))[0].float()
 
 
 def networks(unlike):
@@ -99,7 +99,7 @@ def test_where_all_orders_agree_it_is_the_likelihood():
 @pytest.mark.parametrize("order", ["l2r", "binary_tree"])
 @pytest.mark.parametrize("gap", PATTERNS, ids=str)
 def test_an_exact_model_infills_with_what_is_probable_given_the_rest(gap, order):
-    """P of what is missing given what is there: of every word by its logp, and by how often it is written."""
+    """P of what is missing given what is there: of every token by its logp, and by how often it is written."""
     gap, template = torch.tensor(gap), torch.tensor([2, 0, 1])
     fits = (SENTENCES.tokens == template)[:, ~gap].all(1)
     wanted = P[fits] / P[fits].sum()
@@ -139,7 +139,7 @@ def test_trained_in_any_order_it_infills_and_trained_in_one_it_does_not(objectiv
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    first = torch.tensor([[1, 2, 0]])  # the first word is what is missing
+    first = torch.tensor([[1, 2, 0]])  # the first token is what is missing
     given = P.view(WORDS, -1) / P.view(WORDS, -1).sum(0)
     found = generator.logp(SENTENCES, Categorical(), order=first)[:, 0].detach().double().exp().view(WORDS, -1)
     distance = (P.view(WORDS, -1).sum(0) * (given - found).abs().sum(0) / 2).sum().item()

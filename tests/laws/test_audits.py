@@ -22,9 +22,13 @@ FEWER = ("model.discriminator.filters=[[1,32],[2,32],[3,32]]", "model.credit.rol
 LONG = {"relgan", "coldgan", "grpo", "maligan", "rankgan", "textgail"}
 QUICK = [(model, "fixed length" if model == "any_order" else "with eos") for model in KNOWN if model not in LONG]
 SMALLER = {"leakgan": FEWER, "seqgan": FEWER}
-VARIANTS = {  # what the models leave out → how every verdict starts
+VARIANTS = {  # what the models leave out → how every summary starts
     ("model=cot", "model.estimator.future=1"): "unbiased within 4 SE",
-    ("model=airl", "model.estimator.ratio=sentence", "model/baseline=leave_one_out"): "unbiased within 4 SE",
+    (
+        "model=airl",
+        "model.estimator.importance_sampling_level=sentence",
+        "model/baseline=leave_one_out",
+    ): "unbiased within 4 SE",
     ("model=minimax", "model/generator=mixture", "model/baseline=leave_one_out"): "unbiased within 4 SE",
     ("model=minimax", "model/generator=mixture", "model/control=shuffled"): "null control",
     ("model=minimax", "model/control=constant"): "null control",
@@ -36,8 +40,8 @@ VARIANTS = {  # what the models leave out → how every verdict starts
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-def findings(world, *words):
-    return audited(parser().parse_args(words), [WORLDS[world]])
+def findings(world, *tokens):
+    return audited(parser().parse_args(tokens), [WORLDS[world]])
 
 
 def of_model(model, world, batches):
@@ -49,15 +53,15 @@ def test_a_model_descends_what_it_declares(model, world):
     found = of_model(model, world, 60)
     assert found
     for finding in found:
-        assert finding.passed, f"{finding.judge}, {finding.claim}: {finding.verdict}"
+        assert finding.passed, f"{finding.player}, {finding.claim}: {finding.summary}"
 
 
 @pytest.mark.parametrize("world", [pytest.param("fixed length", marks=pytest.mark.slow), "with eos"])
-@pytest.mark.parametrize("words", VARIANTS, ids=" ".join)
-def test_so_do_its_variants(words, world):
-    for finding in findings(world, *words, "--batches=60"):
-        assert finding.passed, f"{finding.judge}, {finding.claim}: {finding.verdict}"
-        assert finding.verdict.startswith(VARIANTS[words])
+@pytest.mark.parametrize("tokens", VARIANTS, ids=" ".join)
+def test_so_do_its_variants(tokens, world):
+    for finding in findings(world, *tokens, "--batches=60"):
+        assert finding.passed, f"{finding.player}, {finding.claim}: {finding.summary}"
+        assert finding.summary.startswith(VARIANTS[tokens])
 
 
 def test_any_order_is_for_sentences_of_one_length():
@@ -75,4 +79,4 @@ def test_without_a_likelihood_there_is_nothing_to_compare_with(model):
 @pytest.mark.parametrize(("model", "world"), PLAYED)
 def test_and_so_it_does_in_the_full_audit(model, world):
     for finding in of_model(model, world, 300):
-        assert finding.passed, f"{finding.judge}, {finding.claim}: {finding.verdict}"
+        assert finding.passed, f"{finding.player}, {finding.claim}: {finding.summary}"

@@ -82,21 +82,21 @@ def _inputs(generator, sentences):
 @torch.no_grad()
 def test_the_encoder_reads_both_ways(gaussian, sentences):
     encoder = gaussian.encoder
-    for words, mask, mean in list(zip(*sentences, gaussian.posterior(sentences)[0], strict=True))[::7]:
-        read = encoder.embedding(words[mask])
+    for tokens, mask, mean in list(zip(*sentences, gaussian.posterior(sentences)[0], strict=True))[::7]:
+        read = encoder.embedding(tokens[mask])
         ends = [encoder.forwards(read)[0][-1], encoder.backwards(read.flip(0))[0][-1]]
         assert_close(mean, encoder.output(torch.cat(ends))[:2])
 
 
-def test_rounds_follow_the_order_and_what_is_no_word_has_none(diffusion):
+def test_rounds_follow_the_order_and_what_is_no_token_has_none(diffusion):
     order = torch.tensor([[0.9, 0.1, 0.5, 0.3]]).repeat(2, 1)
-    words = torch.tensor([[True] * 4, [True, True, False, False]])
-    assert diffusion.rounds(order, words).tolist() == [[3, 0, 2, 1], [1, 0, 4, 4]]
+    tokens = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert diffusion.rounds(order, tokens).tolist() == [[3, 0, 2, 1], [1, 0, 4, 4]]
 
 
 @torch.no_grad()
-def test_how_many_words_there_are_is_a_part_of_the_last_one_under_every_policy(diffusion, sentences):
-    said = diffusion.of_length(sentences, diffusion.words(sentences), Categorical())
+def test_how_many_tokens_there_are_is_a_part_of_the_last_one_under_every_policy(diffusion, sentences):
+    said = diffusion.of_length(sentences, diffusion.content(sentences), Categorical())
     last = sentences.mask.long().cumsum(1).argmax(1, keepdim=True)
     assert not said.scatter(1, last, 0.0).any()
     assert said.any() == diffusion.vocab.has_eos
@@ -105,8 +105,8 @@ def test_how_many_words_there_are_is_a_part_of_the_last_one_under_every_policy(d
     assert_close(written.logp, diffusion.logp(written.batch, Categorical(0.3), latent=written.latent))
     if diffusion.vocab.has_eos:
         cold = Categorical(0.3)(diffusion.length_logits()).softmax(0)
-        found = diffusion.of_length(sentences, diffusion.words(sentences), Categorical(0.3)).sum(1).exp()
-        assert_close(found, cold[diffusion.words(sentences).sum(1)])
+        found = diffusion.of_length(sentences, diffusion.content(sentences), Categorical(0.3)).sum(1).exp()
+        assert_close(found, cold[diffusion.content(sentences).sum(1)])
 
 
 class Costs(Markov):
@@ -123,7 +123,7 @@ class Costs(Markov):
 def test_free_bits_are_of_each_coordinate_and_of_the_mean_and_the_weight_ends_at_1():
     kl = torch.tensor([[0.0, 3.0, 0.0], [0.4, 1.0, 0.9]])  # means .2, 2 and .45
     batch = TextBatch(torch.zeros(2, 5, dtype=torch.long), torch.ones(2, 5, dtype=torch.bool))
-    objective = ELBO(anneal=2, free_bits=0.5)
+    objective = ELBO(anneal_steps=2, free_bits=0.5)
     losses = [objective(Game(Costs(kl), None, Categorical(), Noise(0)), batch).loss.item() for _ in range(5)]
     charged = (0.5 + 2.0 + 0.5) * 2 / 10
     assert losses == pytest.approx([0.0, charged / 2, charged, charged, charged])

@@ -45,12 +45,12 @@ def discriminator(request, vocab, unlike, real, sentences):
 
 @pytest.fixture
 def score(discriminator, fake):
-    """score(words, mask): as the game calls it, with G's density where that is asked for."""
+    """score(tokens, mask): as the game calls it, with G's density where that is asked for."""
 
-    def judge(words, mask):
-        if not discriminator.reads_density:
-            return discriminator(words, mask)
-        return discriminator(words, mask, fake.logp(TextBatch(words, mask), Categorical()).detach())
+    def judge(tokens, mask):
+        if not discriminator.needs_density:
+            return discriminator(tokens, mask)
+        return discriminator(tokens, mask, fake.logp(TextBatch(tokens, mask), Categorical()).detach())
 
     return judge
 
@@ -61,7 +61,7 @@ def test_every_discriminator_is_under_these_laws(every):
 
 def test_there_is_one_finite_score_for_all_that_is_judged(discriminator, score, sentences):
     n, scores = len(sentences.tokens), score(*sentences)
-    assert scores.shape == {"sentence": (n,), "word": (n, LENGTH)}[discriminator.scores]
+    assert scores.shape == {"sentence": (n,), "token": (n, LENGTH)}[discriminator.scores]
     assert scores.isfinite().all()
     assert last_score(scores, sentences.mask).std() > 0.01
 
@@ -77,7 +77,7 @@ def test_padding_never_changes_a_score(discriminator, score, sentences, learning
         short = ~mask[:, -1]  # these end before the last column: without it, nothing is missing
         cut = scores[short] if scores.dim() == 1 else scores[short, :-1]
         assert_close(score(tokens[short, :-1], mask[short, :-1]), cut)
-    if discriminator.scores == "word":
+    if discriminator.scores == "token":
         assert (scores[~mask] == 0).all()
 
 
@@ -111,14 +111,14 @@ def test_every_parameter_is_reached_by_a_gradient(discriminator, score, sentence
 
 
 @torch.no_grad()
-def test_one_that_scores_words_judges_each_by_the_words_so_far(discriminator, score, sentences):
-    if discriminator.scores != "word":
+def test_one_that_scores_tokens_judges_each_by_the_tokens_so_far(discriminator, score, sentences):
+    if discriminator.scores != "token":
         pytest.skip("scores sentences")
     full = sentences.mask.all(1)
     tokens, mask = sentences.tokens[full], sentences.mask[full]
     for t in range(LENGTH):
         changed = tokens.clone()
-        changed[:, t] = (changed[:, t] + 1) % len(discriminator.vocab.words)
+        changed[:, t] = (changed[:, t] + 1) % len(discriminator.vocab.tokens)
         before, after = score(tokens, mask), score(changed, mask)
         assert_close(after[:, :t], before[:, :t])
         assert (after[:, t:] - before[:, t:]).abs().mean() > 0.01
@@ -126,27 +126,27 @@ def test_one_that_scores_words_judges_each_by_the_words_so_far(discriminator, sc
 
 @pytest.fixture
 def soft(discriminator, sentences):
-    """Every sentence as one-hot words."""
-    if not discriminator.reads_soft:
-        pytest.skip("reads whole words only")
+    """Every sentence as one-hot tokens."""
+    if not discriminator.accepts_soft:
+        pytest.skip("reads whole tokens only")
     return one_hot(*sentences, discriminator.vocab.size).requires_grad_()
 
 
-def test_who_reads_soft_words():
+def test_who_reads_soft_tokens():
     vocab, real = Vocab(("a", "b")), Markov(Vocab(("a", "b")), LENGTH)
-    assert all(kind(vocab, LENGTH).reads_soft for kind in (Conv, Recurrent, Transformer))
-    assert Spectral(vocab, LENGTH, Conv(vocab, LENGTH)).reads_soft
-    assert not any(kind.reads_soft for kind in (Optimal, DensityAware, Mediator))
-    assert not DensityAware(vocab, LENGTH, real, Conv(vocab, LENGTH)).reads_soft
+    assert all(kind(vocab, LENGTH).accepts_soft for kind in (Conv, Recurrent, Transformer))
+    assert Spectral(vocab, LENGTH, Conv(vocab, LENGTH)).accepts_soft
+    assert not any(kind.accepts_soft for kind in (Optimal, DensityAware, Mediator))
+    assert not DensityAware(vocab, LENGTH, real, Conv(vocab, LENGTH)).accepts_soft
 
 
-def test_one_hot_words_score_as_the_words_themselves(discriminator, score, sentences, soft):
+def test_one_hot_tokens_score_as_the_tokens_themselves(discriminator, score, sentences, soft):
     assert_close(score(soft, sentences.mask), score(*sentences))
 
 
-def test_every_word_has_a_slope_and_padding_has_none(discriminator, score, sentences, soft):
-    verdict = last_score(score(soft, sentences.mask), sentences.mask)
-    (slope,) = torch.autograd.grad(verdict.sum(), soft)
+def test_every_token_has_a_slope_and_padding_has_none(discriminator, score, sentences, soft):
+    last = last_score(score(soft, sentences.mask), sentences.mask)
+    (slope,) = torch.autograd.grad(last.sum(), soft)
     assert (slope[~sentences.mask] == 0).all()
     for t in range(LENGTH):
         assert slope[:, t].abs().sum() > 1e-3
@@ -161,16 +161,16 @@ def test_soft_padding_never_changes_a_score(discriminator, score, sentences, sof
     assert_close(score(other, sentences.mask), score(soft, sentences.mask))
 
 
-def test_a_word_between_two_is_read_as_the_mixture_of_their_embeddings(discriminator, score, sentences, soft):
-    """Against the same network with one more word, whose embedding is the mixture."""
+def test_a_token_between_two_is_read_as_the_mixture_of_their_embeddings(discriminator, score, sentences, soft):
+    """Against the same network with one more token, whose embedding is the mixture."""
     inner = getattr(discriminator, "critic", discriminator)
     if inner is not discriminator:
         pytest.skip("as its critic")
     share, size = torch.tensor([0.2, 0.5, 0.3, 0.0][: discriminator.vocab.size]), discriminator.vocab.size
-    words = soft.detach().clone()
-    words[:, 0] = share
+    mixture = soft.detach().clone()
+    mixture[:, 0] = share
     with torch.no_grad():
-        mixed = score(words, sentences.mask)
+        mixed = score(mixture, sentences.mask)
         discriminator.embedding.weight[discriminator.vocab.bos] = share @ discriminator.embedding.weight[:size]
         tokens = sentences.tokens.clone()
         tokens[:, 0] = discriminator.vocab.bos
@@ -214,17 +214,17 @@ def test_what_is_seen_of_a_beginning_is_what_it_would_be_judged_by_if_it_ended_t
 
 
 @torch.no_grad()
-def test_word_by_word_the_same_is_seen(leaking, sentences):
-    tokens, state, seen = sentences.tokens, leaking.unread(len(sentences.tokens)), []
-    for word in tokens.unbind(1):
-        found, state = leaking.read(word, state)
+def test_token_by_token_the_same_is_seen(leaking, sentences):
+    tokens, state, seen = sentences.tokens, leaking.start(len(sentences.tokens)), []
+    for token in tokens.unbind(1):
+        found, state = leaking.step(token, state)
         assert {len(leaf) for leaf in state} == {len(tokens)}
         seen.append(found)
     assert_close(torch.stack(seen, 1), leaking.prefixes(tokens))
 
 
 @torch.no_grad()
-def test_what_is_no_word_is_not_seen(leaking, sentences):
+def test_what_is_no_token_is_not_seen(leaking, sentences):
     tokens = sentences.tokens
     begun = torch.cat([torch.full_like(tokens[:, :1], leaking.vocab.bos), tokens], 1)
     seen = leaking.prefixes(begun)

@@ -11,7 +11,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.relaxation import one_hot
 from textgan_lit.model.discriminator.conv import Conv
-from textgan_lit.model.generator.base import Generator, Pen
+from textgan_lit.model.generator.base import DecodeState, Generator
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.manager_worker import ManagerWorker
 from textgan_lit.model.generator.markov import Markov
@@ -52,13 +52,15 @@ def generator(request, vocab, unlike):
     if "member" in options:
         options = options | {"member": options["member"](vocab, LENGTH, **MEMBERS[options["member"]])}
     if kind is ManagerWorker:
-        options = options | {"reader": lambda: Conv(vocab, LENGTH, filters=[(1, 3), (3, 5)], embedding=3, views=2)}
+        options = options | {
+            "leaked_discriminator": lambda: Conv(vocab, LENGTH, filters=[(1, 3), (3, 5)], embedding=3, views=2)
+        }
     made = unlike(kind(vocab, LENGTH, **options))
     return Given(made, torch.tensor([[0.7, -1.2]])).eval() if made.latent else made
 
 
 def at_once(generator):
-    """Whether the words before a word say nothing of it, once its latent is known."""
+    """Whether the tokens before a token say nothing of it, once its latent is known."""
     return isinstance(getattr(generator, "generator", None), OneShot)
 
 
@@ -72,17 +74,17 @@ def learning(generator):
 
 
 def stepped(generator, inputs, state=None):
-    """The logits of ``inputs`` word by word, Float[B T V]."""
+    """The logits of ``inputs`` token by token, Float[B T V]."""
     logits, state = [], generator.start(len(inputs)) if state is None else state
-    for word in inputs.unbind(1):
-        features, state = generator.advance(word, state)
+    for token in inputs.unbind(1):
+        features, state = generator.advance(token, state)
         logits.append(generator.head(features))
     return torch.stack(logits, 1)
 
 
 def test_every_generator_is_under_these_laws(every):
-    """But for those that do not write word after word: laws/test_latents.py has theirs."""
-    after = {kind for kind in every(textgan_lit.model.generator, Generator) if kind.left_to_right}
+    """But for those that do not write token after token: laws/test_latents.py has theirs."""
+    after = {kind for kind in every(textgan_lit.model.generator, Generator) if kind.autoregressive}
     assert after == {kind for kind, _ in SMALL}
 
 
@@ -130,7 +132,7 @@ def test_a_few_rows_of_logits_at_a_time_change_nothing(generator, sentences, noi
 
 
 @torch.no_grad()
-def test_a_word_never_changes_the_logits_before_it(generator, sentences):
+def test_a_token_never_changes_the_logits_before_it(generator, sentences):
     inputs = inputs_of(sentences.tokens, generator.vocab.bos)
     for t in range(LENGTH):
         changed = inputs.clone()
@@ -144,7 +146,7 @@ def test_a_word_never_changes_the_logits_before_it(generator, sentences):
 def test_what_stands_on_padding_changes_nothing(generator, sentences):
     tokens, mask = sentences
     other = tokens.where(mask, torch.randint(0, generator.vocab.inputs, tokens.shape))
-    inputs, others = (inputs_of(words, generator.vocab.bos) for words in (tokens, other))
+    inputs, others = (inputs_of(ids, generator.vocab.bos) for ids in (tokens, other))
     assert_close(generator.logits(others)[mask], generator.logits(inputs)[mask])
     logp = generator.logp(TextBatch(other, mask), Categorical())
     assert_close(logp, generator.logp(sentences, Categorical()))
@@ -185,18 +187,18 @@ def test_states_have_the_batch_first(generator):
     assert {len(leaf) for leaf in (*generator.start(7), *after)} == {7}
 
 
-def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
-    """And a gradient passes through them: every word changes what is said after it."""
-    if not generator.reads_soft:
-        pytest.skip("reads whole words only")
+def test_one_hot_tokens_advance_as_the_tokens_themselves(generator, sentences):
+    """And a gradient passes through them: every token changes what is said after it."""
+    if not generator.accepts_soft:
+        pytest.skip("reads whole tokens only")
     # (after eos nothing is said)
     full = sentences.tokens[sentences.mask.all(1)]
     inputs = inputs_of(full, generator.vocab.bos)
     soft = one_hot(full, torch.ones_like(full, dtype=torch.bool), generator.vocab.size).requires_grad_()
     features, state = generator.advance(inputs[:, 0], generator.start(len(inputs)))
     logits = [generator.head(features)]
-    for word in soft.unbind(1)[:-1]:
-        features, state = generator.advance(word, state)
+    for token in soft.unbind(1)[:-1]:
+        features, state = generator.advance(token, state)
         logits.append(generator.head(features))
     logits = torch.stack(logits, 1)
     assert_close(logits, generator.logits(inputs))
@@ -204,25 +206,25 @@ def test_one_hot_words_advance_as_the_words_themselves(generator, sentences):
     assert (slope[:, :-1].abs().sum(2) > 1e-8).all() or at_once(generator)
 
 
-def test_who_reads_soft_words():
-    assert {kind for kind, _ in SMALL if kind.reads_soft} == {LSTM, OneShot, Transformer, VAE, RelationalMemory}
+def test_who_reads_soft_tokens():
+    assert {kind for kind, _ in SMALL if kind.accepts_soft} == {LSTM, OneShot, Transformer, VAE, RelationalMemory}
 
 
 @pytest.fixture
 def kept(generator, sentences):
-    """States kept while the sentences were written to their ends: kept[t] has read t words, other words follow."""
+    """States kept while the sentences were written to their ends: kept[t] has read t tokens, other tokens follow."""
     inputs = inputs_of(sentences.tokens, generator.vocab.bos)
     other = torch.randint(0, generator.vocab.size, inputs.shape, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
         states = [generator.start(len(inputs))]
-        for word in inputs.unbind(1):
-            states.append(generator.advance(word, states[-1])[1])
+        for token in inputs.unbind(1):
+            states.append(generator.advance(token, states[-1])[1])
         wanted = [generator.logits(torch.cat([inputs[:, :t], other[:, t:]], 1)) for t in range(LENGTH)]
     return states, other, wanted
 
 
 @torch.no_grad()
-def test_a_state_kept_aside_still_stands_for_its_words(generator, kept):
+def test_a_state_kept_aside_still_stands_for_its_tokens(generator, kept):
     states, other, wanted = kept
     for t in reversed(range(LENGTH)):
         assert_close(stepped(generator, other[:, t:], states[t]), wanted[t][:, t:])
@@ -233,8 +235,8 @@ def test_rows_of_kept_states_can_be_chosen_repeated_and_joined(generator, kept):
     """The way of Monte Carlo rollouts: rows in any order, each several times, from states of unequal length."""
     states, other, wanted = kept
     rows = torch.randperm(len(other), generator=torch.Generator().manual_seed(5))[:20].repeat_interleave(3)
-    pens = [Pen(other[:, t], states[t], torch.ones(len(other), dtype=torch.bool)) for t in (2, 1)]
-    joined = Pen.join([pen.rows(rows) for pen in pens])
+    decodings = [DecodeState(other[:, t], states[t], torch.ones(len(other), dtype=torch.bool)) for t in (2, 1)]
+    joined = DecodeState.join([decoding.rows(rows) for decoding in decodings])
     logits = stepped(generator, torch.cat([other[rows, 2:4], other[rows, 1:3]]), joined.state)
     assert_close(logits, torch.cat([wanted[2][rows, 2:4], wanted[1][rows, 1:3]]))
 
@@ -243,7 +245,7 @@ def test_rows_of_kept_states_can_be_chosen_repeated_and_joined(generator, kept):
 def test_branches_with_memory_of_their_own_live_side_by_side(generator, kept):
     states, other, wanted = kept
     rows = torch.arange(len(other))
-    (one, two), turned = (Pen(other[:, 1], states[1], rows > 0).rows(rows).state for _ in (0, 1)), other.flip(0)
+    (one, two), turned = (DecodeState(other[:, 1], states[1], rows > 0).rows(rows).state for _ in (0, 1)), other.flip(0)
     for t in range(1, LENGTH):
         features, one = generator.advance(other[:, t], one)
         _, two = generator.advance(turned[:, t], two)

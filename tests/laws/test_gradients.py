@@ -1,6 +1,6 @@
 """The score-function gradient, by enumeration: equalities, not confidence intervals.
 
-G's next-word probabilities are quarters, so noise that takes every combination of quarters once writes every
+G's next-token probabilities are quarters, so noise that takes every combination of quarters once writes every
 sentence exactly as often as it is probable: a mean over that batch *is* the expectation under G.
 """
 
@@ -26,7 +26,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical, Tempered
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch
+from textgan_lit.types import Samples, TextBatch
 
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}  # G and D speak float32
 
@@ -54,30 +54,30 @@ def even(columns):
 class Told(Game):
     """Says what it is told to say."""
 
-    said: Rollout
+    said: Samples
 
     def sample(self, n):
         return self.said
 
 
 class PrefixOptimal(Discriminator):
-    """D* of every prefix: log P − log G of the words so far."""
+    """D* of every prefix: log P − log G of the tokens so far."""
 
-    scores, reads_density = "word", True
+    scores, needs_density = "token", True
 
     def __init__(self, oracle):
         super().__init__(oracle.vocab, oracle.max_length)
         self.oracle = oracle
 
-    def forward(self, words, mask, density=None):
-        return (self.oracle.logp(TextBatch(words, mask), Categorical()) - density).cumsum(1) * mask
+    def forward(self, tokens, mask, density=None):
+        return (self.oracle.logp(TextBatch(tokens, mask), Categorical()) - density).cumsum(1) * mask
 
 
 class World:
     """P, a table without structure; G, a bigram table at each position, its probabilities in quarters."""
 
     def __init__(self, length, variable, policy=None):
-        self.oracle = Tiny(words=2, length=length, variable=variable, seed=3)
+        self.oracle = Tiny(vocab_size=2, length=length, variable=variable, seed=3)
         self.vocab, self.length, self.policy = self.oracle.vocab, length, policy or Categorical()
         self.sentences = every_sentence(self.vocab, length)
         self.generator = Markov(self.vocab, length, positional=True)
@@ -112,9 +112,9 @@ class World:
     def expected(self, objective, batch_size, noises=(None,), policy=None):
         """The expected gradient, from every batch of so many sentences, each weighed by its probability."""
         logp = self.generator.logp(self.sentences, policy or self.policy).detach()
-        everyone, loss = Rollout(*self.sentences, logp, logp[:, :0]), torch.zeros(())
+        everyone, loss = Samples(*self.sentences, logp, logp[:, :0]), torch.zeros(())
         for rows in product(range(len(logp)), repeat=batch_size):
-            said = Rollout(*(part[list(rows)] for part in everyone))
+            said = Samples(*(part[list(rows)] for part in everyone))
             outcomes = [copy.deepcopy(objective)(self.game(said=said, noise=noise), said.batch) for noise in noises]
             loss = loss + said.logp.sum().exp() * sum(outcome.loss for outcome in outcomes) / len(noises)
         return self.gradient(loss)
@@ -165,8 +165,8 @@ def test_at_the_best_d_the_reward_is_the_divergence(world, kind, credit):
 
 
 @pytest.mark.parametrize("kind", TEACHERS)
-def test_with_a_reward_a_word_it_is_the_divergences_of_all_prefixes(kind):
-    """D*'s reward of every prefix, summed over what is still to come: Σ_t of the divergence of the first t words."""
+def test_with_a_reward_a_token_it_is_the_divergences_of_all_prefixes(kind):
+    """D*'s reward of every prefix, summed over what is still to come: Σ_t of the divergence of the first t tokens."""
     world = World(3, variable=False)
 
     def of_prefixes(p, g):
@@ -177,8 +177,8 @@ def test_with_a_reward_a_word_it_is_the_divergences_of_all_prefixes(kind):
 
 
 @pytest.mark.parametrize("kind", [*TEACHERS, Constant])
-def test_with_a_reward_a_word_the_sum_of_the_rewards_is_ascended(world, kind):
-    """Where sentences end early too. (A constant a word then rewards length: no null control there.)"""
+def test_with_a_reward_a_token_the_sum_of_the_rewards_is_ascended(world, kind):
+    """Where sentences end early too. (A constant a token then rewards length: no null control there.)"""
     judge = PrefixOptimal(world.oracle)
     reward = kind()(world.game(judge).score(*world.sentences)).double() * world.sentences.mask
     exact = world.gradient(-(world.probabilities()[1] * reward.sum(1)).sum())
@@ -216,12 +216,16 @@ def test_importance_weights_make_up_for_the_proposal(tempered):
     """Sentences of q, weighed by G/q: the gradient of G's own divergence, exactly."""
     exact = tempered.exact("JSD(P‖G)")
     assert exact.abs().max() > 0.01
-    assert_close(of_proposals(tempered, clip=None, ratio="sentence", proposal=0.5), exact, **TOLERANCE)
+    assert_close(
+        of_proposals(tempered, clip_range=None, importance_sampling_level="sentence", sampling_temperature=0.5),
+        exact,
+        **TOLERANCE,
+    )
 
 
 def test_the_entropy_that_is_logged_is_that_of_what_wrote(tempered):
     """H of the tempered G, not of G: docs/metrics.md."""
-    logs = proposed(tempered, clip=None, ratio="sentence", proposal=0.5).logs
+    logs = proposed(tempered, clip_range=None, importance_sampling_level="sentence", sampling_temperature=0.5).logs
     tempered.policy = Tempered(tempered.policy, 0.5)
     q = tempered.probabilities()[1].detach()
     entropy = -torch.special.xlogy(q, q).sum() / (q * tempered.sentences.mask.sum(1)).sum()
@@ -230,8 +234,11 @@ def test_the_entropy_that_is_logged_is_that_of_what_wrote(tempered):
 
 def test_without_the_weights_of_whole_sentences_it_is_another_gradient(tempered):
     exact = tempered.exact("JSD(P‖G)")
-    for settings in ({"ratio": "word", "clip": None}, {"ratio": "sentence", "clip": 0.2}):
-        assert (of_proposals(tempered, proposal=0.5, **settings) - exact).abs().max() > 1e-3
+    for settings in (
+        {"importance_sampling_level": "token", "clip_range": None},
+        {"importance_sampling_level": "sentence", "clip_range": 0.2},
+    ):
+        assert (of_proposals(tempered, sampling_temperature=0.5, **settings) - exact).abs().max() > 1e-3
     # not weighed at all: the quarters that q writes, taken for G's
     assert (of_proposals(tempered) - exact).abs().max() > 1e-3
 
@@ -240,7 +247,14 @@ def test_importance_weights_change_no_expectation_of_a_baseline(variable):
     """A constant times E_q w ∇ log G is 0: every sentence that q can write, against what earlier batches were worth."""
     world = World(2, variable)
     world.table.data *= 0.5
-    objective = ScoreFunction(rewards.Minimax(), Terminal(), remembering(), clip=None, ratio="sentence", proposal=0.5)
+    objective = ScoreFunction(
+        rewards.Minimax(),
+        Terminal(),
+        remembering(),
+        clip_range=None,
+        importance_sampling_level="sentence",
+        sampling_temperature=0.5,
+    )
     assert_close(world.expected(objective, 1, policy=Tempered(world.policy, 0.5)), world.exact("JSD(P‖G)"), **TOLERANCE)
 
 
@@ -271,7 +285,7 @@ def test_the_batch_mean_shrinks_the_gradient_by_what_a_sentence_adds_to_it(credi
 
 def test_where_fewer_sentences_reach_the_batch_mean_shrinks_it_more():
     # n of B reach position t, one of them for sure: n − 1 ~ Binomial(B − 1, q), E 1/n = (1 − (1 − q)^B) / (B q).
-    # B = 2 gives 1 − E 1/n = q/2, and the first word is written in all: q = 1.
+    # B = 2 gives 1 − E 1/n = q/2, and the first token is written in all: q = 1.
     world = World(2, variable=True)
     q = world.probabilities()[1][world.sentences.mask[:, 1]].sum().item()
     factor = torch.tensor([1.0, q]).view(2, 1, 1) / 2

@@ -28,7 +28,7 @@ from textgan_lit.model.objective import ELBO
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import Score
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch
+from textgan_lit.types import Samples, TextBatch
 
 SMALL = [
     (OneShot, {"latent": 1, "width": 8, "heads": 2}),
@@ -48,7 +48,7 @@ def generator(request, vocab, unlike):
 class Told(Game):
     """Says what it is told to say."""
 
-    said: Rollout
+    said: Samples
 
     def sample(self, n):
         return self.said
@@ -129,7 +129,7 @@ def test_the_gradient_of_the_elbo_is_that_of_its_integral(generator, sentences):
         def uniform(self, rows, *shape):
             return midpoints().repeat(rows // POINTS, 1)
 
-    loss = ELBO(anneal=0)(Game(generator, None, Categorical(), Grid("grid")), batch).loss
+    loss = ELBO(anneal_steps=0)(Game(generator, None, Categorical(), Grid("grid")), batch).loss
     assert_close(loss, exact)
     wanted, found = (torch.autograd.grad(one, list(generator.parameters())) for one in (exact, loss))
     assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -137,10 +137,10 @@ def test_the_gradient_of_the_elbo_is_that_of_its_integral(generator, sentences):
 
 
 def test_the_loss_of_a_round_is_the_whole_bound_on_average(generator, sentences):
-    """−E_σ log G(x | σ) over all orders, word by word in their rounds, against the objective, which looks at one round:
-    on every order and every lot."""
+    """−E_σ log G(x | σ) over all orders, token by token in their rounds, against the objective, which looks at one
+    round: on every order and every lot."""
     if not isinstance(generator, MaskedDiffusion):
-        pytest.skip("writes word after word")
+        pytest.skip("writes token after token")
     chosen, lots = TextBatch(*(rows[3::7] for rows in sentences)), 12
     batch, orders = pairs(generator, chosen)
     exact = -generator.logp(batch, Categorical(), latent=orders).sum() / len(points(generator)) / chosen.mask.sum()
@@ -151,7 +151,7 @@ def test_the_loss_of_a_round_is_the_whole_bound_on_average(generator, sentences)
         def uniform(self, rows, *shape):
             return torch.cat([orders.repeat_interleave(lots, 0), lot], 1)
 
-    loss = ELBO(anneal=0)(Game(generator, None, Categorical(), Grid("grid")), every).loss
+    loss = ELBO(anneal_steps=0)(Game(generator, None, Categorical(), Grid("grid")), every).loss
     assert_close(loss, exact)
     wanted, found = (torch.autograd.grad(one, list(generator.parameters())) for one in (exact, loss))
     assert_close(found, wanted, rtol=1e-3, atol=1e-5)
@@ -165,7 +165,7 @@ class Pays(Discriminator):
         super().__init__(generator.vocab, generator.max_length)
         self.wages = wages
 
-    def forward(self, words, mask, density=None):
+    def forward(self, tokens, mask, density=None):
         return self.wages
 
 
@@ -178,19 +178,19 @@ def test_the_score_function_of_the_pair_ascends_the_reward_of_the_sentence(gener
     with torch.no_grad():
         logp = generator.logp(batch, Categorical(), latent=z)
     wages = reward.repeat_interleave(len(points(generator))) * logp.sum(1).exp() * len(reward)
-    game = Told(generator, Pays(generator, wages), Categorical(), Noise(0), Rollout(*batch, logp, z))
+    game = Told(generator, Pays(generator, wages), Categorical(), Noise(0), Samples(*batch, logp, z))
     for epochs in (1, 2):  # plain, and as PPO's first step
-        loss = ScoreFunction(Score(), Terminal(), Zero(), epochs=epochs)(game, batch).loss
+        loss = ScoreFunction(Score(), Terminal(), Zero(), num_iterations=epochs)(game, batch).loss
         found = torch.autograd.grad(loss, weights(generator))
         assert_close(found, exact, rtol=1e-3, atol=1e-5)
     assert max(gradient.abs().max() for gradient in exact) > 0.01
 
 
-class Words(Discriminator):
-    """Pays for a sentence's first and last words."""
+class Tokens(Discriminator):
+    """Pays for a sentence's first and last tokens."""
 
-    def forward(self, words, mask, density=None):
-        return (words[:, 0] == 0).float() + 2.0 * (words[:, -1] == 1)
+    def forward(self, tokens, mask, density=None):
+        return (tokens[:, 0] == 0).float() + 2.0 * (tokens[:, -1] == 1)
 
 
 @torch.no_grad()
@@ -198,15 +198,15 @@ def test_a_prefix_is_worth_what_comes_after_it_from_the_same_latent(generator, s
     if generator.vocab.has_eos or not isinstance(generator, VAE):
         pytest.skip("one world is enough")
     z = torch.tensor([[1.5], [-1.5]])
-    words = sentences.tokens[[4, 4]]
-    rollout = Rollout(words, torch.ones_like(words, dtype=torch.bool), torch.zeros(2, LENGTH), z)
-    game = Game(generator, Words(generator.vocab, LENGTH), Categorical(), Noise(1))
+    tokens = sentences.tokens[[4, 4]]
+    rollout = Samples(tokens, torch.ones_like(tokens, dtype=torch.bool), torch.zeros(2, LENGTH), z)
+    game = Game(generator, Tokens(generator.vocab, LENGTH), Categorical(), Noise(1))
     value = MonteCarlo(rollouts=10_000)(Score(), game, rollout)
     everything = TextBatch(*(rows.repeat(2, 1) for rows in sentences))
     chance = generator.logp(everything, Categorical(), latent=z.repeat_interleave(len(sentences.tokens), 0))
-    same = (everything.tokens[:, 0] == words[0, 0]).double()
+    same = (everything.tokens[:, 0] == tokens[0, 0]).double()
     g = chance.sum(1).double().exp() * same
-    worth = game.verdict(everything).double()
+    worth = game.sentence_logit(everything).double()
     exact = torch.stack([(g * worth).view(2, -1)[row].sum() / g.view(2, -1)[row].sum() for row in (0, 1)])
     assert_close(value[:, 0].double(), exact, rtol=0, atol=0.03)
     assert abs(exact[0] - exact[1]) > 0.09
@@ -230,15 +230,15 @@ def test_annealing_and_free_bits_are_charged_as_they_say(generator, sentences):
             outcome = objective(Game(generator, None, Categorical(), Noise(2)), sentences)
         return outcome
 
-    whole, words = played(ELBO(anneal=0)), sentences.mask.sum()
-    cost = whole.logs["kl"] * len(sentences.tokens) / words
+    whole, tokens = played(ELBO(anneal_steps=0)), sentences.mask.sum()
+    cost = whole.logs["kl"] * len(sentences.tokens) / tokens
     assert_close(whole.loss.detach(), whole.logs["nll_bound"])
-    half = played(ELBO(anneal=4), 3)
+    half = played(ELBO(anneal_steps=4), 3)
     assert half.logs["kl_weight"] == 0.5
     assert_close(half.loss, whole.loss - cost / 2)
     if cost:
-        free = played(ELBO(anneal=0, free_bits=50.0))
-        assert_close(free.loss, whole.loss - cost + 50.0 * len(sentences.tokens) / words)
+        free = played(ELBO(anneal_steps=0, free_bits=50.0))
+        assert_close(free.loss, whole.loss - cost + 50.0 * len(sentences.tokens) / tokens)
         assert_close(free.logs["nll_bound"], whole.logs["nll_bound"])
 
 
@@ -246,7 +246,7 @@ LATENT = ("data=tiny", "model/generator=vae", "model/objective=elbo")
 
 
 @pytest.mark.parametrize(
-    ("words", "fits"),
+    ("tokens", "fits"),
     [
         (("model=airl",), "discriminator=conv"),
         (("model=dgsan",), "estimator=score_function"),
@@ -257,11 +257,11 @@ LATENT = ("data=tiny", "model/generator=vae", "model/objective=elbo")
         (("model=minimax", "model/objective=likelihood"), "objective=elbo"),
         (("model=minimax", "model/regulariser=[likelihood]"), "regulariser="),
     ],
-    ids=lambda words: words[-1] if isinstance(words, tuple) else "",
+    ids=lambda tokens: tokens[-1] if isinstance(tokens, tuple) else "",
 )
-def test_parts_that_need_the_likelihood_are_refused_with_those_that_fit(words, fits):
+def test_parts_that_need_the_likelihood_are_refused_with_those_that_fit(tokens, fits):
     with pytest.raises(UserError, match=rf"needs log G\(x\), which VAE knows only a bound on.*{fits}"):
-        built(*LATENT, *words)
+        built(*LATENT, *tokens)
 
 
 def test_a_bound_is_not_asked_of_who_knows_the_likelihood():

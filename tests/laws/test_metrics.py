@@ -8,7 +8,7 @@ from tests.helpers.playing import config
 from textgan_lit.build import experiment
 from textgan_lit.callbacks.quality import Quality
 from textgan_lit.model.policy import Categorical
-from textgan_lit.run.distributed import own_rows
+from textgan_lit.run.distributed import shard
 from textgan_lit.types import TextBatch
 
 RANKS, BATCH = 2, 50
@@ -17,7 +17,7 @@ WORDS = ("metrics=mauve", "data=tiny", "data.oracle.variable=true", "data.train=
 
 def proxies() -> dict[str, torch.Tensor]:
     """All of them, of this process's part of the same real sentences and samples."""
-    settings = config(*WORDS, f"data.evaluation_batch={BATCH}")
+    settings = config(*WORDS, f"data.eval_batch_size={BATCH}")
     data = experiment.data(settings)
     data.setup()
     together = Quality(**experiment.metrics(settings, data)).chosen["test"]
@@ -25,7 +25,7 @@ def proxies() -> dict[str, torch.Tensor]:
     noise = torch.rand(real.tokens.shape, generator=torch.Generator().manual_seed(1))
     fake = data.oracle.sample(noise, Categorical(0.5)).batch
     for at in range(0, len(noise), BATCH):
-        sides = (TextBatch(*(own_rows(part[at : at + BATCH]) for part in side)) for side in (real, fake))
+        sides = (TextBatch(*(shard(part[at : at + BATCH]) for part in side)) for side in (real, fake))
         together.update(*sides)
     return {key: value.double() for key, value in together.compute().items()}
 

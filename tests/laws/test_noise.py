@@ -20,7 +20,7 @@ from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.types import Vocab
 
 LENGTH = 3
-PARTS = 1024  # of a word's uniform number: an interval of them is known to 1/PARTS
+PARTS = 1024  # of a token's uniform number: an interval of them is known to 1/PARTS
 CONF = Path(__file__).parents[2] / "conf" / "model" / "generator"
 KINDS = sorted(path.stem for path in CONF.glob("*.yaml"))
 ORDERS = ("l2r", "r2l", "binary_tree", [1, 2, 0])
@@ -41,7 +41,7 @@ def read(kind):
 def built(kind, vocab=FIXED, **more):
     settings = read(kind) | more
     settings |= {key: value for key, value in SMALLER.items() if key in settings}
-    known = {"vocab": vocab, "max_length": LENGTH, "reader": lambda: Conv(vocab, LENGTH)}
+    known = {"vocab": vocab, "max_length": LENGTH, "leaked_discriminator": lambda: Conv(vocab, LENGTH)}
     return lively(parts.part(settings, "model.generator", Generator, **known))
 
 
@@ -58,26 +58,26 @@ def cases():
 
 
 def volumes(generator, policy):
-    """Of the noise of every sentence: step by step the share of uniform numbers that write each word, after noise that
-    wrote the words before it. A sentence's noise is the product of these sets: a word depends on earlier words."""
+    """Of the noise of every sentence: step by step the share of uniform numbers that write each token, after noise that
+    wrote the tokens before it. A sentence's noise is the product of these sets: a token depends on earlier tokens."""
     grid = (torch.arange(PARTS) + 0.5) / PARTS
     found = {(): (1.0, torch.zeros(0))}
     for step in range(LENGTH):
         longer = {}
-        for words, (volume, uniforms) in found.items():
-            if words and words[-1] == generator.vocab.eos:
-                longer[words] = volume, uniforms
+        for tokens, (volume, uniforms) in found.items():
+            if tokens and tokens[-1] == generator.vocab.eos:
+                longer[tokens] = volume, uniforms
                 continue
             noise = torch.full((PARTS, LENGTH), 0.5)
             noise[:, :step], noise[:, step] = uniforms, grid
             rollout = generator.sample(noise, policy)
-            written = generator.written(rollout.tokens)
-            assert (written[:, :step] == torch.tensor(words, dtype=torch.long)).all()  # the past does not change
-            for word in written[:, step].unique().tolist():
-                own = grid[written[:, step] == word]
-                longer[(*words, word)] = volume * len(own) / PARTS, torch.cat([uniforms, own[len(own) // 2].view(1)])
+            written = generator.to_generation_order(rollout.tokens)
+            assert (written[:, :step] == torch.tensor(tokens, dtype=torch.long)).all()  # the past does not change
+            for token in written[:, step].unique().tolist():
+                own = grid[written[:, step] == token]
+                longer[(*tokens, token)] = volume * len(own) / PARTS, torch.cat([uniforms, own[len(own) // 2].view(1)])
         found = longer
-    return {words: volume for words, (volume, _) in found.items()}
+    return {tokens: volume for tokens, (volume, _) in found.items()}
 
 
 COOLER = pytest.param(Categorical(0.6), id="0.6", marks=pytest.mark.slow)
@@ -90,11 +90,13 @@ def test_the_volume_of_a_sentences_noise_is_its_probability(kind, settings, poli
     for vocab in (FIXED,) if settings.get("order") not in (None, "l2r") or settings.get("any_order") else (FIXED, EOS):
         generator = built(kind, vocab, **settings)
         if generator.likelihood != "exact" or generator.latent:
-            pytest.skip("log G is not known, or the noise is not of words alone")
+            pytest.skip("log G is not known, or the noise is not of tokens alone")
         sentences = every_sentence(vocab, LENGTH)
         probability = generator.logp(sentences, policy).sum(1).exp()
         by_volume = volumes(generator, policy)
-        rows = zip(generator.written(sentences.tokens).tolist(), sentences.mask.sum(1).tolist(), strict=True)
+        rows = zip(
+            generator.to_generation_order(sentences.tokens).tolist(), sentences.mask.sum(1).tolist(), strict=True
+        )
         volume = torch.tensor([by_volume.get(tuple(row[:length]), 0.0) for row, length in rows])
         assert_close(volume.sum().item(), 1.0)
         assert_close(volume, probability, rtol=0, atol=LENGTH / PARTS)
@@ -107,17 +109,17 @@ def test_the_volume_of_a_sentences_noise_is_its_probability(kind, settings, poli
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_near_by_weights_and_temperatures_write_nearly_the_same_sentences(kind):
-    """One noise at two moments of a run, or at two temperatures: most words stay, with other noise most change."""
+    """One noise at two moments of a run, or at two temperatures: most tokens stay, with other noise most change."""
     generator = built(kind)
     stream = torch.Generator().manual_seed(1)
     noise, other = torch.rand(2, 2000, generator.uniforms, generator=stream).unbind()
-    words = generator.sample(noise, Categorical()).tokens
+    tokens = generator.sample(noise, Categorical()).tokens
     cooler = generator.sample(noise, Categorical(0.95)).tokens
     for weight in generator.parameters():
         weight += 0.01 * torch.randn(weight.shape, generator=stream)
     later = generator.sample(noise, Categorical()).tokens
     elsewhere = generator.sample(other, Categorical()).tokens
-    same = [(words == some).all(1).float().mean().item() for some in (cooler, later, elsewhere)]
+    same = [(tokens == some).all(1).float().mean().item() for some in (cooler, later, elsewhere)]
     assert min(same[:2]) > 0.8 > 0.5 > same[2]
     assert max(same[:2]) < 1.0
 

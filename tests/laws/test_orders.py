@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from textgan_lit.data.tiny import Tiny, every_sentence
 from textgan_lit.errors import UserError
-from textgan_lit.functional.order import Marginals, written
+from textgan_lit.functional.order import Marginals, to_generation_order
 from textgan_lit.model.baseline import BatchMean, Zero
 from textgan_lit.model.credit import MonteCarlo, RewardToGo, Terminal
 from textgan_lit.model.discriminator.base import Discriminator
@@ -53,7 +53,7 @@ def pair(request, kind, unlike):
     """The same network, written in an order and left to right."""
     cls, options = kind
     ordered = unlike(cls(VOCAB, LENGTH, **options, order=request.param, order_seed=2))
-    assert not ordered.as_read
+    assert not ordered.is_left_to_right
     plain = unlike(cls(VOCAB, LENGTH, **options))
     plain.load_state_dict(ordered.state_dict())
     return ordered, plain
@@ -65,16 +65,16 @@ def sentences():
 
 
 class Rearranged(Discriminator):
-    """Judges the steps of writing as another judges words."""
+    """Judges the steps of writing as another judges tokens."""
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(self, inner, order):
         super().__init__(inner.vocab, inner.max_length)
         self.inner, self.order = inner, order
 
-    def forward(self, words, mask, density=None):
-        return self.inner(written(words, self.order), mask)
+    def forward(self, tokens, mask, density=None):
+        return self.inner(to_generation_order(tokens, self.order), mask)
 
 
 @pytest.fixture
@@ -93,20 +93,20 @@ def test_left_to_right_is_what_it_was(kind, unlike):
     cls, options = kind
     names = set(cls(VOCAB, LENGTH, **options).state_dict())
     assert not any("order" in name or "place" in name for name in names)
-    assert cls(VOCAB, LENGTH, **options, order=[0, 1, 2, 3]).as_read
+    assert cls(VOCAB, LENGTH, **options, order=[0, 1, 2, 3]).is_left_to_right
 
 
 def test_its_likelihood_is_that_of_the_rearranged_sentence(pair, sentences):
     ordered, plain = pair
-    turned = TextBatch(ordered.written(sentences.tokens), sentences.mask)
+    turned = TextBatch(ordered.to_generation_order(sentences.tokens), sentences.mask)
     assert not turned.tokens.equal(sentences.tokens)
     for policy in (Categorical(), Categorical(0.5), TopK(2)):
-        assert ordered.logp(sentences, policy).equal(ordered.read(plain.logp(turned, policy)))
-        assert ordered.predict(sentences, policy).equal(ordered.read(plain.predict(turned, policy)))
+        assert ordered.logp(sentences, policy).equal(ordered.to_reading_order(plain.logp(turned, policy)))
+        assert ordered.predict(sentences, policy).equal(ordered.to_reading_order(plain.predict(turned, policy)))
     assert_close(ordered.logp(sentences, Categorical()).sum(1).exp().sum().item(), 1.0, rtol=0, atol=1e-5)
 
 
-def test_a_word_is_judged_by_what_was_written_before_it_alone(pair, sentences):
+def test_a_token_is_judged_by_what_was_written_before_it_alone(pair, sentences):
     ordered, _ = pair
     order = ordered.order_of_writing[0].tolist()
     before = ordered.predict(sentences, Categorical())
@@ -118,11 +118,11 @@ def test_a_word_is_judged_by_what_was_written_before_it_alone(pair, sentences):
         assert all((after[:, later] - before[:, later]).abs().max() > 1e-4 for later in order[step + 1 :])
 
 
-def test_the_same_noise_writes_the_same_words_elsewhere(pair):
+def test_the_same_noise_writes_the_same_tokens_elsewhere(pair):
     ordered, _ = pair
     noise = torch.rand(300, LENGTH, generator=torch.Generator().manual_seed(1))
     here, there = (generator.sample(noise, Categorical()) for generator in pair)
-    assert all(ordered.written(one).equal(other) for one, other in zip(here[:3], there[:3], strict=True))
+    assert all(ordered.to_generation_order(one).equal(other) for one, other in zip(here[:3], there[:3], strict=True))
     assert_close(here.logp, ordered.logp(here.batch, Categorical()).detach())
 
 
@@ -130,7 +130,7 @@ def test_the_same_noise_writes_the_same_words_elsewhere(pair):
     "objective",
     [
         Likelihood(),
-        ScheduledSampling(half=1, least=0.3),
+        ScheduledSampling(half_steps=1, min_share=0.3),
         ScoreFunction(Minimax(), Terminal(), BatchMean()),
         ScoreFunction(Minimax(), MonteCarlo(rollouts=3), Zero()),
         Relaxed(LogOdds(), hard=False),
@@ -142,7 +142,7 @@ def test_the_same_noise_writes_the_same_words_elsewhere(pair):
 def test_every_objective_has_the_gradient_of_its_left_to_right_twin(games, sentences, objective):
     found = []
     for game in games:
-        batch = TextBatch(game.generator.read(sentences.tokens), sentences.mask)  # the twins' own: what the other reads
+        batch = TextBatch(game.generator.to_reading_order(sentences.tokens), sentences.mask)  # the twins' own
         own = copy.deepcopy(objective)
         if isinstance(own, ScheduledSampling):
             own.played.fill_(5)
@@ -157,10 +157,10 @@ def test_conv_scores_rollouts_as_it_scores_sentences(pair, unlike):
     ordered, _ = pair
     judge = unlike(Conv(VOCAB, LENGTH, filters=[(1, 3), (2, 4)], embedding=3), seed=3)
     game = Game(ordered, judge, Categorical(), Noise(0))
-    words = torch.randint(0, 3, (LENGTH - 1, 5, 2, LENGTH), generator=torch.Generator().manual_seed(2))
-    flat = ordered.read(words.flatten(0, 2))
-    wanted = judge(flat, torch.ones_like(flat, dtype=torch.bool)).view(words.shape[:-1])
-    assert_close(game.verdicts(words), wanted)
+    tokens = torch.randint(0, 3, (LENGTH - 1, 5, 2, LENGTH), generator=torch.Generator().manual_seed(2))
+    flat = ordered.to_reading_order(tokens.flatten(0, 2))
+    wanted = judge(flat, torch.ones_like(flat, dtype=torch.bool)).view(tokens.shape[:-1])
+    assert_close(game.sentence_logits(tokens), wanted)
 
 
 def told(truth):
@@ -170,15 +170,15 @@ def told(truth):
 def test_the_truth_is_told_step_by_step_of_writing(pair, sentences):
     """P re-arranged beside the twin: all of the truth panel, exposure bias and horizon among it."""
     ordered, plain = pair
-    oracle = Tiny(words=3, length=LENGTH, sharpness=2.0, seed=4)
+    oracle = Tiny(vocab_size=3, length=LENGTH, sharpness=2.0, seed=4)
     joint = oracle.logp(sentences, Categorical()).sum(1).double().view((3,) * LENGTH)
-    turned = Tiny(words=3, length=LENGTH)
+    turned = Tiny(vocab_size=3, length=LENGTH)
     rows = Marginals(joint, ordered.order_of_writing[0].tolist()).tables
     turned.table = torch.cat([table.reshape(-1, 3).log_softmax(-1) for table in rows]).float()
     real = oracle.sample(Noise(0, "real").uniform(400, LENGTH), Categorical()).batch
     noise = Noise(0, "fake").uniform(400, LENGTH)
     found = told(measure(Models(oracle, ordered, Categorical()), real, noise))
-    there = TextBatch(ordered.written(real.tokens), real.mask)
+    there = TextBatch(ordered.to_generation_order(real.tokens), real.mask)
     wanted = told(measure(Models(turned, plain, Categorical()), there, noise))
     assert found.keys() == wanted.keys() >= {"truth/jsd", "truth/exposure_error", "curve/prefix_jsd"}
     for key, value in wanted.items():
@@ -189,7 +189,7 @@ def test_where_a_world_is_too_large_whole_sentences_are_compared(pair, sentences
     """Every sentence as often as it is probable would make them exact: here within their standard errors, and the split
     of both NLLs to the last digit."""
     ordered, _ = pair
-    oracle = Tiny(words=3, length=LENGTH, seed=4)
+    oracle = Tiny(vocab_size=3, length=LENGTH, seed=4)
     real = oracle.sample(Noise(0, "real").uniform(2000, LENGTH), Categorical()).batch
     models, noise = Models(oracle, ordered, Categorical()), Noise(0, "fake").uniform(2000, LENGTH)
     known = told(measure(models, real, noise))
@@ -199,7 +199,7 @@ def test_where_a_world_is_too_large_whole_sentences_are_compared(pair, sentences
     assert_close(found["truth/jsd"], known["truth/jsd_direct"])
     for name in ("jsd", "kl_pg", "kl_gp"):
         assert abs(found[f"truth/{name}"] - known[f"truth/{name}"]) < 4 * found[f"truth/{name}_se"]
-    for name, terms in (("nll_test", ("entropy_p", "kl_pg_word")), ("nll_oracle", ("entropy_g", "kl_gp_word"))):
+    for name, terms in (("nll_test", ("entropy_p", "kl_pg_token")), ("nll_oracle", ("entropy_g", "kl_gp_token"))):
         assert_close(found[f"truth/{name}"], sum(found[f"truth/{term}"] for term in terms))
         assert abs(found[f"truth/{name}"] - known[f"truth/{name}"]) < 4 * found[f"truth/{name}_se"]
 
@@ -209,7 +209,7 @@ def test_what_needs_beginnings_as_they_are_read_is_refused(pair, unlike):
     recurrent = Recurrent(VOCAB, LENGTH, embedding=3, hidden=4)
     with pytest.raises(UserError, match=r"RewardToGo credit.*another order.*monte_carlo, or model.generator.order=l2r"):
         ScoreFunction(Minimax(), RewardToGo(), Zero()).check(ordered, recurrent)
-    with pytest.raises(UserError, match=r"density_aware.*Recurrent, which scores words.*critic=conv"):
+    with pytest.raises(UserError, match=r"density_aware.*Recurrent, which scores tokens.*critic=conv"):
         DensityAware(VOCAB, LENGTH, ordered, recurrent)
     for generator, model in ((ordered, plain), (plain, ordered)):
         with pytest.raises(UserError, match=r"both must write left to right.*order=l2r"):

@@ -19,7 +19,7 @@ from textgan_lit.model.objective import Likelihood
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import Probability
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.types import Samples, TextBatch, Vocab
 
 LENGTH = 6
 VOCAB = Vocab(("a", "b", "c"), has_eos=True)
@@ -38,19 +38,19 @@ class Told(Game):
 
     def sample(self, n):
         logp = self.generator.logp(self.said, self.policy).detach()
-        return Rollout(*self.said, logp, logp[:, :0])
+        return Samples(*self.said, logp, logp[:, :0])
 
 
 @pytest.fixture
 def short():
-    """Sentences of one to four words, eos included, in six columns."""
+    """Sentences of one to four tokens, eos included, in six columns."""
     last, position = torch.arange(12).unsqueeze(1) % 4, torch.arange(LENGTH)
     tokens = torch.randint(0, 3, (12, LENGTH), generator=torch.Generator().manual_seed(1))
     tokens = tokens.where(position != last, VOCAB.eos).where(position <= last, VOCAB.pad)
     return TextBatch(tokens, tokens != VOCAB.pad)
 
 
-@pytest.fixture(params=["other words", "fewer columns"])
+@pytest.fixture(params=["other tokens", "fewer columns"])
 def otherwise(request, short):
     """The same sentences, padded otherwise."""
     tokens, mask = short
@@ -94,7 +94,7 @@ def test_of_the_discriminator(generator, discriminator, short, otherwise):
 
 @pytest.mark.parametrize("baseline", [Zero, BatchMean, LeaveOneOut, MovingAverage])
 def test_of_the_score_function(generator, discriminator, short, otherwise, baseline):
-    for credit in [Terminal(), RewardToGo()][: 2 if discriminator.scores == "word" else 1]:
+    for credit in [Terminal(), RewardToGo()][: 2 if discriminator.scores == "token" else 1]:
         played = [
             loss_and_gradient(
                 ScoreFunction(Probability(), credit, baseline()),

@@ -39,15 +39,15 @@ class Looks(TorchDispatchMode):
     ids=lambda policy: type(policy).__name__,
 )
 @pytest.mark.parametrize("kind", [LSTM, MaskedDiffusion, OneShot, Transformer, VAE])
-@pytest.mark.parametrize("words", [5, 500])
+@pytest.mark.parametrize("tokens", [5, 500])
 @torch.no_grad()
-def test_writing_never_waits(kind, words, policy):
-    generator = kind(Vocab(tuple(map(str, range(words))), has_eos=True), 4).eval()
+def test_writing_never_waits(kind, tokens, policy):
+    generator = kind(Vocab(tuple(map(str, range(tokens))), has_eos=True), 4).eval()
     game = Game(generator, None, policy, Noise(0))
     noise, later = torch.rand(6, generator.uniforms), torch.rand(6, 6, 2)
     with Looks() as looks:
         rollout = generator.sample(noise, policy)
-        if generator.left_to_right:
+        if generator.autoregressive:
             continuations(game, rollout.tokens, later, rollout.latent)
     assert looks.seen == []
 

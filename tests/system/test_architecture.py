@@ -167,7 +167,7 @@ HARMLESS = {  # the last one reads
 def writes(call: ast.Call) -> bool:
     name, method = ast.unparse(call.func), getattr(call.func, "attr", "")
     if name == "open" or method == "open":
-        mode = [*call.args[method != "open" :], *(word.value for word in call.keywords if word.arg == "mode")][:1]
+        mode = [*call.args[method != "open" :], *(token.value for token in call.keywords if token.arg == "mode")][:1]
         said = mode[0].value if mode and isinstance(mode[0], ast.Constant) else "r"
         return name in WRITES or (isinstance(said, str) and bool(set("wax+") & set(said)))
     moves = method == "replace" and len(call.args) == 1 and not call.keywords  # a text's has two
@@ -236,7 +236,7 @@ def test_a_terminal_is_reached_through_one_room():
         found = named(module)
         beside = {name for name in found if re.fullmatch(r"(.*\.)?(Console|get_console)|sys\.__std\w+__\.\w+", name)}
         for name in {"Progress", "track"} & found.keys():
-            beside |= {name} - {name for word in found[name].keywords if word.arg == "console"}
+            beside |= {name} - {name for token in found[name].keywords if token.arg == "console"}
         assert not beside, f"{module} speaks past textgan_lit.run.terminal by {', '.join(sorted(beside))}"
 
 

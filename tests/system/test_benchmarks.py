@@ -20,7 +20,7 @@ from textgan_lit.cli import CONF
 from textgan_lit.logger import CSV, WandB
 from textgan_lit.types import UPDATES
 
-SMALL_WORLD = ("data.oracle.words=12", "data.oracle.length=6", "data.train=512", "data.valid=64", "data.test=64")
+SMALL_WORLD = ("data.oracle.vocab_size=12", "data.oracle.length=6", "data.train=512", "data.valid=64", "data.test=64")
 BATCHES = tuple(f"model.optim.{update}.batch_size=8" for update in UPDATES)
 SMALL_DATA = ("data=tiny", "data.train=64", "data.valid=32", "data.test=32")
 NO_GAME = ("model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0")
@@ -56,7 +56,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(measure, "PROJECTION", (8, 4, 8))
     ends = []  # of a process, which this one does not reach
     monkeypatch.setattr(watching, "atexit", SimpleNamespace(register=ends.append))
-    monkeypatch.setattr(measure, "played", lambda *words: (run(monkeypatch, *words), [end() for end in ends]))
+    monkeypatch.setattr(measure, "played", lambda *overrides: (run(monkeypatch, *overrides), [end() for end in ends]))
     monkeypatch.setattr(likelihood, "grown", lambda *asked: 1 + likelihood._grow(*asked))  # a tiny one grows by nothing
     monkeypatch.setenv("WANDB_DATA_DIR", os.environ["WANDB_DATA_DIR"])  # put back afterwards
     for owner, name in ((WandB, "_begin"), (WandB, "finalize"), (play, "finish"), (TruthPanel, "_show")):
@@ -118,7 +118,7 @@ def test_what_watching_costs_is_told_apart_for_every_default_callback():
 
 
 def test_the_shares_of_a_run_are_of_its_own_seconds_and_only_logging_has_a_limit():
-    parts = {"Samples": 0.3, "rows": 0.3, "TruthPanel": 1.5, "Checkpoints": 0.1}
+    parts = {"SampleTable": 0.3, "rows": 0.3, "TruthPanel": 1.5, "Checkpoints": 0.1}
     once = {"beginning": 0.2, "closing": 0.4, "end": 0.0, "service": 0.5}
     rows = {row.name: row for row in watching.shares("x", {"fit": 10.0, "parts": parts, **once})}
     kinds = [rows[f"{kind}, over a run: x"] for kind in watching.KINDS]

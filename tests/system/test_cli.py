@@ -24,7 +24,7 @@ WRONG = {
     # what has another name here, or had one in 0.1
     "lr=0.1": r"Did you mean model\.optim\.pretrain\.lr or .*model\.optim\.generator\.lr\?",
     "model.optim.generator.learning_rate=1": r"learning_rate: there is no such key\. Did you mean .*generator\.lr",
-    "epochs=4": r"Did you mean (?=.*model\.schedule\.pretrain_steps).*model\.estimator\.epochs",
+    "epochs=4": r"Did you mean .*model\.schedule\.pretrain_steps",
     "model.generator.hidden_size=8 model/generator=lstm": r"Did you mean model\.generator\.hidden\?",
     "callbacks.health.repeats=0.2": r"health\.repeats: there is no such key\. .* a constant",
     "batch_size=64": r"batch_size: there is no such key\. Did you mean model\.optim\.pretrain\.batch_size",
@@ -48,7 +48,7 @@ WRONG = {
     "trainer.max_steps=many": r"trainer\.max_steps=many: wanted a valid integer",
     "trainer.max_steps=0": r"trainer\.max_steps=0: wanted greater than or equal to 1",
     "+model.generator.ordr=2": r"model\.generator\.ordr: Markov has no such setting; did you mean order\?",
-    # words that would change nothing
+    # overrides that would change nothing
     "~model/penalty": r"~model/penalty takes nothing away: there is none here\. Leave it out\.",
     "model=mle model/control=constant": r"model=mle plays without a control, so there is none to replace\.",
     "model/optimizer=adamw": r"each update has one of its own: model/optimizer@model\.optim\.generator=",
@@ -64,8 +64,8 @@ WRONG = {
     "model.optim.generator.lr=fast": r"model\.optim\.generator\.lr=fast: wanted",
     "model.generator._target_=textgan_lit.model.generator.nosuch.Thing": r"no such class",
     # parts that do not fit
-    "model/credit=reward_to_go": r"needs one score per word, but the discriminator Conv gives one per sentence\. Use",
-    "model/policy=top_k": r"TopK gives some words probability 0, so the likelihood pretraining would be infinite\. Use",
+    "model/credit=reward_to_go": r"needs one score per token, but the discriminator Conv gives one per sentence\. Use",
+    "model/policy=top_k": r"TopK gives some tokens probability 0, so the likelihood pretraining would be infinite\.",
     "~model/reward model/control=shuffled": r"ScoreFunction also needs reward\. Choose one: model/reward=",
     "model=dgsan model/control=constant": r"rewards nothing that Constant could stand for\. Use model/control=shuffled",
     "model=residual_ebm model/control=shuffled": r"Shuffled control would be ignored: .* Use ~model/control",
@@ -97,12 +97,12 @@ WRONG = {
     "model.optim.generator.lr=-1": r"model\.optim\.generator: Invalid learning rate: -1",
     "trainer.devices=none": r"trainer\.devices=none: wanted a valid integer",
     # what Hydra's grammar reads otherwise: how it is quoted
-    "data.path=~/my.txt": r"data\.path=~/my\.txt: Hydra .* Give the value in quotes: 'data\.path=\"~/my\.txt\"'\.",
-    "data.path=a=b.txt": r"in quotes: 'data\.path=\"a=b\.txt\"'",
-    "data.path=my(1).txt": r"in quotes: 'data\.path=\"my\(1\)\.txt\"'",
-    "data.path=it's.txt": r"""in quotes: 'data\.path="it'"'"'s\.txt"'""",
-    "name=a,b": r"in quotes: 'name=\"a,b\"'\. \(A list stands in \[ \], and several runs take -m\.\)",
-    "trust=[a(1),b]": r"each value of the list in quotes: 'trust=\[\"…\",\"…\"\]'",
+    "data.path=~/my.txt": r"data\.path=~/my\.txt: Hydra .* Quote the value: 'data\.path=\"~/my\.txt\"'\.",
+    "data.path=a=b.txt": r"Quote [^:]*: 'data\.path=\"a=b\.txt\"'",
+    "data.path=my(1).txt": r"Quote [^:]*: 'data\.path=\"my\(1\)\.txt\"'",
+    "data.path=it's.txt": r"""Quote [^:]*: 'data\.path="it'"'"'s\.txt"'""",
+    "name=a,b": r"Quote [^:]*: 'name=\"a,b\"'\. \(A list stands in \[ \], and several runs take -m\.\)",
+    "trust=[a(1),b]": r"Quote each value of the list: 'trust=\[\"…\",\"…\"\]'",
     "seed": r"seed: wanted KEY=VALUE, as in seed=1",
     "hydra.run.dir=/proc/nowhere": r"hydra\.run\.dir=/proc/nowhere cannot be written .* Give a folder that can",
 }
@@ -118,32 +118,32 @@ ALIKE |= {"trainer.devices=none", "data.path=my(1).txt", "data.path=it's.txt", "
 
 
 @pytest.mark.parametrize(
-    "word", [pytest.param(word, marks=[pytest.mark.slow] if word in ALIKE else []) for word in WRONG]
+    "override", [pytest.param(override, marks=[pytest.mark.slow] if override in ALIKE else []) for override in WRONG]
 )
-def test_a_mistake_is_answered_in_one_line_before_any_training(word, monkeypatch, tmp_path):
+def test_a_mistake_is_answered_in_one_line_before_any_training(override, monkeypatch, tmp_path):
     import re
 
     import torch
 
-    if word == "trainer=gpu" and torch.cuda.is_available():
+    if override == "trainer=gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    words = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", *word.split()]
+    overrides = ["debug=smoke", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}", *override.split()]
     with pytest.raises(SystemExit) as stopped:
-        run(monkeypatch, *words)
+        run(monkeypatch, *overrides)
     line = str(stopped.value.code)
     assert line.startswith("textgan_lit: ")
     assert "\n" not in line
-    assert re.search(WRONG[word], line), line
+    assert re.search(WRONG[override], line), line
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert not (tmp_path / "run" / ".hydra").exists()  # the corrected command can have the folder
 
 
 def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
     wide = ("+model.wide=8", "model.optim.generator.batch_size=${model.wide}")
-    words = ("data=tiny", "+mine=3", "model.schedule.adversarial_steps=${mine}", *wide)
+    overrides = ("data=tiny", "+mine=3", "model.schedule.adversarial_steps=${mine}", *wide)
     monkeypatch.setattr(cli, "_play", lambda config, *_: played.append(config))
     played = []
-    run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
+    run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *overrides)
     model = played[0]["model"]
     assert (model["schedule"]["adversarial_steps"], model["optim"]["generator"]["batch_size"]) == (3, 8)
 

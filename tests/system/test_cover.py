@@ -34,7 +34,7 @@ def test_intervals_hold(kind, target, n, unchecked_shapes):
 @pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_where_the_headlines_own_interval_does_not_hold_it_is_called_saturated(n, unchecked_shapes):
-    """Nearly all is known after one word; what is missing to log 2 hangs on prefixes that few samples have."""
+    """Nearly all is known after one token; what is missing to log 2 hangs on prefixes that few samples have."""
     found = cover(world(HARD, 0.693), n, TIMES)
     assert found.saturated > 0.999
     assert found.held["truth/jsd"] < 0.9 or n > 1000

@@ -31,8 +31,11 @@ def test_a_disk_of_its_own_that_is_full_ends_the_run_in_one_line(free, logger, f
         subprocess.run([*mounting, "0", "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this system lets nobody mount a disk of his own")
-    words = [word for word in SMOKE if not word.startswith("logger=")] + [f"logger={logger}", "trainer.max_steps=2"]
-    command = [sys.executable, str(CHECKOUT / "train.py"), *words, f"hydra.run.dir={tmp_path / 'run'}"]
+    overrides = [override for override in SMOKE if not override.startswith("logger=")] + [
+        f"logger={logger}",
+        "trainer.max_steps=2",
+    ]
+    command = [sys.executable, str(CHECKOUT / "train.py"), *overrides, f"hydra.run.dir={tmp_path / 'run'}"]
     room = str((1024 - free) * 1024)
     done = subprocess.run([*mounting, room, *command], cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
@@ -60,15 +63,15 @@ def test_a_disk_that_is_full_when_a_run_begins_is_one_line_and_nothing_is_half_w
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return real(path, durable)
 
-    def refused(*words):
+    def refused(*overrides):
         with monkeypatch.context() as patched:
             patched.setattr(files, "replacing", full)
             with pytest.raises(SystemExit) as caught:
-                run(patched, *words)
+                run(patched, *overrides)
         assert re.fullmatch(rf"textgan_lit: \S+{name}: No space left on device\. See to .*", caught.value.code)
 
     refused(*others, f"hydra.run.dir={folder}")
-    run(monkeypatch, *others, f"hydra.run.dir={folder}")  # the corrected command, with the same words
+    run(monkeypatch, *others, f"hydra.run.dir={folder}")  # the corrected command, with the same tokens
     before = {path: path.read_bytes() for path in (folder / ".hydra").iterdir()}
     assert {path.name for path in before} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
     refused(f"resume={folder}", "trainer.max_steps=2")

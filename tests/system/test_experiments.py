@@ -35,7 +35,7 @@ def not_needed(p: dict) -> bool:
 
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
-WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft words
+WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft tokens
 CRITICS = {"Hinge", "Wasserstein"}  # discriminator_losses whose score is not log P/G
 OPEN = {"Relativistic", "Wasserstein"}  # discriminator_losses to which s and s + c are one
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
@@ -78,7 +78,7 @@ REFUSED = {
         p["credit"] == "RewardToGo" and p["discriminator_loss"] in OPEN and p["of"] not in {None, "Constant"}
     ),
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
-    "needs one score per word.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
+    "needs one score per token.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
     "takes a sentence for one action.* Use": lambda p: (
         p["credit"] not in {None, "Terminal"} and (p["settings"].get("estimator") or {}).get("ratio") == "sentence"
     ),
@@ -97,10 +97,10 @@ REFUSED = {
         or (p["estimator"] is None and p["control"])
         or (p["estimator"] in {"Relaxed", "Taylor", "Exact", "DataSide", "SelfPlay"} and not_needed(p))
     ),
-    "reads whole words only. Use": lambda p: (
+    "reads whole tokens only. Use": lambda p: (
         p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
-    "feeds soft words back.* Use": lambda p: (
+    "feeds soft tokens back.* Use": lambda p: (
         p["estimator"] == "Relaxed" and p["generator"] in {"ManagerWorker", "Markov", "Mixture"}
     ),
     "reads what leaks of a discriminator.* Use": lambda p: (
@@ -120,7 +120,7 @@ REFUSED = {
     "has to be taught.* Use": lambda p: (
         p["discriminator_loss"] is None and p["discriminator"] not in {None, "Optimal", "Empirical"}
     ),
-    "asks a mediator for every word.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
+    "asks a mediator for every token.* Use": lambda p: p["estimator"] == "Exact" and p["discriminator"] != "Mediator",
     "would be another game. Use": lambda p: p["estimator"] == "Exact" and p["of"] not in {"LogOdds", "Constant"},
     "adds to the generator's steps.* choose a game": lambda p: (
         p["estimator"] is None and p["settings"].get("regulariser")
@@ -143,7 +143,11 @@ REFUSED = {
 
 def small(model: str) -> list[str]:
     without_a_game = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    return [word for word in TINY if not (without_a_game and word.startswith(("model.optim.d", "model.optim.g")))]
+    return [
+        override
+        for override in TINY
+        if not (without_a_game and override.startswith(("model.optim.d", "model.optim.g")))
+    ]
 
 
 @functools.cache
@@ -187,7 +191,7 @@ def classes(model: dict) -> dict:
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("model", marked(MODELS, ALIKE))
-def test_any_part_of_a_method_can_be_replaced_in_one_word(model, group):
+def test_any_part_of_a_method_can_be_replaced_in_one_token(model, group):
     """It plays, or is refused with the reason and with parts that would fit."""
     optional = {"penalty", "regulariser"} if "discriminator_loss" in settings(model)["model"] else set()
     if group not in settings(model)["model"] and group not in optional:
@@ -230,16 +234,16 @@ def played() -> list:
 
 @pytest.mark.parametrize(("model", "data"), played())
 def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_path):
-    words = [f"data={data}"]
+    overrides = [f"data={data}"]
     if data == "text":  # sentences of every length
         (tmp_path / "my.txt").write_text("\n".join(f"a b c d e {i % 7}"[i % 11 :] for i in range(400)))
-        words += [f"data.path={tmp_path / 'my.txt'}", f"data.cache={tmp_path}"]
-    words = (*small(model), *words, f"model={model}", "model/schedule=fixed")
+        overrides += [f"data.path={tmp_path / 'my.txt'}", f"data.cache={tmp_path}"]
+    overrides = (*small(model), *overrides, f"model={model}", "model/schedule=fixed")
     if model == "any_order" and data in ("text", "one_sentence"):
         with pytest.raises(UserError, match="these sentences vary in length"):
-            built(*words)
+            built(*overrides)
         return
-    run = built(*words).fit()
+    run = built(*overrides).fit()
     assert set(run.system.updates) == {update for update, steps in run.system.clock.steps.items() if steps}
 
 

@@ -42,7 +42,7 @@ def lab(tmp_path, monkeypatch):
 
 def targets(command: str) -> set[str]:
     """The classes of the page that a command's options name."""
-    options = [OPTION.fullmatch(word) for word in shlex.split(command)]
+    options = [OPTION.fullmatch(token) for token in shlex.split(command)]
     files = [f"my_lab/conf/{option[1]}/{option[2]}.yaml" for option in options if option]
     parts = [yaml.safe_load(FILES[file]) for file in files if file in FILES]
     return {part["_target_"] for part in parts if "_target_" in part} | {
@@ -62,8 +62,8 @@ def check(command: str, folder: Path, said: str) -> None:
         assert all(0.4 < reward < 0.6 for reward in rewards)
     saved = read(kept(folder / "checkpoints")[0])
     assert ("discriminator.hidden.weight" in saved["state_dict"]) == ("my_lab.discriminator.Bag" in found)
-    words = ["a", "away", "cat", "dog", "down", "here", "ran", "sat", "the"]
-    of_the_file = saved["textgan_lit"]["vocab"] == {"words": words, "has_eos": True, "tokenizer": None}
+    overrides = ["a", "away", "cat", "dog", "down", "here", "ran", "sat", "the"]
+    of_the_file = saved["textgan_lit"]["vocab"] == {"tokens": overrides, "has_eos": True, "tokenizer": None}
     assert of_the_file == ("my_lab.data.Lines" in found)
     assert any("truth/jsd" in row for row in log) == (not of_the_file)
     assert any("truth/nll_test" in row and "bound/value" in row for row in log)
@@ -89,9 +89,9 @@ def test_parts_of_ones_own_import_from_the_public_face_alone():
 
 @pytest.mark.parametrize("number", range(len(COMMANDS)))
 def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys, unchecked_shapes):
-    program, *words = shlex.split(COMMANDS[number])
+    program, *overrides = shlex.split(COMMANDS[number])
     assert program == "textgan-train"
-    run(monkeypatch, *words, "debug=smoke", "logger=csv", f"hydra.run.dir={lab / 'run'}")
+    run(monkeypatch, *overrides, "debug=smoke", "logger=csv", f"hydra.run.dir={lab / 'run'}")
     check(COMMANDS[number], lab / "run", capsys.readouterr().out)
 
 
@@ -99,7 +99,7 @@ def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys, unche
 def test_a_process_of_its_own_finds_the_package_after_the_pages_exports(lab):
     """The command that uses a discriminator and a reward of the page, by bash, as a reader gives it."""
     (command,) = (line for line in COMMANDS if {"my_lab.reward.Tempered", "my_lab.discriminator.Bag"} <= targets(line))
-    train = shlex.join([sys.executable, str(CHECKOUT / "train.py")])  # as the page says: it takes the same words
+    train = shlex.join([sys.executable, str(CHECKOUT / "train.py")])  # as the page says: it takes the same tokens
     short = f"debug=smoke logger=csv hydra.run.dir={shlex.quote(str(lab / 'run'))}"
     script = [*(line for line in SHELL if line.startswith("export ")), command.replace("textgan-train", train)]
     done = subprocess.run(["bash", "-euc", f"{chr(10).join(script)} {short}"], cwd=lab, capture_output=True, text=True)

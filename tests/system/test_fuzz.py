@@ -95,8 +95,8 @@ def held_to_it():
 
 @functools.cache
 def settled(model):
-    lone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    return config(*(word for word in TINY if not (lone and word.startswith(("model.optim.d", "model.optim.g")))),
+    alone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
+    return config(*(o for o in TINY if not (alone and o.startswith(("model.optim.d", "model.optim.g")))),
                   f"model={model}")  # fmt: skip
 
 

@@ -37,7 +37,7 @@ WORDS = (
     "data.train=64",
     "data.valid=32",
     "data.test=32",
-    "data.evaluation_batch=32",
+    "data.eval_batch_size=32",
     "logger=csv",
 )
 WORDS += (
@@ -46,7 +46,7 @@ WORDS += (
     "model.optim.generator.batch_size=8",
 )
 WORDS += (
-    "reading_size=8",
+    "check_size=8",
     "callbacks.closing.temperatures=[1.0]",
     "callbacks.checkpoints.keep=1",
     "callbacks.samples.count=3",
@@ -221,8 +221,8 @@ def altered(draw, run: Path, place: Path, outside: Path) -> Path:
     folder = place / draw(st.sampled_from(["run", "it's", f"x${{oc.env:{SECRET}}}", "a=b (1)"]))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(run, folder)
-    for words in (folder / ".hydra").glob("*.yaml"):  # its own words lead to itself, as after an update
-        words.write_text(words.read_text().replace(str(run), str(folder)))
+    for overrides in (folder / ".hydra").glob("*.yaml"):  # its own tokens lead to itself, as after an update
+        overrides.write_text(overrides.read_text().replace(str(run), str(folder)))
     for _ in range(draw(st.integers(1, 3))):
         files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
         own = (path for path in files if path.stat().st_nlink == 1)  # else what lies outside would be altered
@@ -301,9 +301,9 @@ def contents(draw, path: Path) -> None:
         path.write_text(text, errors="surrogatepass")
 
 
-def called(main, patch, folder: Path, *words: str) -> None:
+def called(main, patch, folder: Path, *overrides: str) -> None:
     """``main`` as a command line calls it, in the folder of the run."""
-    patch.setattr(sys, "argv", ["textgan", *words])
+    patch.setattr(sys, "argv", ["textgan", *overrides])
     patch.setenv("HYDRA_FULL_ERROR", "0")
     patch.setenv(SECRET, "hunter2")
     patch.chdir(folder)
@@ -311,10 +311,10 @@ def called(main, patch, folder: Path, *words: str) -> None:
     main()
 
 
-def tried(data, run, tmp_path, outside, main, *words):
+def tried(data, run, tmp_path, outside, main, *overrides):
     folder = altered(data.draw, run, tmp_path, outside)
     with pytest.MonkeyPatch.context() as patch, held_to_it(folder, outside):
-        called(main, patch, folder, *(word.replace("RUN", str(folder)) for word in words))
+        called(main, patch, folder, *(override.replace("RUN", str(folder)) for override in overrides))
 
 
 @examples(15)

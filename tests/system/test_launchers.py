@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.command import run
 from tests.helpers.lives import begin, left, play, same
-from tests.helpers.sweeps import SPACE, WORLD, trials, words
+from tests.helpers.sweeps import SPACE, WORLD, overrides, trials
 from textgan_lit.run import files
 from textgan_lit.run import folder as folders
 
@@ -36,7 +36,7 @@ def test_a_grid_is_what_it_is_in_one_process(tmp_path, launcher):
 
 @pytest.mark.slow
 def test_trials_side_by_side_as_many_as_the_launcher_has_places_for(tmp_path):
-    done = play(tmp_path, *words(tmp_path, *SPACE, *JOBLIB, "hydra.sweeper.n_trials=3"))
+    done = play(tmp_path, *overrides(tmp_path, *SPACE, *JOBLIB, "hydra.sweeper.n_trials=3"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Joblib.Parallel(n_jobs=2") == 2  # two trials, then the third
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"] * 3
@@ -45,7 +45,7 @@ def test_trials_side_by_side_as_many_as_the_launcher_has_places_for(tmp_path):
 @pytest.mark.slow
 def test_a_job_that_fails_in_another_process_is_recorded_and_the_others_are_played(tmp_path):
     done = play(
-        tmp_path, *words(tmp_path, "model.optim.generator.batch_size=0,16", *JOBLIB, "hydra.sweeper.n_trials=3")
+        tmp_path, *overrides(tmp_path, "model.optim.generator.batch_size=0,16", *JOBLIB, "hydra.sweeper.n_trials=3")
     )
     assert done.returncode == 1
     for trial in trials(tmp_path):
@@ -83,7 +83,7 @@ def test_a_job_that_another_process_plays_is_refused_after_a_while_and_left_alon
     (tmp_path / "0").mkdir()
     refused = pytest.raises(SystemExit, match=r"hydra\.sweep\.subdir=.*/0 is being played by another process")
     with files.lock(tmp_path / "0" / ".lock"), refused:
-        run(monkeypatch, *words(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
+        run(monkeypatch, *overrides(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
     assert not (tmp_path / "0" / "run.json").exists()
-    run(monkeypatch, *words(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
+    run(monkeypatch, *overrides(tmp_path, *SPACE, "hydra.sweeper.n_trials=1"))
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE"]

@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
 # documented, and logged where a model of sentences is at hand: tests/unit/metrics/test_embedding.py
 ELSEWHERE = {f"quality/{name}-<model>_<sentences>{end}" for name in ("frechet", "mauve") for end in ("", "_real")}
-SMALL = ("data=oracle_lstm", "data.oracle.words=12", "data.oracle.length=4", "data.oracle.hidden=4")
+SMALL = ("data=oracle_lstm", "data.oracle.vocab_size=12", "data.oracle.length=4", "data.oracle.hidden=4")
 RUNS = (
     ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator step is at fault
     ("model=seqgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
@@ -28,7 +28,7 @@ RUNS = (
     ("model=cot", *SMALL, "model/regulariser=[entropy]"),
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
     ("model=dgsan", *SMALL, "model/objective=any_order", "model.generator.any_order=true"),
-    ("model/schedule=regret", "data=tiny", "model.schedule.rule.most=4"),
+    ("model/schedule=regret", "data=tiny", "model.schedule.rule.max_steps=4"),
     ("model=mle", "data=tiny", "metrics=mauve"),
     ("model=vae", *SMALL),
     ("model=leakgan", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model.credit.rollouts=2"),
@@ -73,8 +73,8 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
     places = {"LINES": str(tmp_path / "lines.txt"), "CACHE": str(tmp_path / "cache")}
     for number, chosen in enumerate(RUNS):
         folder = tmp_path / str(number)
-        words = [re.sub("LINES|CACHE", lambda found: places[found[0]], word) for word in chosen]
-        smoke(monkeypatch, folder, *words)
+        overrides = [re.sub("LINES|CACHE", lambda found: places[found[0]], override) for override in chosen]
+        smoke(monkeypatch, folder, *overrides)
         here = header(folder).union(*evaluations(folder))
         closing = json.loads((folder / "closing.json").read_text())
         assert closing.pop("time").keys() <= {"seconds", "cpu_seconds", *PARTS}
@@ -82,7 +82,7 @@ def test_every_logged_key_is_documented_and_every_documented_key_is_logged(monke
         judged = set().union(*closing.values()) - {"temperature", "steps"}
         swept = json.loads((folder / "frontier.json").read_text()) if (folder / "frontier.json").exists() else {}
         judged |= {key for rows in swept.values() for row in rows for key in row} - {"temperature"}
-        assert not unexplained(here | judged, keys), f"not in docs/metrics.md: {' '.join(words)}"
+        assert not unexplained(here | judged, keys), f"not in docs/metrics.md: {' '.join(overrides)}"
         logged |= here | judged
     assert unlogged(logged, keys) == WANDB_ONLY | ELSEWHERE, "in docs/metrics.md, but not logged"
 

@@ -59,7 +59,7 @@ PASSED = {
     "oracle",
     "sentences",
     "generator",
-    "reader",
+    "leaked_discriminator",
     "updates",
     "epoch",
     "in_a_row",

@@ -13,7 +13,7 @@ NAMES = {path.stem for path in (CONF / "model" / "generator").glob("*.yaml")}
 PLAIN, MEDIATOR = "model/generator", "model/generator@model.discriminator.model"
 WORLD = ("debug=smoke", "data=tiny", "data.train=1024", "data.valid=64", "data.test=64")
 ROUNDS = "model/generator=masked_diffusion model/objective=elbo"
-REFUSED = {  # words → where another generator goes, and what it may need beside
+REFUSED = {  # overrides → where another generator goes, and what it may need beside
     "model=mle model/generator=vae": (PLAIN, ""),
     f"model=minimax {ROUNDS} model/credit=monte_carlo": (PLAIN, "objective"),
     f"model=gsgan {ROUNDS}": (PLAIN, "objective"),
@@ -25,24 +25,24 @@ REFUSED = {  # words → where another generator goes, and what it may need besi
 
 
 @cache
-def offered(words, place):
+def offered(overrides, place):
     """The names after the place that they are offered for."""
     with pytest.raises(UserError) as told:
-        built(*WORLD, *words.split())
+        built(*WORLD, *overrides.split())
     (listed,) = re.findall(rf"{re.escape(place)}=((?:\w+, )*\w+(?: or \w+)?)", str(told.value))
     return re.split(", | or ", listed)
 
 
-@pytest.mark.parametrize("words", REFUSED)
-def test_what_a_refusal_offers_is_taken(words):
-    place, also = REFUSED[words]
-    names, bounded = offered(words, place), offered("model=mle model/objective=elbo", PLAIN)
+@pytest.mark.parametrize("overrides", REFUSED)
+def test_what_a_refusal_offers_is_taken(overrides):
+    place, also = REFUSED[overrides]
+    names, bounded = offered(overrides, place), offered("model=mle model/objective=elbo", PLAIN)
     assert len(names) > 1
     assert set(names) < NAMES
     for name in names:
         likelihood = f"model/objective={'elbo' if name in bounded else 'likelihood'}"
         more = likelihood if also == "objective" else also
-        built(*WORLD, *words.split(), f"{place}={name}", *more.split())
+        built(*WORLD, *overrides.split(), f"{place}={name}", *more.split())
 
 
 def test_whoever_fits_is_offered():

@@ -22,7 +22,7 @@ GAME = (
     *("debug=smoke", "data=tiny", "data.train=512", "data.oracle.variable=true", "data.valid=64", "data.test=64"),
     *("model.discriminator.dropout=0", "model/credit=monte_carlo", "model.credit.rollouts=2", "model/schedule=fixed"),
     *(f"model.optim.{update}.batch_size=32" for update in ("pretrain", "discriminator", "generator")),
-    *("reading_size=32", "callbacks.steps.every=10", "+callbacks.death._target_=tests.helpers.dying.Death"),
+    *("check_size=32", "callbacks.steps.every=10", "+callbacks.death._target_=tests.helpers.dying.Death"),
 )
 TIMES = ("system/seconds", "system/cpu_seconds")
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=1", "--nnodes=2", "--master-addr=127.0.0.1")
@@ -49,7 +49,7 @@ def ended(*processes: subprocess.Popen) -> list[tuple[int, str, str]]:
     finally:
         for process in processes:
             process.kill()  # nothing, where it has ended
-    return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
+    return [(process.returncode, *overrides) for process, overrides in zip(processes, said, strict=True)]
 
 
 def alive(folder: Path) -> list[str]:
@@ -110,11 +110,11 @@ def test_two_processes_leave_one_folder_and_one_voice(together):
 @pytest.mark.slow
 def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
     (tmp_path / "my.txt").write_text("\n".join(f"{a} {b} {c}" for a in "abcdef" for b in "ghijkl" for c in "mnop"))
-    words = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={tmp_path}/my.txt", "data.bucket=2")
-    words += ("data.valid=32", "data.test=32", "reading_size=32", "model.optim.pretrain.batch_size=32")
-    run(monkeypatch, *words, f"data.cache={tmp_path}/one", f"hydra.run.dir={tmp_path}/alone")
+    overrides = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={tmp_path}/my.txt", "data.bucket=2")
+    overrides += ("data.valid=32", "data.test=32", "check_size=32", "model.optim.pretrain.batch_size=32")
+    run(monkeypatch, *overrides, f"data.cache={tmp_path}/one", f"hydra.run.dir={tmp_path}/alone")
     two = (f"data.cache={tmp_path}/two", f"hydra.run.dir={tmp_path}/shared", "trainer=ddp_cpu")
-    ((code, shown, errors),) = ended(start("train.py", *words, *two))
+    ((code, shown, errors),) = ended(start("train.py", *overrides, *two))
     assert code == 0, errors
     assert shown.count("80 train, 32 valid, 32 test sentences") == 1
     assert len(list((tmp_path / "two").glob("*/facts.json"))) == 1
@@ -141,8 +141,8 @@ def test_a_step_of_any_kind_is_shared(processes, unchecked_shapes, tmp_path):
         start("-m", "tests.helpers.sharing", str(tmp_path / "many"), *SHARED[processes], LOCAL_RANK=rank, **meeting)
         for rank in range(processes)
     ]
-    for number, words in enumerate(SHARED[processes]):
-        share(tmp_path / "one" / str(number), words, 1)
+    for number, tokens in enumerate(SHARED[processes]):
+        share(tmp_path / "one" / str(number), tokens, 1)
     for code, _, errors in ended(*playing):
         assert code == 0, errors
     for number in range(len(SHARED[processes])):
@@ -176,7 +176,7 @@ def slurm(folder: Path, rank: int) -> dict[str, object]:
 def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
     """One run in six lives: its processes killed, failing, interrupted, put back by SLURM, and on two nodes."""
     folder = tmp_path / "run"
-    words = ("train.py", *GAME, "resume=true", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
+    overrides = ("train.py", *GAME, "resume=true", f"hydra.run.dir={folder}", "trainer=ddp_cpu")
     for death, rank, wanted, said in (
         ("SIGKILL at 5 end", 1, 1, OTHER_FAILED),
         ("SIGKILL at 6 end", 0, -signal.SIGKILL, ""),
@@ -184,7 +184,7 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
         ("CTRL+C at 9 end", 0, 128 + signal.SIGINT, ""),
     ):
         begun = time.monotonic()
-        ((code, shown, errors),) = ended(start(*words, "logger=csv", DEATH=death, DEATH_RANK=rank))
+        ((code, shown, errors),) = ended(start(*overrides, "logger=csv", DEATH=death, DEATH_RANK=rank))
         assert code == wanted, (death, errors)
         assert said in errors, death
         assert errors.count("textgan_lit:") <= 1, death
@@ -194,14 +194,14 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
         assert time.monotonic() - begun < 120, death  # of which a busy machine takes most to begin
     tasks = [slurm(tmp_path, rank) for rank in range(2)]
     for code, shown, errors in ended(
-        *(start(*words, "logger=csv", DEATH="SIGUSR1 at 10 end", DEATH_RANK=-1, **task) for task in tasks)
+        *(start(*overrides, "logger=csv", DEATH="SIGUSR1 at 10 end", DEATH_RANK=-1, **task) for task in tasks)
     ):
         assert code == 128 + signal.SIGUSR1, errors
         assert "no resume=true" not in shown
     assert (tmp_path / "bin" / "asked").read_text() == "requeue 12_3\n"
     nodes = [*TORCHRUN, f"--master-port={free_port()}"]
-    words = (*words, "trainer.devices=1", "trainer.num_nodes=2", "logger=offline")
-    (code, shown, errors), other = ended(*(start(*nodes, f"--node-rank={rank}", *words) for rank in range(2)))
+    overrides = (*overrides, "trainer.devices=1", "trainer.num_nodes=2", "logger=offline")
+    (code, shown, errors), other = ended(*(start(*nodes, f"--node-rank={rank}", *overrides) for rank in range(2)))
     assert (code, other[:2]) == (0, (0, "")), errors
     assert shown.count("On the test sentences") == shown.count("Going on after step 10.") == 1
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
@@ -210,8 +210,8 @@ def test_whichever_process_ends_all_do_and_the_run_goes_on(together, tmp_path):
 
 @pytest.mark.slow
 def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
-    words = (*GAME, "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
-    ((code, shown, errors),) = ended(start("train.py", "-m", *words, DEATH="ERROR at 5 end", DEATH_RANK=1))
+    overrides = (*GAME, "trainer.max_steps=9,3", f"hydra.sweep.dir={tmp_path}", "trainer=ddp_cpu", "logger=csv")
+    ((code, shown, errors),) = ended(start("train.py", "-m", *overrides, DEATH="ERROR at 5 end", DEATH_RANK=1))
     assert (code, errors.count("textgan_lit:")) == (1, 1), errors
     assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
     assert shown.count("On the test sentences") == 1

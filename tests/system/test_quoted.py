@@ -40,7 +40,7 @@ NOT_PLAYED = {  # of ours, and would be by what they are: why not
     "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
     "--config-dir": "takes the package that docs/extending.md writes",
 }
-PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for words, and are none
+PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for tokens, and are none
 STUDIES = [page for page in PAGES if page.startswith("docs/studies/")]
 RUN, SWEEP = r"outputs/\S+|RUN", r"multirun/\S+|SWEEP"
 
@@ -55,11 +55,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def variants(word: str) -> list[str]:
-    """A sweep's word as its jobs have it: every option of a group, the first value of a key."""
-    override = OverridesParser.create().parse_override(word)
+def variants(given: str) -> list[str]:
+    """A sweep's token as its jobs have it: every option of a group, the first value of a key."""
+    override = OverridesParser.create().parse_override(given)
     if not override.is_sweep_override():
-        return [word]
+        return [given]
     key = override.get_key_element()
     if isinstance(override.value(), IntervalSweep):
         return [f"{key}={override.value().start}"]
@@ -68,11 +68,11 @@ def variants(word: str) -> list[str]:
 
 
 @functools.cache
-def composes(*words: str) -> None:
+def composes(*overrides: str) -> None:
     """That ``train.py WORDS`` reaches a whole configuration, as ``--cfg job --resolve`` would print it."""
-    options = get_args_parser().parse_args(words)
-    overrides = [re.sub(r"^resume=(?!true).*", "resume=true", word) for word in options.overrides]
-    choices = [variants(word) if options.multirun else [word] for word in overrides]
+    options = get_args_parser().parse_args(overrides)
+    overrides = [re.sub(r"^resume=(?!true).*", "resume=true", override) for override in options.overrides]
+    choices = [variants(override) if options.multirun else [override] for override in overrides]
     for number in range(max(map(len, choices), default=1)):
         chosen = [values[number % len(values)] for values in choices]
         GlobalHydra.instance().clear()
@@ -85,18 +85,18 @@ def composes(*words: str) -> None:
 
 
 class Parsed(Exception):
-    """A program's words were taken."""
+    """A program's tokens were taken."""
 
 
-def module_parses(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """That ``python -m NAME WORDS`` takes its words. Nothing is done with them."""
+def module_parses(name: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """That ``python -m NAME WORDS`` takes its overrides. Nothing is done with them."""
     if name in ("venv", "pytest"):
-        assert all((ROOT / word).exists() for word in words if word.endswith(".py"))
+        assert all((ROOT / override).exists() for override in overrides if override.endswith(".py"))
         return
     module = importlib.import_module(name)
     if not hasattr(module, "main"):
         module = importlib.import_module(f"{name}.__main__")
-    if not words:
+    if not overrides:
         assert callable(module.main)
         return
     parse = argparse.ArgumentParser.parse_args
@@ -107,42 +107,42 @@ def module_parses(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) 
 
     with monkeypatch.context() as patched:
         patched.setattr(argparse.ArgumentParser, "parse_args", stop)
-        patched.setattr(sys, "argv", [name, *words])
+        patched.setattr(sys, "argv", [name, *overrides])
         with pytest.raises(Parsed):
             module.main()
 
 
-def parses(words: list[str]) -> None:
-    """That ``textgan WORDS`` takes its words, and what is to be composed composes. A command alone is its name."""
-    if len(words) == 1:
-        assert words[0] in {*textgan.COMMANDS, "COMMAND"}
+def parses(tokens: list[str]) -> None:
+    """That ``textgan WORDS`` takes its tokens, and what is to be composed composes. A command alone is its name."""
+    if len(tokens) == 1:
+        assert tokens[0] in {*textgan.COMMANDS, "COMMAND"}
         return
-    options = textgan.COMMANDS[words[0]].parser().parse_intermixed_args(words[1:])
-    if words[0] == "audit" and not options.config_dir:
-        audit.composed([word.replace("=NAME", "=minimax") for word in options.overrides])
-    if words[0] == "evaluate":
+    options = textgan.COMMANDS[tokens[0]].parser().parse_intermixed_args(tokens[1:])
+    if tokens[0] == "audit" and not options.config_dir:
+        audit.composed([token.replace("=NAME", "=minimax") for token in options.overrides])
+    if tokens[0] == "evaluate":
         evaluate.chosen(options.overrides)
 
 
-def check(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [word.replace("…", "x") for word in words if word not in PATTERN]
-    if "train.py" in words:  # python's, torchrun's or srun's
-        composes(*words[words.index("train.py") + 1 :])
+def check(program: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [override.replace("…", "x") for override in overrides if override not in PATTERN]
+    if "train.py" in overrides:  # python's, torchrun's or srun's
+        composes(*overrides[overrides.index("train.py") + 1 :])
     elif program == "textgan-train":
-        composes(*words)
+        composes(*overrides)
     elif program == "textgan":
-        parses(words)
-    elif program == "python" and words[0] == "-m":
-        module_parses(words[1], words[2:], monkeypatch)
+        parses(overrides)
+    elif program == "python" and overrides[0] == "-m":
+        module_parses(overrides[1], overrides[2:], monkeypatch)
     elif program == "python":
-        assert words[0] == "-c"
-        compile(words[1], "page", "exec")
+        assert overrides[0] == "-c"
+        compile(overrides[1], "page", "exec")
     elif program == "make":
-        assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
+        assert f"\n{overrides[0]}:" in (ROOT / "Makefile").read_text()
     elif program == "bash":
-        assert (ROOT / words[0]).is_file()
+        assert (ROOT / overrides[0]).is_file()
     elif program == "pip":
-        extras = re.findall(r"\[([\w-]+)\]", " ".join(words))
+        extras = re.findall(r"\[([\w-]+)\]", " ".join(overrides))
         assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras)
     else:
         assert program in LEFT_ALONE, program
@@ -157,9 +157,9 @@ def test_every_command_composes_or_parses(page, folder, monkeypatch):
     for line in [line for block in fenced(page) for line in lines(block)] + inline(page):
         found = commands(line, folder)
         assert found or line.startswith("export "), f"{page}: {line}"
-        for program, *words in found:
+        for program, *overrides in found:
             try:
-                check(program, words, monkeypatch)
+                check(program, overrides, monkeypatch)
             except (Exception, SystemExit) as error:
                 pytest.fail(f"{page}: {line}\n{error}")
 
@@ -170,10 +170,10 @@ def test_no_command_stands_in_a_block_of_another_language():
             assert language == "bash" or not re.search(rf"^\$? ?({'|'.join(PROGRAMS)}) ", block, re.MULTILINE), block
 
 
-def is_played(program: str, *words: str) -> bool:
-    if any(re.search(pattern, " ".join([program, *words])) for pattern in NOT_PLAYED):
+def is_played(program: str, *overrides: str) -> bool:
+    if any(re.search(pattern, " ".join([program, *overrides])) for pattern in NOT_PLAYED):
         return False
-    return program == "textgan" or words[0] == "-c" or words == ("-m", "studies") or "debug=smoke" in words
+    return program == "textgan" or overrides[0] == "-c" or overrides == ("-m", "studies") or "debug=smoke" in overrides
 
 
 def quoted(folder: Path) -> list[list[str]]:
@@ -182,26 +182,26 @@ def quoted(folder: Path) -> list[list[str]]:
     return [command for block in blocks for line in lines(block) for command in commands(line, folder)]
 
 
-def standing(words: list[str]) -> tuple[str, ...]:
-    """The same words with this folder's names where a page has any run's."""
-    stands_for = {RUN: "of_any_order" if "--infill" in words else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
+def standing(tokens: list[str]) -> tuple[str, ...]:
+    """The same tokens with this folder's names where a page has any run's."""
+    stands_for = {RUN: "of_any_order" if "--infill" in tokens else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
     for pattern, name in stands_for.items():
-        words = [re.sub(rf"^({pattern})$", name, word) for word in words]
-    return tuple(word.replace("outputs/…", "run") for word in words)
+        tokens = [re.sub(rf"^({pattern})$", name, token) for token in tokens]
+    return tuple(token.replace("outputs/…", "run") for token in tokens)
 
 
-def play(monkeypatch: pytest.MonkeyPatch, program: str, *words: str) -> None:
+def play(monkeypatch: pytest.MonkeyPatch, program: str, *overrides: str) -> None:
     """In this process, on the runs that lie in this folder."""
-    if words[0] == "train.py":
-        return train(monkeypatch, *words[1:], "logger=csv", "hydra.run.dir=run")
-    if words[0] == "-c":
-        return exec(words[1], {})
-    if "--out" in words:
-        Path(words[words.index("--out") + 1]).unlink(missing_ok=True)
-    main = textgan.main if program == "textgan" else importlib.import_module(f"{words[1]}.__main__").main
+    if overrides[0] == "train.py":
+        return train(monkeypatch, *overrides[1:], "logger=csv", "hydra.run.dir=run")
+    if overrides[0] == "-c":
+        return exec(overrides[1], {})
+    if "--out" in overrides:
+        Path(overrides[overrides.index("--out") + 1]).unlink(missing_ok=True)
+    main = textgan.main if program == "textgan" else importlib.import_module(f"{overrides[1]}.__main__").main
     with open("sentences.txt") as sentences:
         monkeypatch.setattr(sys, "stdin", sentences)
-        monkeypatch.setattr(sys, "argv", [program, *words] if program == "textgan" else list(words[1:]))
+        monkeypatch.setattr(sys, "argv", [program, *overrides] if program == "textgan" else list(overrides[1:]))
         try:
             main()
         except SystemExit as ended:

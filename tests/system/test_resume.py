@@ -34,14 +34,14 @@ def whole(tmp_path_factory):
 def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp_path):
     """One run of seven lives, some of them ended kindly; between two of them its newest checkpoint is truncated."""
     folder = tmp_path / "run"
-    words = (*RUN, f"hydra.run.dir={folder}", "resume=true")
+    overrides = (*RUN, f"hydra.run.dir={folder}", "resume=true")
     for death, said in {
         "SIGKILL at 0 start": "holds no run. Starting anew.",
         "SIGKILL at 7 evaluation": "from the beginning: there is no whole checkpoint",
         "SIGTERM at 9 end": "Going on after step 4.",
         "SIGKILL at 35 evaluation": "Going on after step 9.",
     }.items():
-        done = play(folder, *words, death=death)
+        done = play(folder, *overrides, death=death)
         number = signal.Signals[death.split()[0]]
         assert done.returncode == (128 + number if number == signal.SIGTERM else -number), done.stderr
         assert said in done.stdout
@@ -52,13 +52,13 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     elsewhere.mkdir()
     done = play(
         folder, "resume=../run", "trust=[tests]", death="SIGINT at 40 end", cwd=elsewhere
-    )  # its own words are in the folder
+    )  # its own tokens are in the folder
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert f"{newest.name}: not a whole checkpoint" in done.stderr
     assert "Going on after step 9." in done.stdout
     last = whole["evaluations"][-1]["steps/all"]  # the guard's rounding decides how many: other torches play others
-    assert play(folder, *words, death=f"SIGKILL at {last} test").returncode == -signal.SIGKILL
-    done = play(folder, *words)
+    assert play(folder, *overrides, death=f"SIGKILL at {last} test").returncode == -signal.SIGKILL
+    done = play(folder, *overrides)
     assert done.returncode == 0, done.stderr
     same(left(folder), whole)
 
@@ -76,11 +76,11 @@ KINDS = {  # what else a generator, a discriminator or a gradient may remember
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_game_goes_on_where_it_was_killed(kind, tmp_path):
     batches = [f"model.optim.{update}.batch_size=16" for update in ("pretrain", "discriminator", "generator")]
-    words = (*RUN[: RUN.index("model/generator=lstm")], *batches, *KINDS[kind], RUN[-1])
+    overrides = (*RUN[: RUN.index("model/generator=lstm")], *batches, *KINDS[kind], RUN[-1])
     unharmed, cut = tmp_path / "unharmed", tmp_path / "cut"
-    assert play(unharmed, *words, f"hydra.run.dir={unharmed}").returncode == 0
-    assert play(cut, *words, f"hydra.run.dir={cut}", death="SIGKILL at 12 start").returncode == -signal.SIGKILL
-    done = play(cut, *words, f"hydra.run.dir={cut}", "resume=true")
+    assert play(unharmed, *overrides, f"hydra.run.dir={unharmed}").returncode == 0
+    assert play(cut, *overrides, f"hydra.run.dir={cut}", death="SIGKILL at 12 start").returncode == -signal.SIGKILL
+    done = play(cut, *overrides, f"hydra.run.dir={cut}", "resume=true")
     assert done.returncode == 0, done.stderr
     assert "Going on after step" in done.stdout
     same(left(cut), left(unharmed))
@@ -98,14 +98,14 @@ main()
 def test_a_disk_that_is_full_ends_the_run_in_one_line_and_the_run_goes_on_later(whole, tmp_path):
     """A limit on the size of files stands for the disk: the first checkpoint does not fit."""
     folder = tmp_path / "run"
-    words = (*RUN, f"hydra.run.dir={folder}")
+    overrides = (*RUN, f"hydra.run.dir={folder}")
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-c", FULL, *words]
+    command = [sys.executable, "-c", FULL, *overrides]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert re.fullmatch(r"textgan_lit: .*File too large.*see to the disk, then go on with resume=.*\n", done.stderr)
     assert not [path for path in folder.rglob("*") if path.suffix == ".part"]
-    assert play(folder, *words, "resume=true").returncode == 0
+    assert play(folder, *overrides, "resume=true").returncode == 0
     same(left(folder), whole)
 
 
@@ -113,17 +113,17 @@ def test_a_disk_that_is_full_ends_the_run_in_one_line_and_the_run_goes_on_later(
 def test_a_run_with_wandb_holds_no_link_and_goes_on(tmp_path):
     """W&B's own are links; a run's folder with one is refused, whoever made it."""
     folder = tmp_path / "run"
-    words = [word for word in SMOKE if word != "logger=csv"]
-    assert play(folder, *words, "trainer.max_steps=1", f"hydra.run.dir={folder}").returncode == 0
+    overrides = [override for override in SMOKE if override != "logger=csv"]
+    assert play(folder, *overrides, "trainer.max_steps=1", f"hydra.run.dir={folder}").returncode == 0
     assert (folder / "wandb").is_dir()
     links = [path.name for path in folder.rglob("*") if path.is_symlink()]
     assert set(links) <= {folders.WANDBS_LINK}
     done = play(folder, f"resume={folder}", "trainer.max_steps=2")
     assert done.returncode == 0, done.stderr
-    (words,) = (
+    (overrides,) = (
         path.parent for path in folder.rglob("wandb/*/files/.hydra/overrides.yaml") if "max_steps=2" in path.read_text()
     )
-    assert (words / "config.yaml").read_text() == (folder / ".hydra" / "config.yaml").read_text()
+    assert (overrides / "config.yaml").read_text() == (folder / ".hydra" / "config.yaml").read_text()
 
 
 def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(monkeypatch, tmp_path):
@@ -136,17 +136,19 @@ def test_what_a_killed_process_left_half_written_goes_when_the_run_goes_on(monke
 
 
 def test_the_newest_unfinished_run_of_the_same_configuration_is_found(monkeypatch, tmp_path, capsys):
-    words = (*SMOKE, f"outputs={tmp_path}")
-    run(monkeypatch, *words, "resume=true")
+    overrides = (*SMOKE, f"outputs={tmp_path}")
+    run(monkeypatch, *overrides, "resume=true")
     assert "no unfinished run of this configuration below" in capsys.readouterr().out
     (folder,) = (path.parent for path in tmp_path.rglob("run.json"))
     assert record(folder)["finished"]
     note(folder, record(folder) | {"finished": False})
-    run(monkeypatch, *words, "resume=true")
+    run(monkeypatch, *overrides, "resume=true")
     assert f"Going on with the run in {folder}." in capsys.readouterr().out
     assert record(folder)["finished"]
     note(folder, record(folder) | {"finished": False})
-    run(monkeypatch, *words, "resume=true", f"hydra.run.dir={tmp_path}/other", "seed=2")  # its own folder, its own run
+    run(
+        monkeypatch, *overrides, "resume=true", f"hydra.run.dir={tmp_path}/other", "seed=2"
+    )  # its own folder, its own run
     assert "holds no run. Starting anew." in capsys.readouterr().out
     assert not record(folder)["finished"]
 
@@ -174,22 +176,22 @@ def test_runs_and_sweeps_of_one_second_have_folders_of_their_own(monkeypatch, tm
 
 
 def test_a_job_that_somebody_plays_is_left_as_it_is(monkeypatch, tmp_path):
-    words = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path / 'sweep'}", "seed=1")
+    overrides = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path / 'sweep'}", "seed=1")
     (theirs := tmp_path / "sweep" / "0" / ".hydra" / "config.yaml").parent.mkdir(parents=True)
     theirs.write_text("seed: 7\n")
     monkeypatch.setattr(folders, "DYING", 0.0)
     with files.lock(tmp_path / "sweep" / "0" / ".lock"), pytest.raises(SystemExit, match="played by another process"):
-        run(monkeypatch, *words)
+        run(monkeypatch, *overrides)
     assert theirs.read_text() == "seed: 7\n"
-    run(monkeypatch, *words, "overwrite=true")
+    run(monkeypatch, *overrides, "overwrite=true")
     assert "seed: 1\n" in theirs.read_text()
 
 
 def test_a_job_may_say_that_it_has_finished_and_not_with_what(monkeypatch, tmp_path):
-    words = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path}", "seed=1", "resume=true")
+    overrides = ("-m", *SMOKE, "trainer.max_steps=1", f"hydra.sweep.dir={tmp_path}", "seed=1", "resume=true")
     (tmp_path / "0").mkdir()
     note(tmp_path / "0", {"finished": True})
-    run(monkeypatch, *words)
+    run(monkeypatch, *overrides)
     assert not (tmp_path / "0" / "checkpoints").exists()
 
 
@@ -218,8 +220,15 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
     folder, file = tmp_path / "run", tmp_path / "my.txt"
     lines = [f"{a} {b}" for a in "abcdef" for b in "ghijkl"]
     file.write_text("\n".join(lines))
-    words = ("debug=smoke", "logger=csv", "model=mle", "data=text", f"data.path={file}", f"data.cache={folder}/cache")
-    run(monkeypatch, *words, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    overrides = (
+        "debug=smoke",
+        "logger=csv",
+        "model=mle",
+        "data=text",
+        f"data.path={file}",
+        f"data.cache={folder}/cache",
+    )
+    run(monkeypatch, *overrides, "trainer.max_steps=2", f"hydra.run.dir={folder}")
     shutil.rmtree(folder / "cache")  # it is made again, and is the same
     run(monkeypatch, f"resume={folder}", "trainer.max_steps=4")
     said = capsys.readouterr().out
@@ -230,7 +239,7 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
     with pytest.raises(SystemExit, match=others):
         run(monkeypatch, f"resume={folder}")
     file.write_text("\n".join(lines))
-    for word, reason in (
+    for override, reason in (
         (
             "data.tokenizer=bpe",
             r"which are not the .* of the data now\. Give the data and data.tokenizer as they were",
@@ -238,7 +247,7 @@ def test_a_run_on_text_goes_on_with_the_same_file_alone(monkeypatch, tmp_path, c
         (f"data.cache={tmp_path}/other", r"data\.cache=\S* leads out of"),
     ):
         with pytest.raises(SystemExit, match=reason):
-            run(monkeypatch, f"resume={folder}", word)
+            run(monkeypatch, f"resume={folder}", override)
     assert len(textgan_lit.load(folder).sample(2)) == 2  # which needs neither
 
 
@@ -256,14 +265,14 @@ def test_a_run_is_taken_up_at_a_checkpoint_and_what_came_after_it_is_gone(monkey
 
 
 def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
-    words = ("-m", *SMOKE, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
-    run(monkeypatch, *words)
+    overrides = ("-m", *SMOKE, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    run(monkeypatch, *overrides)
     first, second = (tmp_path / "sweep" / name for name in "01")
     wanted, before = left(second), (first / "closing.json").stat().st_mtime_ns
     note(second, record(second) | {"finished": False})
     (second / "closing.json").unlink()
     capsys.readouterr()
-    run(monkeypatch, *words, "resume=true")
+    run(monkeypatch, *overrides, "resume=true")
     assert capsys.readouterr().out.count("Going on after step 4.") == 1
     assert (first / "closing.json").stat().st_mtime_ns == before
     same(left(second), wanted)
@@ -273,13 +282,13 @@ def test_a_sweep_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
-    words = (
+    overrides = (
         *SMOKE,
         "+callbacks.death._target_=tests.helpers.dying.Death",
         "seed=1,2",
         f"hydra.sweep.dir={tmp_path / 'sweep'}",
     )
-    done = play(tmp_path / "sweep", "-m", *words, death="SIGTERM at 2 end")
+    done = play(tmp_path / "sweep", "-m", *overrides, death="SIGTERM at 2 end")
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stdout.count("SIGTERM: stopped after step 2.") == 1
     assert not (tmp_path / "sweep" / "1").exists()
@@ -287,13 +296,13 @@ def test_a_signal_ends_a_sweep_and_not_only_its_job(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     ["resume=3", "resume=[a]", "resume=nowhere", "resume=nowhere/step-1.ckpt", "resume=step-1.ckpt", "resume=/t.ckpt"],
 )
-def test_what_cannot_be_taken_up_is_refused(word, monkeypatch, tmp_path):
+def test_what_cannot_be_taken_up_is_refused(override, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"resume=.*(wanted true|no run was started there)"):
-        run(monkeypatch, word)
+        run(monkeypatch, override)
     with pytest.raises(SystemExit, match=r"Give one of them"):
         run(monkeypatch, "resume=true", "overwrite=true")
 

@@ -24,9 +24,9 @@ def test_a_trap_in_a_folder_that_is_taken_up_is_named_before_anything_is_written
         trap.unlink(missing_ok=True)
         for make in (os.symlink, os.link):
             make(precious, trap)
-            for words in ((f"resume={folder}",), (*SMOKE, f"hydra.run.dir={folder}", "overwrite=true")):
+            for overrides in ((f"resume={folder}",), (*SMOKE, f"hydra.run.dir={folder}", "overwrite=true")):
                 with pytest.raises(SystemExit, match=rf"run holds {name}, a "):
-                    run(monkeypatch, *words)
+                    run(monkeypatch, *overrides)
             trap.unlink()
         if trap in before:
             trap.write_bytes(before[trap])
@@ -34,27 +34,29 @@ def test_a_trap_in_a_folder_that_is_taken_up_is_named_before_anything_is_written
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_the_words_of_a_folder_are_its_own_and_nothing_more(tmp_path):
+def test_the_overrides_of_a_folder_are_its_own_and_nothing_more(tmp_path):
     (tmp_path / ".hydra").mkdir()
     stored = ["model=mle", "seed=4", "resume=true", "--config-dir=evil", "hydra.searchpath=[evil]", "+callbacks.x=1"]
-    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in stored))
-    words = [f"resume={tmp_path}", "seed=5"]
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(override)}\n" for override in stored))
+    overrides = [f"resume={tmp_path}", "seed=5"]
     path = f"'{tmp_path}'"
-    assert expand(words) == ["model=mle", "+callbacks.x=1", f"resume={path}", "seed=5", f"hydra.run.dir={path}"]
+    assert expand(overrides) == ["model=mle", "+callbacks.x=1", f"resume={path}", "seed=5", f"hydra.run.dir={path}"]
     assert expand(["resume=true", "seed=5"]) == ["resume=true", "seed=5"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[")
     with pytest.raises(UserError, match="cannot be read"):
-        expand(words)
+        expand(overrides)
 
 
-def stored(tmp_path, *words):
+def stored(tmp_path, *overrides):
     (tmp_path / ".hydra").mkdir(parents=True, exist_ok=True)
-    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {json.dumps(word)}\n" for word in words))
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(
+        "".join(f"- {json.dumps(override)}\n" for override in overrides)
+    )
     return f"resume={tmp_path}"
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     [
         "name=${oc.env:SECRET}",
         "name=$\\{oc.env:SECRET\\}",
@@ -69,46 +71,55 @@ def stored(tmp_path, *words):
         "~name=${oc.env:SECRET}",
     ],
 )
-def test_a_word_of_a_folder_asks_this_machine_for_nothing(word, monkeypatch, tmp_path, capsys):
+def test_an_override_of_a_folder_asks_this_machine_for_nothing(override, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SECRET", "hush")
-    resume = stored(tmp_path, "model=mle", word)
+    resume = stored(tmp_path, "model=mle", override)
     with pytest.raises(
         SystemExit, match=r"(asks this machine for something|is none of Hydra's|no option of model)\. "
     ) as said:
         run(monkeypatch, resume)
     assert "hush" not in f"{said.value}{capsys.readouterr()}"
-    assert expand([resume, f"{word.partition('=')[0].lstrip('+~')}=mine"])[0] != word  # it is given anew
+    assert expand([resume, f"{override.partition('=')[0].lstrip('+~')}=mine"])[0] != override  # it is given anew
 
 
-def test_a_word_of_a_folder_may_name_another_setting(tmp_path):
-    words = ["name=${model.schedule.k}-x", "data.path=a$b", "+data.x=[${.y},'${seed}']"]
-    assert expand([stored(tmp_path, *words)])[: len(words)] == words
+def test_an_override_of_a_folder_may_name_another_setting(tmp_path):
+    overrides = ["name=${model.schedule.k}-x", "data.path=a$b", "+data.x=[${.y},'${seed}']"]
+    assert expand([stored(tmp_path, *overrides)])[: len(overrides)] == overrides
 
 
 @pytest.mark.parametrize(
     "text", ["[", "a: 1", "- 1", "- [a]", "- &a name=x\n- *a", "- 'name=('", f"- '+x={'[' * 2000}'", "- !!str name=x"]
 )
-def test_words_that_hydra_has_not_written_are_refused(text, tmp_path):
+def test_overrides_that_hydra_has_not_written_are_refused(text, tmp_path):
     resume = stored(tmp_path)
     (tmp_path / ".hydra" / "overrides.yaml").write_text(text)
     with pytest.raises(UserError, match=r"resume=true|as the run has left it"):
         expand([resume])
 
 
-def test_words_about_hydra_itself_are_left_out(tmp_path):
-    words = ("hydra/launcher=joblib", "+callbacks@hydra.callbacks=default", "+hydra.job.env_set.A=b", "~hydra.sweeper")
-    words += ("+callbacks@_global_.hydra.callbacks=default", "+model/reward@_here_.hydra.callbacks.x=score")
-    assert expand([stored(tmp_path, "seed=2", *words)])[0] == "seed=2"
-    assert len(expand([stored(tmp_path, "seed=2", *words)])) == 3
+def test_overrides_about_hydra_itself_are_left_out(tmp_path):
+    overrides = (
+        "hydra/launcher=joblib",
+        "+callbacks@hydra.callbacks=default",
+        "+hydra.job.env_set.A=b",
+        "~hydra.sweeper",
+    )
+    overrides += ("+callbacks@_global_.hydra.callbacks=default", "+model/reward@_here_.hydra.callbacks.x=score")
+    assert expand([stored(tmp_path, "seed=2", *overrides)])[0] == "seed=2"
+    assert len(expand([stored(tmp_path, "seed=2", *overrides)])) == 3
 
 
-@pytest.mark.parametrize("word", ["experiment={}", "+sweep='{}'", "+experiment@hydra.callbacks={}", "experiment=[{}]"])
-def test_a_word_of_a_folder_names_no_file_that_lies_elsewhere(word, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "override", ["experiment={}", "+sweep='{}'", "+experiment@hydra.callbacks={}", "experiment=[{}]"]
+)
+def test_an_override_of_a_folder_names_no_file_that_lies_elsewhere(override, monkeypatch, tmp_path):
     """Hydra follows ../ in an option's name, and whatever such a file says of Hydra itself is done."""
     harm = {"evil": {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}}
-    resume = stored(tmp_path, *SMOKE, word.format(os.path.relpath(tmp_path / ".hydra" / "evil", CONF / "experiment")))
+    resume = stored(
+        tmp_path, *SMOKE, override.format(os.path.relpath(tmp_path / ".hydra" / "evil", CONF / "experiment"))
+    )
     (tmp_path / ".hydra" / "evil.yaml").write_text(f"# @package hydra.callbacks\n{json.dumps(harm)}")
-    with pytest.raises(SystemExit, match=r"a word of the run's folder, names no option of (experiment|sweep)\."):
+    with pytest.raises(SystemExit, match=r"an override of the run's folder, names no option of (experiment|sweep)\."):
         run(monkeypatch, resume, "trainer.max_steps=1")
     assert not (tmp_path / "harm").exists()
 
@@ -146,8 +157,8 @@ def test_nothing_of_a_folders_configuration_survives_into_the_next_life(monkeypa
 @pytest.mark.slow
 def test_several_processes_take_up_a_folder_whose_configuration_is_forged(monkeypatch, tmp_path):
     folder, harm = tmp_path / "run", tmp_path / "harm"
-    words = (*SMOKE, "trainer=ddp_cpu", "trainer.devices=2")
-    assert play(folder, *words, "trainer.max_steps=2", f"hydra.run.dir={folder}").returncode == 0
+    overrides = (*SMOKE, "trainer=ddp_cpu", "trainer.devices=2")
+    assert play(folder, *overrides, "trainer.max_steps=2", f"hydra.run.dir={folder}").returncode == 0
     code = {"hydra": {"callbacks": {"evil": {"_target_": "os.mkdir", "path": str(harm)}}}}
     (folder / ".hydra" / "config.yaml").write_text(json.dumps({"defaults": ["evil", "_self_"], **code}))
     for name in ("evil.yaml", "hydra.yaml", "hydra/config.yaml", "hydra/job_logging/disabled.yaml"):
@@ -161,7 +172,7 @@ def test_several_processes_take_up_a_folder_whose_configuration_is_forged(monkey
 
 
 def test_a_folder_may_be_called_what_it_likes(monkeypatch, tmp_path):
-    """A sweep's folders are called seed=1; Hydra takes the words that are made of such a path for that path."""
+    """A sweep's folders are called seed=1; Hydra takes the overrides that are made of such a path for that path."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for name in ("seed=1,k=3", "it's (new)", "~", "a\\'b", "a\\"):
@@ -189,7 +200,7 @@ def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch,
     run(monkeypatch, *SMOKE, "trainer.max_steps=2", f"hydra.run.dir={folder}")
     stored = folder / ".hydra" / "overrides.yaml"
     theirs = stored.read_text()
-    for word, said in {
+    for override, said in {
         "model.generator._target_=subprocess.Popen": "names code",
         f"+callbacks.more={{_target_: os.mkdir, path: {tmp_path / 'harm'}}}": "names code",
         f"+callbacks.truth.folder={tmp_path / 'harm'}": "leads out of",
@@ -203,7 +214,7 @@ def test_a_folder_of_somebody_names_no_code_and_writes_nowhere_else(monkeypatch,
         "+metrics.closing.x={_target_: textgan_lit.metrics.mauve.Mauve, features: harmful}": "folder may hold code",
         "+metrics.closing.x={_target_: textgan_lit.metrics.mauve.Mauve, features: 's3://a'}": "folder may hold code",
     }.items():
-        stored.write_text(theirs + f"- {json.dumps(word)}\n")
+        stored.write_text(theirs + f"- {json.dumps(override)}\n")
         with pytest.raises(SystemExit, match=said):
             run(monkeypatch, f"resume={folder}", "trainer.max_steps=3")
     assert not (tmp_path / "harm").exists()

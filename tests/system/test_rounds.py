@@ -10,7 +10,7 @@ from tests.helpers.playing import built
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
 
-WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
+WORLD = ("data=mixture", f"data.oracle.vocab_size={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 LISTS = [("one_shot", over_latents), ("masked_diffusion", over_orders), ("mle", autoregression)]
 
 

@@ -48,17 +48,17 @@ ELSEWHERE = {
     "metrics.closing.frechet.features": "asks for a model's files: unit/metrics/test_embedding.py",
     **dict.fromkeys(("data.name", "data.subset", "data.revision"), "of a dataset of the Hub: unit/data/test_text.py"),
     **dict.fromkeys(("data.separator", "data.quote"), "of .csv and .tsv files: unit/data/test_text.py"),
-    "faults.policy": "a word: unit/callbacks/test_recovery.py",
-    "trainer.profiler": "a word of Lightning's own: test_trainer.py",
+    "faults.policy": "a token: unit/callbacks/test_recovery.py",
+    "trainer.profiler": "a token of Lightning's own: test_trainer.py",
     "name": "what W&B and the report call the run",
 }
 
 
-def composed(words, folder):
+def composed(overrides, folder):
     """A run's whole configuration, with the folder that Hydra would give it."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*words, f"hydra.runtime.output_dir={folder}"], return_hydra_config=True)
+        config = compose("train", [*overrides, f"hydra.runtime.output_dir={folder}"], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
@@ -157,8 +157,8 @@ def test_every_setting_acts_in_some_game(monkeypatch, unchecked_shapes, tmp_path
         rows = [{"text": f"a {n % 7} b {n % 3} {'c ' * (n % 5)}", "textx": f"d {n % 4}"} for n in range(size)]
         (tmp_path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     idle, active = {}, set()
-    for words in GAMES.values():
-        config = composed(words, tmp_path)
+    for tokens in GAMES.values():
+        config = composed(tokens, tmp_path)
         data, before = experiment.data(config), {}
         for place in flat(config):
             *parents, name = place.split(".")

@@ -19,7 +19,7 @@ LIKELIHOOD = "likelihood_best_temperature"
 def overrides(run, *more):
     """As Hydra leaves them in a run's folder."""
     (run.folder / ".hydra").mkdir(parents=True, exist_ok=True)
-    OmegaConf.save([*run.words, "logger=csv", *more], run.folder / ".hydra" / "overrides.yaml")
+    OmegaConf.save([*run.overrides, "logger=csv", *more], run.folder / ".hydra" / "overrides.yaml")
 
 
 def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
@@ -72,7 +72,7 @@ def test_every_arm_composes(name):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(study.ROOT / "conf"), version_base="1.3"):
         for entry in {arm.entry: arm.name for arm in ours.arms}.values():
-            assert compose("train", list(ours.runs(ours.page, [entry])[0].words))
+            assert compose("train", list(ours.runs(ours.page, [entry])[0].tokens))
 
 
 @pytest.mark.parametrize("name", study.names())
@@ -94,13 +94,13 @@ def test_the_overview_says_how_many_runs_every_study_has():
     }
 
 
-def test_an_axis_gives_values_or_words():
+def test_an_axis_gives_values_or_overrides():
     axes = {"D": {"conv": ["model/discriminator=conv"], "own": []}, "rate": [0.1, 0.2]}
     entry = {"each": axes, "overrides": ["lr={rate}", "seed={rate}", "data.seed={seed}", "w=${oc.env:W}"]}
     arms = study.arms({"base": ["x=1"], "seeds": [1, 2], "arms": {"G-{D}-{rate}": entry}})
     assert [arm.name for arm in arms] == ["G-conv-0.1", "G-conv-0.2", "G-own-0.1", "G-own-0.2"]
-    assert arms[1].words[:3] == ("x=1", "lr=0.2", "seed=0.2")
-    assert arms[1].words[-1] == "model/discriminator=conv"
+    assert arms[1].overrides[:3] == ("x=1", "lr=0.2", "seed=0.2")
+    assert arms[1].overrides[-1] == "model/discriminator=conv"
     assert arms[0].entry == "G-conv-{rate}"
     told = "for seed in 1 2; do python train.py -m x=1 lr=0.1,0.2 seed=0.1,0.2 data.seed=$seed 'w=${oc.env:W}'; done"
     assert arms[2].shown == arms[3].shown == told
@@ -126,7 +126,7 @@ def test_part_of_a_study_can_be_played(small, monkeypatch):
     assert [(run.arm, run.seed) for run in trained] == [("b", 1)]
 
 
-def test_a_finished_run_of_other_words_is_refused(small):
+def test_a_finished_run_of_other_overrides_is_refused(small):
     run = small.study.runs(small.runs)[0]
     finish(run, 0.4)
     overrides(run, "hydra.run.dir=x", "overwrite=true")  # change no number
@@ -145,7 +145,7 @@ def test_an_interrupted_run_is_played_anew_and_then_counts(small):
     assert run.finished
     assert numbers.course(run)[-1]["steps/generator"] == 3
     assert set(numbers.frontier(run)) == {"likelihood", "game"}
-    broken = study.Run("a", 3, (*run.words, "model.schedule.k=none"), run.folder.with_name("3"))
+    broken = study.Run("a", 3, (*run.tokens, "model.schedule.k=none"), run.folder.with_name("3"))
     assert "model.schedule.k" in play.train(broken)
 
 
@@ -336,5 +336,5 @@ def test_what_is_kept_of_a_run_counts_where_it_was_not_played(small):
     assert page.tables(small.study, elsewhere) == body
     play.keep(elsewhere, small.page.parent / "results" / "small")  # what was kept stays
     overrides(elsewhere[0], "seed=7")
-    with pytest.raises(study.StudyError, match="of other words"):
+    with pytest.raises(study.StudyError, match="of other tokens"):
         play.missing(elsewhere)

@@ -49,19 +49,19 @@ def test_while_it_is_still_imported(number, tmp_path):
 @pytest.mark.slow
 def test_while_the_run_is_made_ready_its_folder_is_free_again(tmp_path):
     folder = tmp_path / "run"
-    words = (*WORDS, f"hydra.run.dir={folder}")
+    overrides = (*WORDS, f"hydra.run.dir={folder}")
     for death, more in {
         "SIGINT at 0 setup_fit": ("logger=offline",),  # W&B has begun by then
         "SIGTERM at 0 fit": ("logger=csv",),
     }.items():
-        done = play(folder, *words, *more, death=death)
+        done = play(folder, *overrides, *more, death=death)
         number = signal.Signals[death.split()[0]]
         assert (done.returncode, done.stderr) == (128 + number, f"textgan_lit: {number.name}: {NOTHING}\n")
         assert not holds_a_run(folder)
         assert not (folder / ".hydra").exists()
-    done = play(folder, *words, "logger=csv", death="SIGINT at 2 setup_test")
+    done = play(folder, *overrides, "logger=csv", death="SIGINT at 2 setup_test")
     assert (done.returncode, done.stderr) == (130, f"textgan_lit: SIGINT: ended. Go on with resume={folder}\n")
-    assert play(folder, *words, "logger=csv", "resume=true").returncode == 0
+    assert play(folder, *overrides, "logger=csv", "resume=true").returncode == 0
 
 
 @pytest.mark.slow
@@ -76,8 +76,8 @@ def test_while_weights_and_biases_begins(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_was_taken_up_keeps_its_folder(tmp_path):
     folder = tmp_path / "run"
-    words = (*WORDS, "logger=csv", f"hydra.run.dir={folder}", "resume=true")
-    assert play(folder, *words, death="SIGKILL at 0 start").returncode == -signal.SIGKILL
-    done = play(folder, *words, death="SIGINT at 0 setup_fit")
+    overrides = (*WORDS, "logger=csv", f"hydra.run.dir={folder}", "resume=true")
+    assert play(folder, *overrides, death="SIGKILL at 0 start").returncode == -signal.SIGKILL
+    done = play(folder, *overrides, death="SIGINT at 0 setup_fit")
     assert (done.returncode, done.stderr) == (130, f"textgan_lit: SIGINT: ended. Go on with resume={folder}\n")
     assert play(folder, f"resume={folder}", "trust=[tests]").returncode == 0

@@ -20,7 +20,9 @@ def expanded(chosen):
     """The agent's own expansion of a command."""
     flags = create_sweep_command_args({"args": {key: {"value": value} for key, value in chosen.items()}})
     wanted = SWEEP["command"][SWEEP["command"].index("${program}") + 1 :]
-    return [word for part in wanted for word in (flags["args_no_hyphens"] if part == "${args_no_hyphens}" else [part])]
+    return [
+        token for part in wanted for token in (flags["args_no_hyphens"] if part == "${args_no_hyphens}" else [part])
+    ]
 
 
 def test_whatever_an_agent_chooses_composes():

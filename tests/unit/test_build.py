@@ -35,7 +35,7 @@ WRONG_SETTINGS = {
     "model.optim.generator": (3, "model.optim.generator=3: wanted settings"),
     "model.optim.discriminator": ("adam", "model.optim.discriminator=adam: wanted settings"),
     "model.regulariser": ([1], r"model.regulariser=\[1\]: wanted settings"),
-    "model.generator.vocab": ({"words": ["a"]}, "the program itself gives Markov its vocab. Leave it out"),
+    "model.generator.vocab": ({"tokens": ["a"]}, "the program itself gives Markov its vocab. Leave it out"),
     "model.policy.temperature": (float("inf"), "temperature=inf: wanted a finite number"),
     "data": (None, "data=None: wanted settings"),
     "data.test": (2**24, "at most 1,073,741,824 positions"),

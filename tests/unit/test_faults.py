@@ -47,7 +47,7 @@ def test_an_update_without_a_reward_and_weights_without_a_gradient_are_no_fault(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_name_the_step_the_cause_and_the_way_out(kind):
+def test_tokens_name_the_step_the_cause_and_the_way_out(kind):
     line = Fault("generator", 1234, kind, 2.0, 3e9).said(None)
     assert line.startswith("Step 1,234 (generator): ")
     assert "Likely cause: " in line

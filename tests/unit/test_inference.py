@@ -85,10 +85,10 @@ SMALL = ("model.generator.hidden=3", "model.generator.embedding=2")
 )
 def test_players_are_opened_with_the_weights_that_were_saved(discriminator, opened):
     """Each of them can be described without memory first."""
-    words = ["model.schedule.pretrain_steps=0", f"model/discriminator={discriminator}"]
+    overrides = ["model.schedule.pretrain_steps=0", f"model/discriminator={discriminator}"]
     if discriminator == "mediator":
-        words = ["model=cot"]
-    run, state = opened(kept := saved(*words)), kept["state_dict"]
+        overrides = ["model=cot"]
+    run, state = opened(kept := saved(*overrides)), kept["state_dict"]
     for name, player in {"generator": run.generator, "discriminator": run.discriminator}.items():
         for key, weight in (player.state_dict() if player else {}).items():
             assert weight.equal(state[f"{name}.{key}"])
@@ -116,11 +116,14 @@ ALTERED = {
     "no model": (lambda s: without(s, *MODEL), r"model=None: wanted settings"),
     "no generator": (lambda s: without(s, *MODEL, "generator"), r"generator=None: wanted a part"),
     "no vocabulary": (lambda s: put(s, [], "textgan_lit", "vocab"), "vocab=.*: wanted settings"),
-    "words that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "words"), "vocab.words=.*: wanted"),
-    "no words": (lambda s: put(s, [], "textgan_lit", "vocab", "words"), "vocab.words=.*: wanted"),
+    "overrides that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
+    "no overrides": (lambda s: put(s, [], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
     "no length": (lambda s: without(s, "textgan_lit", "max_length"), "max_length=None: wanted"),
     "a huge length": (lambda s: put(s, 2**40, "textgan_lit", "max_length"), "max_length=.*: wanted less than"),
-    "other words": (lambda s: put(s, ["a"], "textgan_lit", "vocab", "words"), r"table.weight is Float\[.*wanted Float"),
+    "other tokens": (
+        lambda s: put(s, ["a"], "textgan_lit", "vocab", "tokens"),
+        r"table.weight is Float\[.*wanted Float",
+    ),
     "another generator": (
         lambda s: put(s, "textgan_lit.model.generator.lstm.LSTM", *MODEL, "generator", "_target_"),
         "no such setting",
@@ -200,21 +203,21 @@ def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened,
 SPELLING = tokenizer.trained("word", iter([["a b c d"]]), 10)
 
 
-def spelled(tmp_path, spelling, words=None):
-    state = saved("data.oracle.words=5")
-    state["textgan_lit"]["vocab"] |= {"tokenizer": spelling, "words": list(words or tokenizer.words(SPELLING))}
+def spelled(tmp_path, spelling, tokens=None):
+    state = saved("data.oracle.vocab_size=5")
+    state["textgan_lit"]["vocab"] |= {"tokenizer": spelling, "tokens": list(tokens or tokenizer.tokens(SPELLING))}
     write(state, tmp_path / "step-1.ckpt")
     return textgan_lit.load(tmp_path / "step-1.ckpt")
 
 
 def test_a_tokenizer_comes_with_the_run(tmp_path):
     opened = spelled(tmp_path, SPELLING)
-    assert opened.vocab.encode("b d zebra") == [opened.vocab.words.index(word) for word in ("b", "d", "<unk>")]
-    assert all(set(text.split()) <= set(opened.vocab.words) for text in opened.sample(5))
+    assert opened.vocab.encode("b d zebra") == [opened.vocab.tokens.index(token) for token in ("b", "d", "<unk>")]
+    assert all(set(text.split()) <= set(opened.vocab.tokens) for text in opened.sample(5))
 
 
 @pytest.mark.parametrize(
-    ("spelling", "words"),
+    ("spelling", "tokens"),
     [
         ("", None),
         ("{}", None),
@@ -226,9 +229,9 @@ def test_a_tokenizer_comes_with_the_run(tmp_path):
         (SPELLING, ("a", "b", "c", "d", "e")),  # another vocabulary's
     ],
 )
-def test_a_forged_tokenizer_is_refused(tmp_path, spelling, words):
+def test_a_forged_tokenizer_is_refused(tmp_path, spelling, tokens):
     with pytest.raises(UserError, match=r"step-1.ckpt cannot be opened.*(Give|wanted)"):
-        spelled(tmp_path, spelling, words)
+        spelled(tmp_path, spelling, tokens)
 
 
 @pytest.mark.parametrize(("length", "rows"), [(3, 256), (256, 256), (1024, 64), (2**16, 1)])

@@ -57,7 +57,7 @@ def test_every_key_has_its_clock_and_a_summary_of_its_best_value_and_its_last(pl
         assert kept == ({keys.best(key): best(logged[key]), "last": last} if best else last), key
 
 
-def test_the_configuration_is_nested_and_the_words_and_the_code_are_there(played):
+def test_the_configuration_is_nested_and_the_overrides_and_the_code_are_there(played):
     folder, found = played
     told = config(found)
     assert told["model"]["reward"]["_target_"] == "textgan_lit.model.reward.LogOdds"
@@ -96,8 +96,8 @@ def test_the_checkpoints_are_artifacts_that_can_be_opened(played, tmp_path):
 
 def test_the_jobs_of_a_sweep_are_told_apart_and_upload_no_checkpoint_unasked(monkeypatch, tmp_path):
     sweep = tmp_path / "days" / "hours"
-    words = ("-m", "debug=smoke", "model=mle", "data=tiny", "trainer.max_steps=1", f"hydra.sweep.dir={sweep}")
-    run(monkeypatch, *words, "seed=1,2")
+    overrides = ("-m", "debug=smoke", "model=mle", "data=tiny", "trainer.max_steps=1", f"hydra.sweep.dir={sweep}")
+    run(monkeypatch, *overrides, "seed=1,2")
     found = [ended(path) for job in "01" for path in files(sweep / job)]
     begun = [of_kind(one, "run")[0] for one in found]
     assert [one.display_name.split()[-1] for one in begun] == ["seed=1", "seed=2"]
@@ -108,7 +108,7 @@ def test_the_jobs_of_a_sweep_are_told_apart_and_upload_no_checkpoint_unasked(mon
 
 
 @pytest.mark.parametrize(
-    ("words", "title"),
+    ("overrides", "title"),
     [
         (("faults.reward=1e-9",), "A step's reward is no number to learn from"),
         (
@@ -117,12 +117,12 @@ def test_the_jobs_of_a_sweep_are_told_apart_and_upload_no_checkpoint_unasked(mon
         ),
     ],
 )
-def test_faults_and_symptoms_are_alerts(words, title, monkeypatch, tmp_path):
+def test_faults_and_symptoms_are_alerts(overrides, title, monkeypatch, tmp_path):
     with suppress(SystemExit):
-        run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *words)
+        run(monkeypatch, "debug=smoke", f"hydra.run.dir={tmp_path / 'run'}", *overrides)
     (file,) = files(tmp_path / "run")
     found = ended(file)
-    assert of_kind(found, "exit")[0].exit_code == (1 if "faults.reward=1e-9" in words else 0)
+    assert of_kind(found, "exit")[0].exit_code == (1 if "faults.reward=1e-9" in overrides else 0)
     told = [one for one in of_kind(found, "alert") if one.title.startswith(title)]
     assert len(told) == 1
     assert told[0].level == "WARN"
@@ -130,9 +130,9 @@ def test_faults_and_symptoms_are_alerts(words, title, monkeypatch, tmp_path):
 
 
 def test_a_run_that_is_taken_up_is_the_same_run_to_wandb(monkeypatch, tmp_path):
-    words = ("debug=smoke", "model=mle", f"hydra.run.dir={tmp_path / 'run'}")
-    run(monkeypatch, *words, "trainer.max_steps=2")
-    run(monkeypatch, *words, "resume=true")
+    overrides = ("debug=smoke", "model=mle", f"hydra.run.dir={tmp_path / 'run'}")
+    run(monkeypatch, *overrides, "trainer.max_steps=2")
+    run(monkeypatch, *overrides, "resume=true")
     lives = files(tmp_path / "run")
     told = [history(ended(file)) for file in lives]
     assert len({file.name for file in lives}) == 1  # run-ID.wandb
@@ -222,10 +222,10 @@ def services(parent: int) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words, told = (process / "cmdline").read_text(), (process / "stat").read_text().rpartition(")")[2]
+            overrides, told = (process / "cmdline").read_text(), (process / "stat").read_text().rpartition(")")[2]
         except OSError:
             continue
-        if int(told.split()[1]) == parent and "wandb" in words:
+        if int(told.split()[1]) == parent and "wandb" in overrides:
             found.append(int(process.name))
     return found
 
@@ -249,11 +249,11 @@ class Killer(pl.Callback):
 @pytest.mark.usefixtures("own_service")
 def test_runs_whose_service_is_killed_go_on_to_their_end(tmp_path):
     """Two jobs of a multirun: the second has a service of its own, until that is killed, too."""
-    words = ("-m", "debug=smoke", "model/schedule=fixed", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    overrides = ("-m", "debug=smoke", "model/schedule=fixed", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
     killer = "+callbacks.killer._target_=tests.unit.test_logger.Killer"
     checkout = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "train.py", *words, killer], cwd=checkout, capture_output=True, text=True, timeout=180
+        [sys.executable, "train.py", *overrides, killer], cwd=checkout, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -44,7 +44,7 @@ def test_a_finished_run_opens_in_a_notebook(monkeypatch, tmp_path):
         textgan_lit.load(tmp_path / "elsewhere")
 
 
-def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path, capsys):
+def test_a_control_is_one_override_and_plays_without_the_guard(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "model/control=shuffled")
     assert "A null control: what is paid must not teach." in capsys.readouterr().out
     config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
@@ -53,7 +53,7 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["model=mle", "+model.optim.generator.batch_size=64"], "this model plays no generator steps, only pretrain"),
         (
@@ -64,9 +64,9 @@ def test_a_control_is_one_word_and_plays_without_the_guard(monkeypatch, tmp_path
         (["+trainer.timeout=5"], "one process waits for no other"),
     ],
 )
-def test_a_word_about_what_is_not_played_is_refused(words, said, monkeypatch, tmp_path):
-    with pytest.raises(SystemExit, match=rf"{words[-1].replace('+', '.')} would be ignored: .*{said}"):
-        smoke(monkeypatch, tmp_path / "run", *words)
+def test_an_override_of_what_is_not_played_is_refused(overrides, said, monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match=rf"{overrides[-1].replace('+', '.')} would be ignored: .*{said}"):
+        smoke(monkeypatch, tmp_path / "run", *overrides)
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -77,8 +77,8 @@ def test_max_steps_cuts_a_run_short_and_still_judges_it(monkeypatch, tmp_path, c
 
 
 def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
-    words = ["debug=smoke", "logger=csv", f"hydra.sweep.dir={tmp_path}", "model.schedule.adversarial_steps=1"]
-    run(monkeypatch, "-m", *words, "model/control=none,constant")
+    overrides = ["debug=smoke", "logger=csv", f"hydra.sweep.dir={tmp_path}", "model.schedule.adversarial_steps=1"]
+    run(monkeypatch, "-m", *overrides, "model/control=none,constant")
     for number in (0, 1):
         assert rows(tmp_path / str(number))[-1]["steps/generator"] == 1
 

@@ -88,7 +88,7 @@ def test_every_update_appears_in_the_log(k):
 def test_what_was_consumed_is_counted():
     run = built(*TINY, *FIXED, callbacks=(Steps(every=1),)).fit()
     last = run.rows[-1]
-    assert last["tokens/real"] == 3 * (4 * 16 + 9 * 8)  # 3 words; a generator step reads nothing
+    assert last["tokens/real"] == 3 * (4 * 16 + 9 * 8)  # 3 tokens; a generator step reads nothing
     assert last["tokens/sampled"] == 3 * (9 * 8 + 3 * 8)  # readings and evaluations are not counted
     assert last["system/seconds"] > 0
 
@@ -98,8 +98,8 @@ def test_evaluation_on_or_off_leaves_training_bit_identical(players, tmp_path):
     """Dropout and all."""
     runs = []
     for evaluation in ((), (Evaluations(dict.fromkeys(UPDATES, 1)), TruthPanel(str(tmp_path)))):
-        words = (*TINY, *players, *FIXED, "model.discriminator.dropout=0.3")
-        runs.append(built(*words, callbacks=(Steps(every=1), *evaluation)).fit())
+        overrides = (*TINY, *players, *FIXED, "model.discriminator.dropout=0.3")
+        runs.append(built(*overrides, callbacks=(Steps(every=1), *evaluation)).fit())
     assert [sum("truth/jsd" in row for row in run.rows) for run in runs] == [0, 16]
     without, beside = map(trained, runs)
     assert without == beside
@@ -199,8 +199,8 @@ def test_the_best_discriminator_has_no_steps():
 
 
 def test_likelihood_alone_has_one_optimizer():
-    words = [word for word in TINY if "discriminator" not in word and "optim.generator" not in word]
-    run = built(*words, "model=mle", callbacks=(Steps(every=1),)).fit()
+    overrides = [override for override in TINY if "discriminator" not in override and "optim.generator" not in override]
+    run = built(*overrides, "model=mle", callbacks=(Steps(every=1),)).fit()
     assert run.system.clock.total == run.trainer.global_step == 4
 
 
@@ -219,13 +219,13 @@ def test_a_checkpoint_holds_plain_containers_and_opens_as_the_same_run(tmp_path)
 
 def test_a_discriminator_meets_the_generator_at_the_end_of_its_pretraining(monkeypatch):
     """Before it is first evaluated: with the generator of before pretraining, the density alone would tell."""
-    met, meet = [], DensityAware.meet
+    met, meet = [], DensityAware.sync_with
 
     def spy(self, generator):
         met.append(weights(generator))
         meet(self, generator)
 
-    monkeypatch.setattr(DensityAware, "meet", spy)
+    monkeypatch.setattr(DensityAware, "sync_with", spy)
     run = built(*TINY, *FIXED, "model/discriminator=density_aware").fit()
     assert len(met) == run.system.clock.steps["generator"]  # again at the start of every cycle
     assert not differ(met[0], run.system.pretraining.best)
@@ -233,8 +233,8 @@ def test_a_discriminator_meets_the_generator_at_the_end_of_its_pretraining(monke
 
 
 def test_what_a_density_is_compared_with_is_taken_anew_every_few_cycles():
-    words = (*TINY, *FIXED, "model/discriminator=density_aware", "model.schedule.adversarial_steps=4")
-    kept, fresh = (built(*words, f"model.discriminator.refresh={every}").fit().system for every in ("null", 1))
+    overrides = (*TINY, *FIXED, "model/discriminator=density_aware", "model.schedule.adversarial_steps=4")
+    kept, fresh = (built(*overrides, f"model.discriminator.refresh={every}").fit().system for every in ("null", 1))
     assert not differ(weights(kept.discriminator.reference), kept.pretraining.best)
     assert differ(weights(fresh.discriminator.reference), fresh.pretraining.best)
     assert differ(weights(fresh.discriminator.reference), weights(fresh.generator))  # of before G's last step

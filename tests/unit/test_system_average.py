@@ -53,7 +53,9 @@ def test_the_average_goes_back_with_pretraining(monkeypatch):
 
 
 def test_the_average_disturbs_nothing():
-    plain, averaged = (built(*TINY, *words, callbacks=(Steps(every=1),)).fit() for words in (FIXED, AVERAGED[:-1]))
+    plain, averaged = (
+        built(*TINY, *overrides, callbacks=(Steps(every=1),)).fit() for overrides in (FIXED, AVERAGED[:-1])
+    )
     assert trained(plain) == trained(averaged)
     assert not differ(weights(plain.system.generator), weights(averaged.system.generator))
     assert plain.system.average is None
@@ -81,8 +83,8 @@ def test_what_is_opened_is_the_average(tmp_path):
 
 @pytest.mark.parametrize("after", [2, 9, 12])
 def test_an_average_is_taken_up_where_it_was(after, tmp_path):
-    words = (*TINY, *AVERAGED)
-    whole = built(*words, callbacks=(Steps(every=1), Cut(after, tmp_path / "cut.ckpt"))).fit()
-    resumed = built(*words, callbacks=(Steps(every=1),)).fit(tmp_path / "cut.ckpt")
+    overrides = (*TINY, *AVERAGED)
+    whole = built(*overrides, callbacks=(Steps(every=1), Cut(after, tmp_path / "cut.ckpt"))).fit()
+    resumed = built(*overrides, callbacks=(Steps(every=1),)).fit(tmp_path / "cut.ckpt")
     assert trained(resumed) == trained(whole, after)
     assert not differ(weights(resumed.system), weights(whole.system))

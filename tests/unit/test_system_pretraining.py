@@ -18,8 +18,8 @@ def test_a_bad_validation_restores_the_best_weights_and_halves_the_rate(monkeypa
         def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
             seen.append((weights(system.generator), trainer.optimizers[0].param_groups[0]["lr"]))
 
-    words = ("model.schedule.pretrain_steps=20", "model.schedule.patience=2", "model.optim.pretrain.lr=0.25")
-    run = built(*TINY, *FIXED, *words, "model.schedule.adversarial_steps=0", callbacks=(Look(),))
+    overrides = ("model.schedule.pretrain_steps=20", "model.schedule.patience=2", "model.optim.pretrain.lr=0.25")
+    run = built(*TINY, *FIXED, *overrides, "model.schedule.adversarial_steps=0", callbacks=(Look(),))
     run.system.schedule.epoch = 1
     run.fit()
     # validations after steps 1 … 6: best, best, worse, best, worse, worse
@@ -42,16 +42,18 @@ def test_the_held_out_nll_is_that_of_the_validation_sentences():
 
 def test_a_run_taken_up_between_its_best_validation_and_a_worse_one_goes_back_to_the_best(monkeypatch, tmp_path):
     nll = {1: 2.0, 2: 1.0, 3: 9.0, 4: 9.0}  # after each step; cut off after the third, taken up before the last
-    judge = Schedule.judge
-    monkeypatch.setattr(Schedule, "judge", lambda self, clock, _: judge(self, clock, nll[clock.steps["pretrain"]]))
-    words = (
+    report = Schedule.report_validation
+    monkeypatch.setattr(
+        Schedule, "report_validation", lambda self, clock, _: report(self, clock, nll[clock.steps["pretrain"]])
+    )
+    overrides = (
         *TINY,
         *FIXED,
         "model.schedule.discriminator_pretrain_steps=0",
         "model.schedule.adversarial_steps=0",
         "model.schedule.patience=3",
     )
-    runs = [built(*words, callbacks=callbacks) for callbacks in ((Cut(3, tmp_path / "cut.ckpt"),), ())]
+    runs = [built(*overrides, callbacks=callbacks) for callbacks in ((Cut(3, tmp_path / "cut.ckpt"),), ())]
     for run in runs:
         run.system.schedule.epoch = 1
     whole, resumed = runs[0].fit().system, runs[1].fit(tmp_path / "cut.ckpt").system
@@ -78,8 +80,8 @@ class Rates(pl.Callback):
 
 def test_the_rate_rises_and_then_falls_to_nothing_over_the_pretraining_steps():
     rates = Rates()
-    words = (*LINEAR, "+model.optim.pretrain.warmup_steps=3", "model.schedule.pretrain_steps=9")
-    run = built(*words, callbacks=(rates,))
+    overrides = (*LINEAR, "+model.optim.pretrain.warmup_steps=3", "model.schedule.pretrain_steps=9")
+    run = built(*overrides, callbacks=(rates,))
     run.system.schedule.epoch = 100  # no validation before the end
     run.fit()
     rising, falling = [1 / 4, 2 / 4, 3 / 4], [share / 6 for share in range(6, 0, -1)]
@@ -88,11 +90,12 @@ def test_the_rate_rises_and_then_falls_to_nothing_over_the_pretraining_steps():
 
 def test_a_bad_validation_halves_a_falling_rate_for_good(monkeypatch, tmp_path):
     nll = {1: 1.0, 2: 2.0, 3: 2.0, 4: 2.0, 5: 2.0, 6: 2.0}
-    judge = Schedule.judge
-    monkeypatch.setattr(Schedule, "judge", lambda self, clock, _: judge(self, clock, nll[clock.steps["pretrain"]]))
-    words = (*LINEAR, "model.schedule.pretrain_steps=6", "model.schedule.patience=9")
+    report = Schedule.report_validation
+    by_step = lambda self, clock, _: report(self, clock, nll[clock.steps["pretrain"]])  # noqa: E731
+    monkeypatch.setattr(Schedule, "report_validation", by_step)
+    overrides = (*LINEAR, "model.schedule.pretrain_steps=6", "model.schedule.patience=9")
     rates = Rates(), Rates()
-    runs = [built(*words, callbacks=both) for both in ((rates[0], Cut(3, tmp_path / "cut.ckpt")), (rates[1],))]
+    runs = [built(*overrides, callbacks=both) for both in ((rates[0], Cut(3, tmp_path / "cut.ckpt")), (rates[1],))]
     for run in runs:
         run.system.schedule.epoch = 1
     runs[0].fit()

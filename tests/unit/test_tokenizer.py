@@ -22,10 +22,10 @@ def spelled(kind):
 @pytest.mark.parametrize("kind", tokenizer.KINDS)
 def test_what_is_cut_is_joined_again(kind):
     text = spelled(kind)
-    vocab = Vocab(tokenizer.words(text), has_eos=True, tokenizer=text)
+    vocab = Vocab(tokenizer.tokens(text), has_eos=True, tokenizer=text)
     for line in LINES:
         ids = vocab.encode(line)
-        assert max(ids) < len(vocab.words)
+        assert max(ids) < len(vocab.tokens)
         assert vocab.text([*ids, vocab.eos, vocab.pad, vocab.pad]) == line
 
 
@@ -35,21 +35,21 @@ def test_training_is_repeatable(kind):
 
 
 @pytest.mark.parametrize("kind", tokenizer.KINDS)
-def test_what_is_unknown_has_its_word(kind):
+def test_what_is_unknown_has_its_token(kind):
     text = spelled(kind)
-    assert tokenizer.words(text)[tokenizer.unknown(text)] == tokenizer.UNKNOWN
+    assert tokenizer.tokens(text)[tokenizer.unknown(text)] == tokenizer.UNKNOWN
     assert tokenizer.unknown(text) in tokenizer.encode(text, "猫")
 
 
-def test_frequent_words_come_first():
-    assert tokenizer.words(spelled("word"))[:3] == ("<unk>", "cat", "ran")
+def test_frequent_tokens_come_first():
+    assert tokenizer.tokens(spelled("word"))[:3] == ("<unk>", "cat", "ran")
 
 
 def test_numbers_with_a_gap_are_refused():
     altered = json.loads(spelled("word"))
     altered["model"]["vocab"]["cat"] = 77
     with pytest.raises(UserError, match="without a gap"):
-        tokenizer.words(json.dumps(altered))
+        tokenizer.tokens(json.dumps(altered))
 
 
 def test_what_a_tokenizer_adds_cuts_or_pads_is_left_out():
@@ -215,13 +215,13 @@ HOSTILE = {
     "a part that is none": ("decoder", ["Fuse"]),
     "a part without a type": ("normalizer", {"content": "a"}),
     "a sequence of letters": ("normalizer", {"type": "Sequence", "normalizers": "abc"}),
-    "a longer word for what is unknown": ("model", {"unk_token": LONG}),
-    "a word that may begin anywhere": (
+    "a longer token for what is unknown": ("model", {"unk_token": LONG}),
+    "a token that may begin anywhere": (
         "model",
         {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a" * 300, -1.0]]},
     ),
     "pieces without end": ("model", {"max_input_chars_per_word": 10**9}),
-    "added words": ("added_tokens", [{"id": 9 + n, "content": f"{n}" + LONG} for n in range(90)]),
+    "added tokens": ("added_tokens", [{"id": 9 + n, "content": f"{n}" + LONG} for n in range(90)]),
 }
 
 
@@ -231,7 +231,7 @@ def test_what_multiplies_text_or_searches_for_ever_is_refused(name):
     text = json.loads(spelled("word"))
     text[place] = text["model"] | value if place == "model" else value
     with pytest.raises(UserError, match=r"no tokenizer\.json that may be opened") as said:
-        tokenizer.words(json.dumps(text))
+        tokenizer.tokens(json.dumps(text))
     assert "\n" not in str(said.value)
     assert len(str(said.value)) < 600
 
@@ -250,7 +250,7 @@ def test_what_multiplies_text_or_searches_for_ever_is_refused(name):
 )
 def test_what_is_no_tokenizer_is_refused(text, said):
     with pytest.raises(UserError, match=said):
-        tokenizer.words(text)
+        tokenizer.tokens(text)
 
 
 def test_what_is_added_around_a_sentence_is_not_even_opened():
@@ -308,9 +308,9 @@ CLAUSES = [
     ("sentences", "kind"),
     [
         (CLAUSES * 400, "bpe"),
-        (CLAUSES, "char"),  # too few to learn pieces of words from
+        (CLAUSES, "char"),  # too few to learn pieces of tokens from
         (["春眠不觉晓，处处闻啼鸟。"] * 20_000, "char"),
-        (["床前明月光，疑是地上霜。 举头望明月，低头思故乡。"] * 20_000, "char"),  # blanks, but not between words
+        (["床前明月光，疑是地上霜。 举头望明月，低头思故乡。"] * 20_000, "char"),  # blanks, but not between tokens
         (["anneliese"] * 20_000, "char"),  # names
     ],
 )

@@ -11,16 +11,16 @@ from textgan_lit.model.generator.mixture import Mixture
 from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
-WORLD = ("model=mle", "data=mixture", "data.oracle.words=6", "data.oracle.successors=2", "data.oracle.length=6")
+WORLD = ("model=mle", "data=mixture", "data.oracle.vocab_size=6", "data.oracle.successors=2", "data.oracle.length=6")
 WORLD += ("data.train=4000", "data.valid=400", "data.test=2000", "model.optim.pretrain.batch_size=256")
 WORLD += ("model.schedule.pretrain_steps=300", "model.optim.pretrain.lr=0.05", "model.schedule.patience=100")
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-def kl(*words):
+def kl(*tokens):
     """KL(P‖G) in nats a sentence, after likelihood."""
-    run = built(*WORLD, *words).fit()
+    run = built(*WORLD, *tokens).fit()
     test = run.data.sentences("test")
     with torch.no_grad():
         gap = run.data.oracle.logp(test, Categorical()) - run.system.eval().generator.logp(test, Categorical())
@@ -54,5 +54,5 @@ def test_a_member_with_an_order_of_its_own_is_refused():
     vocab = Vocab(("a", "b"))
     with pytest.raises(UserError, match=r"its member LSTM has an order of its own. Use .*order=l2r"):
         Mixture(vocab, 4, LSTM(vocab, 4, order="r2l"))
-    assert not Mixture(vocab, 4, Markov(vocab, 4)).reads_soft
-    assert Mixture(vocab, 4, LSTM(vocab, 4)).reads_soft
+    assert not Mixture(vocab, 4, Markov(vocab, 4)).accepts_soft
+    assert Mixture(vocab, 4, LSTM(vocab, 4)).accepts_soft

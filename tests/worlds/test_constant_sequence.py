@@ -10,16 +10,16 @@ from tests.helpers.one_sentence import MODELS, has, probability, small
 from tests.helpers.playing import built
 
 SENTENCE = " ".join(map(str, range(20)))
-WORLD = (f"data.oracle.sentence='{SENTENCE}'", "data.oracle.words=''", "data.oracle.variable=false")
-# The likelihood is held out once in 20 steps: bounds, of 20 words, take longer than a step.
-WORLD += ("data.train=1280", "data.valid=64", "reading_size=64")
+WORLD = (f"data.oracle.sentence='{SENTENCE}'", "data.oracle.unused=''", "data.oracle.variable=false")
+# The likelihood is held out once in 20 steps: bounds, of 20 tokens, take longer than a step.
+WORLD += ("data.train=1280", "data.valid=64", "check_size=64")
 GUARDED = ("model.schedule.pretrain_steps=600", "model.schedule.adversarial_steps=30", "model.schedule.check_every=1")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
 
-def played(model, *words):
-    run = built(*small(model), *WORLD, *GUARDED, *words).fit()
+def played(model, *tokens):
+    run = built(*small(model), *WORLD, *GUARDED, *tokens).fit()
     return probability(run.system, run.data)
 
 

@@ -1,4 +1,4 @@
-"""A world of two languages whose four words are written in two rounds, those of a round independent of one another.
+"""A world of two languages whose four tokens are written in two rounds, those of a round independent of one another.
 
 Every sentence and every order is listed, so log G(x) and the JSD are exact.
 """
@@ -14,8 +14,8 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch
 
 WORDS, LENGTH, ROUNDS = 6, 4, 2
-WORLD = ("data=mixture", f"data.oracle.words={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
-WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "reading_size=200")
+WORLD = ("data=mixture", f"data.oracle.vocab_size={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
+WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "check_size=200")
 WORLD += ("model.generator.width=32", "model.generator.proposals=1")
 WORLD += ("model.optim.pretrain.batch_size=256", "model.schedule.pretrain_steps=300", "model.schedule.patience=100")
 GAME = ("model.schedule.discriminator_pretrain_steps=100", "model.schedule.adversarial_steps=100", "model.schedule.k=2")
@@ -45,8 +45,8 @@ def teacher():
     return divergence(built("model=masked_diffusion", *WORLD).fit())
 
 
-def student(*words):
-    return divergence(built("model=didi", f"model.generator.steps={ROUNDS}", *WORLD, *GAME, *words).fit())
+def student(*tokens):
+    return divergence(built("model=didi", f"model.generator.steps={ROUNDS}", *WORLD, *GAME, *tokens).fit())
 
 
 def test_a_student_is_closer_to_the_data_than_its_teacher_hurried():

@@ -29,8 +29,8 @@ class Enough(pl.Callback):
             trainer.should_stop = True
 
 
-def played(model, steps, *words):
-    run = built(*small(model), f"model.schedule.adversarial_steps={steps}", *words, callbacks=(Enough(),)).fit()
+def played(model, steps, *tokens):
+    run = built(*small(model), f"model.schedule.adversarial_steps={steps}", *tokens, callbacks=(Enough(),)).fit()
     return run.system.clock.steps["generator"], probability(run.system, run.data)
 
 
@@ -80,7 +80,7 @@ def test_a_discriminator_alone_picks_it_out_of_what_an_untaught_generator_says()
     everything, game = every_sentence(run.data.vocab, run.data.max_length), run.system.eval().game("evidence")
     with torch.no_grad():
         logp = game.generator.logp(everything, game.policy).sum(1)
-        weighed = (logp + game.verdict(everything)).softmax(0)
+        weighed = (logp + game.sentence_logit(everything)).softmax(0)
     said = run.data.sentences("valid").tokens[0]
     only = (everything.tokens == said).all(1)
     assert logp.exp()[only] < 0.1

@@ -66,11 +66,11 @@ class Enumeration:
 class Table(Discriminator):
     """log P/G of every sentence, or of every prefix, as numbers that stay as they are: D* of one moment.
 
-    Soft words are taken multilinearly: Σ_x Π_t soft_t(x_t) s(x), the score expected of independent words. After its
-    last word a sentence is followed by eos.
+    Soft tokens are taken multilinearly: Σ_x Π_t soft_t(x_t) s(x), the score expected of independent tokens. After its
+    last token a sentence is followed by eos.
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(self, oracle: Oracle, generator: Generator, policy: Policy, scores: str):
         super().__init__(oracle.vocab, oracle.max_length)
@@ -83,39 +83,39 @@ class Table(Discriminator):
         batch = TextBatch(tokens.masked_fill(~mask, vocab.pad), mask)
         with torch.no_grad():
             table = (oracle.logp(batch, Categorical()) - generator.logp(batch, policy)).cumsum(1)
-        self.register_buffer("table", table if scores == "word" else table[:, -1:])
+        self.register_buffer("table", table if scores == "token" else table[:, -1:])
         self.register_buffer("place", vocab.size ** torch.arange(length - 1, -1, -1))
 
     def forward(
         self,
-        words: Int[Tensor, "B T"] | Float[Tensor, "B T V"],
+        tokens: Int[Tensor, "B T"] | Float[Tensor, "B T V"],
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B *T"]:
         last = self.vocab.size - 1
-        if words.is_floating_point():
-            end = one_hot(torch.tensor(last, device=words.device), self.vocab.size).to(words)
-            share = torch.ones_like(words[:, 0, :1])
-            for word in words.where(mask.unsqueeze(2), end).unbind(1):
-                share = (share.unsqueeze(2) * word.unsqueeze(1)).flatten(1)
+        if tokens.is_floating_point():
+            end = one_hot(torch.tensor(last, device=tokens.device), self.vocab.size).to(tokens)
+            share = torch.ones_like(tokens[:, 0, :1])
+            for token in tokens.where(mask.unsqueeze(2), end).unbind(1):
+                share = (share.unsqueeze(2) * token.unsqueeze(1)).flatten(1)
             found = share @ self.table
         else:
-            found = self.table[(words.masked_fill(~mask, last) * self.place).sum(1)]
-        return found * mask if self.scores == "word" else found.squeeze(1)
+            found = self.table[(tokens.masked_fill(~mask, last) * self.place).sum(1)]
+        return found * mask if self.scores == "token" else found.squeeze(1)
 
 
 def mixture(enumeration: Enumeration) -> Tiny:
     """M = (P + G)/2 as a language model: what a discriminator that learns M should become."""
     tokens, mask = enumeration.sentences
     g = enumeration.chance()
-    model = Tiny(len(enumeration.oracle.vocab.words), tokens.shape[1], enumeration.oracle.vocab.has_eos)
+    model = Tiny(len(enumeration.oracle.vocab.tokens), tokens.shape[1], enumeration.oracle.vocab.has_eos)
     chance = torch.zeros_like(model.table, dtype=torch.double)
     (row,) = model.start(len(tokens))
     before = torch.full_like(row, model.vocab.bos)
-    for word, inside in zip(tokens.unbind(1), mask.unbind(1), strict=True):
+    for token, inside in zip(tokens.unbind(1), mask.unbind(1), strict=True):
         _, (row,) = model.advance(before, (row,))
-        chance.index_put_((row[inside], word[inside]), ((enumeration.p + g) / 2)[inside], accumulate=True)
-        before = word
+        chance.index_put_((row[inside], token[inside]), ((enumeration.p + g) / 2)[inside], accumulate=True)
+        before = token
     model.table = (chance / chance.sum(1, keepdim=True)).log().float()
     return model
 

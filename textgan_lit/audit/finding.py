@@ -40,20 +40,20 @@ class Measured:
 class Finding:
     """What came of one hypothesis."""
 
-    judge: str  # with which D
+    player: str  # with which D
     claim: str  # what the gradient is said to descend
     measured: list[Measured]
     passed: bool
-    verdict: str
+    summary: str
     seconds: float
 
 
-def judge(objective: Loss, found: list[Measured]) -> tuple[bool, str]:
+def conclude(objective: Loss, found: list[Measured]) -> tuple[bool, str]:
     """Whether the measured gradients are what the objective declares, and that in words."""
     first, last = found[0], found[-1]
     seen = first.agreement
     if objective.null:
-        return _judge_control(first)
+        return _conclude_control(first)
     if first.hidden:
         return False, f"UNDECIDED: noise hides the gradient ({seen.along:.2f} ± {seen.along_se:.2f}); more --batches"
     if first.unbiased:
@@ -71,7 +71,7 @@ def judge(objective: Loss, found: list[Measured]) -> tuple[bool, str]:
     return False, f"FAILS: at {last.setting} it is not as near as it should be. Declared: {objective.claim.bias}"
 
 
-def _judge_control(found: Measured) -> tuple[bool, str]:
+def _conclude_control(found: Measured) -> tuple[bool, str]:
     """A control's mean gradient is 0, but for the one sentence in a batch that may keep its own reward."""
     seen = found.agreement
     if abs(seen.along) <= LIMIT * seen.along_se + 1 / found.batch and seen.aside <= LIMIT:

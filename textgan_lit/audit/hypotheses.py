@@ -23,7 +23,7 @@ from textgan_lit.types import TextBatch
 class Hypothesis:
     """That ``objective`` descends what ``exact`` is the gradient of."""
 
-    judge: str
+    player: str
     says: str
     objective: Loss
     discriminator: Discriminator | None
@@ -37,7 +37,7 @@ def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis
     objective = system.updates.get("generator", system.updates.get("pretrain")).loss
     objective = getattr(objective, "objective", objective)  # what is added to it is no part of its claim
     opponent = system.discriminator if "generator" in system.updates else None
-    per = enumeration.length() if objective.claim.per_word else 1.0
+    per = enumeration.length() if objective.claim.per_token else 1.0
     if objective.null:
         of = getattr(objective, "reward", None)
         of = getattr(of, "of", of)
@@ -60,7 +60,7 @@ def hypotheses(system: TextGAN, enumeration: Enumeration) -> Iterator[Hypothesis
 
 
 def _scores(objective: Loss, discriminator: Discriminator) -> str:
-    return "sentence" if discount(objective, discriminator) is None else "word"
+    return "sentence" if discount(objective, discriminator) is None else "token"
 
 
 def of_divergence(objective: Loss, enumeration: Enumeration, best: Discriminator) -> Hypothesis:
@@ -72,22 +72,22 @@ def of_divergence(objective: Loss, enumeration: Enumeration, best: Discriminator
 
 
 def _earned(objective: Loss, enumeration: Enumeration, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
-    """What the words of every sentence earn, and the unit that the objective's gradient has for it."""
+    """What the tokens of every sentence earn, and the unit that the objective's gradient has for it."""
     game = Game(enumeration.generator, discriminator, enumeration.policy, Noise("audit"))
     earned = worth(objective, game, enumeration.sentences).double()
     return earned, objective.unit(earned[:, 0], enumeration.chance())
 
 
-def _with_fixed(objective: Loss, enumeration: Enumeration, discriminator: Discriminator, judge: str) -> Hypothesis:
+def _with_fixed(objective: Loss, enumeration: Enumeration, discriminator: Discriminator, player: str) -> Hypothesis:
     """That the expected reward is ascended, with D held as it is."""
     gamma = discount(objective, discriminator)
     says = "−E r(D)" if gamma is None else f"−E Σ r(D), γ={gamma:g}"
     earned, unit = _earned(objective, enumeration, discriminator)
-    return Hypothesis(judge, says, objective, discriminator, enumeration.of_worth(earned / unit))
+    return Hypothesis(player, says, objective, discriminator, enumeration.of_worth(earned / unit))
 
 
 def worth(objective: Loss, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"]:
-    """What the words of ``sentences`` earn by definition: the sentence's reward, or the discounted sum of the rewards
+    """What the tokens of ``sentences`` earn by definition: the sentence's reward, or the discounted sum of the rewards
     of its prefixes from here on."""
     own = objective.worth(game, sentences)
     if own is not None:
@@ -96,9 +96,9 @@ def worth(objective: Loss, game: Game, sentences: TextBatch) -> Float[Tensor, "N
     gamma = discount(objective, game.discriminator)
     with torch.no_grad():
         if gamma is None:
-            return reward(game.verdict(sentences)).unsqueeze(1) * mask
+            return reward(game.sentence_logit(sentences)).unsqueeze(1) * mask
         earned = reward(game.score(*sentences)) * mask
-    ahead = torch.arange(mask.shape[1]) - torch.arange(mask.shape[1]).unsqueeze(1)  # of word t: how far prefix s is
+    ahead = torch.arange(mask.shape[1]) - torch.arange(mask.shape[1]).unsqueeze(1)  # of token t: how far prefix s is
     return earned @ torch.where(ahead >= 0, gamma ** ahead.clamp_min(0).float(), 0.0).t()
 
 
@@ -106,4 +106,4 @@ def discount(objective: Loss, discriminator: Discriminator) -> float | None:
     """Of later prefixes' rewards; None where the whole sentence has one reward."""
     if hasattr(objective, "credit"):
         return objective.credit.gamma
-    return 1.0 if discriminator.scores == "word" else None
+    return 1.0 if discriminator.scores == "token" else None

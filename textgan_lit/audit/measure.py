@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from textgan_lit.audit.enumeration import Enumeration
-from textgan_lit.audit.finding import Finding, Measured, judge
+from textgan_lit.audit.finding import Finding, Measured, conclude
 from textgan_lit.audit.hypotheses import Hypothesis, hypotheses
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError
@@ -44,7 +44,7 @@ def audit(
     learn(system, oracle, "pretrain", g_steps)
     if "discriminator" in system.updates:
         learn(system, oracle, "discriminator", d_steps)
-        system.generator.meet(system.discriminator)
+        system.generator.sync_with(system.discriminator)
     system.generator.train()
     silence_dropout(system.generator)
     if system.discriminator is not None:
@@ -63,7 +63,7 @@ def learn(system: TextGAN, oracle: Oracle, name: str, steps: int) -> None:
     weights = [weight for weight in getattr(system, update.player).parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=RATE[name])
     if name == "discriminator":
-        system.discriminator.meet(system.generator)
+        system.discriminator.sync_with(system.generator)
     for which in ("generator", "discriminator"):
         player = getattr(system, which)
         if player is not None:
@@ -94,8 +94,8 @@ def examine(hypothesis: Hypothesis, enumeration: Enumeration, batches: int, batc
     if objective.claim.bias and not objective.null and not found[0].unbiased:
         for setting, changed, n, size in easier(objective, batches, batch):
             found.append(measure(hypothesis, enumeration, changed, setting, n, size, seed))
-    passed, verdict = judge(objective, found)
-    return Finding(hypothesis.judge, hypothesis.says, found, passed, verdict, time.monotonic() - since)
+    passed, summary = conclude(objective, found)
+    return Finding(hypothesis.player, hypothesis.says, found, passed, summary, time.monotonic() - since)
 
 
 def easier(objective: Loss, batches: int, batch: int) -> Iterator[tuple[str, Loss, int, int]]:
@@ -135,7 +135,7 @@ def draws(
     group = -(-batches // ROWS)
     rows = -(-batches // group)
     objective, rows_of = copy.deepcopy(objective), []
-    for step in range(2 * objective.epochs):
+    for step in range(2 * objective.num_iterations):
         _loss(hypothesis, enumeration, objective, batch, seed, -1 - step)
     for row in range(rows):
         mean = torch.zeros(sum(weight.numel() for weight in enumeration.weights))
@@ -149,7 +149,7 @@ def draws(
 def _loss(
     hypothesis: Hypothesis, enumeration: Enumeration, objective: Loss, batch: int, seed: int, step: int
 ) -> Float[Tensor, ""]:
-    name = (seed, "audit", hypothesis.judge, batch, step)
+    name = (seed, "audit", hypothesis.player, batch, step)
     real = real_sentences(enumeration.oracle, batch, *name)
     game = Game(enumeration.generator, hypothesis.discriminator, enumeration.policy, Noise(*name))
     return objective(game, real).loss

@@ -85,7 +85,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
-    known["generator"] = generator = make("generator", reader=reader(model, known))
+    known["generator"] = generator = make("generator", leaked_discriminator=leaked_discriminator(model, known))
     discriminator, policy = make("discriminator"), make("policy")
     rules = _rules(make)
     estimator = make("estimator", **rules)
@@ -102,7 +102,7 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     }
     schedule = _schedule(model, module, updates)
     seed = setting(config.get("seed"), Seed, "seed")
-    size = setting(config.get("reading_size"), Annotated[int, Interval(ge=2, le=MANY)], "reading_size")
+    size = setting(config.get("check_size"), Annotated[int, Interval(ge=2, le=MANY)], "check_size")
     ema = setting(model.get("ema"), Annotated[float, Interval(gt=0, lt=1)] | None, "model.ema")
     average = None if ema is None else Average(generator, ema)
     kept = dict(config), _faults(config), getattr(module, "fingerprint", None)
@@ -119,7 +119,7 @@ def _rules(make: Callable[..., Any]) -> dict[str, Any]:
     return rules if control is None else rules | {place: control}
 
 
-def reader(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
+def leaked_discriminator(model: Mapping[str, Any], known: Mapping[str, Any]) -> Callable[[], Discriminator | None]:
     """What makes a generator that looks on a discriminator of its own like the model's; None where that shows nothing.
 
     A generator is made before the discriminator, which may be made of it.
@@ -160,7 +160,7 @@ def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]
 
 
 def _schedule(model: Mapping[str, Any], module: pl.LightningDataModule, updates: dict[str, Update]) -> Schedule:
-    together = updates["generator"].loss.epochs if "generator" in updates else 1
+    together = updates["generator"].loss.num_iterations if "generator" in updates else 1
     steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
     if "pretrain" in updates and (model.get("schedule") or {}).get("pretrain_tokens") is not None:
         length = module.sentences("valid").mask.sum(1).double().mean()

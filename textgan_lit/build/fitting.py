@@ -31,7 +31,7 @@ def check(game: TextGAN, estimator: Any, rules: Mapping[str, Any], oracle: Oracl
     discriminator, updates, reward, credit = game.discriminator, game.updates, rules["reward"], rules["credit"]
     loss = updates["discriminator"].loss if "discriminator" in updates else None
     check_credit(credit, discriminator)
-    if discriminator is not None and discriminator.reads_density:
+    if discriminator is not None and discriminator.needs_density:
         game.generator.need_likelihood(f"discriminator {type(discriminator).__name__}", "model/discriminator=conv")
     check_used(estimator, rules)
     for update in updates.values():
@@ -75,13 +75,13 @@ def check_policy(policy: Policy, schedule: Schedule, updates: Mapping[str, Updat
         return
     if schedule.pretrain_steps > 0:
         raise UserError(
-            f"{type(policy).__name__} gives some words probability 0, so the likelihood pretraining would be infinite. "
-            "Use model/policy=categorical while training, or model.schedule.pretrain_steps=0."
+            f"{type(policy).__name__} gives some tokens probability 0, so the likelihood pretraining would be "
+            "infinite. Use model/policy=categorical while training, or model.schedule.pretrain_steps=0."
         )
     if "generator" in updates and updates["generator"].loss.reads_real:
         raise UserError(
-            f"{type(policy).__name__} gives some words probability 0, and the generator's steps of this model take the "
-            "likelihood of real sentences, which would be infinite. Use model/policy=categorical while training."
+            f"{type(policy).__name__} gives some tokens probability 0, and the generator's steps of this model take "
+            "the likelihood of real sentences, which would be infinite. Use model/policy=categorical while training."
         )
 
 
@@ -89,11 +89,11 @@ def check_credit(credit: Credit | None, discriminator: Discriminator | None) -> 
     if credit is None or discriminator is None or credit.needs in ("any", discriminator.scores):
         return
     takes = {
-        "word": "model/credit=terminal or model/credit=reward_to_go",
+        "token": "model/credit=terminal or model/credit=reward_to_go",
         "sentence": "model/credit=terminal or model/credit=monte_carlo",
     }
     place = "model/discriminator" + ("@model.discriminator.critic" if hasattr(discriminator, "critic") else "")
-    players = {"word": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
+    players = {"token": f"{place}=recurrent", "sentence": f"{place}=conv or transformer"}
     raise UserError(
         f"{type(credit).__name__} credit needs one score per {credit.needs}, but the discriminator "
         f"{type(discriminator).__name__} gives one per {discriminator.scores}. "
@@ -101,18 +101,20 @@ def check_credit(credit: Credit | None, discriminator: Discriminator | None) -> 
     )
 
 
-def check_words(words: Sequence[str], updates: Mapping[str, Update], trainer: Mapping[str, Any]) -> None:
-    """Whether each word of the command line that is about some updates, or about several processes, meets any."""
+def check_overrides(overrides: Sequence[str], updates: Mapping[str, Update], trainer: Mapping[str, Any]) -> None:
+    """Whether each override of the command line that is about some updates, or about several processes, meets any."""
     alone = (trainer.get("devices"), trainer.get("num_nodes", 1)) == (1, 1)
-    for word in words:
-        about = re.match(r"[+~]*(?:model/optimizer@)?model\.optim\.(\w+)", word)
+    for override in overrides:
+        about = re.match(r"[+~]*(?:model/optimizer@)?model\.optim\.(\w+)", override)
         if about and about[1] not in updates:
             raise UserError(
-                f"{word} would be ignored: this model plays no {about[1]} steps, only {' and '.join(updates)}. Leave "
-                "it out, or choose a model that plays them: model=minimax has all three."
+                f"{override} would be ignored: this model plays no {about[1]} steps, only {' and '.join(updates)}. "
+                "Leave it out, or choose a model that plays them: model=minimax has all three."
             )
-        if alone and re.match(r"[+~]*trainer\.timeout\b", word):
-            raise UserError(f"{word} would be ignored: one process waits for no other. Leave it out, or play several.")
+        if alone and re.match(r"[+~]*trainer\.timeout\b", override):
+            raise UserError(
+                f"{override} would be ignored: one process waits for no other. Leave it out, or play several."
+            )
 
 
 def check_taught(discriminator: Discriminator | None, updates: dict[str, Update]) -> None:
@@ -144,12 +146,12 @@ def check_reward(reward: Reward | None, discriminator_loss: Any, estimator: Any)
 
 
 def check_length(credit: Credit | None, discriminator_loss: Any, reward: Reward | None, vocab: Vocab) -> None:
-    """Whether what every word is paid alike can teach nothing but length."""
+    """Whether what every token is paid alike can teach nothing but length."""
     paid = reward is not None and not reward.null and isinstance(credit, RewardToGo)
     if paid and discriminator_loss is not None and discriminator_loss.open_constant and vocab.has_eos:
         raise UserError(
             f"{type(discriminator_loss).__name__} leaves a constant of the score open, and RewardToGo credit would pay "
-            "it for every word still to come, so for length. Use model/credit=terminal, or "
+            "it for every token still to come, so for length. Use model/credit=terminal, or "
             "model/discriminator_loss=minimax."
         )
 

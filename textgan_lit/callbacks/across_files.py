@@ -15,7 +15,7 @@ from textgan_lit.metrics.fresh_critic import KEY
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
 from textgan_lit.run.closing import estimate, numbers, print_table, titled
-from textgan_lit.run.distributed import gather, own_rows, rank, world
+from textgan_lit.run.distributed import gather, rank, shard, world_size
 from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
 from textgan_lit.truth.models import Models
@@ -48,7 +48,7 @@ class AcrossFiles(pl.Callback):
         data = trainer.datamodule
         if not self.proxies or not getattr(data, "test_is_elsewhere", False):
             return
-        n = min(data.sizes["valid"] // 2, data.sizes["train"], data.sizes["test"]) // world() * world()
+        n = min(data.sizes["valid"] // 2, data.sizes["train"], data.sizes["test"]) // world_size() * world_size()
         valid, train, test = (
             TextBatch(*(part.to(system.device) for part in data.sentences(split, most)))
             for split, most in (("valid", None), ("train", n), ("test", n))
@@ -65,7 +65,7 @@ class AcrossFiles(pl.Callback):
 
     def _generated(self, model: Models, system: TextGAN, held_out: TextBatch) -> dict[str, Any]:
         """NLL of the held-out sentences, and the proxies of as many samples."""
-        mine = TextBatch(*(own_rows(part) for part in held_out))
+        mine = TextBatch(*(shard(part) for part in held_out))
         noise = system.game("across files").noise.uniform(len(mine.tokens), model.generator.uniforms)
         fake = model.generator.sample(noise, model.policy).batch
         truth = Truth(model.generator.max_length).to(system.device)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 from pytorch_lightning.trainer.states import TrainerFn
 
 from textgan_lit.run.checkpoint import kept, named
-from textgan_lit.run.distributed import greatest, rank
+from textgan_lit.run.distributed import greatest_of, rank
 from textgan_lit.run.schema import Least, form
 from textgan_lit.system import TextGAN
 
@@ -50,7 +50,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, system: TextGAN, *_: Any) -> None:
         late = time.monotonic() - self.saved_at > 60 * self.minutes
-        if self.due or greatest(late, system.device):  # clocks differ between ranks, and all must save together
+        if self.due or greatest_of(late, system.device):  # clocks differ between ranks, and all must save together
             self.save(trainer, system)
 
     def on_fit_end(self, trainer: pl.Trainer, system: TextGAN) -> None:

@@ -8,7 +8,7 @@ from typing import final
 import pytorch_lightning as pl
 import torch
 
-from textgan_lit.callbacks.samples import Samples
+from textgan_lit.callbacks.samples import SampleTable
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import FEWEST, FreshCritic, compared
 from textgan_lit.system import TextGAN
@@ -35,7 +35,7 @@ class Choice(pl.Callback):
         truth_is_known = getattr(trainer.datamodule, "oracle", None) is not None
         if before is None or truth_is_known or self.critic is None or not system.clock.steps["generator"]:
             return
-        real = system.held_out.first(self.critic.most)
+        real = system.held_out.first(self.critic.max_sentences)
         if len(real.tokens) < FEWEST:
             return
         system.eval()
@@ -51,6 +51,6 @@ class Choice(pl.Callback):
     def _show(self, trainer: pl.Trainer, system: TextGAN, fake: TextBatch) -> None:
         """The samples that the closing shows are those of the generator that is kept."""
         for callback in trainer.callbacks:
-            if isinstance(callback, Samples):
+            if isinstance(callback, SampleTable):
                 rows = fake.tokens[: callback.count].tolist()
                 callback.latest = [system.generator.vocab.text(row) for row in rows]

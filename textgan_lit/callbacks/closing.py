@@ -14,7 +14,7 @@ from annotated_types import MinLen
 from rich.progress import track
 
 from textgan_lit import clock as stopwatch
-from textgan_lit.callbacks.samples import Samples
+from textgan_lit.callbacks.samples import SampleTable
 from textgan_lit.callbacks.truth import models
 from textgan_lit.functional.hypervolume import hypervolume
 from textgan_lit.functional.ngram import bleu, self_bleu
@@ -24,12 +24,12 @@ from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
 from textgan_lit.run.closing import estimate, numbers, print_table, saturated, titled
-from textgan_lit.run.distributed import gather, mean, own_rows, rank, world
+from textgan_lit.run.distributed import all_mean, gather, rank, shard, world_size
 from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.truth.panel import Truth
-from textgan_lit.types import Rollout, Temperature, TextBatch
+from textgan_lit.types import Samples, Temperature, TextBatch
 
 BEST = "likelihood_best_temperature"
 HORIZON = "truth/horizon"
@@ -94,8 +94,8 @@ class Closing(pl.Callback):
 
     def _sweep(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> Frontier:
         """Every temperature on the same held-out sentences and the same noise."""
-        held_out = TextBatch(*(own_rows(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
-        real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world()) + 1)
+        held_out = TextBatch(*(shard(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
+        real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world_size()) + 1)
         noise = system.game("temperature").noise.uniform(len(real.tokens), plain.generator.uniforms)
         found = {}
         system.stopwatch.start("temperatures")
@@ -104,7 +104,7 @@ class Closing(pl.Callback):
             tried = plain._replace(policy=Categorical(temperature))
             found[temperature] = measure(tried, real, noise).compute()
             if self.proxies:
-                few = READ // world()
+                few = READ // world_size()
                 fake = tried.generator.sample(noise[:few], tried.policy)
                 everyones = _everyones(fake.batch)
                 found[temperature] |= self._read(_everyones(real.first(few)), everyones)
@@ -203,9 +203,9 @@ def _named(found: Frontier, start: str) -> str | None:
     return next((key for row in found.values() for key in row if key.startswith(start)), None)
 
 
-def _entropy(written: Rollout) -> torch.Tensor:
-    """H(G) by its own samples, in nats a word."""
-    return -mean(written.logp.sum()) / mean(written.mask.sum(dtype=torch.float))
+def _entropy(written: Samples) -> torch.Tensor:
+    """H(G) by its own samples, in nats a token."""
+    return -all_mean(written.logp.sum()) / all_mean(written.mask.sum(dtype=torch.float))
 
 
 def _everyones(batch: TextBatch) -> TextBatch:
@@ -219,7 +219,7 @@ def _joined(batches: Sequence[TextBatch]) -> TextBatch:
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and ten samples."""
     console = terminal.console()
-    print_table("On the test sentences (nats; JSD and KL a sentence, NLL and H a word)", rows)
+    print_table("On the test sentences (nats; JSD and KL a sentence, NLL and H a token)", rows)
     last = list(rows.values())[-1]
     if "bound/value" in last and "truth/jsd" in last:
         _self_check(last)
@@ -229,7 +229,7 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     if system.choice is not None:
         console.print(chosen(**system.choice), highlight=False)
     for callback in trainer.callbacks:
-        if isinstance(callback, Samples):
+        if isinstance(callback, SampleTable):
             console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)
 
 
@@ -251,5 +251,5 @@ def _self_check(row: Row) -> None:
     true = "log 2 within its error" if saturated(row) else f"{truth:.4f}"
     said = f"D says JSD ≥ {bound:.4f} ± {float(row['bound/se']):.4f}; the truth is {true}"
     style = "green" if holds else "bold red"
-    verdict = "holds" if holds else "FAILS: the bound lies above the truth by more than 2 SE; please report this run"
-    terminal.console().print(f"Self-check, bound ≤ truth + 2 SE: {verdict} ({said}).", style=style, highlight=False)
+    outcome = "holds" if holds else "FAILS: the bound lies above the truth by more than 2 SE; please report this run"
+    terminal.console().print(f"Self-check, bound ≤ truth + 2 SE: {outcome} ({said}).", style=style, highlight=False)

@@ -35,8 +35,8 @@ WORDS = {
     "cause: the reward pays for a few phrases more than it costs to repeat them. Way out: a lower "
     "model.optim.generator.lr, a longer model.schedule.pretrain_steps, or model/regulariser=[entropy].",
     "unread": "The posterior has collapsed: the latent says {kl:.3f} nats of a sentence, and {units:.0f} of its "
-    "numbers depend on it, so G writes as if it had none. Likely cause: the words before say enough. Way out: "
-    "model.objective.free_bits=0.1 or more, a longer model.objective.anneal, or a smaller decoder "
+    "numbers depend on it, so G writes as if it had none. Likely cause: the tokens before say enough. Way out: "
+    "model.objective.free_bits=0.1 or more, a longer model.objective.anneal_steps, or a smaller decoder "
     "(model.generator.hidden).",
 }
 TITLES = {

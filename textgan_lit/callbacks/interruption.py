@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.errors import Interrupted
 from textgan_lit.run import process, terminal
-from textgan_lit.run.distributed import greatest, rank
+from textgan_lit.run.distributed import greatest_of, rank
 from textgan_lit.system import TextGAN
 
 
@@ -50,7 +50,7 @@ class Interruption(pl.Callback):
 
     def _told(self, system: TextGAN) -> int:
         """The signal that some process has received; all of them must ask."""
-        return greatest(process.received(), system.device)
+        return greatest_of(process.received(), system.device)
 
     def _leave(self, system: TextGAN, number: int, said: str) -> None:
         if rank() == 0:
@@ -61,14 +61,14 @@ class Interruption(pl.Callback):
         raise Interrupted(number)
 
 
-def requeue(words: list[str]) -> list[str]:
-    """Asks SLURM to start this job again; what there is to say of it. ``words`` are the run's command line."""
+def requeue(tokens: list[str]) -> list[str]:
+    """Asks SLURM to start this job again; what there is to say of it. ``tokens`` are the run's command line."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
         return [f"SLURM did not put job {job} back into the queue ({error}). Submit it again."]
-    resumes = any(word.startswith("resume=") for word in words)
+    resumes = any(token.startswith("resume=") for token in tokens)
     without = " Its command has no resume=true, so it will start anew: give it one."
     return [f"Job {job} is back in the queue." + ("" if resumes else without)]

@@ -16,24 +16,24 @@ from textgan_lit.callbacks.truth import models
 from textgan_lit.callbacks.weights_and_biases import wandbs
 from textgan_lit.functional.copying import Corpus
 from textgan_lit.logger import WandB
-from textgan_lit.metrics.base import words
+from textgan_lit.metrics.base import without_eos
 from textgan_lit.metrics.novelty import training
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
 from textgan_lit.run.schema import Count, Measured, form
 from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.types import Samples, TextBatch, Vocab
 
 # What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
 COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")
-BY_WORD = ("words", "log G by word", "log P by word")  # in samples.jsonl alone; eos is null among the words
+BY_TOKEN = ("tokens", "log G by token", "log P by token")  # in samples.jsonl alone; eos is null among the tokens
 ROW = Annotated[list[Measured | str | None], Len(2 + len(COLUMNS), 2 + len(COLUMNS))]  # step, number, columns
 LAG = 32  # W&B's table lags behind by at most this part of the evaluations so far
 
 
 @final
-class Samples(pl.Callback):
+class SampleTable(pl.Callback):
     """The first ``count`` samples of each evaluation, with what G, D and the data make of them.
 
     A line of ``samples.jsonl`` in ``folder``, a growing W&B table, and ``latest`` for the closing report. They are
@@ -73,7 +73,7 @@ class Samples(pl.Callback):
         axes = system.axes()  # which ask every rank
         if rank() > 0:
             return
-        samples = self._seen(trainer, system, Rollout(*(leaf[: self.count] for leaf in outputs.fake)))
+        samples = self._seen(trainer, system, Samples(*(leaf[: self.count] for leaf in outputs.fake)))
         self.latest = [sample["text"] for sample in samples]
         append(self.folder / "samples.jsonl", json.dumps({**axes, "samples": samples}) + "\n")
         for logger in wandbs(trainer):
@@ -94,28 +94,28 @@ class Samples(pl.Callback):
         self.latest, self.sent, self.waiting = state["latest"], state["sent"], state["waiting"]
 
     @torch.no_grad()
-    def _seen(self, trainer: pl.Trainer, system: TextGAN, written: Rollout) -> list[dict[str, Any]]:
+    def _seen(self, trainer: pl.Trainer, system: TextGAN, written: Samples) -> list[dict[str, Any]]:
         judges, nothing = models(trainer, system), [None] * len(written.tokens)
         real, ratio, by_data, own, by_own = nothing, nothing, nothing, nothing, nothing
         if exact := judges.generator.likelihood == "exact":
-            own, by_own = written.logp.sum(1).tolist(), _by_word(written.logp, written)
+            own, by_own = written.logp.sum(1).tolist(), _by_token(written.logp, written)
         if judges.score is not None:
             real = judges.score(written.batch).sigmoid().tolist()
         if judges.oracle is not None:
             known = judges.oracle.logp(written.batch, Categorical())
             ratio = (known - written.logp).sum(1).tolist() if exact else nothing
-            by_data = _by_word(known, written)
+            by_data = _by_token(known, written)
         text = [self.vocab.text(row) for row in written.tokens.tolist()]
         said = (text, own, real, ratio, *self._copied(written.batch))
-        tokens, names = _by_word(written.tokens, written), dict(enumerate(self.vocab.words))
-        by_word = [list(map(names.get, row)) for row in tokens], by_own, by_data
-        return [dict(zip(COLUMNS + BY_WORD, row, strict=True)) for row in zip(*said, *by_word, strict=True)]
+        tokens, names = _by_token(written.tokens, written), dict(enumerate(self.vocab.tokens))
+        by_token = [list(map(names.get, row)) for row in tokens], by_own, by_data
+        return [dict(zip(COLUMNS + BY_TOKEN, row, strict=True)) for row in zip(*said, *by_token, strict=True)]
 
     def _copied(self, batch: TextBatch) -> tuple[list[Any], ...]:
-        """The nearest training sentence of each, by how many words it differs, and the longest span of any."""
+        """The nearest training sentence of each, by how many tokens it differs, and the longest span of any."""
         if self.corpus is None:
             return tuple([[None] * len(batch.tokens)] * 3)
-        said = words(batch, self.vocab)
+        said = without_eos(batch, self.vocab)
         nearest = self.corpus.nearest(*said)
         text = [self.vocab.text(self.corpus.sentence(row)) for row in nearest.sentence.tolist()]
         return text, nearest.edits.tolist(), self.corpus.copied(*said).span.tolist()
@@ -138,5 +138,5 @@ class Samples(pl.Callback):
         logger.tell(lambda run: run.log({"samples/table": self.table}))
 
 
-def _by_word(numbers: torch.Tensor, written: Rollout) -> list[list[int | float]]:
+def _by_token(numbers: torch.Tensor, written: Samples) -> list[list[int | float]]:
     return [row[mask].tolist() for row, mask in zip(numbers, written.mask, strict=True)]

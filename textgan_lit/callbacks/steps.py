@@ -13,8 +13,8 @@ from jaxtyping import Float
 from pydantic import AfterValidator
 from torch import Tensor
 
-from textgan_lit.run.distributed import each, mean, rank, world
-from textgan_lit.run.schema import Count, Word, form
+from textgan_lit.run.distributed import all_mean, of_every_rank, rank, world_size
+from textgan_lit.run.schema import Count, Name, form
 from textgan_lit.system import TextGAN
 from textgan_lit.types import UPDATES
 
@@ -28,18 +28,18 @@ def _alike(kept: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
     return kept
 
 
-LOGS = Annotated[list[dict[Word, Tensor]], MinLen(1), AfterValidator(_alike)]
+LOGS = Annotated[list[dict[Name, Tensor]], MinLen(1), AfterValidator(_alike)]
 
 
 @final
 class Steps(pl.Callback):
     """Writes the mean of each update's numbers every ``every`` steps *of that update*: none hides behind another.
 
-    With the generator's go the schedule's: discriminator steps before it, and the rule's words. Readings and the
+    With the generator's go the schedule's: discriminator steps before it, and the rule's reasons. Readings and the
     staleness after them are written when they are taken, as ``game/…``.
     """
 
-    form = form(kept=dict[Literal[UPDATES], LOGS], d_steps=list[Count], answers=dict[Word, Count], read_at=Count | None)
+    form = form(kept=dict[Literal[UPDATES], LOGS], d_steps=list[Count], answers=dict[Name, Count], read_at=Count | None)
 
     def __init__(self, every: Annotated[int, Ge(1)] = 10):
         self.every = every
@@ -80,7 +80,7 @@ class Steps(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """With every rank's numbers since the last row, Float[W] by step and name: all ranks must ask."""
-        kept = {name: _named(logs[0], each(_table(logs)).movedim(0, 2)) for name, logs in self.kept.items()}
+        kept = {name: _named(logs[0], of_every_rank(_table(logs)).movedim(0, 2)) for name, logs in self.kept.items()}
         return {"kept": kept, "d_steps": self.d_steps, "answers": dict(self.answers), "read_at": self.read_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -88,21 +88,21 @@ class Steps(pl.Callback):
         self.kept = {}
         for update, logs in state["kept"].items():
             ranks = _table(logs)
-            mine = ranks[..., rank()] if ranks.shape[-1] == world() else ranks.mean(-1)
+            mine = ranks[..., rank()] if ranks.shape[-1] == world_size() else ranks.mean(-1)
             self.kept[update] = _named(logs[0], mine)
         self.d_steps, self.read_at = state["d_steps"], state["read_at"]
         self.answers = Counter(state["answers"])
 
     def _write(self, system: TextGAN, update: str) -> None:
         kept = self.kept.pop(update)
-        values = mean(_table(kept).mean(0)).tolist()
+        values = all_mean(_table(kept).mean(0)).tolist()
         row = {f"{update}/{name}": value for name, value in zip(kept[0], values, strict=True)}
         system.record(row | (self._schedule() if update == "generator" else {}))
 
     def _schedule(self) -> dict[str, float]:
-        """What the schedule did since the last row: the mean k, and how often the rule gave each of its words."""
+        """What the schedule did since the last row: the mean k, and how often the rule gave each of its reasons."""
         row = {"schedule/k": sum(self.d_steps) / len(self.d_steps)} if self.d_steps else {}
-        row |= {f"schedule/why/{word}": float(times) for word, times in self.answers.items()}
+        row |= {f"schedule/why/{token}": float(times) for token, times in self.answers.items()}
         self.d_steps, self.answers = [], Counter()
         return row
 

@@ -93,7 +93,7 @@ def publish(trainer: pl.Trainer, row: dict[str, Tensor]) -> None:
 def models(trainer: pl.Trainer, system: TextGAN, batch: int = 0) -> Models:
     """Who judges an evaluation's ``batch``: the players as they stand, and the oracle where there is one."""
     game, oracle = system.evaluated("evaluation", batch), getattr(trainer.datamodule, "oracle", None)
-    score = None if system.discriminator is None else game.verdict
+    score = None if system.discriminator is None else game.sentence_logit
     return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score, game.noise)
 
 
@@ -118,8 +118,8 @@ def cells(row: dict[str, float]) -> tuple[str, ...]:
         return number(f"truth/{whole}", ".3f") + (f" = {told}" if told else "")
 
     accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
-    oracle = split("nll_oracle", "entropy_g", "kl_gp_word")
-    test = split("nll_test", "entropy_p", "kl_pg_word")
+    oracle = split("nll_oracle", "entropy_g", "kl_gp_token")
+    test = split("nll_test", "entropy_p", "kl_pg_token")
     if "truth/nll_test_bound" in row:
         test = f"≤ {number('truth/nll_test_bound', '.3f')}"
     return jsd, number("bound/value"), accuracy, oracle, test

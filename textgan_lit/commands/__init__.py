@@ -31,12 +31,12 @@ def main() -> None:
         _perform(sys.argv[1:])
 
 
-def _perform(words: list[str]) -> None:
-    if not words or words[0] not in COMMANDS:
-        _usage().parse_args(words)
-    command = COMMANDS[words[0]]
+def _perform(overrides: list[str]) -> None:
+    if not overrides or overrides[0] not in COMMANDS:
+        _usage().parse_args(overrides)
+    command = COMMANDS[overrides[0]]
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ‖ gets a ? instead of a traceback
-    options = command.parser().parse_intermixed_args(words[1:])  # flags may stand between key=value words
+    options = command.parser().parse_intermixed_args(overrides[1:])  # flags may stand between key=value overrides
     try:
         sys.exit(command.run(options))
     except BrokenPipeError:  # | head has seen enough

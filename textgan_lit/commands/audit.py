@@ -21,7 +21,7 @@ WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle
 LEGEND = """\
 cosine: of mean and exact gradient (due: what noise leaves of 1). along: the mean's part along it, 1 where it is right.
 aside: all other parts, in standard errors. variance: sentences until noise is as long as signal. See docs/audit.md."""
-SMALL = ("data=tiny", "data.train=20000", "data.oracle.words=3", "data.oracle.length=3")
+SMALL = ("data=tiny", "data.train=20000", "data.oracle.vocab_size=3", "data.oracle.length=3")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,9 +39,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     worlds = WORLDS
-    if any(word.lstrip("+").startswith("data.oracle.variable=") for word in options.overrides):
+    if any(override.lstrip("+").startswith("data.oracle.variable=") for override in options.overrides):
         worlds = {"as given": ""}
-    found = {name: audited(options, [word] if word else []) for name, word in worlds.items()}
+    found = {name: audited(options, [override] if override else []) for name, override in worlds.items()}
     if options.json:
         print(json.dumps(_plain(found, options), indent=2, ensure_ascii=False))
     else:
@@ -70,10 +70,10 @@ def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    if any(word.startswith("data=") for word in overrides):
+    if any(override.startswith("data=") for override in overrides):
         raise UserError(
             "The audit lists every sentence of its world, which is data=tiny. Change that one, for example by "
-            "data.oracle.words=4, data.oracle.sharpness=2 or data.oracle.seed=7."
+            "data.oracle.vocab_size=4, data.oracle.sharpness=2 or data.oracle.seed=7."
         )
     own = [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
     GlobalHydra.instance().clear()
@@ -84,9 +84,9 @@ def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:
 
 
 def _at_least(least: int) -> Any:
-    def number(word: str) -> int:
-        if (value := int(word)) < least:
-            raise argparse.ArgumentTypeError(f"{word}: wanted at least {least}")
+    def number(override: str) -> int:
+        if (value := int(override)) < least:
+            raise argparse.ArgumentTypeError(f"{override}: wanted at least {least}")
         return value
 
     return number
@@ -113,7 +113,7 @@ def _show(found: dict[str, list[Finding]], model: str) -> None:
     console.print()
     for world, findings in found.items():
         for finding in findings:
-            line = f"{world}, {finding.judge}: {finding.verdict} ({finding.seconds:.1f} s)"
+            line = f"{world}, {finding.player}: {finding.summary} ({finding.seconds:.1f} s)"
             console.print(Text(line, style="green" if finding.passed else "red"), soft_wrap=True)
 
 
@@ -127,7 +127,7 @@ def _table(world: str, findings: list[Finding]) -> Any:
         table.add_column(name, justify="right", no_wrap=True)
     for finding in findings:
         for place, seen in enumerate(finding.measured):
-            head = (finding.judge, finding.claim) if place == 0 else ("", seen.setting)
+            head = (finding.player, finding.claim) if place == 0 else ("", seen.setting)
             table.add_row(*head, *_numbers(seen))
     return table
 

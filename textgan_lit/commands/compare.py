@@ -1,7 +1,7 @@
 """Compares runs over seeds: means, paired tests against a control, and which proxies rank as the truth does.
 
-Runs whose words differ only by their seed are one arm. The control is an arm with model/control=constant or shuffled,
-or of likelihood alone, unless --control names it. See docs/commands.md.
+Runs whose overrides differ only by their seed are one arm. The control is an arm with model/control=constant or
+shuffled, or of likelihood alone, unless --control names it. See docs/commands.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         prog="textgan compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", metavar="DIR", nargs="+", help="a sweep's folder, or several, or several runs'")
-    parser.add_argument("--control", metavar="WORD", nargs="+", default=[], help="words that the control has")
+    parser.add_argument("--control", metavar="OVERRIDE", nargs="+", default=[], help="overrides that the control has")
     parser.add_argument("--out", metavar="FILE", help="FILE.csv: every number; FILE.md: the tables")
     parser.add_argument("--overwrite", action="store_true", help="an older FILE may go")
     return parser
@@ -115,7 +115,7 @@ def _markdown(comparison: Comparison, file: TextIOBase) -> None:
 
 
 def _escaped(text: str) -> str:
-    """A run's words are somebody else's: neither a cell's end, nor markup."""
+    """A run's overrides are somebody else's: neither a cell's end, nor markup."""
     for sign in "\\|`*_<[":
         text = text.replace(sign, f"\\{sign}")
     return text
@@ -124,11 +124,11 @@ def _escaped(text: str) -> str:
 def _csv(comparison: Comparison, file: TextIOBase) -> None:
     """A row for each arm, number and view."""
     from textgan_lit.report import scorecard
-    from textgan_lit.report.arms import judged
+    from textgan_lit.report.arms import closing_row
 
     arms = comparison.found.arms
-    keys = list(arms[0].words)
-    rows = [judged(record) for arm in arms for record in arm.runs.values()]
+    keys = list(arms[0].overrides)
+    rows = [closing_row(record) for arm in arms for record in arm.runs.values()]
     objectives = scorecard.objectives(rows) or [scorecard.Objective(*comparison.found.goal, "down")]
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["view", "clock", "where", "number", "good", *keys, *CSV_COLUMNS])
@@ -137,7 +137,7 @@ def _csv(comparison: Comparison, file: TextIOBase) -> None:
         for objective in objectives:
             told = [*at, objective.key, objective.good]
             for line in comparison.lines(objective.key, view):
-                table.writerow([*told, *line.arm.words.values(), *_numbers(line)])
+                table.writerow([*told, *line.arm.overrides.values(), *_numbers(line)])
 
 
 def _numbers(line: Line) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Builds or updates a saved workspace of a W&B project: the story of its runs, panel by panel.
+"""Builds or updates a saved workspace of a W&B project: the course of its runs, panel by panel.
 
 Run again, it brings the workspace back to what this command says; runs and other workspaces are left alone.
 See docs/dashboard.md.
@@ -47,8 +47,8 @@ STORY = {
             kind="summary",
         ),
         Panel("What D does not see", ("bound/gap",)),
-        Panel("NLL_oracle = H(G) + KL(G‖P)", ("truth/nll_oracle", "truth/entropy_g", "truth/kl_gp_word")),
-        Panel("NLL_test = H(P) + KL(P‖G)", ("truth/nll_test", "truth/entropy_p", "truth/kl_pg_word")),
+        Panel("NLL_oracle = H(G) + KL(G‖P)", ("truth/nll_oracle", "truth/entropy_g", "truth/kl_gp_token")),
+        Panel("NLL_test = H(P) + KL(P‖G)", ("truth/nll_test", "truth/entropy_p", "truth/kl_pg_token")),
         Panel("Left after re-weighting by D", ("truth/jsd", "bound/reweighted_jsd")),
     ),
     "Is D ahead?": (
@@ -64,7 +64,7 @@ STORY = {
     "Exposure bias": (
         Panel("Excess KL after G's own prefixes, %", ("truth/exposure_error",)),
         Panel("Excess total variation after G's own prefixes, %", ("truth/exposure_tv",)),
-        Panel("Words until prefixes give G away", ("truth/horizon",)),
+        Panel("Tokens until prefixes give G away", ("truth/horizon",)),
     ),
     "Quality and diversity": (
         Panel("BLEU", match="quality/bleu[0-9]+_[0-9]+"),
@@ -80,9 +80,9 @@ STORY = {
     "Samples": (Panel("The same noise at every evaluation", ("samples/table",), kind="table"),),
     "Cost": (
         Panel("True JSD over seconds", ("truth/jsd",), x="system/seconds"),
-        Panel("True JSD over words written", ("truth/jsd",), x="tokens/sampled"),
+        Panel("True JSD over tokens written", ("truth/jsd",), x="tokens/sampled"),
         Panel("Seconds", ("system/seconds", "system/cpu_seconds")),
-        Panel("Words read and written", ("tokens/real", "tokens/sampled")),
+        Panel("Tokens read and written", ("tokens/real", "tokens/sampled")),
         Panel("Steps of each update", ("steps/pretrain", "steps/discriminator", "steps/generator")),
         Panel("Steps at fault", ("faults/left_out", "faults/rollbacks")),
     ),
@@ -156,7 +156,7 @@ def _id(internal: Any, entity: str, project: str) -> str:
 
 
 def workspace(entity: str, project: str) -> Any:
-    """The story as wandb-workspaces writes it."""
+    """The course as wandb-workspaces writes it."""
     from wandb_workspaces import workspaces
 
     sections = [

@@ -1,7 +1,7 @@
 """Measures a finished run's samples against the sentences of a file, by every proxy of metrics=text.
 
 Twice -n sentences are drawn from all of the file, by the seed: half of them are what samples are compared with, the
-others teach the language model. Other proxies, or other settings of theirs, are asked for in training's own words:
+others teach the language model. Other proxies, or other settings of theirs, are asked for in training's own overrides:
 metrics=mauve, metrics.closing.frechet.features=FOLDER.
 """
 
@@ -73,15 +73,15 @@ def usable(lines: Iterable[str], vocab: Vocab, max_length: int, counted: Counter
     for line in lines:
         counted["lines"] += 1
         try:
-            words = vocab.encode(line)
+            ids = vocab.encode(line)
         except UserError:
             counted["unknown"] += 1
             continue
-        if vocab.eos is None and len(words) < max_length:
+        if vocab.eos is None and len(ids) < max_length:
             counted["short"] += 1
             continue
-        counted["cut"] += len(words) > max_length  # one that only lacks its eos was cut where G would be, too
-        yield (words if vocab.eos is None else [*words, vocab.eos])[:max_length]
+        counted["cut"] += len(ids) > max_length  # one that only lacks its eos was cut where G would be, too
+        yield (ids if vocab.eos is None else [*ids, vocab.eos])[:max_length]
 
 
 def drawn(sentences: Iterable[list[int]], most: int, seed: int) -> list[list[int]]:
@@ -101,14 +101,16 @@ def _batch(sentences: list[list[int]], vocab: Vocab, max_length: int) -> TextBat
 
 
 def chosen(overrides: list[str]) -> dict[str, Any]:
-    """The configuration of what the words ask for."""
+    """The configuration of what the overrides ask for."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    for word in overrides:
-        if not re.match(r"[+~]{0,2}metrics[.=@]", word):
-            raise UserError(f"{shown(word)}: wanted what is measured, such as metrics=mauve. A run stays what it was.")
+    for override in overrides:
+        if not re.match(r"[+~]{0,2}metrics[.=@]", override):
+            raise UserError(
+                f"{shown(override)}: wanted what is measured, such as metrics=mauve. A run stays what it was."
+            )
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("train", ["metrics=text", *overrides])
@@ -150,7 +152,7 @@ def _show(numbers: dict[str, float], counted: Counter[str], n: int, options: arg
     console = terminal.console()
     console.print(table)
     able = counted["lines"] - counted["unknown"] - counted["short"]
-    said = "{lines:,} lines: {cut:,} cut, {unknown:,} left out for a word that is not known, {short:,} as too short."
+    said = "{lines:,} lines: {cut:,} cut, {unknown:,} left out for a token that is not known, {short:,} as too short."
     said += f" Of the other {able:,}, {n:,} are compared and {n:,} teach, drawn by seed {options.seed}."
     console.print(said.format(**counted), highlight=False)
 

@@ -2,7 +2,7 @@ r"""Writes sentences with a run's generator, one a line.
 
 The same seed gives the same sentences, and the first n of them whatever -n is. In text format a line break inside a
 sentence is written as \n, so that it stays one line; jsonl keeps it, beside the sentence's tokens, its log_probability
-(nats, under the policy that wrote it), its words (how many) and, where the run has a discriminator, D's probability
+(nats, under the policy that wrote it), its tokens (how many) and, where the run has a discriminator, D's probability
 that it is real. Of text is said how many sentences textgan score would read otherwise; jsonl it reads as it was.
 
 With --interpolate, the sentences between two latents, a blank line between two ways. See docs/commands.md.
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--interpolate", metavar="STEPS", help="-n ways from one latent to another, of so many sentences each"
     )
-    how.add_argument("--infill", metavar="TEXT", help="-n sentences of these words, with others in place of each _")
+    how.add_argument("--infill", metavar="TEXT", help="-n sentences of these tokens, with others in place of each _")
     output.arguments(parser, ("text", "jsonl"))
     return parser
 

@@ -101,7 +101,7 @@ def record(sentence: Sentence) -> dict[str, Any]:
     found: dict[str, Any] = {"text": sentence.text, "tokens": sentence.tokens}
     if sentence.log_probability is not None:
         found["log_probability"] = digits(sentence.log_probability)
-    found["words"] = len(sentence.tokens) - sentence.ended
+    found["length"] = len(sentence.tokens) - sentence.ended
     if sentence.real:
         found["real"] = digits(sentence.real[-1])
     return found

@@ -1,4 +1,4 @@
-"""What a run's players make of sentences: log-probability in nats, per word, and D's probability "real".
+"""What a run's players make of sentences: log-probability in nats, per token, and D's probability "real".
 
 A file is read as training reads its own: by its ending, with the column that the run was taught. What generate wrote as
 jsonl is scored by its tokens, unless --column asks for text. A summary goes to standard error. See docs/commands.md.
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", help="sentences, as training takes them; - reads lines of standard input"
     )
     input.arguments(parser)
-    parser.add_argument("--words", action="store_true", help="each word's numbers, too; on a terminal a heat view")
+    parser.add_argument("--tokens", action="store_true", help="each token's numbers, too; on a terminal a heat view")
     parser.add_argument("--skip", action="store_true", help="go on without lines that this run could not have written")
     output.arguments(parser, ("table", "jsonl"))
     return parser
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
                 f"{type(run.generator).__name__} does not know log G of a sentence, only a bound on its mean "
                 "(truth/nll_test_bound in the run's metrics). Give a run of another generator, such as lstm."
             )
-        show = (_as_jsonl if output.wants_jsonl(options) else _as_table)(run, options.words, out)
+        show = (_as_jsonl if output.wants_jsonl(options) else _as_table)(run, options.tokens, out)
         with output.bar("read", size, out) as advance:
             for sentence in run.score(_encoded(run, file, options, seen, advance)):
                 seen.add(sentence)
@@ -101,10 +101,10 @@ def _sentence(row: Row, run: Run) -> str | list[int]:
 
 @dataclass
 class Summary:
-    """What is said at the end. A sentence's end by eos counts as a word, as in every NLL here."""
+    """What is said at the end. A sentence's end by eos counts as a token, as in every NLL here."""
 
     sentences: int = 0
-    words: int = 0
+    tokens: int = 0
     nats: float = 0.0
     judged: int = 0
     real: float = 0.0
@@ -113,17 +113,17 @@ class Summary:
 
     def add(self, sentence: Sentence) -> None:
         self.sentences += 1
-        self.words += len(sentence.tokens)
+        self.tokens += len(sentence.tokens)
         self.nats -= sentence.log_probability
         if sentence.real:
             self.judged += 1
             self.real += sentence.real[-1]
 
     def __str__(self) -> str:
-        said = [f"{self.sentences:,} sentences, {self.words:,} words"]
-        if self.words:
-            nll = self.nats / self.words
-            said.append(f"NLL {nll:.4f} nats a word, perplexity {math.exp(nll) if nll < 700 else math.inf:.4g}")
+        said = [f"{self.sentences:,} sentences, {self.tokens:,} tokens"]
+        if self.tokens:
+            nll = self.nats / self.tokens
+            said.append(f"NLL {nll:.4f} nats a token, perplexity {math.exp(nll) if nll < 700 else math.inf:.4g}")
         if self.judged:
             said.append(f'D\'s mean probability "real" {self.real / self.judged:.4f}')
         if self.blank:
@@ -133,28 +133,28 @@ class Summary:
         return "; ".join(said)
 
 
-def _as_jsonl(run: Run, words: bool, out: output.Stream) -> Callable[[Sentence], None]:
+def _as_jsonl(run: Run, tokens: bool, out: output.Stream) -> Callable[[Sentence], None]:
     def show(sentence: Sentence) -> None:
         found = output.record(sentence)
-        found["per_word"] = output.digits(sentence.log_probability / len(sentence.tokens))
-        if words:
-            names = [run.vocab.words[token] if token != run.vocab.eos else None for token in sentence.tokens]
-            found["by_word"] = [[name, output.digits(x)] for name, x in zip(names, sentence.logp, strict=True)]
-            if _judges_words(run):
-                found["real_by_word"] = [output.digits(x) for x in sentence.real]
+        found["per_token"] = output.digits(sentence.log_probability / len(sentence.tokens))
+        if tokens:
+            names = [run.vocab.tokens[token] if token != run.vocab.eos else None for token in sentence.tokens]
+            found["by_token"] = [[name, output.digits(x)] for name, x in zip(names, sentence.logp, strict=True)]
+            if _judges_tokens(run):
+                found["real_by_token"] = [output.digits(x) for x in sentence.real]
         out.write(json.dumps(found, ensure_ascii=False) + "\n")
 
     return show
 
 
-def _judges_words(run: Run) -> bool:
-    return run.discriminator is not None and run.discriminator.scores == "word"
+def _judges_tokens(run: Run) -> bool:
+    return run.discriminator is not None and run.discriminator.scores == "token"
 
 
-def _as_table(run: Run, words: bool, out: output.Stream) -> Callable[[Sentence], None]:
+def _as_table(run: Run, tokens: bool, out: output.Stream) -> Callable[[Sentence], None]:
     real = "  D: real" if run.discriminator is not None else ""
-    head = f"{'log G':>10}  {'per word':>8}{real}  "
-    heat = Heat(run, out, len(head)) if words else None
+    head = f"{'log G':>10}  {'per token':>8}{real}  "
+    heat = Heat(run, out, len(head)) if tokens else None
     started = False
 
     def show(sentence: Sentence) -> None:
@@ -175,9 +175,9 @@ def _as_table(run: Run, words: bool, out: output.Stream) -> Callable[[Sentence],
 
 
 class Cell(NamedTuple):
-    """A word with its colour, and what stands below it."""
+    """A token with its colour, and what stands below it."""
 
-    word: str
+    token: str
     shade: str
     below: list[str]
 
@@ -185,14 +185,14 @@ class Cell(NamedTuple):
     def width(self) -> int:
         from rich.cells import cell_len
 
-        return max(map(cell_len, [self.word, *self.below]))
+        return max(map(cell_len, [self.token, *self.below]))
 
 
 class Heat:
-    """Sentences whose words are coloured by how much they surprise the generator, −log G, beside a column of numbers.
+    """Sentences whose tokens are coloured by how much they surprise the generator, −log G, beside a column of numbers.
 
     What a blind guess would be surprised, log V, is the measure: the darkest shade is for more than that. Without
-    colours the number stands below each word. Below that D's probability, where it judges after each word.
+    colours the number stands below each token. Below that D's probability, where it judges after each token.
     """
 
     def __init__(self, run: Run, out: output.Stream, indent: int):
@@ -205,27 +205,27 @@ class Heat:
     def show_legend(self) -> None:
         from rich.text import Text
 
-        line = Text("−log G of each word, in nats: ")
+        line = Text("−log G of each token, in nats: ")
         if self.coloured:
             for place, shade in enumerate(SHADES[:-1]):
                 line.append(f" {self.guess * place / 4:.1f}–{self.guess * (place + 1) / 4:.1f} ", shade)
             line.append(f" more than a blind guess, log {self.run.vocab.size:,} ", SHADES[-1])
         else:
             line.append(f"below it; a blind guess has log {self.run.vocab.size:,} = {self.guess:.1f}")
-        if _judges_words(self.run):
+        if _judges_tokens(self.run):
             line.append(". Below: D's probability after it")
         self._draw(line)
 
     def show(self, sentence: Sentence) -> None:
-        """The words in lines as wide as the terminal; the first goes on after the numbers."""
+        """The tokens in lines as wide as the terminal; the first goes on after the numbers."""
         from rich.text import Text
 
         cells, lines = list(self._cells(sentence)), []
         for row in _wrapped(cells, self.room):
-            words = Text()
+            tokens = Text()
             for cell in row:
-                words.append(_pad(cell.word, cell.width), cell.shade if self.coloured else "").append(" ")
-            lines.append(words)
+                tokens.append(_pad(cell.token, cell.width), cell.shade if self.coloured else "").append(" ")
+            lines.append(tokens)
             for below in zip(*(cell.below for cell in row), strict=True):
                 lines.append(Text("".join(f"{_pad(some, c.width)} " for some, c in zip(below, row, strict=True))))
         for number, line in enumerate(lines):
@@ -234,13 +234,13 @@ class Heat:
             self._draw(line)
 
     def _cells(self, sentence: Sentence) -> Iterator[Cell]:
-        words = self.run.vocab.words
+        tokens = self.run.vocab.tokens
         for place, (token, logp) in enumerate(zip(sentence.tokens, sentence.logp, strict=True)):
             below = [] if self.coloured else [f"{-logp:.1f}"]
-            if _judges_words(self.run):
+            if _judges_tokens(self.run):
                 below.append(f"{sentence.real[place]:.2f}")
             shade = SHADES[int(min(4.0, -logp / self.guess * 4))]
-            yield Cell(output.one_line(words[token]) if token < len(words) else END, shade, below)
+            yield Cell(output.one_line(tokens[token]) if token < len(tokens) else END, shade, below)
 
     def _draw(self, line: Text) -> None:
         with self.console.capture() as drawn:

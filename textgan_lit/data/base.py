@@ -22,7 +22,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     ::
 
-        vocab, max_length    the words, and the most positions of a sentence, eos included
+        vocab, max_length    the tokens, and the most positions of a sentence, eos included
         sizes                sentences by split; None for "train": endless fresh ones
         batch                global batch of the training loader, set by with_batch before fitting
         position             steps already played, set by the system before fitting
@@ -34,12 +34,12 @@ class DataModule(pl.LightningDataModule, ABC):
         max_length: int,
         sizes: Mapping[str, int | None],
         seed: int = 0,
-        evaluation_batch: int = 1_000,
+        eval_batch_size: int = 1_000,
         workers: int = 0,
     ):
         super().__init__()
         self.vocab, self.max_length, self.sizes = vocab, max_length, sizes
-        self.seed, self.evaluation_batch, self.workers = seed, evaluation_batch, workers
+        self.seed, self.eval_batch_size, self.workers = seed, eval_batch_size, workers
         self.batch: int | None = None
         self.position = 0
 
@@ -59,10 +59,10 @@ class DataModule(pl.LightningDataModule, ABC):
         return Endless(*self._training(self._share(batch=self.batch)), self.position, self.workers)
 
     def val_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("valid"), self.evaluation_batch, self._share())
+        return InOrder(self.sentences("valid"), self.eval_batch_size, self._share())
 
     def test_dataloader(self) -> InOrder:
-        return InOrder(self.sentences("test"), self.evaluation_batch, self._share())
+        return InOrder(self.sentences("test"), self.eval_batch_size, self._share())
 
     def _training(self, share: slice) -> tuple[Dataset, Callable[[int], Any]]:
         """What training batches are fetched from, and what of it the n-th one is."""
@@ -76,4 +76,4 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def _share(self, **batch: int) -> slice:
         evaluation = {name: self.sizes[name] for name in ("valid", "test")}
-        return share(**batch, **evaluation, evaluation_batch=self.evaluation_batch)
+        return share(**batch, **evaluation, eval_batch_size=self.eval_batch_size)

@@ -38,7 +38,7 @@ class OracleData(DataModule):
         valid: Number = 3_000,
         test: Number = 20_000,
         seed: int = 0,
-        evaluation_batch: Number = 1_000,
+        eval_batch_size: Number = 1_000,
         workers: Annotated[int, Interval(ge=0, le=1000)] = 0,
     ):
         for name, size in (("train", train), ("valid", valid), ("test", test)):
@@ -48,7 +48,7 @@ class OracleData(DataModule):
                     f"to hold; at most {LARGEST:,} positions are allowed. Give fewer, or data.train=null."
                 )
         sizes = {"train": train, "valid": valid, "test": test}
-        super().__init__(oracle.vocab, oracle.max_length, sizes, seed, evaluation_batch, workers)
+        super().__init__(oracle.vocab, oracle.max_length, sizes, seed, eval_batch_size, workers)
         self.oracle = oracle
         self._writer = copy.deepcopy(oracle).cpu()
         self._written: dict[Split, TextBatch] = {}

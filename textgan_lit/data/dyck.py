@@ -20,7 +20,7 @@ PAIRS = ("()", "[]", "{}", "<>")
 
 @final
 class Dyck(Oracle):
-    """Words of the Dyck language over ``types`` kinds of brackets, each exactly ``length`` long.
+    """Tokens of the Dyck language over ``types`` kinds of brackets, each exactly ``length`` long.
 
     With probability ``opening`` the next bracket opens (always at depth 0, never where the rest of the sentence is
     needed for closing), of a type drawn with weights U(0, 1) + 0.3; otherwise the innermost open one is closed.
@@ -70,10 +70,10 @@ class Dyck(Oracle):
         """``balanced``: every bracket is closed by its own kind, and nothing closes that was not open."""
         stack, depth, _ = self.start(len(batch.tokens))
         kept = torch.ones_like(depth, dtype=torch.bool)
-        for word in batch.tokens.unbind(1):
-            closes_wrongly = (depth == 0) | (word != self._innermost(stack, depth) + len(self.types))
-            kept &= (word < len(self.types)) | ~closes_wrongly
-            stack, depth = self._after(word, stack, depth)
+        for token in batch.tokens.unbind(1):
+            closes_wrongly = (depth == 0) | (token != self._innermost(stack, depth) + len(self.types))
+            kept &= (token < len(self.types)) | ~closes_wrongly
+            stack, depth = self._after(token, stack, depth)
         return {"balanced": kept & (depth == 0)}
 
     def _next(self, stack: Tensor, depth: Tensor, written: Tensor) -> Float[Tensor, "B V"]:
@@ -84,12 +84,12 @@ class Dyck(Oracle):
         rule = torch.cat([opens * self.types, (1 - opens) * closes], 1)
         return ((1 - self.smoothing) * rule + self.smoothing / self.vocab.size).log()
 
-    def _after(self, word: Tensor, stack: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
-        """Stack and depth once ``word`` is written; bos changes nothing. What closes nothing is passed over."""
-        opens = word < len(self.types)
-        closes = (word >= len(self.types)) & (word < self.vocab.size)
+    def _after(self, token: Tensor, stack: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Stack and depth once ``token`` is written; bos changes nothing. What closes nothing is passed over."""
+        opens = token < len(self.types)
+        closes = (token >= len(self.types)) & (token < self.vocab.size)
         top = depth.clamp_max(self.max_length - 1).unsqueeze(1)
-        pushed = torch.where(opens, word, stack.gather(1, top).squeeze(1))
+        pushed = torch.where(opens, token, stack.gather(1, top).squeeze(1))
         return stack.scatter(1, top, pushed.unsqueeze(1)), (depth + opens.long() - closes.long()).clamp_min(0)
 
     def _innermost(self, stack: Tensor, depth: Tensor) -> Int[Tensor, " B"]:

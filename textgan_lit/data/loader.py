@@ -31,7 +31,7 @@ DEATHS = 3  # of workers in a row, without a batch between them, that are taken 
 
 def share(**sizes: int) -> slice:
     """This process's rows of batches and splits of these sizes, each of which all processes must share equally."""
-    processes = distributed.world()
+    processes = distributed.world_size()
     for name, rows in sizes.items():
         if rows % processes:
             raise UserError(

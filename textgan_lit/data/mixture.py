@@ -25,11 +25,11 @@ LARGEST_TABLE = 10**8
 
 @final
 class Mixture(Oracle):
-    """An even mixture of sparse random Markov chains, the "languages", over the same words.
+    """An even mixture of sparse random Markov chains, the "languages", over the same tokens.
 
-    A sentence is written in one language. In it each word has ``successors`` possible next words, with weights
-    drawn from U(0, 1) + 0.3; ``smoothing`` is the share of probability spread evenly over all words. The first
-    word's distribution is common to all languages. ``difference`` is the share of words whose successors differ
+    A sentence is written in one language. In it each token has ``successors`` possible next vocab_size, with weights
+    drawn from U(0, 1) + 0.3; ``smoothing`` is the share of probability spread evenly over all tokens. The first
+    token's distribution is common to all languages. ``difference`` is the share of tokens whose successors differ
     from language 0's: 1 makes the languages independent, 0 makes them one.
 
     Conditionals are exact: Σ_k p(k | x<t) P_k(x_t | x_{t-1}), the state carrying the log-weight of each language.
@@ -37,7 +37,7 @@ class Mixture(Oracle):
 
     def __init__(
         self,
-        words: Annotated[int, Ge(2)] = 20,
+        vocab_size: Annotated[int, Ge(2)] = 20,
         length: Length = 8,
         languages: Annotated[int, Ge(1)] = 2,
         successors: Annotated[int, Ge(1)] = 4,
@@ -45,22 +45,23 @@ class Mixture(Oracle):
         smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.01,
         seed: int = 1,
     ):
-        if successors > words:
+        if successors > vocab_size:
             raise UserError(
-                f"data=mixture has successors={successors} for each of words={words}: a word cannot have more "
-                f"successors than there are words. Give at most data.oracle.successors={words}."
+                f"data=mixture has successors={successors} for each of vocab_size={vocab_size}: a token cannot have "
+                f"more successors than there are tokens. Give at most data.oracle.successors={vocab_size}."
             )
-        if languages * words**2 > LARGEST_TABLE:
+        if languages * vocab_size**2 > LARGEST_TABLE:
             raise UserError(
-                f"data=mixture with languages={languages} and words={words} needs a table of {languages * words**2:,} "
-                f"numbers; at most {LARGEST_TABLE:,} are allowed. Use fewer words, or data=oracle_lstm."
+                f"data=mixture with languages={languages} and vocab_size={vocab_size} needs a table "
+                f"of {languages * vocab_size**2:,} numbers; at most {LARGEST_TABLE:,} are allowed. Use fewer tokens or "
+                "data=oracle_lstm."
             )
-        super().__init__(Vocab(tuple(f"w{word}" for word in range(words))), length)
-        chains = _chains(words, languages, successors, difference, seed)
-        smooth = ((1 - smoothing) * chains + smoothing / words).log()
-        # rows: the word before (bos last); columns: the word (bos last, which tells nothing of the language)
+        super().__init__(Vocab(tuple(f"w{token}" for token in range(vocab_size))), length)
+        chains = _chains(vocab_size, languages, successors, difference, seed)
+        smooth = ((1 - smoothing) * chains + smoothing / vocab_size).log()
+        # rows: the token before (bos last); columns: the token (bos last, which tells nothing of the language)
         self.register_buffer("table", pad(smooth, (0, 1)))
-        self.register_buffer("successor", chains[:, :words] > 0)
+        self.register_buffer("successor", chains[:, :vocab_size] > 0)
 
     def start(self, n: int) -> State:
         belief = self.table.new_zeros(n, len(self.table))
@@ -77,12 +78,12 @@ class Mixture(Oracle):
         return self._blend(belief, inputs)
 
     def validity(self, batch: TextBatch) -> dict[str, Bool[Tensor, " B"]]:
-        """``language_k``: every word but the first is among its predecessor's successors in language k."""
+        """``language_k``: every token but the first is among its predecessor's successors in language k."""
         kept = self.successor[:, batch.tokens[:, :-1], batch.tokens[:, 1:]].all(-1)
         return {f"language_{k}": valid for k, valid in enumerate(kept)}
 
     def _blend(self, belief: Float[Tensor, "... K"], prev: Int[Tensor, "..."]) -> Float[Tensor, "... V"]:
-        """Log-probabilities of the next word: Bayes' rule over languages, then their mixture."""
+        """Log-probabilities of the next token: Bayes' rule over languages, then their mixture."""
         # Where no language can have written what is there (smoothing 0), every language stays possible.
         even = -math.log(belief.shape[-1])
         posterior = belief.log_softmax(-1).nan_to_num(nan=even, neginf=-math.inf)
@@ -90,18 +91,20 @@ class Mixture(Oracle):
         return (posterior.unsqueeze(-1) + nexts).logsumexp(-2)
 
 
-def _chains(words: int, languages: int, successors: int, difference: float, seed: int) -> Float[Tensor, "K rows V"]:
+def _chains(
+    vocab_size: int, languages: int, successors: int, difference: float, seed: int
+) -> Float[Tensor, "K rows V"]:
     """Transition probabilities before smoothing; the last row starts a sentence."""
     # Seeded so that seeds 1, 2, 3 are the very worlds of the demo's measured table.
     own = torch.Generator().manual_seed((seed - 1) % 2**63)
-    chains = torch.zeros(languages, words + 1, words)
+    chains = torch.zeros(languages, vocab_size + 1, vocab_size)
     for chain in chains:
-        for word, row in enumerate(chain):
-            number = successors if word < words else words
-            chosen = torch.randperm(words, generator=own)[:number]
+        for token, row in enumerate(chain):
+            number = successors if token < vocab_size else vocab_size
+            chosen = torch.randperm(vocab_size, generator=own)[:number]
             weight = torch.rand(number, generator=own) + 0.3
             row[chosen] = weight / weight.sum()
-    common = torch.randperm(words, generator=stream("mixture", seed))[round(difference * words) :]
+    common = torch.randperm(vocab_size, generator=stream("mixture", seed))[round(difference * vocab_size) :]
     chains[1:, common] = chains[0, common]
-    chains[1:, words] = chains[0, words]
+    chains[1:, vocab_size] = chains[0, vocab_size]
     return chains

@@ -7,8 +7,8 @@ from typing import Any
 
 from textgan_lit.data.prepare import SPLITS, Recipe
 
-MANY_UNKNOWN = 0.05  # share of the training words from where on something is said …
-UNTAUGHT = 0.001  # … and of a held-out split's, where the training words have no <unk>
+MANY_UNKNOWN = 0.05  # share of the training tokens from where on something is said …
+UNTAUGHT = 0.001  # … and of a held-out split's, where the training tokens have no <unk>
 
 
 def notes(
@@ -29,37 +29,37 @@ def notes(
         yield facts["note"]
     if recipe.tokenizer == "word" and _whole(facts) > sizes["train"] / 2:
         yield (
-            f"Warning: {_whole(facts):,} of {sizes['train']:,} training sentences are of one word each, as where a "
+            f"Warning: {_whole(facts):,} of {sizes['train']:,} training sentences are of one token each, as where a "
             "language is written without blanks. Give data.tokenizer=char, or bpe."
         )
     else:
-        yield from _words(recipe, facts)
+        yield from _tokens(recipe, facts)
     yield from _splits(recipe.source.hashes, facts, sizes)
     yield from _versions(recipe.source.hashes, versions)
 
 
 def _whole(facts: Mapping[str, Any]) -> int:
-    """How many training sentences are of one word."""
+    """How many training sentences are of one token."""
     return sum(facts["lengths"]["train"][1:2])
 
 
 def _unknown(facts: Mapping[str, Any]) -> dict[str, float]:
-    return {split: facts["unknown"][split] / max(1, facts["words"][split]) for split in SPLITS}
+    return {split: facts["unknown"][split] / max(1, facts["tokens"][split]) for split in SPLITS}
 
 
-def _words(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[str]:
-    """Many <unk>, or some in held-out words where no training word is: likelihood teaches that it never comes."""
-    tokenizer, rare, many = recipe.tokenizer, facts["rare"], MANY_UNKNOWN * facts["words"]["train"]
+def _tokens(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Many <unk>, or some in held-out tokens where no training token is: likelihood teaches that it never comes."""
+    tokenizer, rare, many = recipe.tokenizer, facts["rare"], MANY_UNKNOWN * facts["tokens"]["train"]
     if facts["unknown"]["train"] > many:
-        yield "Many words are <unk>: a greater data.vocabulary, or data.tokenizer=bpe, leaves fewer."
+        yield "Many tokens are <unk>: a greater data.vocabulary, or data.tokenizer=bpe, leaves fewer."
     shares = _unknown(facts)
-    met = [f"{shares[split]:.2%} of {split}'s words" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
+    met = [f"{shares[split]:.2%} of {split}'s tokens" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
     if met and not facts["unknown"]["train"]:
         way = "another data.tokenizer"
         if tokenizer in ("word", "char") and 0 < rare <= many:
-            way = f"data.min_count={recipe.min_count + 1}, so that the rarest training words are <unk>, too"
+            way = f"data.min_count={recipe.min_count + 1}, so that the rarest training tokens are <unk>, too"
         elif tokenizer in ("word", "char"):
-            shorter = "" if tokenizer == "char" else ", or data.tokenizer=bpe or char, whose words come more often"
+            shorter = "" if tokenizer == "char" else ", or data.tokenizer=bpe or char, whose tokens come more often"
             way = f"more sentences{shorter}"
         yield (
             f"Warning: {' and '.join(met)} are <unk>, none of train's, so a generator learns that <unk> never comes, "

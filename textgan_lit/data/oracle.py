@@ -15,7 +15,7 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Categorical
 from textgan_lit.types import TextBatch, Vocab
 
-LISTED = 10**6  # sentences of a world: as many are summed over for P's words in another order than its own
+LISTED = 10**6  # sentences of a world: as many are summed over for P's tokens in another order than its own
 AT_ONCE = 20_000
 
 
@@ -23,7 +23,7 @@ class Oracle(Generator, ABC):
     """A frozen generator that plays the data: it writes sentences and knows the probability of each.
 
     Nothing of an oracle can be trained, and what is drawn at random is drawn from its ``seed`` alone.
-    A word that P cannot emit has logit −∞.
+    A token that P cannot emit has logit −∞.
     """
 
     def __init__(self, vocab: Vocab, max_length: int):
@@ -36,24 +36,24 @@ class Oracle(Generator, ABC):
 
     @torch.no_grad()
     def predict_in(self, order: Int[Tensor, "1 T"], written: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"] | None:
-        """log P of every word after those written before it, all of them in the order of writing.
+        """log P of every token after those written before it, all of them in the order of writing.
 
         Summed over all sentences; None in a world of more than LISTED, or of sentences that vary in length.
         """
-        if self.vocab.has_eos or len(self.vocab.words) ** self.max_length > LISTED:
+        if self.vocab.has_eos or len(self.vocab.tokens) ** self.max_length > LISTED:
             return None
         return self._marginals(tuple(order[0].tolist()), written.device).predict(written).float()
 
     @functools.lru_cache(maxsize=2)  # noqa: B019  (an oracle lives as long as its run)
     def _marginals(self, order: tuple[int, ...], device: torch.device) -> Marginals:
-        words, length = len(self.vocab.words), self.max_length
-        place = words ** torch.arange(length - 1, -1, -1, device=device)
+        size, length = len(self.vocab.tokens), self.max_length
+        place = size ** torch.arange(length - 1, -1, -1, device=device)
         parts = []
-        for numbers in torch.arange(words**length, device=device).split(AT_ONCE):
-            tokens = numbers.unsqueeze(1) // place % words
+        for numbers in torch.arange(size**length, device=device).split(AT_ONCE):
+            tokens = numbers.unsqueeze(1) // place % size
             batch = TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
             parts.append(self.logp(batch, Categorical()).double().nan_to_num(nan=-torch.inf).sum(1))
-        return Marginals(torch.cat(parts).view((words,) * length), order)
+        return Marginals(torch.cat(parts).view((size,) * length), order)
 
     def fingerprint(self) -> str:
         """Names these very weights: two runs with one fingerprint had the same data distribution."""

@@ -24,25 +24,25 @@ class OracleLSTM(Oracle):
     """An LSTM with every weight drawn from N(0, std²) (Yu et al. 2017, section 4).
 
     Smaller vocabularies, lengths and ``std`` make easier worlds. A gate has one bias, as in SeqGAN's own code, so
-    torch's second one is 0. Sentences have exactly ``length`` words, named by their number.
+    torch's second one is 0. Sentences have exactly ``length`` vocab_size, named by their number.
     """
 
     def __init__(
         self,
-        words: Annotated[int, Ge(2)] = 5000,
+        vocab_size: Annotated[int, Ge(2)] = 5000,
         length: Length = 20,
         embedding: Size = 32,
         hidden: Size = 32,
         std: Annotated[float, Gt(0)] = 1.0,
         seed: int = 1,
     ):
-        weights = words * (embedding + hidden) + 4 * hidden * (embedding + hidden)
+        weights = vocab_size * (embedding + hidden) + 4 * hidden * (embedding + hidden)
         if weights > LARGEST:
             raise UserError(
-                f"data=oracle_lstm with words={words}, embedding={embedding} and hidden={hidden} has {weights:,} "
-                f"weights; at most {LARGEST:,} are allowed. Use fewer words or a smaller network."
+                f"data=oracle_lstm with vocab_size={vocab_size}, embedding={embedding} and hidden={hidden} has "
+                f"{weights:,} weights; at most {LARGEST:,} are allowed. Use fewer tokens or a smaller network."
             )
-        super().__init__(Vocab(tuple(str(word) for word in range(words))), length)
+        super().__init__(Vocab(tuple(str(token) for token in range(vocab_size))), length)
         with torch.random.fork_rng(devices=[]):  # a module's own initialisation draws from torch's global stream
             self.network = LSTM(self.vocab, length, embedding, hidden)
         own = stream("oracle_lstm", seed)

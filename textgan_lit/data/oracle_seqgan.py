@@ -44,14 +44,14 @@ Arrays = dict[str, np.ndarray]
 class OracleSeqGAN(Oracle):
     """SeqGAN's LSTM with the weights in the file ``weights``: .pkl as published, .npz or .safetensors.
 
-    The published weights have 5,000 words, embedding and hidden 32; at ``length`` 20 their entropy is 5.75 ± 0.02
-    nats per word. Words are named by their number. Sentences start from word 0, so bos has its embedding.
+    The published weights have 5,000 tokens, embedding and hidden 32; at ``length`` 20 their entropy is 5.75 ± 0.02
+    nats per token. Tokens are named by their number. Sentences start from token 0, so bos has its embedding.
     """
 
     def __init__(self, weights: str, length: Length = 20):
         arrays = read_weights(weights)
-        words = len(arrays["emb"])
-        super().__init__(Vocab(tuple(str(word) for word in range(words))), length)
+        tokens = len(arrays["emb"])
+        super().__init__(Vocab(tuple(str(token) for token in range(tokens))), length)
         with torch.random.fork_rng(devices=[]):  # a module's own initialisation draws from torch's global stream
             self.network = LSTM(self.vocab, length, arrays["emb"].shape[1], len(arrays["Wout"]))
         self.network.load_state_dict(_torch_layout(arrays))
@@ -75,7 +75,7 @@ def _torch_layout(arrays: Arrays) -> dict[str, Tensor]:
     at = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     bias = torch.cat([at["b" + gate] for gate in TORCH_GATES])
     return {
-        "embedding.weight": torch.cat([at["emb"], at["emb"][:1], torch.zeros_like(at["emb"][:1])]),  # words, bos, pad
+        "embedding.weight": torch.cat([at["emb"], at["emb"][:1], torch.zeros_like(at["emb"][:1])]),  # tokens, bos, pad
         "cores.0.weight_ih_l0": torch.cat([at["W" + gate].T for gate in TORCH_GATES]),
         "cores.0.weight_hh_l0": torch.cat([at["U" + gate].T for gate in TORCH_GATES]),
         "cores.0.bias_ih_l0": bias,
@@ -86,7 +86,7 @@ def _torch_layout(arrays: Arrays) -> dict[str, Tensor]:
 
 
 class Refused(ValueError):
-    """Why a weights file is not taken, in a few words for the person who gave it."""
+    """Why a weights file is not taken, in a few tokens for the person who gave it."""
 
 
 def read_weights(path: str) -> Arrays:
@@ -137,9 +137,9 @@ def _check(arrays: Arrays) -> None:
     sizes = arrays["emb"].shape + arrays["Wout"].shape
     if len(sizes) != 4 or min(sizes) < 1:
         raise Refused(f"emb has shape {arrays['emb'].shape} and Wout {arrays['Wout'].shape}, expected two matrices")
-    words, embedding, hidden, _ = sizes
+    tokens, embedding, hidden, _ = sizes
     expected = {"W": (embedding, hidden), "U": (hidden, hidden), "b": (hidden,)}
-    exact = {"emb": (words, embedding), "Wout": (hidden, words), "bout": (words,)}
+    exact = {"emb": (tokens, embedding), "Wout": (hidden, tokens), "bout": (tokens,)}
     for name, array in arrays.items():
         shape = exact.get(name) or expected[name[0]]
         if array.shape != shape:

@@ -32,7 +32,7 @@ SPLITS = ("train", "valid", "test")
 CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
 OWN_CAP = 10_000  # … of a file of its own
 LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a reading of D needs four, a mean with an error two
-FORMAT = 4  # of the folders; another one is another folder
+FORMAT = 5  # of the folders; another one is another folder
 
 
 @final
@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def keep_breaks(self) -> bool:
-        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``word`` can."""
+        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``token`` can."""
         own = self.tokenizer not in (*tokenizer.KINDS, tokenizer.AUTO)
         return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "word"
 
@@ -110,19 +110,19 @@ def _make(recipe: Recipe, work: Path) -> None:
     if spelling in tokenizer.KINDS:
         spelling = tokenizer.trained(spelling, _batches(texts["train"]), size, recipe.min_count)
     ids = {split: _encoded(text, spelling, work / f"{split}.arrow") for split, text in texts.items()}
-    known = len(tokenizer.words(spelling))
+    known = len(tokenizer.tokens(spelling))
     counts = {split: _counts(table, known) for split, table in ids.items()}
     seen = counts["train"][1]
     if (seen > 0).sum() < 2:
         raise UserError(
-            f"{recipe.source.where}: the training sentences have a single distinct word, so there is nothing to learn. "
-            "Give other sentences, or another data.tokenizer (char for a language without blanks)."
+            f"{recipe.source.where}: the training sentences have a single distinct token, so there is nothing to "
+            "learn. Give other sentences, or another data.tokenizer (char for a language without blanks)."
         )
     unknown = tokenizer.unknown(spelling)
     facts["lengths"] = {split: lengths.tolist() for split, (lengths, _) in counts.items()}
     facts["rare"] = int(counts["train"][1][counts["train"][1] == recipe.min_count].sum())  # all but <unk>
-    facts["words"] = {split: int(words.sum()) for split, (_, words) in counts.items()}
-    facts["unknown"] = {split: 0 if unknown is None else int(words[unknown]) for split, (_, words) in counts.items()}
+    facts["tokens"] = {split: int(tokens.sum()) for split, (_, tokens) in counts.items()}
+    facts["unknown"] = {split: 0 if unknown is None else int(tokens[unknown]) for split, (_, tokens) in counts.items()}
     replace(work / "tokenizer.json", spelling)
     replace(work / "facts.json", json.dumps(facts))
     keep = {*(f"{split}.arrow" for split in SPLITS), "tokenizer.json", "facts.json"}
@@ -228,11 +228,11 @@ def _encoded(text: Dataset, spelling: str, written: Path) -> Dataset:
     return corpus.mapped(text, encode, written, "Tokenising")
 
 
-def _counts(table: Dataset, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many sentences there are of each length, and how often each word stands in them."""
-    lengths, seen = np.zeros(1, dtype=np.int64), np.zeros(words, dtype=np.int64)
+def _counts(table: Dataset, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many sentences there are of each length, and how often each token stands in them."""
+    lengths, seen = np.zeros(1, dtype=np.int64), np.zeros(tokens, dtype=np.int64)
     for part in table.data.column("ids").chunks:
-        seen += np.bincount(part.flatten().to_numpy(), minlength=words)
+        seen += np.bincount(part.flatten().to_numpy(), minlength=tokens)
         more = np.bincount(part.value_lengths().to_numpy(), minlength=len(lengths))
         more[: len(lengths)] += lengths
         lengths = more

@@ -63,7 +63,7 @@ class TextData(DataModule):
         test: Test = None,
         bucket: Annotated[int, Interval(ge=0, le=10_000)] = 0,
         seed: int = 0,
-        evaluation_batch: Number = 1_000,
+        eval_batch_size: Number = 1_000,
         workers: Annotated[int, Interval(ge=0, le=64)] = 0,  # a process each, and more are no faster
         cache: str | None = None,
         versions: dict[str, str] | None = None,
@@ -79,10 +79,10 @@ class TextData(DataModule):
         self.prepared = prepared(recipe, room)
         self.fingerprint = source.fingerprint
         spelling = self.prepared.tokenizer
-        self.vocab = Vocab(tokenizers.words(spelling), has_eos=True, tokenizer=spelling)
+        self.vocab = Vocab(tokenizers.tokens(spelling), has_eos=True, tokenizer=spelling)
         cut = self._fit(source, max_length, too_long)
         sizes = {split: len(lines) for split, lines in self._lines.items()}
-        super().__init__(self.vocab, self.max_length, sizes, seed, evaluation_batch, workers)
+        super().__init__(self.vocab, self.max_length, sizes, seed, eval_batch_size, workers)
         sources = self.prepared.facts["rows"]  # of their own; validation's sentences are the training file's where not
         self.test_is_elsewhere = "test" in sources and "valid" not in sources
         self.bucket = bucket
@@ -103,7 +103,7 @@ class TextData(DataModule):
     def _said(self, too_long: str, cut: Mapping[str, int]) -> str:
         sizes = ", ".join(f"{size:,} {split}" for split, size in self.sizes.items())
         return (
-            f"Text: {sizes} sentences; {len(self.vocab.words):,} words; {self.max_length} positions, eos included "
+            f"Text: {sizes} sentences; {len(self.vocab.tokens):,} tokens; {self.max_length} positions, eos included "
             f"({sum(cut.values()):,} longer: {'dropped' if too_long == 'drop' else 'cut'})."
         )
 
@@ -116,7 +116,7 @@ class TextData(DataModule):
         where = source.origin(origin, rows[origin], row)
         others = sum(cut.values()) - 1
         raise UserError(
-            f"{where}, has {length:,} words, and with eos they do not fit into data.max_length={self.max_length}"
+            f"{where}, has {length:,} tokens, and with eos they do not fit into data.max_length={self.max_length}"
             + (f"; nor do {others:,} more sentences" if others else "")
             + f". Give data.max_length={needed}, or data.too_long=truncate or drop."
         )
@@ -131,7 +131,7 @@ class TextData(DataModule):
                 )
 
     @property
-    def story(self) -> list[str]:
+    def summary(self) -> list[str]:
         """What a user should know of the sentences, a few plain lines."""
         n = self.sizes["train"]
         if self.batch is None or self.batch <= n:
@@ -179,7 +179,7 @@ class Lines(Dataset):
         self.kept = None if keep.all() else keep.nonzero()[0]
 
     def first_long(self) -> tuple[int, int]:
-        """The words of the first sentence that is too long, and the row of its source that it stood in."""
+        """The tokens of the first sentence that is too long, and the row of its source that it stood in."""
         lengths = (part.value_lengths().to_numpy() for part in self.table.data.column("ids").chunks)
         lengths = np.concatenate(list(lengths))
         number = int((lengths >= self.max_length).argmax())

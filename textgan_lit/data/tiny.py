@@ -21,7 +21,7 @@ MOST_SENTENCES = 10**5
 
 @final
 class Tiny(Oracle):
-    """A distribution of its own for the next word after every prefix, so nothing simpler than a table fits it.
+    """A distribution of its own for the next token after every prefix, so nothing simpler than a table fits it.
 
     Each is drawn by normalising E^sharpness with E exponential: sharpness 0 is uniform, 1 the flat Dirichlet
     distribution, more is more peaked. ``variable`` adds eos to what may come next.
@@ -29,15 +29,15 @@ class Tiny(Oracle):
 
     def __init__(
         self,
-        words: Annotated[int, Ge(2)] = 4,
+        vocab_size: Annotated[int, Ge(2)] = 4,
         length: Length = 3,
         variable: bool = False,
         sharpness: Annotated[float, Ge(0)] = 1.0,
         seed: int = 1,
     ):
-        _refuse_large(words, length, "data=tiny")
-        super().__init__(Vocab(tuple(f"w{word}" for word in range(words)), has_eos=variable), length)
-        prefixes = sum(words**written for written in range(length))
+        _refuse_large(vocab_size, length, "data=tiny")
+        super().__init__(Vocab(tuple(f"w{token}" for token in range(vocab_size)), has_eos=variable), length)
+        prefixes = sum(vocab_size**written for written in range(length))
         uniform = torch.rand(prefixes, self.vocab.size, generator=stream("tiny", seed)).clamp_min(1e-7)
         logits = sharpness * (-uniform.log()).clamp_min(1e-7).log()
         self.register_buffer("table", logits.log_softmax(-1))
@@ -56,39 +56,39 @@ class Tiny(Oracle):
             rows.append(row)
         return self.table[torch.stack(rows, 1)]
 
-    def _after(self, row: Int[Tensor, " B"], word: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The row of a prefix one word longer: prefixes are numbered like the nodes of a heap, the empty one 0."""
-        longer = (row * len(self.vocab.words) + word + 1).clamp_max(len(self.table) - 1)
-        return longer.where(word < len(self.vocab.words), row)  # bos, eos and padding lengthen nothing
+    def _after(self, row: Int[Tensor, " B"], token: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """The row of a prefix one token longer: prefixes are numbered like the nodes of a heap, the empty one 0."""
+        longer = (row * len(self.vocab.tokens) + token + 1).clamp_max(len(self.table) - 1)
+        return longer.where(token < len(self.vocab.tokens), row)  # bos, eos and padding lengthen nothing
 
 
 @final
 class OneSentence(Oracle):
     """A world that only ever says ``sentence`` (and then eos, where ``variable``).
 
-    ``words`` are further words of the vocabulary, which are never written. ``max_length`` counts eos and defaults
-    to what the sentence needs. The word at each position is certain whatever was written before it.
+    ``unused`` are further tokens of the vocabulary, which are never written. ``max_length`` counts eos and defaults
+    to what the sentence needs. The token at each position is certain whatever was written before it.
     """
 
     def __init__(
         self,
         sentence: str = "a b c",
-        words: str = "d",
+        unused: str = "d",
         variable: bool = True,
         max_length: Length | None = None,
     ):
         said = sentence.split()
         needed = len(said) + variable
         if not said:
-            raise UserError(f"data=one_sentence was given {sentence!r}; write at least one word, such as 'a b c'.")
+            raise UserError(f"data=one_sentence was given {sentence!r}; write at least one token, such as 'a b c'.")
         if max_length is not None and (max_length < needed or (max_length > needed and not variable)):
             raise UserError(
                 f"data=one_sentence says {sentence!r}, which takes {needed} positions"
                 f"{' with eos' if variable else ''}, but max_length={max_length}. Leave data.oracle.max_length out."
             )
-        vocab = Vocab(tuple(dict.fromkeys(said + words.split())), has_eos=variable)
+        vocab = Vocab(tuple(dict.fromkeys(said + unused.split())), has_eos=variable)
         super().__init__(vocab, max_length or needed)
-        certain = [vocab.words.index(word) for word in said]
+        certain = [vocab.tokens.index(token) for token in said]
         certain += [vocab.size - 1] * (self.max_length - len(said))  # eos
         table = torch.full((self.max_length, vocab.size), -math.inf)
         self.register_buffer("table", table.scatter(1, torch.tensor(certain).unsqueeze(1), 0.0))
@@ -107,32 +107,32 @@ class OneSentence(Oracle):
 def every_sentence(vocab: Vocab, max_length: int) -> TextBatch:
     """All sentences of a world: those that end with eos, shorter ones first, then those that fill ``max_length``.
 
-    Within one length the last word changes fastest. Σ_x P(x) = 1 over these, for every P of that world.
+    Within one length the last token changes fastest. Σ_x P(x) = 1 over these, for every P of that world.
 
     >>> every_sentence(Vocab(("a", "b"), has_eos=True), 2).tokens.tolist()
     [[2, 4], [0, 2], [1, 2], [0, 0], [0, 1], [1, 0], [1, 1]]
     """
-    words = len(vocab.words)
-    _refuse_large(words, max_length, "every_sentence")
-    full = _every_prefix(words, max_length)
+    vocab_size = len(vocab.tokens)
+    _refuse_large(vocab_size, max_length, "every_sentence")
+    full = _every_prefix(vocab_size, max_length)
     parts = [full]
     if vocab.has_eos:
-        ended = [_every_prefix(words, written) for written in range(max_length)]
+        ended = [_every_prefix(vocab_size, written) for written in range(max_length)]
         parts = [torch.nn.functional.pad(part, (0, 1), value=vocab.eos) for part in ended] + parts
     mask = [torch.arange(max_length).expand(len(part), -1) < part.shape[1] for part in parts]
     parts = [torch.nn.functional.pad(part, (0, max_length - part.shape[1]), value=vocab.pad) for part in parts]
     return TextBatch(torch.cat(parts), torch.cat(mask))
 
 
-def _every_prefix(words: int, length: int) -> Int[Tensor, "N length"]:
-    place = words ** torch.arange(length - 1, -1, -1)
-    return torch.arange(words**length).unsqueeze(1) // place % words
+def _every_prefix(vocab_size: int, length: int) -> Int[Tensor, "N length"]:
+    place = vocab_size ** torch.arange(length - 1, -1, -1)
+    return torch.arange(vocab_size**length).unsqueeze(1) // place % vocab_size
 
 
-def _refuse_large(words: int, length: int, name: str) -> None:
-    # by logarithms, since words ** length may itself be too large to compute
-    if length * math.log(words) > math.log(MOST_SENTENCES) + 1e-9:
+def _refuse_large(vocab_size: int, length: int, name: str) -> None:
+    # by logarithms, since vocab_size ** length may itself be too large to compute
+    if length * math.log(vocab_size) > math.log(MOST_SENTENCES) + 1e-9:
         raise UserError(
-            f"{name} lists every sentence, and words={words} at length={length} makes {words}^{length} of them; "
-            f"at most {MOST_SENTENCES:,} are allowed. Use fewer words or a shorter length."
+            f"{name} lists every sentence, and vocab_size={vocab_size} at length={length} makes {vocab_size}^{length} "
+            f"of them; at most {MOST_SENTENCES:,} are allowed. Use fewer tokens or a shorter length."
         )

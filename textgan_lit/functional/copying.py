@@ -3,7 +3,7 @@ is nearest to it.
 
 Every place of the corpus, sorted by what is written from there to its sentence's end, is a suffix array: the longest
 match of a text is with one of the two places between which it would be sorted in. Building takes a sort for each
-doubling of the longest sentence, asking a bisection, and memory grows with the number of words.
+doubling of the longest sentence, asking a bisection, and memory grows with the number of tokens.
 
 Sources: Manber & Myers 1993, *Suffix arrays: a new method for on-line string searches*; Hyyrö 2004,
 *Bit-parallel LCS-length computation revisited*.
@@ -20,18 +20,18 @@ from torch import Tensor
 
 
 class Copied(NamedTuple):
-    span: Int[Tensor, " B"]  # words of the longest span that some sentence of the corpus has, too
+    span: Int[Tensor, " B"]  # tokens of the longest span that some sentence of the corpus has, too
     whole: Bool[Tensor, " B"]  # the sentence itself is one of the corpus
 
 
 class Nearest(NamedTuple):
     sentence: Int[Tensor, " B"]  # the row of the corpus that is the fewest edits away, the first of equals
-    edits: Int[Tensor, " B"]  # words to take out and to put in
+    edits: Int[Tensor, " B"]  # tokens to take out and to put in
 
 
 @final
 class Corpus:
-    """Sentences in which others are looked up. A mask is True on words; padding comes last.
+    """Sentences in which others are looked up. A mask is True on tokens; padding comes last.
 
     >>> mask = torch.ones(2, 3, dtype=torch.bool)
     >>> corpus = Corpus(torch.tensor([[1, 2, 3], [3, 4, 5]]), mask)
@@ -46,8 +46,8 @@ class Corpus:
         self.places = places[(_ranks(self.text).flatten()[places] * self.text.shape[1] + start).argsort()]
 
     def sentence(self, row: int) -> list[int]:
-        """The words of one of them, as they were given."""
-        return [word - 1 for word in self.text[row].tolist() if word]
+        """The tokens of one of them, as they were given."""
+        return [token - 1 for token in self.text[row].tolist() if token]
 
     def copied(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Copied:
         text = _ended(tokens, mask, max(tokens.shape[1], self.text.shape[1] - 1))
@@ -66,7 +66,7 @@ class Corpus:
         return Copied(span, whole)
 
     def nearest(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Nearest:
-        """Of every sentence that there is: time grows with all words there are, so ask for few.
+        """Of every sentence that there is: time grows with all tokens there are, so ask for few.
 
         >>> mask = torch.ones(2, 3, dtype=torch.bool)
         >>> Corpus(torch.tensor([[1, 2, 3], [3, 4, 5]]), mask).nearest(torch.tensor([[1, 3, 3]]), mask[:1])
@@ -74,8 +74,8 @@ class Corpus:
         """
         lengths, found = (self.text > 0).sum(1), []
         for row in _ended(tokens, mask, tokens.shape[1]):
-            words = row[row > 0]
-            edits = lengths + len(words) - 2 * _in_order(words, self.text)
+            own = row[row > 0]
+            edits = lengths + len(own) - 2 * _in_order(own, self.text)
             found.append(torch.stack([edits.argmin(), edits.min()]))
         return Nearest(*torch.stack(found).unbind(1))
 
@@ -92,7 +92,7 @@ class Corpus:
         return low
 
     def _shared(self, sought: Int[Tensor, "N W"], at: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
-        """Words until what is sought and the text at a place differ, or end."""
+        """Tokens until what is sought and the text at a place differ, or end."""
         return ((self._written(at, sought.shape[1]) == sought) & (sought > 0)).long().cumprod(1).sum(1)
 
     def _written(self, at: Int[Tensor, " N"], width: int) -> Int[Tensor, "N W"]:
@@ -101,7 +101,7 @@ class Corpus:
 
 
 def _ended(tokens: Int[Tensor, "R S"], mask: Bool[Tensor, "R S"], width: int) -> Int[Tensor, "R W"]:
-    """Words are 1 and more; 0 is the end, and there is at least one."""
+    """Tokens are 1 and more; 0 is the end, and there is at least one."""
     return F.pad((tokens.long() + 1) * mask, (0, width + 1 - tokens.shape[1]))
 
 
@@ -114,7 +114,7 @@ def _from(
 
 
 def _ranks(text: Int[Tensor, "R W"]) -> Int[Tensor, "R W"]:
-    """Places in order of what follows: of 1 word, and so of 2, 4, 8 … Equal ones have one rank, and the end has 0."""
+    """Places in order of what follows: of 1 token, and so of 2, 4, 8 … Equal ones have one rank, and the end has 0."""
     rank, known = text.unique(return_inverse=True)[1], 1
     while known < text.shape[1]:
         ahead = F.pad(rank[:, known:], (0, known))
@@ -123,15 +123,15 @@ def _ranks(text: Int[Tensor, "R W"]) -> Int[Tensor, "R W"]:
     return rank
 
 
-BITS = 62  # of an int64 that stand for words: one is left for the carry, one for the sign
+BITS = 62  # of an int64 that stand for tokens: one is left for the carry, one for the sign
 
 
-def _in_order(words: Int[Tensor, " W"], text: Int[Tensor, "R S"]) -> Int[Tensor, " R"]:
-    """Words of the longest common subsequence with each row: a bit a word, 0 once it is part of one."""
-    place = torch.arange(len(words), device=text.device)
-    limbs, full = len(words) // BITS + 1, (1 << BITS) - 1
-    where = text.new_zeros(int(torch.cat([words, text.flatten()]).max()) + 1, limbs)
-    where.index_put_((words, place // BITS), 1 << place % BITS, accumulate=True)
+def _in_order(tokens: Int[Tensor, " W"], text: Int[Tensor, "R S"]) -> Int[Tensor, " R"]:
+    """Tokens of the longest common subsequence with each row: a bit a token, 0 once it is part of one."""
+    place = torch.arange(len(tokens), device=text.device)
+    limbs, full = len(tokens) // BITS + 1, (1 << BITS) - 1
+    where = text.new_zeros(int(torch.cat([tokens, text.flatten()]).max()) + 1, limbs)
+    where.index_put_((tokens, place // BITS), 1 << place % BITS, accumulate=True)
     free = text.new_full((limbs, len(text)), full)
     for column in text.T:
         at, carry = where[column], 0
@@ -139,4 +139,4 @@ def _in_order(words: Int[Tensor, " W"], text: Int[Tensor, "R S"]) -> Int[Tensor,
             hit = free[limb] & at[:, limb]
             total = free[limb] + hit + carry
             free[limb], carry = (total | (free[limb] - hit)) & full, total >> BITS
-    return sum((1 - (free[n // BITS] >> n % BITS & 1) for n in range(len(words))), torch.zeros_like(text[:, 0]))
+    return sum((1 - (free[n // BITS] >> n % BITS & 1) for n in range(len(tokens))), torch.zeros_like(text[:, 0]))

@@ -1,10 +1,10 @@
 r"""How far apart two known distributions over sentences are.
 
-P is the data, G the generator, M = (P + G)/2; x<t are a sentence's first t−1 words; everything is in nats.
+P is the data, G the generator, M = (P + G)/2; x<t are a sentence's first t−1 tokens; everything is in nats.
 Each function gives one number a sentence, or one a sentence and position, so that a mean over sentences
 comes with a standard error. After its end a sentence adds nothing: every term there is 0.
 
-Impossible words are welcome: P may give a word probability 0, and so may a G that writes with top-k.
+Impossible tokens are welcome: P may give a token probability 0, and so may a G that writes with top-k.
 Nothing here makes NaN of that; a divergence that is infinite says inf.
 """
 
@@ -21,13 +21,13 @@ from torch import Tensor
 LOG2 = math.log(2.0)
 NEVER = -1e4  # stands for log 0 where it meets a factor 0
 TINIEST = -87.0  # exp() below this is a slow denormal; standing in for 0, exp(TINIEST) × NEVER is still below 1e-33
-EXPOSURE_LENGTH = 100  # words that ExAccErr% looks at (Arora et al. 2022)
+EXPOSURE_LENGTH = 100  # tokens that ExAccErr% looks at (Arora et al. 2022)
 CERTAIN = 60.0  # log-odds beyond which a posterior counts as settled; the error is below 1e-24 nats
 BLOCK = 2**18  # numbers of a [B T V] handled at once, so that a dozen steps of arithmetic stay in the cache
 
 
 class Conditionals(NamedTuple):
-    """What P and G say of the next word after one prefix, one number a prefix. See :func:`conditionals`."""
+    """What P and G say of the next token after one prefix, one number a prefix. See :func:`conditionals`."""
 
     kl_pg: Float[Tensor, " *N"]
     kl_gp: Float[Tensor, " *N"]
@@ -89,7 +89,7 @@ def _running_sum(logp: Tensor, mask: Tensor) -> Tensor:
 
 
 def before(ratio: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-    """r(x<t) from r(x<=t): 0 before the first word.
+    """r(x<t) from r(x<=t): 0 before the first token.
 
     >>> before(torch.tensor([[2., 1.]]))
     tensor([[0., 2.]])
@@ -157,13 +157,13 @@ def _reweighted(real: Tensor, real_score: Tensor, fake: Tensor, fake_score: Tens
 def conditionals(
     p_logp: Float[Tensor, "*N V"], g_logp: Float[Tensor, "*N V"], ratio: Float[Tensor, " *N"]
 ) -> Conditionals:
-    r"""Divergences of the next word, each summed exactly over the vocabulary, in nats (``tv`` from 0 to 1).
+    r"""Divergences of the next token, each summed exactly over the vocabulary, in nats (``tv`` from 0 to 1).
 
     ``ratio`` is r(x<t). ``information`` is the prefix's term of the chain-rule JSD,
 
     .. math:: H(w P_t + (1-w) G_t) - w H(P_t) - (1-w) H(G_t), \qquad w = \sigma(r(x_{<t})),
 
-    which is what the word tells about who writes. Computed in that form, h(r) − Σ_v m_v h(r + log P_t/G_t) with
+    which is what the token tells about who writes. Computed in that form, h(r) − Σ_v m_v h(r + log P_t/G_t) with
     m = w P_t + (1−w) G_t and h the binary entropy, it does not cancel when w is near 0 or 1. Its mean over
     prefixes from M is the JSD that position t adds. (With w fixed at ½ it would not be: sums exceed log 2.)
 
@@ -172,7 +172,7 @@ def conditionals(
 
     >>> p, g = torch.tensor([[0.5, 0.5, 0.0]]).log(), torch.tensor([[0.0, 0.5, 0.5]]).log()
     >>> found = conditionals(p, g, torch.tensor([0.0]))
-    >>> found.kl_pg, found.tv, found.entropy_p, found.information  # ½ log 2 is learnt: one word in two gives it away
+    >>> found.kl_pg, found.tv, found.entropy_p, found.information  # ½ log 2 is learnt: one token in two gives it away
     (tensor([inf]), tensor([0.5000]), tensor([0.6931]), tensor([0.3466]))
     """
     never_p, never_g = _never(p_logp), _never(g_logp)
@@ -198,7 +198,7 @@ def _dot(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _never(logp: Tensor) -> Tensor | None:
-    """Where a word is impossible; None, the usual case, where none is."""
+    """Where a token is impossible; None, the usual case, where none is."""
     return None if logp.amin() > NEVER else ~(logp > NEVER)
 
 
@@ -208,7 +208,7 @@ def compare(
     tokens: Int[Tensor, "B T"],
     mask: Bool[Tensor, "B T"],
 ) -> Comparison:
-    """Both models along the same sentences: r(x<=t), and what they say of every next word.
+    """Both models along the same sentences: r(x<=t), and what they say of every next token.
 
     Works through a few sentences at a time: beside its arguments it needs a few MB, whatever B is.
     """
@@ -220,14 +220,14 @@ def compare(
 
 def _compare(p_logits: Tensor, g_logits: Tensor, tokens: Tensor, mask: Tensor) -> Comparison:
     p_logp, g_logp = p_logits.log_softmax(-1), g_logits.log_softmax(-1)
-    words = tokens.masked_fill(~mask, 0).unsqueeze(-1)
-    ratio = prefix_log_ratio(p_logp.gather(-1, words).squeeze(-1), g_logp.gather(-1, words).squeeze(-1), mask)
+    ids = tokens.masked_fill(~mask, 0).unsqueeze(-1)
+    ratio = prefix_log_ratio(p_logp.gather(-1, ids).squeeze(-1), g_logp.gather(-1, ids).squeeze(-1), mask)
     at = conditionals(p_logp, g_logp, before(ratio))
     return Comparison(ratio, Conditionals(*(value.double().masked_fill(~mask, 0.0) for value in at)))
 
 
 def regret(true: Float[Tensor, " *N"], score: Float[Tensor, " *N"]) -> Float[Tensor, " *N"]:
-    r"""KL(D*‖D) of one verdict from the log-odds of both, in nats and float64: how much worse D bets than D*.
+    r"""KL(D*‖D) of one decision from the log-odds of both, in nats and float64: how much worse D bets than D*.
 
     .. math:: \mathrm{KL}(D^*\|D) = D^* \log\frac{D^*}{D} + (1 - D^*) \log\frac{1 - D^*}{1 - D}
 
@@ -244,7 +244,7 @@ def regret(true: Float[Tensor, " *N"], score: Float[Tensor, " *N"]) -> Float[Ten
 
 
 def horizon(prefix_jsd: Float[Tensor, " T"]) -> float | None:
-    """How many words it takes until the prefix JSD reaches ½ log 2, interpolated; None where it never does.
+    """How many tokens it takes until the prefix JSD reaches ½ log 2, interpolated; None where it never does.
 
     >>> horizon(torch.tensor([0.1, 0.2, 0.4])), horizon(torch.tensor([0.1, 0.2]))  # 2 + (.3466 − .2) / .2
     (2.732867..., None)

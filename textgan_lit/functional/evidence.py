@@ -1,9 +1,9 @@
-r"""What counts of n-grams on two sides say of every word: whose it is, how sure that is, and how usual the word.
+r"""What counts of n-grams on two sides say of every token: whose it is, how sure that is, and how usual the token.
 
-Sentences are dealt into folds. The counts that a word is looked up in hold neither its own fold nor a second one, so
+Sentences are dealt into folds. The counts that a token is looked up in hold neither its own fold nor a second one, so
 that they say nothing of the sentence itself, and of no sentence of the second fold either.
 
-A word w after a context c (the words 1, 2, 3 before it, the second or the third before it alone, its position, or
+A token w after a context c (the tokens 1, 2, 3 before it, the second or the third before it alone, its position, or
 nothing) has the probabilities
 
 .. math:: \hat m(w|c) = \frac{n(cw) + 3\, \hat m(w|c')}{n(c) + 3}, \qquad
@@ -24,18 +24,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 POSITION = (0,)
-# which words before (1: the last one) → the context that it is smoothed towards
+# which tokens before (1: the last one) → the context that it is smoothed towards
 CONTEXTS = {(): None, (1,): (), (2, 1): (1,), (3, 2, 1): (2, 1), (2,): (), (3,): (), POSITION: ()}
 FARTHEST = 3
-TOGETHER, APART = 3.0, 5.0  # words' worth of prior: of both sides, of one
+TOGETHER, APART = 3.0, 5.0  # tokens' worth of prior: of both sides, of one
 EACH = 5  # numbers a context
 NUMBERS = EACH * len(CONTEXTS)
 
 
 class Tally(NamedTuple):
-    """How often each context, and each word after it, occurs on each side and in each fold."""
+    """How often each context, and each token after it, occurs on each side and in each fold."""
 
-    context: Int[Tensor, " W"]  # ids, one a word
+    context: Int[Tensor, " W"]  # ids, one a token
     gram: Int[Tensor, " W"]
     contexts: Float[Tensor, "2 folds C"]
     grams: Float[Tensor, "2 folds N"]
@@ -44,27 +44,27 @@ class Tally(NamedTuple):
 def tallies(
     tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], side: Int[Tensor, " B"], fold: Int[Tensor, " B"]
 ) -> list[Tally]:
-    """One for each of ``CONTEXTS``; a word for each True of the mask, row by row. ``side`` is 0 or 1."""
+    """One for each of ``CONTEXTS``; a token for each True of the mask, row by row. ``side`` is 0 or 1."""
     outside = int(tokens.max()) + 1  # what stands before a sentence
-    before, word = F.pad(tokens, (FARTHEST, 0), value=outside), tokens[mask]
+    before, token = F.pad(tokens, (FARTHEST, 0), value=outside), tokens[mask]
     place = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)[mask]
     folds = int(fold.max()) + 1
     cell = (side * folds + fold).repeat_interleave(mask.sum(1))
     found = []
     for context in CONTEXTS:
-        key = place if context == POSITION else torch.zeros_like(word)
+        key = place if context == POSITION else torch.zeros_like(token)
         for back in () if context == POSITION else context:
             column = before[:, FARTHEST - back :][:, : tokens.shape[1]][mask]
             key = (key * (outside + 1) + column).unique(return_inverse=True)[1]
-        gram = (key * (outside + 1) + word).unique(return_inverse=True)[1]
+        gram = (key * (outside + 1) + token).unique(return_inverse=True)[1]
         found.append(Tally(key, gram, *(_count(ids, cell, folds) for ids in (key, gram))))
     return found
 
 
 def evidence(found: list[Tally], fold: Int[Tensor, " W"], without: int, vocabulary: int) -> Float[Tensor, "W N"]:
-    """For every word and context: log p̂_0/p̂_1, log m̂, log(1 + n) of the word on either side and of the context.
+    """For every token and context: log p̂_0/p̂_1, log m̂, log(1 + n) of the token on either side and of the context.
 
-    Counts leave out the fold ``without``, and for each word the one that ``fold`` says (its own, as a rule).
+    Counts leave out the fold ``without``, and for each token the one that ``fold`` says (its own, as a rule).
 
     >>> tokens, side = torch.tensor([[0], [1]]).repeat(3, 1), torch.tensor([0, 1]).repeat(3)  # 0 says 0, 1 says 1
     >>> fold = torch.arange(3).repeat_interleave(2)

@@ -34,7 +34,7 @@ def ngram_jsd(
 
     >>> one, other = torch.tensor([[1, 2, 3]]), torch.tensor([[3, 2, 1]])
     >>> mask = torch.ones(1, 3, dtype=torch.bool)
-    >>> ngram_jsd(one, mask, other, mask, orders=(1, 2))  # the same words, no bigram in common
+    >>> ngram_jsd(one, mask, other, mask, orders=(1, 2))  # the same tokens, no bigram in common
     tensor([0.0000, 0.6931], dtype=torch.float64)
     """
     found = []
@@ -56,7 +56,7 @@ def ms_jaccard(
 
     >>> one, other = torch.tensor([[1, 2, 3]]), torch.tensor([[1, 2, 4]])
     >>> mask = torch.ones(1, 3, dtype=torch.bool)
-    >>> ms_jaccard(one, mask, other, mask, orders=(1, 2))  # 2 of 4 words, 1 of 3 bigrams
+    >>> ms_jaccard(one, mask, other, mask, orders=(1, 2))  # 2 of 4 tokens, 1 of 3 bigrams
     tensor([0.5000, 0.4082], dtype=torch.float64)
     """
     scores = []
@@ -76,7 +76,7 @@ def _totals(
     highest: int,
 ) -> Iterator[Float64[Tensor, "2 grams"]]:
     """For n = 1 … highest: how often each n-gram occurs in either set."""
-    words, length = torch.cat([tokens[mask], others[others_mask]]), torch.cat([mask.sum(1), others_mask.sum(1)])
-    for sentence, gram, count in counts(words, length, highest):
-        both = torch.zeros(2, int(gram.max()) + 1 if len(gram) else 0, dtype=torch.double, device=words.device)
+    flat, length = torch.cat([tokens[mask], others[others_mask]]), torch.cat([mask.sum(1), others_mask.sum(1)])
+    for sentence, gram, count in counts(flat, length, highest):
+        both = torch.zeros(2, int(gram.max()) + 1 if len(gram) else 0, dtype=torch.double, device=flat.device)
         yield both.index_put_(((sentence >= len(tokens)).long(), gram), count.double(), accumulate=True)

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BLOCKED_FROM = 400  # from this many words on, the cumulative sum is taken over blocks first
+BLOCKED_FROM = 400  # from this many tokens on, the cumulative sum is taken over blocks first
 BELOW = 1 - 2**-23  # times a float32: less than it, by one or two of its smallest steps
 
 
 def draw(logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
-    """One word a row by inverse CDF, and its log-probability.
+    """One token a row by inverse CDF, and its log-probability.
 
-    The cumulative sum is float32: its edges, like the uniform numbers, have 24 bits. A word whose probability rounds
+    The cumulative sum is float32: its edges, like the uniform numbers, have 24 bits. A token whose probability rounds
     to 0 is never drawn, for no uniform in [0, 1). Cost: one softmax and one pass over V; no random number per
     vocabulary item (which is what makes ``torch.multinomial`` slow at large V).
 
@@ -23,14 +23,14 @@ def draw(logits: Float[Tensor, "B V"], uniform: Float[Tensor, " B"]) -> tuple[In
     (tensor([0]), tensor([-0.6931]))
     """
     weight = logits.float().softmax(-1)  # one call: on CPU it takes half the time of a subtraction and an exp
-    word = _invert(weight, uniform.float().unsqueeze(-1))
-    return word.squeeze(-1), weight.gather(-1, word).log().squeeze(-1)
+    token = _invert(weight, uniform.float().unsqueeze(-1))
+    return token.squeeze(-1), weight.gather(-1, token).log().squeeze(-1)
 
 
 def _invert(weight: Float[Tensor, "B V"], uniform: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
     """The first index whose cumulative weight exceeds uniform × total.
 
-    For large V the block is found first, among about √V sums, then the word inside its block.
+    For large V the block is found first, among about √V sums, then the token inside its block.
     """
     size = weight.shape[-1]
     if size < BLOCKED_FROM:
@@ -57,6 +57,7 @@ def _block_width(size: int) -> int:
 
 
 def _first_above(cdf: Float[Tensor, "B W"], target: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
-    # Rounding can lift the target to the very top, or below 0; just below the top there is always a word of weight > 0.
+    # Rounding can lift the target to the very top, or below 0; just below the top there is always a token of weight >
+    # 0.
     above = torch.searchsorted(cdf, target.clamp_min(0.0).minimum(cdf[:, -1:] * BELOW), right=True)
     return above.clamp_max_(cdf.shape[-1] - 1)  # where all are NaN there is none: who reads the log-probability sees it

@@ -1,4 +1,4 @@
-"""Log-probabilities of words and sentences, in nats."""
+"""Log-probabilities of tokens and sentences, in nats."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ def token_logp(
 
 
 class _Chosen(torch.autograd.Function):
-    """log softmax at one word a row. Backward reuses the one softmax: it is quicker than torch's own cross-entropy, and
-    rows of which a policy left out words (logits of −∞) have a gradient without NaN."""
+    """log softmax at one token a row. Backward reuses the one softmax: it is quicker than torch's own cross-entropy,
+    and rows of which a policy left out tokens (logits of −∞) have a gradient without NaN."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, logits: Tensor, word: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, logits: Tensor, token: Tensor) -> Tensor:
         weight = logits.softmax(-1)
-        ctx.save_for_backward(weight, word)
-        # The heaviest word's weight is 1 / Σ exp(logit − largest): what is small keeps its digits.
-        below_top = logits.gather(-1, word) - logits.amax(-1, keepdim=True)
+        ctx.save_for_backward(weight, token)
+        # The heaviest token's weight is 1 / Σ exp(logit − largest): what is small keeps its digits.
+        below_top = logits.gather(-1, token) - logits.amax(-1, keepdim=True)
         return (below_top + weight.amax(-1, keepdim=True).log()).squeeze(-1)
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():  # create_graph=True: what follows would be taken for a constant
             raise RuntimeError("token_logp can be differentiated once; log_softmax and gather can twice.")
-        weight, word = ctx.saved_tensors
+        weight, token = ctx.saved_tensors
         gradient = gradient.unsqueeze(-1)
-        return (weight * -gradient).scatter_add_(-1, word, gradient), None
+        return (weight * -gradient).scatter_add_(-1, token, gradient), None
 
 
 def nll(logp: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Negative log-likelihood in nats per word: total nats / total words, eos included."""
+    """Negative log-likelihood in nats per token: total nats / total tokens, eos included."""
     return -logp.sum() / mask.sum().clamp_min(1)
 
 
 def inputs_of(tokens: Int[Tensor, "B T"], bos: int) -> Int[Tensor, "B T"]:
-    """What a left-to-right generator reads in order to predict ``tokens``: bos, then every word but the last.
+    """What a left-to-right generator reads in order to predict ``tokens``: bos, then every token but the last.
 
     >>> inputs_of(torch.tensor([[4, 5, 6]]), bos=9)
     tensor([[9, 4, 5]])

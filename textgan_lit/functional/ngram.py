@@ -2,13 +2,13 @@ r"""Quality and variety by shared n-grams: BLEU and Self-BLEU of every sentence,
 
 .. math:: \mathrm{BLEU}_n = \min(1, e^{1 - r/h}) \left(\prod_{k=1}^n p_k\right)^{1/n}
 
-h is the sentence's length in words and r that of the reference closest in length (of two equally close, the shorter).
+h is the sentence's length in tokens and r that of the reference closest in length (of two equally close, the shorter).
 p_k is the share of the sentence's k-grams that a reference has too: one that occurs c times counts min(c, the most
 that any single reference has). Where none counts, p_k = .1 / their number (.1 where the sentence is too short to have
-any), but a sentence without a single word of the references scores 0.
+any), but a sentence without a single token of the references scores 0.
 
 The numbers are those of NLTK's ``sentence_bleu`` with ``SmoothingFunction().method1``. NLTK reads all references
-anew for every sentence; here every different n-gram gets an id, and time and memory grow with the number of words.
+anew for every sentence; here every different n-gram gets an id, and time and memory grow with the number of tokens.
 
 Sources: Papineni et al. 2002, *BLEU: a method for automatic evaluation of machine translation*; Chen & Cherry 2014,
 *A systematic comparison of smoothing techniques for sentence-level BLEU* (method 1); Zhu et al. 2018, *Texygen*,
@@ -48,21 +48,21 @@ def bleu(
 ) -> Float64[Tensor, "B orders"]:
     """BLEU-n of every sentence against all references at once, one column for each n of ``orders``.
 
-    A mask is True on words; padding comes last. With ``epsilon`` 0 nothing is smoothed: without a match of any one
+    A mask is True on tokens; padding comes last. With ``epsilon`` 0 nothing is smoothed: without a match of any one
     order BLEU is 0.
 
     >>> tokens, references = torch.tensor([[1, 2, 3], [1, 9, 3]]), torch.tensor([[1, 2, 3], [1, 4, 5]])
     >>> mask = torch.ones(2, 3, dtype=torch.bool)
-    >>> bleu(tokens, mask, references, mask, orders=(1, 2))  # the second: ⅔ of its words, and .1 of its 2 bigrams
+    >>> bleu(tokens, mask, references, mask, orders=(1, 2))  # the second: ⅔ of its tokens, and .1 of its 2 bigrams
     tensor([[1.0000, 1.0000],
             [0.6667, 0.1826]], dtype=torch.float64)
     """
     if not len(reference_tokens):
         raise ValueError("BLEU needs at least one reference.")
-    words = torch.cat([tokens[mask], reference_tokens[reference_mask]])
+    flat = torch.cat([tokens[mask], reference_tokens[reference_mask]])
     length, reference_length = mask.sum(1), reference_mask.sum(1)
     both, matches = torch.cat([length, reference_length]), []
-    for sentence, gram, count in counts(words, both, max(orders)):
+    for sentence, gram, count in counts(flat, both, max(orders)):
         most = _most(gram, count.where(sentence >= len(tokens), 0))
         clipped = count.minimum(most[gram])
         matches.append(torch.zeros_like(both).index_add_(0, sentence, clipped)[: len(tokens)])
@@ -97,19 +97,19 @@ def self_bleu(
     return _score(matches, length, _closest(length, length, itself=True), orders, epsilon)
 
 
-def counts(words: Int[Tensor, " W"], length: Int[Tensor, " N"], highest: int) -> Iterator[Counts]:
-    """For n = 1 … highest, from the words of all sentences in a row.
+def counts(tokens: Int[Tensor, " W"], length: Int[Tensor, " N"], highest: int) -> Iterator[Counts]:
+    """For n = 1 … highest, from the tokens of all sentences in a row.
 
-    An n-gram is the (n−1)-gram at the same start and one word more: two ids, of which ``unique`` makes one.
+    An n-gram is the (n−1)-gram at the same start and one token more: two ids, of which ``unique`` makes one.
     """
-    vocabulary, words = words.unique(return_inverse=True)
+    vocabulary, tokens = tokens.unique(return_inverse=True)
     sentence = torch.arange(len(length), device=length.device).repeat_interleave(length)
     ahead = F.pad(sentence, (0, highest), value=-1)
-    start, gram = torch.arange(len(words), device=words.device), torch.zeros_like(words)
+    start, gram = torch.arange(len(tokens), device=tokens.device), torch.zeros_like(tokens)
     for further in range(highest):
         fits = ahead[start + further] == sentence[start]
         start, gram = start[fits], gram[fits]
-        known, gram = (gram * len(vocabulary) + words[start + further]).unique(return_inverse=True)
+        known, gram = (gram * len(vocabulary) + tokens[start + further]).unique(return_inverse=True)
         pair, count = (sentence[start] * len(known) + gram).unique(return_counts=True)
         yield Counts(pair // len(known), pair % len(known), count)
 

@@ -45,26 +45,26 @@ def _middles(length: int) -> list[int]:
     return found
 
 
-def written(x: Shaped[Tensor, "B T *rest"], order: Int[Tensor, "#B T"]) -> Shaped[Tensor, "B T *rest"]:
+def to_generation_order(x: Shaped[Tensor, "B T *rest"], order: Int[Tensor, "#B T"]) -> Shaped[Tensor, "B T *rest"]:
     """What stands at each position, in the order of writing.
 
-    >>> written(torch.tensor([[5, 6, 7]]), torch.tensor([[2, 0, 1]]))
+    >>> to_generation_order(torch.tensor([[5, 6, 7]]), torch.tensor([[2, 0, 1]]))
     tensor([[7, 5, 6]])
     """
     return x.take_along_dim(order.view(*order.shape, *(1 for _ in x.shape[2:])), 1)
 
 
-def read(x: Shaped[Tensor, "B T *rest"], order: Int[Tensor, "#B T"]) -> Shaped[Tensor, "B T *rest"]:
+def to_reading_order(x: Shaped[Tensor, "B T *rest"], order: Int[Tensor, "#B T"]) -> Shaped[Tensor, "B T *rest"]:
     """The way back: what each step wrote, at the position where it stands.
 
-    >>> read(torch.tensor([[7, 5, 6]]), torch.tensor([[2, 0, 1]]))
+    >>> to_reading_order(torch.tensor([[7, 5, 6]]), torch.tensor([[2, 0, 1]]))
     tensor([[5, 6, 7]])
     """
-    return written(x, order.argsort(1))
+    return to_generation_order(x, order.argsort(1))
 
 
 class Marginals:
-    r"""P's word at every step of an order, from the probabilities of all sentences of one length.
+    r"""P's token at every step of an order, from the probabilities of all sentences of one length.
 
     .. math:: P(x_{\pi_s} | x_{\pi_1}, \dots, x_{\pi_{s-1}}) \propto \sum_{\text{what is written later}} P(x)
 
@@ -79,10 +79,10 @@ class Marginals:
             self.tables.insert(0, table)
 
     def predict(self, written: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """log P(word) of every step after the words before it, in the order of writing; NaN after what P never says.
+        """log P(token) of every step after the tokens before it, in the order of writing; NaN after what P never says.
 
         >>> halves = torch.tensor([[0.5, 0.0], [0.25, 0.25]]).log()  # P(0 0) = ½, P(1 0) = P(1 1) = ¼
-        >>> Marginals(halves, [1, 0]).predict(torch.tensor([[0, 1]])).exp()  # the second word first: 0 ¾, then 1 ⅓
+        >>> Marginals(halves, [1, 0]).predict(torch.tensor([[0, 1]])).exp()  # the second token first: 0 ¾, then 1 ⅓
         tensor([[[0.7500, 0.2500],
                  [0.6667, 0.3333]]])
         """

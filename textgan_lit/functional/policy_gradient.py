@@ -35,8 +35,8 @@ def surrogate(
 
     ``advantage`` is held fixed.
 
-    >>> all_words, logp = torch.ones(2, 1, dtype=torch.bool), torch.tensor([[-1.0], [-2.0]])
-    >>> surrogate(logp, torch.tensor([[3.0], [-1.0]]), all_words)  # −½ (3 · −1 + −1 · −2)
+    >>> all_tokens, logp = torch.ones(2, 1, dtype=torch.bool), torch.tensor([[-1.0], [-2.0]])
+    >>> surrogate(logp, torch.tensor([[3.0], [-1.0]]), all_tokens)  # −½ (3 · −1 + −1 · −2)
     tensor(0.5000)
     """
     return -(logp * advantage.detach() * mask).sum(1).mean()
@@ -48,21 +48,21 @@ def clipped_surrogate(
     advantage: Float[Tensor, "B T"],
     mask: Bool[Tensor, "B T"],
     clip: float | None,
-    per: Literal["sentence", "word"],
+    per: Literal["sentence", "token"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     r"""The surrogate for several steps on one set of samples, and the share of ratios that have left the clip.
 
     .. math:: L = -\frac1B \sum_b \sum_t \min(\rho\, A_{bt},\ \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon)\, A_{bt})
 
-    ρ is G/G_before of the word given the words before it; ``before`` is log G_before of the words when they were
-    written. ``per="sentence"`` takes a sentence for one action: one ρ, and the mean of its words' advantages, which
+    ρ is G/G_before of the token given the tokens before it; ``before`` is log G_before of the tokens when they were
+    written. ``per="sentence"`` takes a sentence for one action: one ρ, and the mean of its tokens' advantages, which
     should be alike. Without ``clip`` that ρ is an importance weight, and the estimate unbiased however far G has moved.
     At ρ = 1 both have the gradient of :func:`surrogate`.
     Source: Schulman et al. 2017 (PPO), arXiv:1707.06347, eq. 7.
 
-    >>> words = torch.ones(1, 2, dtype=torch.bool), 0.2, "word"
-    >>> logp = torch.tensor([[0.5, 0.0]]).log1p()  # the first word has become half as likely again: 1.5 counts as 1.2
-    >>> clipped_surrogate(logp, torch.zeros(1, 2), torch.ones(1, 2), *words)
+    >>> tokens = torch.ones(1, 2, dtype=torch.bool), 0.2, "token"
+    >>> logp = torch.tensor([[0.5, 0.0]]).log1p()  # the first token has become half as likely again: 1.5 counts as 1.2
+    >>> clipped_surrogate(logp, torch.zeros(1, 2), torch.ones(1, 2), *tokens)
     (tensor(-2.2000), tensor(0.5000))
     """
     moved, advantage = (x.masked_fill(~mask, 0.0) for x in (logp - before.detach(), advantage.detach()))

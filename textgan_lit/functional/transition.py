@@ -12,14 +12,14 @@ STILL = 1e-4  # a change of features that is no longer than this is their roundi
 
 
 def transitions(seen: Float[Tensor, "B _ F"], goals: Float[Tensor, "B T F"], horizon: int) -> Float[Tensor, "B T"]:
-    r"""How well each goal foretold where the features would be c = ``horizon`` words later, or at the end (eq. 8).
+    r"""How well each goal foretold where the features would be c = ``horizon`` tokens later, or at the end (eq. 8).
 
     .. math:: \cos(f_{\min(t + c, T)} - f_t, \; g_t)
 
-    ``seen`` holds f_0 … f_T, the features after so many words. A cosine is 0 where nothing moved.
+    ``seen`` holds f_0 … f_T, the features after so many tokens. A cosine is 0 where nothing moved.
 
     >>> east, north = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    >>> seen = torch.stack([0 * east, east, east + north]).unsqueeze(0)  # one word leads east, the next one north
+    >>> seen = torch.stack([0 * east, east, east + north]).unsqueeze(0)  # one token leads east, the next one north
     >>> transitions(seen, torch.stack([east, east]).unsqueeze(0), horizon=1)
     tensor([[1., 0.]])
     """
@@ -29,11 +29,11 @@ def transitions(seen: Float[Tensor, "B _ F"], goals: Float[Tensor, "B T F"], hor
 
 
 def intrinsic(seen: Float[Tensor, "B _ F"], goals: Float[Tensor, "B T F"], horizon: int) -> Float[Tensor, "B T"]:
-    r"""How far each word went where the goals before it point: its intrinsic reward, from −1 to 1 (eq. 9).
+    r"""How far each token went where the goals before it point: its intrinsic reward, from −1 to 1 (eq. 9).
 
     .. math:: r_t = \frac1n \sum_{i=1}^{n} \cos(f_t - f_{t-i}, \; g_{t-i}), \qquad n = \min(c, t)
 
-    for words t = 1 … T.
+    for tokens t = 1 … T.
 
     >>> east, north = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     >>> seen = torch.stack([0 * east, east, east + north]).unsqueeze(0)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Len
 from torch import Tensor
 from torchmetrics import Metric
 
-from textgan_lit.run.distributed import dealt
+from textgan_lit.run.distributed import unshard
 from textgan_lit.types import TextBatch, Vocab
 
 Orders = Annotated[list[Annotated[int, Ge(1)]], Len(1)]  # of n-grams
@@ -63,7 +63,7 @@ class Remembered(Generic[Answer]):
         return self.answer
 
 
-def words(batch: TextBatch, vocab: Vocab) -> TextBatch:
+def without_eos(batch: TextBatch, vocab: Vocab) -> TextBatch:
     """Without eos: published BLEU and the like do not count it."""
     return batch if vocab.eos is None else TextBatch(batch.tokens, batch.mask & (batch.tokens != vocab.eos))
 
@@ -80,4 +80,4 @@ def halves(real: TextBatch, fake: TextBatch) -> tuple[tuple[str, TextBatch, Text
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:
     """A list before ranks are synchronised and a tensor after."""
-    return dealt(state) if isinstance(state, Tensor) else torch.cat(state)
+    return unshard(state) if isinstance(state, Tensor) else torch.cat(state)

@@ -7,7 +7,7 @@ from typing import Literal, final
 from torch import Tensor
 
 from textgan_lit.functional.ngram import EPSILON, bleu
-from textgan_lit.metrics.base import Orders, SetMetric, Some, words
+from textgan_lit.metrics.base import Orders, SetMetric, Some, without_eos
 from textgan_lit.types import TextBatch, Vocab
 
 Smoothing = Literal["method1", "none"]
@@ -35,7 +35,7 @@ class Bleu(SetMetric):
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         real, fake = (
-            words(batch.first(most or len(batch.tokens)), self.vocab)
+            without_eos(batch.first(most or len(batch.tokens)), self.vocab)
             for batch, most in ((real, self.references), (fake, self.samples))
         )
         scores = bleu(*fake, *real, self.orders, epsilon(self.smoothing)).mean(0)

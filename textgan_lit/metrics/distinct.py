@@ -37,7 +37,7 @@ class Distinct(SetMetric):
 
 
 def distinct(batch: TextBatch, orders: Sequence[int]) -> list[Tensor | None]:
-    """One for each n of ``orders``; None where no sentence has n words."""
+    """One for each n of ``orders``; None where no sentence has n tokens."""
     counted = list(counts(batch.tokens[batch.mask], batch.mask.sum(1), max(orders)))
     grams = (counted[n - 1] for n in orders)
     return [(gram.max() + 1).double() / count.sum() if len(gram) else None for _, gram, count in grams]

@@ -23,7 +23,7 @@ AT_ONCE = 64  # sentences
 
 @final
 class Embedding:
-    """What a model makes of the words of a sentence. One for all metrics of a run that ask for it, so that sentences
+    """What a model makes of the tokens of a sentence. One for all metrics of a run that ask for it, so that sentences
     are read once."""
 
     def __init__(self, model: SentenceTransformer, vocab: Vocab):

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textgan_lit.errors import UserError
-from textgan_lit.metrics import embedding, reader
+from textgan_lit.metrics import embedding, reference_lm
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.types import MANY, TextBatch, Vocab
 
@@ -34,7 +34,7 @@ class FeatureMetric(SetMetric, ABC):
         vocab: Vocab,
         max_length: int,
         sentences: Callable[[str], TextBatch],
-        most: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 1000,
+        max_sentences: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 1000,
         features: str | None = None,
     ):
         super().__init__()
@@ -43,7 +43,7 @@ class FeatureMetric(SetMetric, ABC):
                 f'The metric {self.name} takes {self.takes}, which is not installed: pip install "textgan_lit'
                 f'[{self.name}]", or leave it out with metrics=text.'
             )
-        self.vocab, self.max_length, self.sentences, self.most = vocab, max_length, sentences, most
+        self.vocab, self.max_length, self.sentences, self.max_sentences = vocab, max_length, sentences, max_sentences
         self.embedding = None if features is None else embedding.opened(features, vocab)
         self.key = f"quality/{self.name}" + ("" if features is None else f"-{embedding.called(features)}")
 
@@ -52,7 +52,7 @@ class FeatureMetric(SetMetric, ABC):
         """The number, of as many points on either side."""
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
-        n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.most)
+        n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.max_sentences)
         if n < FEWEST:
             return {}
         half = n // 2
@@ -63,5 +63,5 @@ class FeatureMetric(SetMetric, ABC):
     def _read(self, real: TextBatch, fake: TextBatch, n: int) -> tuple[Float[Tensor, "N H"], Float[Tensor, "M H"]]:
         if self.embedding is not None:
             return self.embedding.real(real), self.embedding.fake(fake)
-        model = reader.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
-        return reader.features(model, real), reader.features(model, fake)
+        model = reference_lm.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
+        return reference_lm.features(model, real), reference_lm.features(model, fake)

@@ -34,8 +34,8 @@ FEWEST = 16  # sentences a side: each fold needs three, so that its mean is one
 
 @final
 class _Weigher(nn.Module):
-    """Evidence of every word → one logit of "real": each word weighed alike, then sum and maximum (Zaheer et al. 2017,
-    arXiv:1703.06114). It begins with 0 for all."""
+    """Evidence of every token → one logit of "real": each token weighed alike, then sum and maximum (Zaheer et al.
+    2017, arXiv:1703.06114). It begins with 0 for all."""
 
     def __init__(self, longest: int):
         super().__init__()
@@ -43,7 +43,7 @@ class _Weigher(nn.Module):
             nn.Linear(NUMBERS, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
         )
         self.dropout, self.output, self.straight = nn.Dropout(DROPOUT), nn.Linear(2 * HIDDEN, 1), nn.Linear(NUMBERS, 1)
-        self.scale = math.sqrt(longest)  # of a sum over words
+        self.scale = math.sqrt(longest)  # of a sum over tokens
         for parameter in (*self.output.parameters(), *self.straight.parameters()):
             nn.init.zeros_(parameter)
 
@@ -61,15 +61,17 @@ class FreshCritic(SetMetric):
     of the other four, the mean of four networks, whose learning another of the four stops.
 
     Weights, batches and dropout are drawn from names of their own, so the same sentences give the same number in every
-    run and on every process, and no stream of the run notices. ``most`` bounds the sentences a side, and so the time.
+    run and on every process, and no stream of the run notices. ``max_sentences`` a side bound the time.
     """
 
-    def __init__(self, vocab: Vocab, max_length: int, most: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 2000):
+    def __init__(
+        self, vocab: Vocab, max_length: int, max_sentences: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 2000
+    ):
         super().__init__()
-        self.vocab, self.max_length, self.most = vocab, max_length, most
+        self.vocab, self.max_length, self.max_sentences = vocab, max_length, max_sentences
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
-        n = min(len(real.tokens), len(fake.tokens), self.most)
+        n = min(len(real.tokens), len(fake.tokens), self.max_sentences)
         if n < FEWEST:
             return {}
         value, se = proved(self.logits(real.first(n), fake.first(n)))
@@ -95,9 +97,9 @@ class FreshCritic(SetMetric):
         The counts that a sentence is read by are those of the three other folds, whether it teaches or is judged.
         """
         kept, n = fold != judged, len(fold) // 2
-        read = evidence(found, _by_word(fold.where(kept, stop), mask), judged, self.vocab.size)
+        read = evidence(found, _by_token(fold.where(kept, stop), mask), judged, self.vocab.size)
         seen = read.new_zeros(*mask.shape, read.shape[1])
-        seen[mask] = _standard(read, _by_word(kept, mask))
+        seen[mask] = _standard(read, _by_token(kept, mask))
         pairs = kept[:n].nonzero().squeeze(1)
         with apart("fresh critic", judged, stop, device=mask.device):
             critic = _Weigher(mask.shape[1]).to(mask.device)
@@ -134,11 +136,11 @@ def compared(before: Float[Tensor, "2 n"], after: Float[Tensor, "2 n"]) -> tuple
     return found.mean(), (found.std() / math.sqrt(n)).maximum(means.std() / math.sqrt(FOLDS))
 
 
-def _by_word(number: Tensor, mask: Bool[Tensor, "B T"]) -> Tensor:
+def _by_token(number: Tensor, mask: Bool[Tensor, "B T"]) -> Tensor:
     return number.repeat_interleave(mask.sum(1))
 
 
 def _standard(read: Float[Tensor, "W N"], kept: Bool[Tensor, " W"]) -> Float[Tensor, "W N"]:
-    """Of mean 0 and deviation 1 among the words that are ``kept``; what hardly varies there stays small."""
+    """Of mean 0 and deviation 1 among the tokens that are ``kept``; what hardly varies there stays small."""
     centre, spread = read[kept].mean(0), read[kept].std(0).clamp_min(0.1)
     return ((read - centre) / spread).clamp(-FARTHEST, FARTHEST)

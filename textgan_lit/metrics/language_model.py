@@ -9,7 +9,7 @@ from typing import Annotated, final
 from annotated_types import Interval
 from torch import Tensor
 
-from textgan_lit.metrics import reader
+from textgan_lit.metrics import reference_lm
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.types import MANY, TextBatch, Vocab
 
@@ -32,18 +32,18 @@ class LanguageModel(SetMetric):
         vocab: Vocab,
         max_length: int,
         sentences: Callable[[str], TextBatch],
-        most: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 1000,
+        max_sentences: Annotated[int, Interval(ge=FEWEST, le=MANY)] = 1000,
     ):
         super().__init__()
-        self.vocab, self.max_length, self.sentences, self.most = vocab, max_length, sentences, most
+        self.vocab, self.max_length, self.sentences, self.max_sentences = vocab, max_length, sentences, max_sentences
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
-        n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.most)
+        n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.max_sentences)
         if n < FEWEST:
             return {}
         real, fake = real.first(n), fake.first(n)
-        of_real = reader.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
-        of_fake = reader.taught(self.vocab, self.max_length, fake)
+        of_real = reference_lm.of_held_out(self.vocab, self.max_length, self.sentences, n, real.tokens.device)
+        of_fake = reference_lm.taught(self.vocab, self.max_length, fake)
         found = {}
         for name, side, model, text in (
             ("lm_score", "", of_real, fake),
@@ -51,5 +51,5 @@ class LanguageModel(SetMetric):
             ("reverse_lm_score", "", of_fake, real),
         ):
             key = f"quality/{name}_{n}{side}"
-            found[key], found[f"{key}_se"] = reader.surprise(model, text)
+            found[key], found[f"{key}_se"] = reference_lm.surprise(model, text)
         return found

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from textgan_lit.functional.frequency import ms_jaccard
-from textgan_lit.metrics.base import Orders, Remembered, SetMetric, halves, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, halves, without_eos
 from textgan_lit.types import TextBatch, Vocab
 
 
@@ -25,7 +25,7 @@ class MSJaccard(SetMetric):
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         found = {}
-        for side, one, other in halves(words(real, self.vocab), words(fake, self.vocab)):
+        for side, one, other in halves(without_eos(real, self.vocab), without_eos(fake, self.vocab)):
             seen = (self.real if side else self._of)(one, other)
             for n, score in zip(self.orders, seen, strict=True):
                 found[f"quality/ms_jaccard{n}_{len(one.tokens)}{side}"] = score

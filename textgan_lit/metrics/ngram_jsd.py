@@ -16,7 +16,7 @@ class NgramJSD(SetMetric):
     """JSD between the empirical distributions of n-grams, in nats, beside that of two halves of the real sentences.
 
     Too high, the more so the fewer sentences there are and the larger n: what counts is the distance from the floor.
-    eos is a word here, so that n-grams say how sentences end.
+    eos is a token here, so that n-grams say how sentences end.
     """
 
     def __init__(self, orders: Orders = (1, 2, 3)):

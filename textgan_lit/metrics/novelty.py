@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textgan_lit.errors import UserError
 from textgan_lit.functional.copying import Copied, Corpus
-from textgan_lit.metrics.base import Remembered, SetMetric, Some, words
+from textgan_lit.metrics.base import Remembered, SetMetric, Some, without_eos
 from textgan_lit.types import TextBatch, Vocab
 
 MOST = 300_000  # training sentences to look others up in
@@ -46,7 +46,7 @@ class Novelty(SetMetric):
         return found
 
     def _of(self, batch: TextBatch) -> Copied:
-        return self._corpus.copied(*words(batch, self.vocab))
+        return self._corpus.copied(*without_eos(batch, self.vocab))
 
     @functools.cached_property
     def _corpus(self) -> Corpus | None:
@@ -63,5 +63,5 @@ def training(sentences: Callable[[str], TextBatch], vocab: Vocab, device: str) -
         return None
     if not 0 < len(train.tokens) <= MOST:
         return None
-    tokens, mask = words(train, vocab)
+    tokens, mask = without_eos(train, vocab)
     return Corpus(tokens.to(device), mask.to(device))

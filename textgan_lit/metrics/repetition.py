@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from textgan_lit.functional.ngram import counts
-from textgan_lit.metrics.base import Orders, Remembered, SetMetric, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, without_eos
 from textgan_lit.types import TextBatch, Vocab
 
 
 @final
 class Repetition(SetMetric):
-    """Sentences that say n words twice in a row, and the share of a sentence's n-grams that it has said before.
+    """Sentences that say n tokens twice in a row, and the share of a sentence's n-grams that it has said before.
 
-    The latter is seq-rep-n (Welleck et al. 2019, arXiv:1908.04319), a mean over sentences that have n words. Neither
+    The latter is seq-rep-n (Welleck et al. 2019, arXiv:1908.04319), a mean over sentences that have n tokens. Neither
     depends on how many sentences there are.
     """
 
@@ -32,7 +32,7 @@ class Repetition(SetMetric):
         return {key: value for key, value in found.items() if value is not None}
 
     def _of(self, batch: TextBatch) -> dict[str, Tensor | None]:
-        batch = words(batch, self.vocab)
+        batch = without_eos(batch, self.vocab)
         found = {f"quality/stutter{n}": stutter(batch, n) for n in self.stutters}
         return found | {
             f"quality/repeats{n}": said for n, said in zip(self.orders, repeats(batch, self.orders), strict=True)
@@ -40,7 +40,7 @@ class Repetition(SetMetric):
 
 
 def stutter(batch: TextBatch, n: int) -> Tensor | None:
-    """The share of sentences with the same n words twice in a row; None where no sentence has 2n words."""
+    """The share of sentences with the same n tokens twice in a row; None where no sentence has 2n tokens."""
     tokens, mask = batch
     if 2 * n > tokens.shape[1] or not mask[:, 2 * n - 1].any():
         return None
@@ -50,7 +50,7 @@ def stutter(batch: TextBatch, n: int) -> Tensor | None:
 
 def repeats(batch: TextBatch, orders: Sequence[int]) -> list[Tensor | None]:
     """For each n of ``orders`` the mean share of n-grams that stand further ahead in their sentence, too; None where
-    no sentence has n words."""
+    no sentence has n tokens."""
     length, found = batch.mask.sum(1), []
     counted = list(counts(batch.tokens[batch.mask], length, max(orders)))
     for n in orders:

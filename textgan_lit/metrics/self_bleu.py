@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from textgan_lit.functional.ngram import self_bleu
-from textgan_lit.metrics.base import Orders, Remembered, SetMetric, Some, words
+from textgan_lit.metrics.base import Orders, Remembered, SetMetric, Some, without_eos
 from textgan_lit.metrics.bleu import Smoothing, epsilon, signature
 from textgan_lit.types import TextBatch, Vocab
 
@@ -36,4 +36,4 @@ class SelfBleu(SetMetric):
         return found
 
     def _of(self, batch: TextBatch) -> Tensor:
-        return self_bleu(*words(batch, self.vocab), self.orders, epsilon(self.smoothing)).mean(0)
+        return self_bleu(*without_eos(batch, self.vocab), self.orders, epsilon(self.smoothing)).mean(0)

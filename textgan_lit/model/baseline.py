@@ -1,4 +1,4 @@
-"""What the value of a word is measured against, before it becomes an advantage.
+"""What the value of a token is measured against, before it becomes an advantage.
 
 Batch statistics are over the global batch, position by position, over the sentences that reach it.
 """
@@ -111,7 +111,7 @@ class SelfNormalised(Baseline):
 
 @final
 class MovingAverage(Baseline):
-    """Less an exponential average of earlier batches' mean word value: unbiased, since it has not seen this batch.
+    """Less an exponential average of earlier batches' mean token value: unbiased, since it has not seen this batch.
 
     Nothing before the first batch; ``decay`` is the weight that the past keeps.
     """

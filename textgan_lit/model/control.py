@@ -21,7 +21,7 @@ class Control(Reward, ABC):
 class Constant(Control):
     """1, whatever D says. Under a centred baseline it is a zero gradient, without one it is noise
     that sharpens G (the published effect: a constant lowers NLL_oracle as fast as a discriminator does).
-    Paid once a word (``reward_to_go``) it is none where sentences can end: it teaches G to write long ones."""
+    Paid once a token (``reward_to_go``) it is none where sentences can end: it teaches G to write long ones."""
 
     of_log_odds = False
     linear = True
@@ -34,7 +34,7 @@ class Constant(Control):
 @final
 class Shuffled(Control):
     """The rewards of ``of``, dealt to the wrong sentences: whole sentences' credit is permuted over the global
-    batch. (Estimators that differentiate D deal its slopes to the wrong words; one that has no reward deals what it
+    batch. (Estimators that differentiate D deal its slopes to the wrong tokens; one that has no reward deals what it
     has, such as labels.) The same numbers, no information."""
 
     shuffles = True

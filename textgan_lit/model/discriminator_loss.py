@@ -26,14 +26,14 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.penalty import Penalty
 from textgan_lit.model.policy import Categorical
-from textgan_lit.run.distributed import mean
+from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, TextBatch
 
 LARGEST = 20.0  # log-odds beyond which exp is followed along its tangent, so that one sentence cannot end a run
 
 
 class DiscriminatorLoss(Loss, ABC):
-    """½ of a loss on real words or sentences + ½ of one on generated, whichever D scores, + a penalty.
+    """½ of a loss on real tokens or sentences + ½ of one on generated, whichever D scores, + a penalty.
 
     Means are over all ranks' scores. ``log_odds`` says whether the best score is log P/G, ``open_constant`` whether the
     loss is the same for s and for s + c.
@@ -64,10 +64,10 @@ class DiscriminatorLoss(Loss, ABC):
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         written = game.sample(len(batch.tokens)).batch
-        words, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
-        score = game.score(words, mask)
-        judged = mask.float() if score.dim() == 2 else torch.ones_like(score)
-        (real, fake), (of_real, of_fake) = score.chunk(2), judged.chunk(2)
+        tokens, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
+        score = game.score(tokens, mask)
+        places = mask.float() if score.dim() == 2 else torch.ones_like(score)
+        (real, fake), (of_real, of_fake) = score.chunk(2), places.chunk(2)
         counted = (of_real * of_fake,) * 2 if self.pairs else (of_real, of_fake)
         loss = half_and_half(*self.losses(real, fake), *counted)
         logs = {
@@ -83,9 +83,9 @@ class DiscriminatorLoss(Loss, ABC):
 def half_and_half(real: Tensor, fake: Tensor, of_real: Tensor, of_fake: Tensor) -> Float[Tensor, ""]:
     """½ + ½ of this rank's parts of the means over all ranks' scores; the mean of the parts is that mean.
 
-    One divisor for both sides: over its own words, the side of shorter sentences would count more than half.
+    One divisor for both sides: over its own tokens, the side of shorter sentences would count more than half.
     """
-    return ((real * of_real).sum() + (fake * of_fake).sum()) / mean(of_real.sum() + of_fake.sum())
+    return ((real * of_real).sum() + (fake * of_fake).sum()) / all_mean(of_real.sum() + of_fake.sum())
 
 
 @final
@@ -121,7 +121,7 @@ class Relativistic(DiscriminatorLoss):
     """softplus(s_fake − s_real) of pairs: which of two sentences is the real one?
 
     Bradley & Terry 1952; Jolicoeur-Martineau 2019, arXiv:1807.00734. The best score is log P/G up to a constant: only
-    rewards that are linear in it fit, under a baseline. Of words only those are compared that stand where both
+    rewards that are linear in it fit, under a baseline. Of tokens only those are compared that stand where both
     sentences have one: the constant is another one at each position.
     """
 
@@ -201,7 +201,7 @@ def _exp(score: Tensor) -> Tensor:
 
 @final
 class Mediation(Loss):
-    """−E log M of real and of generated sentences, as many of each, in nats a word: likelihood of the even mixture
+    """−E log M of real and of generated sentences, as many of each, in nats a token: likelihood of the even mixture
     (Lu et al. 2018, arXiv:1804.03782)."""
 
     log_odds: ClassVar[bool] = True
@@ -225,8 +225,8 @@ class Mediation(Loss):
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         written = game.sample(len(batch.tokens)).batch
-        words, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
-        logp = game.discriminator.model.logp(TextBatch(words, mask), Categorical())
-        # one divisor for both: over its own words, the side of shorter sentences would count more than half
-        loss = -logp.sum() / mean(mask.sum(dtype=torch.float))
+        tokens, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
+        logp = game.discriminator.model.logp(TextBatch(tokens, mask), Categorical())
+        # one divisor for both: over its own tokens, the side of shorter sentences would count more than half
+        loss = -logp.sum() / all_mean(mask.sum(dtype=torch.float))
         return Outcome(loss, {"nll": loss.detach()})

@@ -15,7 +15,7 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import Latent
 from textgan_lit.model.policy import Policy
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch, Vocab, Words
+from textgan_lit.types import Samples, TextBatch, Tokens, Vocab
 
 SCORED = 1024  # continuations scored at once
 
@@ -36,32 +36,35 @@ class Game:
     def vocab(self) -> Vocab:
         return self.generator.vocab
 
-    def sample(self, n: int) -> Rollout:
+    def sample(self, n: int) -> Samples:
         """n new sentences on this rank."""
         return self.generator.sample(self.noise.uniform(n, self.generator.uniforms), self.policy)
 
-    def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Rollout:
+    def choose(self, n: int, candidates: int, lots: Noise | None = None) -> Samples:
         """n sentences, each one of so many candidates, chosen by D's odds e^s (Deng et al. 2020, arXiv:2004.11714).
 
         As the candidates grow in number, what is chosen is distributed as G·e^s/Z; their ``logp`` stays log G. With
         ``lots``, noise of the choices' own, n sentences begin like any larger number of them.
         """
         written = self.sample(n * candidates)
-        parts = (self.verdict(TextBatch(*rows)) for rows in zip(*(x.split(SCORED) for x in written.batch), strict=True))
+        parts = (
+            self.sentence_logit(TextBatch(*rows))
+            for rows in zip(*(x.split(SCORED) for x in written.batch), strict=True)
+        )
         chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), (lots or self.noise).uniform(n))
         each = torch.arange(n, device=chosen.device)
-        return Rollout(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
+        return Samples(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
 
-    def score(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
-        """The discriminator's raw logits in float32: one a sentence, or one a word (see its ``scores``)."""
+    def score(self, tokens: Tokens, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
+        """The discriminator's raw logits in float32: one a sentence, or one a token (see its ``scores``)."""
         player = self.discriminator
         assert player is not None
         density = ()
-        if player.reads_density:
+        if player.needs_density:
             with torch.no_grad():
-                density = (self.generator.logp(TextBatch(words, mask), self.policy),)
-        wanted = mask.shape if player.scores == "word" else mask.shape[:1]
-        return checked(player, player(words, mask, *density), wanted, f"a score for each {player.scores}").float()
+                density = (self.generator.logp(TextBatch(tokens, mask), self.policy),)
+        wanted = mask.shape if player.scores == "token" else mask.shape[:1]
+        return checked(player, player(tokens, mask, *density), wanted, f"a score for each {player.scores}").float()
 
     def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""
@@ -71,18 +74,18 @@ class Game:
         parts = (TextBatch(*rows) for rows in zip(*(part.split(SCORED) for part in batch), strict=True))
         return torch.cat([self.generator.logp(part, self.policy).sum(1) for part in parts])
 
-    def verdict(self, batch: TextBatch) -> Float[Tensor, " B"]:
+    def sentence_logit(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """One raw logit a sentence from any discriminator."""
         return last_score(self.score(batch.tokens, batch.mask), batch.mask)
 
-    def verdicts(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+    def sentence_logits(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
         """One raw logit for each continuation of each prefix (see :func:`textgan_lit.model.credit.continuations`),
-        whose words come as they were written."""
+        whose tokens come as they were written."""
         assert self.discriminator is not None
-        if self.discriminator.shares_prefixes and self.generator.as_read:
+        if self.discriminator.shares_prefixes and self.generator.is_left_to_right:
             return self.discriminator.continuations(written).float()
-        parts = self.generator.read(written.flatten(0, 2)).split(SCORED)
-        scores = [self.verdict(TextBatch(part, part != self.vocab.pad)) for part in parts]
+        parts = self.generator.to_reading_order(written.flatten(0, 2)).split(SCORED)
+        scores = [self.sentence_logit(TextBatch(part, part != self.vocab.pad)) for part in parts]
         return torch.cat(scores).view(written.shape[:-1])
 
 

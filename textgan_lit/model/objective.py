@@ -21,7 +21,7 @@ from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator, fitting
 from textgan_lit.model.generator.latent import need_bound
 from textgan_lit.model.sampling import mixed
-from textgan_lit.run.distributed import mean
+from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, TextBatch
 
 
@@ -32,7 +32,7 @@ class Claim:
     divergence: str = ""  # what is descended with D at its best, as functional.enumeration reads it; "": not claimed
     bias: str = ""  # in words, why the expected gradient is another one by design
     fades: str = ""  # what makes that vanish: "batch" (as it grows), or a setting of the loss (as it falls)
-    per_word: bool = False  # whether the loss is a mean over words; else over sentences
+    per_token: bool = False  # whether the loss is a mean over tokens; else over sentences
     improper: bool = False  # whether G = P does not minimise it: then ``divergence`` is near, and is not descended
 
 
@@ -44,7 +44,7 @@ class Loss(nn.Module, ABC):
     """
 
     null: bool = False  # whether it is a control that must not teach
-    epochs: int = 1  # steps in a row that share one set of samples
+    num_iterations: int = 1  # steps in a row that share one set of samples
 
     reads_real: bool = False  # whether a generator's step learns from real sentences, too
 
@@ -59,7 +59,7 @@ class Loss(nn.Module, ABC):
             )
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"] | None:
-        """What each word earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
+        """What each token earns in the claim with D held fixed; None: what ``reward`` and ``credit`` say."""
         return None
 
     def unit(self, reward: Float[Tensor, " N"], chance: Float[Tensor, " N"]) -> Float[Tensor, ""]:
@@ -84,65 +84,65 @@ class Loss(nn.Module, ABC):
 
 @final
 class Likelihood(Loss):
-    """Maximum likelihood with teacher forcing: total nats / total words over all ranks, eos included."""
+    """Maximum likelihood with teacher forcing: total nats / total tokens over all ranks, eos included."""
 
     claim = Claim(
         divergence="KL(P‖G)",
-        bias="a batch's nats over a batch's words: a ratio, off by O(1/B) where lengths vary",
+        bias="a batch's nats over a batch's tokens: a ratio, off by O(1/B) where lengths vary",
         fades="batch",
-        per_word=True,
+        per_token=True,
     )
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         generator.need_likelihood("objective=likelihood", "model/objective=elbo where it has a bound")
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
-        words = batch.mask.sum(dtype=torch.float)
-        share = words / mean(words)  # so that every word counts alike, whichever rank reads it
+        tokens = batch.mask.sum(dtype=torch.float)
+        share = tokens / all_mean(tokens)  # so that every token counts alike, whichever rank reads it
         loss = nll(game.generator.logp(batch, game.policy), batch.mask) * share
         return Outcome(loss, {"nll": loss.detach()})
 
 
 @final
 class ScheduledSampling(Loss):
-    """Likelihood of the data's words after prefixes in which some words are the generator's own (Bengio et al. 2015,
+    """Likelihood of the data's tokens after prefixes in which some tokens are the generator's own (Bengio et al. 2015,
     arXiv:1506.03099).
 
-    Each word of a prefix is the data's with a chance that falls from 1 towards ``least``, and is ½ after ``half``
-    steps: ``linear`` 1 − i/2h, ``exponential`` 2^(−i/h), ``inverse_sigmoid`` 1/(1 + e^(10(i/h − 1))). No gradient flows
-    through the choice. Below 1 it is another question than the data's: its optimum is not P (Huszár 2015,
-    arXiv:1511.05101).
+    Each token of a prefix is the data's with a chance that falls from 1 towards ``min_share``, and is ½ after
+    ``half_steps`` steps: ``linear`` 1 − i/2h, ``exponential`` 2^(−i/h), ``inverse_sigmoid`` 1/(1 + e^(10(i/h − 1))). No
+    gradient flows through the choice. Below 1 it is another question than the data's: its optimum is not P (Huszár
+    2015, arXiv:1511.05101).
     """
 
-    claim = Claim("KL(P‖G)", "some words of the prefixes are the generator's own", per_word=True, improper=True)
+    claim = Claim("KL(P‖G)", "some tokens of the prefixes are the generator's own", per_token=True, improper=True)
 
     def __init__(
         self,
         schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear",
-        half: Annotated[int, Ge(1)] = 1000,
-        least: Annotated[float, Interval(ge=0, le=1)] = 0.0,
+        half_steps: Annotated[int, Ge(1)] = 1000,
+        min_share: Annotated[float, Interval(ge=0, le=1)] = 0.0,
     ):
         super().__init__()
-        self.schedule, self.half, self.least = schedule, half, least
+        self.schedule, self.half_steps, self.min_share = schedule, half_steps, min_share
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         generator.need_likelihood("objective=scheduled_sampling", "model/objective=elbo where it has a bound")
 
     def chance(self, step: int) -> float:
-        """That a word of a prefix is the data's."""
-        share = step / self.half
+        """That a token of a prefix is the data's."""
+        share = step / self.half_steps
         falling = {
             "linear": 1 - share / 2,
             "exponential": 2.0**-share,
             "inverse_sigmoid": 1 / (1 + math.exp(min(10 * (share - 1), 700.0))),
         }
-        return max(falling[self.schedule], self.least)
+        return max(falling[self.schedule], self.min_share)
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         chance = self.chance(int(self.played))
         self.played += 1
-        words = batch.mask.sum(dtype=torch.float)
+        tokens = batch.mask.sum(dtype=torch.float)
         keep = game.noise.uniform(*batch.tokens.shape) < chance
         noise = game.noise.uniform(*batch.tokens.shape)
         training = game.generator.training
@@ -150,7 +150,7 @@ class ScheduledSampling(Loss):
         given = mixed(game.generator, batch.tokens, keep, noise, game.policy)
         game.generator.train(training)
         logp = game.generator.logp(batch, game.policy, given)
-        loss = nll(logp, batch.mask) * words / mean(words)
+        loss = nll(logp, batch.mask) * tokens / all_mean(tokens)
         return Outcome(loss, {"nll": loss.detach(), "data_share": loss.new_tensor(chance)})
 
 
@@ -187,7 +187,7 @@ class ELBO(Loss):
 
     .. math:: \log G(x) \ge E_{q(z|x)} \log G(x | z) - \beta \sum_j \max(\lambda, E_P \mathrm{KL}_j)
 
-    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over the first ``anneal`` steps (Bowman et al. 2016,
+    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over ``anneal_steps`` (Bowman et al. 2016,
     arXiv:1511.06349, section 3.1); λ, ``free_bits``, are nats that a coordinate may cost without being charged for
     them, its KL being the mean over the global batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8). Both are
     there to keep a decoder that could do without the latent from doing so.
@@ -196,24 +196,24 @@ class ELBO(Loss):
     claim = Claim(
         divergence="KL(P‖G)",
         bias="a bound's gradient, looser by KL(q‖posterior); annealing and free bits move its optimum, too",
-        per_word=True,
+        per_token=True,
     )
 
-    def __init__(self, anneal: Annotated[int, Ge(0)] = 500, free_bits: Annotated[float, Ge(0)] = 0.0):
+    def __init__(self, anneal_steps: Annotated[int, Ge(0)] = 500, free_bits: Annotated[float, Ge(0)] = 0.0):
         super().__init__()
-        self.anneal, self.free_bits = anneal, free_bits
+        self.anneal_steps, self.free_bits = anneal_steps, free_bits
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         need_bound(generator, "objective=elbo", "model/objective=likelihood")
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
-        weight = min(int(self.played) / self.anneal, 1.0) if self.anneal else 1.0
+        weight = min(int(self.played) / self.anneal_steps, 1.0) if self.anneal_steps else 1.0
         self.played += 1
         logp, kl = game.generator.elbo(batch, game.policy, game.noise)
-        words = mean(batch.mask.sum(dtype=torch.float))
-        charged = kl.mean(0).where(mean(kl.detach().mean(0)) > self.free_bits, self.free_bits).sum() * len(kl)
-        loss = (weight * charged - logp.sum()) / words
+        tokens = all_mean(batch.mask.sum(dtype=torch.float))
+        charged = kl.mean(0).where(all_mean(kl.detach().mean(0)) > self.free_bits, self.free_bits).sum() * len(kl)
+        loss = (weight * charged - logp.sum()) / tokens
         cost = kl.detach().sum()
-        logs = {"nll_bound": (cost - logp.detach().sum()) / words, "kl": cost / len(kl)}
+        logs = {"nll_bound": (cost - logp.detach().sum()) / tokens, "kl": cost / len(kl)}
         return Outcome(loss, logs | {"kl_weight": loss.new_tensor(weight)})

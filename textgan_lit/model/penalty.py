@@ -1,6 +1,6 @@
-"""What keeps a discriminator smooth: penalties on the slope of its verdict in the words.
+"""What keeps a discriminator smooth: penalties on the slope of its score in the tokens.
 
-A slope is taken with respect to one-hot words, so it does not depend on the scale of an embedding.
+A slope is taken with respect to one-hot tokens, so it does not depend on the scale of an embedding.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ class Penalty(ABC):
     def __call__(self, game: Game, real: TextBatch, fake: TextBatch) -> Float[Tensor, ""]: ...
 
     def check(self, discriminator: Discriminator) -> None:
-        if not discriminator.reads_soft:
+        if not discriminator.accepts_soft:
             raise UserError(
-                f"{type(self).__name__} asks how the verdict changes between words, but {type(discriminator).__name__} "
-                "reads whole words only. Use model/discriminator=conv, recurrent or transformer, or ~model/penalty."
+                f"{type(self).__name__} asks how the score changes between tokens, but {type(discriminator).__name__} "
+                "reads whole tokens only. Use model/discriminator=conv, recurrent or transformer, or ~model/penalty."
             )
 
 
-def squared_slope(game: Game, words: Float[Tensor, "B T V"], mask: Tensor) -> Float[Tensor, " B"]:
-    """‖∂ verdict / ∂ words‖² of each sentence, which can be differentiated in D's parameters.
+def squared_slope(game: Game, tokens: Float[Tensor, "B T V"], mask: Tensor) -> Float[Tensor, " B"]:
+    """‖∂ score / ∂ tokens‖² of each sentence, which can be differentiated in D's parameters.
 
-    Of a discriminator that judges after each word it is the slope of its last verdict alone.
+    Of a discriminator that judges after each token it is the slope of its last score alone.
     """
-    words = words.detach().requires_grad_()
+    tokens = tokens.detach().requires_grad_()
     # neither cuDNN's recurrent cores nor fused attention can be differentiated twice
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
-        verdict = last_score(game.score(words, mask), mask)
-        (slope,) = torch.autograd.grad(verdict.sum(), words, create_graph=True)
+        score = last_score(game.score(tokens, mask), mask)
+        (slope,) = torch.autograd.grad(score.sum(), tokens, create_graph=True)
     return (slope * mask.unsqueeze(-1)).square().sum((1, 2))
 
 
@@ -56,8 +56,8 @@ class R1(Penalty):
         self.weight = weight
 
     def __call__(self, game: Game, real: TextBatch, fake: TextBatch) -> Float[Tensor, ""]:
-        words = one_hot(real.tokens, real.mask, game.vocab.size)
-        return 0.5 * self.weight * squared_slope(game, words, real.mask).mean()
+        tokens = one_hot(real.tokens, real.mask, game.vocab.size)
+        return 0.5 * self.weight * squared_slope(game, tokens, real.mask).mean()
 
 
 @final

@@ -1,7 +1,7 @@
-"""How a word is chosen from logits.
+"""How a token is chosen from logits.
 
 A policy is a pure map of logits to logits; the choice itself is always :func:`textgan_lit.functional.inverse_cdf.draw`,
-one uniform number a word. What a policy leaves out gets −∞, so the distribution that really writes is
+one uniform number a token. What a policy leaves out gets −∞, so the distribution that really writes is
 softmax(policy(logits)) and its log-probability stays exact.
 """
 
@@ -23,7 +23,7 @@ Logits = Float[Tensor, "... V"]
 class Policy(ABC):
     """Logits of the network → logits of what is written."""
 
-    leaves_out: ClassVar[bool] = True  # whether words may get probability 0: then likelihood cannot be trained
+    leaves_out: ClassVar[bool] = True  # whether tokens may get probability 0: then likelihood cannot be trained
 
     @abstractmethod
     def __call__(self, logits: Logits) -> Logits: ...
@@ -55,7 +55,7 @@ class Tempered(Policy):
 
 @final
 class Greedy(Policy):
-    """The likeliest word, always; the first of them where several tie."""
+    """The likeliest token, always; the first of them where several tie."""
 
     def __call__(self, logits: Logits) -> Logits:
         others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, logits.argmax(-1, keepdim=True), False)
@@ -64,7 +64,7 @@ class Greedy(Policy):
 
 @final
 class TopK(Policy):
-    """The k likeliest words (Fan et al. 2018, arXiv:1805.04833); words that tie with the k-th stay in."""
+    """The k likeliest tokens (Fan et al. 2018, arXiv:1805.04833); tokens that tie with the k-th stay in."""
 
     def __init__(self, k: Annotated[int, Gt(0)] = 10, temperature: Temperature = 1.0):
         self.k, self.temperature = k, temperature
@@ -77,9 +77,9 @@ class TopK(Policy):
 
 @final
 class Nucleus(Policy):
-    """The fewest words whose probabilities reach p (Holtzman et al. 2020, arXiv:1904.09751).
+    """The fewest tokens whose probabilities reach p (Holtzman et al. 2020, arXiv:1904.09751).
 
-    Of words that tie at the edge the first stay in. p = 1 leaves nothing out.
+    Of tokens that tie at the edge the first stay in. p = 1 leaves nothing out.
     """
 
     def __init__(self, p: Annotated[float, Interval(gt=0, le=1)] = 0.9, temperature: Temperature = 1.0):
@@ -87,7 +87,7 @@ class Nucleus(Policy):
 
     def __call__(self, logits: Logits) -> Logits:
         logits = logits / self.temperature
-        if self.p == 1.0:  # a rounded sum may reach 1 before the last word
+        if self.p == 1.0:  # a rounded sum may reach 1 before the last token
             return logits
         probability, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
         reached = probability.cumsum(-1) - probability >= self.p

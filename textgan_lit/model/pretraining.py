@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.run.distributed import mean, own_rows
+from textgan_lit.run.distributed import all_mean, shard
 from textgan_lit.types import TextBatch
 
 AT_ONCE = 128  # held-out sentences of about one length
@@ -44,9 +44,9 @@ class Pretraining:
 
 @torch.no_grad()
 def held_out_nll(game: Game, held_out: TextBatch) -> float:
-    """Nats a word of held-out sentences, each rank judging its share of them. Players must be in eval mode."""
-    mine = TextBatch(*(own_rows(part) for part in held_out))
+    """Nats a token of held-out sentences, each rank judging its share of them. Players must be in eval mode."""
+    mine = TextBatch(*(shard(part) for part in held_out))
     parts = mine.by_length(AT_ONCE) if game.vocab.has_eos and game.generator.likelihood == "exact" else [mine]
     nats = -sum(game.likelihood(part).double().sum() for part in parts)
-    total, words = mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
-    return total / words
+    total, tokens = all_mean(torch.stack([nats, mine.mask.sum().double()])).tolist()
+    return total / tokens

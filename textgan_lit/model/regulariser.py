@@ -18,14 +18,14 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import need_bound
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
-from textgan_lit.run.distributed import mean
-from textgan_lit.types import Outcome, Rollout, TextBatch
+from textgan_lit.run.distributed import all_mean
+from textgan_lit.types import Outcome, Samples, TextBatch
 
-LEAST = -1e4  # nats, of words that a policy leaves out
+LEAST = -1e4  # nats, of tokens that a policy leaves out
 
 
 class Regulariser(nn.Module, ABC):
-    """game, real sentences → a loss, nats a word, a mean over all ranks' words; it counts ``weight`` times."""
+    """game, real sentences → a loss, nats a token, a mean over all ranks' tokens; it counts ``weight`` times."""
 
     reads_real: ClassVar[bool] = False  # whether it learns from real sentences
 
@@ -55,7 +55,7 @@ class Likelihood(Regulariser):
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         logp = game.generator.logp(batch, game.policy)
-        return -logp.sum() / mean(batch.mask.sum(dtype=torch.float))
+        return -logp.sum() / all_mean(batch.mask.sum(dtype=torch.float))
 
 
 @final
@@ -73,12 +73,12 @@ class ELBO(Regulariser):
 
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         logp, kl = game.generator.elbo(batch, game.policy, game.noise)
-        return (kl.sum() - logp.sum()) / mean(batch.mask.sum(dtype=torch.float))
+        return (kl.sum() - logp.sum()) / all_mean(batch.mask.sum(dtype=torch.float))
 
 
 @final
 class Entropy(Regulariser):
-    """−H of the next word, after prefixes that G writes, summed over the vocabulary (Williams & Peng 1991).
+    """−H of the next token, after prefixes that G writes, summed over the vocabulary (Williams & Peng 1991).
 
     Which prefixes are written is held fixed: a bonus on each choice, not the gradient of the sentence's entropy.
     """
@@ -92,15 +92,15 @@ class Entropy(Regulariser):
     def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
         written = game.sample(len(batch.tokens))
         logp = _log_probabilities(game.generator, written, game.policy)
-        return _per_word((logp.exp() * logp), written)
+        return _per_token((logp.exp() * logp), written)
 
 
 @final
 class ReferenceKL(Regulariser):
-    """KL(G‖G₀) of the next word, after prefixes that G writes; G₀ is the generator as it was at its first step.
+    """KL(G‖G₀) of the next token, after prefixes that G writes; G₀ is the generator as it was at its first step.
 
-    The leash of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2). Which
-    prefixes are written is held fixed.
+    The KL penalty of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2).
+    Which prefixes are written is held fixed.
     """
 
     def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
@@ -122,15 +122,15 @@ class ReferenceKL(Regulariser):
         logp = _log_probabilities(game.generator, written, game.policy)
         with torch.no_grad():
             before = _log_probabilities(self.reference, written, game.policy)
-        return _per_word((logp.exp() * (logp - before)), written)
+        return _per_token((logp.exp() * (logp - before)), written)
 
 
-def _log_probabilities(generator: Generator, written: Rollout, policy: Policy) -> Float[Tensor, "B T V"]:
+def _log_probabilities(generator: Generator, written: Samples, policy: Policy) -> Float[Tensor, "B T V"]:
     return generator.predict(written.batch, policy, written.latent).log_softmax(-1).clamp_min(LEAST)
 
 
-def _per_word(summand: Float[Tensor, "B T V"], written: Rollout) -> Float[Tensor, ""]:
-    return (summand.sum(-1) * written.mask).sum() / mean(written.mask.sum(dtype=torch.float))
+def _per_token(summand: Float[Tensor, "B T V"], written: Samples) -> Float[Tensor, ""]:
+    return (summand.sum(-1) * written.mask).sum() / all_mean(written.mask.sum(dtype=torch.float))
 
 
 @final
@@ -140,7 +140,7 @@ class Regularised(Loss):
     def __init__(self, objective: Loss, regularisers: dict[str, Regulariser]):
         super().__init__()
         self.objective, self.regularisers = objective, nn.ModuleDict(regularisers)
-        self.null, self.epochs = objective.null, objective.epochs
+        self.null, self.num_iterations = objective.null, objective.num_iterations
         self.reads_real = objective.reads_real or any(some.reads_real for some in regularisers.values())
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:

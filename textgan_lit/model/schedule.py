@@ -15,12 +15,12 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, final
 from annotated_types import Ge, Gt
 
 from textgan_lit.errors import UserError
-from textgan_lit.run.schema import Count, Form, Least, Word, form
-from textgan_lit.types import UPDATES, Clock, Reading
+from textgan_lit.run.schema import Count, Form, Least, Name, form
+from textgan_lit.types import UPDATES, Clock, HeldOutCheck
 
 
 class Answer(NamedTuple):
-    """Whether G steps now (else D does), and the word for it that the log counts."""
+    """Whether G steps now (else D does), and the reason that the log counts."""
 
     allowed: bool
     why: str
@@ -36,11 +36,11 @@ class Rule(ABC):
     reads: ClassVar[bool] = False  # whether it acts on readings
     after_g_too: ClassVar[bool] = False  # whether it is asked after a generator step, too: D may get no step at all
     compares: ClassVar[bool] = False  # whether it compares readings: then all have the same sentences and noise
-    needs_oracle: ClassVar[bool] = False  # whether it acts on Reading.regret
+    needs_oracle: ClassVar[bool] = False  # whether it acts on HeldOutCheck.regret
     ended: str | None = None  # why the game should end before its time
 
     @abstractmethod
-    def answer(self, reading: Reading | None, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck | None, d_steps_since_g: int) -> Answer:
         """May G step? ``reading`` is of this very step, and None only for a rule that does not read; D has had
         ``d_steps_since_g`` steps since G's last one: 0 where it has none to make."""
 
@@ -55,7 +55,7 @@ class Rule(ABC):
 class Fixed(Rule):
     """Always: k discriminator steps, one generator step, whatever the readings say."""
 
-    def answer(self, reading: Reading | None, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck | None, d_steps_since_g: int) -> Answer:
         return Answer(True, "fixed")
 
 
@@ -73,7 +73,7 @@ class Guard(Rule):
         self.patience = patience
         self.refused = 0
 
-    def answer(self, reading: Reading, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck, d_steps_since_g: int) -> Answer:
         clear = 2 * math.sqrt(1 + math.log1p(self.refused))  # whoever looks again and again must see more
         if reading.bound > clear * reading.bound_se:
             self.refused = 0
@@ -88,8 +88,8 @@ class Guard(Rule):
 
 
 class Patient(Rule, ABC):
-    """D plays while it learns: until ``patience`` looks in a row were no ``least`` nats below its best held-out BCE
-    since the last generator step, or it has had ``most`` steps (rounded up to full ks)."""
+    """D plays while it learns: until ``patience`` looks in a row were no ``min_improvement`` nats below its best
+    held-out BCE since the last generator step, or it has had ``max_steps`` steps (rounded up to full ks)."""
 
     memory = form(Rule.memory, best=Least, bad=Count)
     reads = compares = True
@@ -97,20 +97,20 @@ class Patient(Rule, ABC):
     def __init__(
         self,
         patience: Annotated[int, Ge(1)] = 2,
-        least: Annotated[float, Ge(0)] = 0.002,
-        most: Annotated[int, Ge(1)] = 60,
+        min_improvement: Annotated[float, Ge(0)] = 0.002,
+        max_steps: Annotated[int, Ge(1)] = 60,
     ):
-        self.patience, self.least, self.most = patience, least, most
+        self.patience, self.min_improvement, self.max_steps = patience, min_improvement, max_steps
         self.best = math.inf  # BCE since the last generator step
         self.bad = 0  # looks since it was reached
 
     def enough(self, bce: float, d_steps_since_g: int) -> str | None:
         """Why D need not play on, this look counted; None while it should."""
-        better = bce < self.best - self.least
+        better = bce < self.best - self.min_improvement
         self.best, self.bad = (bce, 0) if better else (self.best, self.bad + 1)
         if self.bad >= self.patience:
             return "plateau"
-        return "most" if d_steps_since_g >= self.most else None
+        return "most" if d_steps_since_g >= self.max_steps else None
 
     def forget(self) -> None:
         """G steps: what D can attain is another."""
@@ -124,7 +124,7 @@ class Plateau(Patient):
     Source: Arjovsky et al. 2017, arXiv:1701.07875, section 3; the stopping rule is that of early stopping.
     """
 
-    def answer(self, reading: Reading, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck, d_steps_since_g: int) -> Answer:
         why = self.enough(reading.bce, d_steps_since_g)
         if why is None:
             return Answer(False, "improving")
@@ -136,16 +136,15 @@ class Plateau(Patient):
 class Staleness(Patient):
     """Once D has won back what the generator's last step cost: its held-out BCE is where it was before that step.
 
-    What G gained for good D cannot win back (docs/theory.md): where D no longer improves, or has had ``most`` steps,
-    the rest is written off, and the next step's cost counts from where D then stands. A step that cost nothing is
-    followed by the next one at once; before the first one D has lost nothing.
+    What G gained for good D cannot win back (docs/theory.md): where D no longer improves, or has had ``max_steps``
+    steps, the rest is written off, and the next step's cost counts from where D then stands.
     """
 
     memory = form(Patient.memory, before=Least)
     after_g_too = True
     before: float = math.inf  # BCE when G was last let step
 
-    def answer(self, reading: Reading, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck, d_steps_since_g: int) -> Answer:
         why = "recovered" if reading.bce <= self.before else self.enough(reading.bce, d_steps_since_g)
         if why is None:
             return Answer(False, "behind")
@@ -158,8 +157,8 @@ class Staleness(Patient):
 class Band(Rule):
     """While D's held-out accuracy (or BCE) lies between ``low`` and ``high``, k steps to one.
 
-    Where D is too weak it plays on, k steps at a time and up to ``most`` (the best possible D may be no better); where
-    it is too strong G does not wait for D's k steps. A *low* BCE is a strong D.
+    Where D is too weak it plays on, k steps at a time and up to ``max_steps`` (the best possible D may be no better);
+    where it is too strong G does not wait for D's k steps. A *low* BCE is a strong D.
     """
 
     reads = after_g_too = compares = True
@@ -169,13 +168,13 @@ class Band(Rule):
         low: Annotated[float, Ge(0)] = 0.7,
         high: Annotated[float, Ge(0)] = 0.85,
         of: Literal["accuracy", "bce"] = "accuracy",
-        most: Annotated[int, Ge(1)] = 60,
+        max_steps: Annotated[int, Ge(1)] = 60,
     ):
         if low >= high:
             raise UserError(f"model.schedule.rule: a band from low={low} to high={high} is empty. Give low < high.")
-        self.low, self.high, self.of, self.most = low, high, of, most
+        self.low, self.high, self.of, self.max_steps = low, high, of, max_steps
 
-    def answer(self, reading: Reading, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck, d_steps_since_g: int) -> Answer:
         value = getattr(reading, self.of)
         below, above = value < self.low, value > self.high
         weak, strong = (below, above) if self.of == "accuracy" else (above, below)
@@ -183,7 +182,7 @@ class Band(Rule):
             return Answer(True, "strong")
         if d_steps_since_g and not weak:
             return Answer(True, "within")
-        if d_steps_since_g >= self.most:
+        if d_steps_since_g >= self.max_steps:
             return Answer(True, "most")
         return Answer(False, "weak" if weak else "due")
 
@@ -192,18 +191,18 @@ class Band(Rule):
 class Regret(Rule):
     """While D's regret, the mean of KL(D*‖D) over both halves of held-out sentences, is at most ``limit`` nats.
 
-    The reference for rules that cannot know D*: it needs data whose P is known. D plays ``most`` steps at most.
+    The reference for rules that cannot know D*: it needs data whose P is known. D plays ``max_steps`` steps at most.
     """
 
     reads = after_g_too = compares = needs_oracle = True
 
-    def __init__(self, limit: Annotated[float, Gt(0)] = 0.05, most: Annotated[int, Ge(1)] = 60):
-        self.limit, self.most = limit, most
+    def __init__(self, limit: Annotated[float, Gt(0)] = 0.05, max_steps: Annotated[int, Ge(1)] = 60):
+        self.limit, self.max_steps = limit, max_steps
 
-    def answer(self, reading: Reading, d_steps_since_g: int) -> Answer:
+    def answer(self, reading: HeldOutCheck, d_steps_since_g: int) -> Answer:
         if reading.regret <= self.limit:
             return Answer(True, "near")
-        return Answer(True, "most") if d_steps_since_g >= self.most else Answer(False, "far")
+        return Answer(True, "most") if d_steps_since_g >= self.max_steps else Answer(False, "far")
 
 
 class Phase(NamedTuple):
@@ -215,15 +214,15 @@ class Phase(NamedTuple):
     total: int
 
 
-MEMORY = form(best_nll=Least, bad=Count, validated_at=Count, d_steps_since_g=Count, answers=dict[Word, Count])
+MEMORY = form(best_nll=Least, bad=Count, validated_at=Count, d_steps_since_g=Count, answers=dict[Name, Count])
 
 
 @final
 class Schedule:
     """clock, reading → the next update, or None when the run is over.
 
-    ``pretrain_steps`` pretraining steps at most, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer once
-    ``patience`` validations (one every ``epoch`` steps) were no better than the best before them;
+    ``pretrain_steps`` pretraining steps at max_steps, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer
+    once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them;
     ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps, ``in_a_row`` of them at a time (those
     that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a reading
     before every ``check_every``-th generator step (0: none, and a guard is blind).
@@ -260,7 +259,7 @@ class Schedule:
         self.best_nll, self.bad = math.inf, 0  # and validations since the best one
         self.validated_at = 0  # pretraining steps at the last validation
         self.d_steps_since_g = 0  # discriminator steps since the last generator step of the game
-        self.answers: dict[str, int] = {}  # the rule's words since then, and how often it gave each
+        self.answers: dict[str, int] = {}  # the rule's reasons since then, and how often it gave each
 
     @property
     def ended(self) -> str | None:
@@ -278,7 +277,7 @@ class Schedule:
             return Phase("adversarial", "generator", steps["generator"], self.adversarial_steps)
         return None
 
-    def next_update(self, clock: Clock, reading: Reading | None) -> str | None:
+    def next_update(self, clock: Clock, reading: HeldOutCheck | None) -> str | None:
         """The next update. Asked once a step: a rule's refusal starts k more discriminator steps."""
         phase = self.phase(clock)
         if phase is None or phase.name != "adversarial":
@@ -300,7 +299,7 @@ class Schedule:
             return self.rule.after_g_too and clock.steps["discriminator"] > 0
         return not self.k or self.d_steps_since_g % self.k == 0
 
-    def _answer(self, reading: Reading | None) -> Answer:
+    def _answer(self, reading: HeldOutCheck | None) -> Answer:
         if self.rule.reads and reading is None:
             return Answer(True, "unread")
         answer = self.rule.answer(reading, self.d_steps_since_g)
@@ -328,8 +327,8 @@ class Schedule:
             return False
         return steps % self.epoch == 0 or steps == self.pretrain_steps
 
-    def judge(self, clock: Clock, nll: float) -> bool:
-        """Takes a held-out NLL (nats per word) and says whether it is the best so far."""
+    def report_validation(self, clock: Clock, nll: float) -> bool:
+        """Takes a held-out NLL (nats per token) and says whether it is the best so far."""
         self.validated_at = clock.steps["pretrain"]
         better = nll < self.best_nll
         self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)

@@ -1,4 +1,4 @@
-"""The runs of sweeps as arms: those whose words differ by their seed alone, and what became of the others.
+"""The runs of sweeps as arms: those whose overrides differ by their seed alone, and what became of the others.
 
 Runs are compared by their goal, the number that a sweep minimises: the true JSD on the test sentences, or what a fresh
 critic proves of it where the truth is not known. A run without one is in no mean, and is said with its reason.
@@ -21,7 +21,7 @@ from textgan_lit.run.naming import NOT_OF_THE_RUN
 
 FRESH = "quality/fresh_bound_"  # how its key begins
 SEED = "seed"  # what distinguishes repetitions, not configurations
-NOT_GIVEN = "–"  # a word that other runs have
+NOT_GIVEN = "–"  # an override that other runs have
 NULL_CONTROLS = ("constant", "shuffled")  # of model/control; the first is the harder one to beat
 
 
@@ -33,12 +33,12 @@ class Goal(NamedTuple):
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Goal:
-        keys = [key for record in records for key in judged(record)]
+        keys = [key for record in records for key in closing_row(record)]
         fresh = [key for key in keys if key.startswith(FRESH) and not key.endswith(("_se", "_real"))]
         return cls(fresh[0], "fresh critic's bound on JSD") if fresh and JSD not in keys else cls(JSD, "true JSD")
 
     def value(self, record: Record) -> float | None:
-        value = judged(record).get(self.key)
+        value = closing_row(record).get(self.key)
         return float(value) if is_number(value) and math.isfinite(value) else None
 
 
@@ -46,30 +46,33 @@ class Missing(NamedTuple):
     """A run that no mean has in it."""
 
     name: str
-    words: dict[str, str]
+    overrides: dict[str, str]
     why: str
 
 
 @final
 @dataclass(eq=False)
 class Arm:
-    """Runs of one configuration, by seed. ``words`` are those by which arms differ, ``started`` also counts the runs
-    that are missing."""
+    """Runs of one configuration, by seed. ``overrides`` are those by which arms differ, ``started`` also counts the
+    runs that are missing."""
 
-    words: dict[str, str]
+    overrides: dict[str, str]
     runs: dict[str, Record] = field(default_factory=dict)
     started: int = 0
 
     @property
     def name(self) -> str:
-        """The words without their places: ``k=3, control=constant``."""
-        return ", ".join(f"{short(key, self.words)}={word}" for key, word in self.words.items()) or "all runs"
+        """The overrides without their places: ``k=3, control=constant``."""
+        return (
+            ", ".join(f"{short(key, self.overrides)}={override}" for key, override in self.overrides.items())
+            or "all runs"
+        )
 
     @property
     def null(self) -> str | None:
         """Which null control it is; ``likelihood`` where no game was played; None for anything else."""
         chosen = {record.choices.get("model/control", "") for record in self.runs.values()}
-        chosen |= {self.words.get("model/control", "")} - {""}
+        chosen |= {self.overrides.get("model/control", "")} - {""}
         found = chosen.intersection(NULL_CONTROLS)
         if found:
             return min(found)
@@ -79,7 +82,7 @@ class Arm:
     def optimal(self) -> bool:
         """Whether G was taught by the best possible discriminator, D*."""
         return self.null is None and all(
-            record.choices.get("model/discriminator", self.words.get("model/discriminator")) == "oracle"
+            record.choices.get("model/discriminator", self.overrides.get("model/discriminator")) == "oracle"
             for record in self.runs.values()
         )
 
@@ -91,7 +94,7 @@ class Gathered:
 
     goal: Goal
     arms: list[Arm]
-    keys: list[str]  # of the words by which runs differ, the seed's among them
+    keys: list[str]  # of the overrides by which runs differ, the seed's among them
     missing: list[Missing]
     left_out: list[str]
 
@@ -116,12 +119,12 @@ def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
     records = {name: begun(path) for name, path in found}
     goal = Goal.of(records.values())
     told = [name for name, record in records.items() if record.overrides or goal.value(record) is not None]
-    words = dict(zip(told, differing([records[name] for name in told]), strict=True))
-    keys = sorted({key for one in words.values() for key in one})
+    overrides = dict(zip(told, differing([records[name] for name in told]), strict=True))
+    keys = sorted({key for one in overrides.values() for key in one})
     arms: dict[tuple[str, ...], Arm] = {}
-    missing = [Missing(name, {}, _why(records[name], goal)) for name in records if name not in words]
-    for name, seeded in words.items():
-        record, own = records[name], {key: word for key, word in seeded.items() if key != SEED}
+    missing = [Missing(name, {}, _why(records[name], goal)) for name in records if name not in overrides]
+    for name, seeded in overrides.items():
+        record, own = records[name], {key: override for key, override in seeded.items() if key != SEED}
         arm = arms.setdefault(tuple(own.values()), Arm(own))
         arm.started += 1
         seed = _seed(record, name)
@@ -138,17 +141,17 @@ def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
     return Gathered(goal, ended, keys, missing, left_out)
 
 
-def judged(record: Record) -> Row:
+def closing_row(record: Record) -> Row:
     """On the test sentences: of the game where one was played, else of likelihood."""
     return record.closing.get("game") or record.closing.get("likelihood") or {}
 
 
 def differing(records: Sequence[Record]) -> list[dict[str, str]]:
-    """For each run the words that not all have in common; words about its folder or its log do not count."""
-    words = [dict(map(_parted, record.overrides)) for record in records]
-    keys = {key for found in words for key in found if re.split("[./]", key)[0] not in NOT_OF_THE_RUN}
-    differ = {key for key in keys if len({found.get(key) for found in words}) > 1}
-    return [{key: found.get(key, NOT_GIVEN) for key in sorted(differ)} for found in words]
+    """For each run the overrides that not all have in common; overrides about its folder or its log do not count."""
+    overrides = [dict(map(_parted, record.overrides)) for record in records]
+    keys = {key for found in overrides for key in found if re.split("[./]", key)[0] not in NOT_OF_THE_RUN}
+    differ = {key for key in keys if len({found.get(key) for found in overrides}) > 1}
+    return [{key: found.get(key, NOT_GIVEN) for key in sorted(differ)} for found in overrides]
 
 
 def short(key: str, others: Iterable[str]) -> str:
@@ -162,16 +165,16 @@ def short(key: str, others: Iterable[str]) -> str:
     return end if ends.count(end) == 1 else key
 
 
-def _parted(word: str) -> tuple[str, str]:
-    key, _, value = word.lstrip("+~").partition("=")
-    return key, "taken away" if word.startswith("~") else value
+def _parted(override: str) -> tuple[str, str]:
+    key, _, value = override.lstrip("+~").partition("=")
+    return key, "taken away" if override.startswith("~") else value
 
 
 def _seed(record: Record, name: str) -> str:
     """By which runs of two arms are a pair; a run of which it is not known has no partner."""
-    words = dict(map(_parted, record.overrides))
+    overrides = dict(map(_parted, record.overrides))
     seed = record.config.get(SEED)
-    return words.get(SEED) or (str(seed) if is_number(seed) else f"of {name}")
+    return overrides.get(SEED) or (str(seed) if is_number(seed) else f"of {name}")
 
 
 def _name(record: Record, records: Mapping[str, Record]) -> str:
@@ -180,7 +183,7 @@ def _name(record: Record, records: Mapping[str, Record]) -> str:
 
 def _why(record: Record, goal: Goal) -> str | None:
     """Why a run is not in its arm's mean; None where it is."""
-    notes, measured = folders.record(record.folder), judged(record)
+    notes, measured = folders.record(record.folder), closing_row(record)
     for how in ("failed", "pruned"):
         if isinstance(notes.get(how), str):
             return f"{how}: {shown(notes[how], 200)}"

@@ -13,7 +13,7 @@ import numpy as np
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width, holm, paired, ratio
 from textgan_lit.report import scorecard
-from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, judged, short
+from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, closing_row, short
 from textgan_lit.report.chart import Table, finite
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing import saturated
@@ -43,7 +43,7 @@ class View(NamedTuple):
         """At its end on the test sentences; else on the validation sentences, between two evaluations by a straight
         line. A run that had ended by then stays what it was."""
         if self.clock is None:
-            found = judged(record).get(key)
+            found = closing_row(record).get(key)
             return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
         rows = record.evaluations if any(key in row for row in record.evaluations) else record.rows
         known = {
@@ -72,8 +72,8 @@ class Line(NamedTuple):
 @final
 @dataclass
 class Comparison:
-    """``controls`` are the arms that others are tested against, each against the one that is nearest in its words, and
-    ``ideals`` those that D* taught, which others are measured by in the same way."""
+    """``controls`` are the arms that others are tested against, each against the one that is nearest in its overrides,
+    and ``ideals`` those that D* taught, which others are measured by in the same way."""
 
     found: Gathered
     controls: list[Arm]
@@ -121,7 +121,7 @@ class Comparison:
             score.objective.key: score.correlation for score in scorecard.scores([_mean(a) for a in self.found.arms])
         }
         rows = []
-        for score in scorecard.scores([judged(record) for _, record in runs]):
+        for score in scorecard.scores([closing_row(record) for _, record in runs]):
             told = "–" if math.isnan(score.low) else f"{score.low:+.2f} to {score.high:+.2f}"
             of_arms = by_arm.get(score.objective.key)
             rows.append(
@@ -136,8 +136,8 @@ class Comparison:
         return Table("Rank correlation with the true JSD, of runs and of arms", columns, rows) if rows else None
 
     def missing(self) -> Table | None:
-        rows = [[shown(run.name, LONGEST), _words(run.words), run.why] for run in self.found.missing]
-        return Table("Runs that no mean has in it", ["run", "words", "why"], rows) if rows else None
+        rows = [[shown(run.name, LONGEST), _overrides(run.overrides), run.why] for run in self.found.missing]
+        return Table("Runs that no mean has in it", ["run", "tokens", "why"], rows) if rows else None
 
     @property
     def notes(self) -> list[str]:
@@ -146,7 +146,7 @@ class Comparison:
         if self.controls:
             named = "; ".join(shown(arm.name, LONGEST) for arm in self.controls[:NAMED])
             named += f"; {len(self.controls) - NAMED} more" if len(self.controls) > NAMED else ""
-            named += ". Each arm is held against the nearest in its words" if len(self.controls) > 1 else ""
+            named += ". Each arm is held against the nearest in its overrides" if len(self.controls) > 1 else ""
             found += [
                 f"Control: {named}. Tests are Student's, two-sided, paired by seed; p is Holm's for all of a table."
             ]
@@ -166,35 +166,39 @@ class Comparison:
         if unseen := len(views(self.found.arms)) - len(self.views):
             goal = self.found.goal.name
             found += [f"Left out are {unseen} matched views: not every arm has measured its {goal} where clocks meet."]
-        rows = [judged(record) for arm in self.found.arms for record in arm.runs.values()]
+        rows = [closing_row(record) for arm in self.found.arms for record in arm.runs.values()]
         if flat := sum(map(saturated, rows)):
             found += [
                 f"The true JSD of {flat} of {len(rows)} runs is saturated: its interval reaches log 2, and differences "
                 "between these are chance. Their horizons tell them apart."
             ]
         if lost := len(self.found.missing):
-            found += [f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter those of their words."]
+            found += [
+                f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter those of their overrides."
+            ]
         return found
 
 
 def compare(found: Gathered, control: Sequence[str] = ()) -> Comparison:
-    """``control``: words that the control has; by default it is found.
+    """``control``: overrides that the control has; by default it is found.
 
     Raises:
-        UserError: where no arm has these words.
+        UserError: where no arm has these overrides.
     """
     seen = [view for view in views(found.arms) if all(_values(arm, found.goal.key, view) for arm in found.arms)]
     return Comparison(found, controls(found.arms, control), seen)
 
 
-def controls(arms: Sequence[Arm], words: Sequence[str] = ()) -> list[Arm]:
-    """The arms with these ``words``; without any, the null controls of one kind, else likelihood's arms."""
-    if words:
-        found = [arm for arm in arms if all(word in _said(arm) for word in words)]
+def controls(arms: Sequence[Arm], overrides: Sequence[str] = ()) -> list[Arm]:
+    """The arms with these ``overrides``; without any, the null controls of one kind, else likelihood's arms."""
+    if overrides:
+        found = [arm for arm in arms if all(override in _said(arm) for override in overrides)]
         if not found or len(found) == len(arms):
             which = "no arm has" if not found else "every arm has"
             there = "; ".join(shown(arm.name, LONGEST) for arm in arms)
-            raise UserError(f"--control {' '.join(words)}: {which} these words. Wanted those of one of: {there}.")
+            raise UserError(
+                f"--control {' '.join(overrides)}: {which} these overrides. Wanted those of one of: {there}."
+            )
         return found
     for kind in (*NULL_CONTROLS, "likelihood"):
         found = [arm for arm in arms if arm.null == kind]
@@ -204,11 +208,11 @@ def controls(arms: Sequence[Arm], words: Sequence[str] = ()) -> list[Arm]:
 
 
 def nearest(arm: Arm, controls: Sequence[Arm]) -> Arm | None:
-    """The control that differs in the fewest words; None for a control itself, and where several are as near."""
+    """The control that differs in the fewest tokens; None for a control itself, and where several are as near."""
     if any(arm is one for one in controls):
         return None
-    apart = [sum(one.words[key] != word for key, word in arm.words.items()) for one in controls]
-    near = [one for one, words in zip(controls, apart, strict=True) if words == min(apart)]
+    apart = [sum(one.overrides[key] != override for key, override in arm.overrides.items()) for one in controls]
+    near = [one for one, overrides in zip(controls, apart, strict=True) if overrides == min(apart)]
     return near[0] if len(near) == 1 else None
 
 
@@ -282,16 +286,20 @@ def _end(record: Record, key: str) -> float:
 
 def _mean(arm: Arm) -> Row:
     """Of its runs: each number over those that have it."""
-    rows = [judged(record) for record in arm.runs.values()]
+    rows = [closing_row(record) for record in arm.runs.values()]
     keys = dict.fromkeys(key for row in rows for key in row)
     known: dict[str, list[Any]] = {key: [row[key] for row in rows if finite(row.get(key)) is not None] for key in keys}
     return {key: statistics.fmean(values) for key, values in known.items() if values}
 
 
 def _said(arm: Arm) -> set[str]:
-    """Its words, whole and as its name shows them."""
-    return {f"{name}={word}" for key, word in arm.words.items() for name in (key, short(key, arm.words))}
+    """Its overrides, whole and as its name shows them."""
+    return {
+        f"{name}={override}" for key, override in arm.overrides.items() for name in (key, short(key, arm.overrides))
+    }
 
 
-def _words(words: dict[str, str]) -> str:
-    return shown(", ".join(f"{short(key, words)}={word}" for key, word in words.items()) or "–", LONGEST)
+def _overrides(overrides: dict[str, str]) -> str:
+    return shown(
+        ", ".join(f"{short(key, overrides)}={override}" for key, override in overrides.items()) or "–", LONGEST
+    )

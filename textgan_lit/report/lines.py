@@ -138,9 +138,9 @@ def curve(
             for position, seen in enumerate(found):
                 values.append({"n": number, "position": position + 1, "series": label, "value": finite(seen)})
     labels = list(series)
-    place = {"field": "position", "type": "quantitative", "title": "word", "axis": {"format": "d", "tickMinStep": 1}}
+    place = {"field": "position", "type": "quantitative", "title": "token", "axis": {"format": "d", "tickMinStep": 1}}
     encoding = {"x": place | {"scale": {"nice": False}}, "y": {"field": "value", "type": "quantitative", "title": unit}}
-    told = [{"field": "series", "title": "what"}, {"field": "position", "title": "word"}]
+    told = [{"field": "series", "title": "what"}, {"field": "position", "title": "token"}]
     told.append({"field": "value", "title": "value", "format": ".4f"})
     ghosts = {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.15}}
     ghosts["encoding"] = encoding | {"detail": {"field": "n"}} | coloured(labels)
@@ -150,6 +150,6 @@ def curve(
     point["encoding"] = encoding | {"tooltip": told} | coloured(labels)
     spec = {"data": {"values": values}, "params": [{"name": "at", "value": len(moments) - 1}]} | sized(240)
     longest = max(len(row) for row in rows) - 2
-    columns = ["steps/all", "curve", *(f"word {place + 1}" for place in range(longest))]
+    columns = ["steps/all", "curve", *(f"token {place + 1}" for place in range(longest))]
     spec |= {"layer": [ghosts, line, point]}
     return Chart(name, title, note, spec, Table(title, columns, rows), controls=("at",))

@@ -68,10 +68,10 @@
 
   function sentence(sample) {
     const item = document.createElement("li");
-    const line = item.appendChild(element("span", "words", ""));
-    sample.words.forEach((word, place) => {
+    const line = item.appendChild(element("span", "tokens", ""));
+    sample.tokens.forEach((token, place) => {
       const seen = sample[heat][place];
-      const shown = element("span", "", word);
+      const shown = element("span", "", token);
       if (typeof seen === "number") {
         shown.style.setProperty("--seen", Math.min(0.6, -seen / 8).toFixed(2));
         shown.title = `log ${heat === "logs" ? "G" : "P"} = ${seen <= -99 ? "−∞" : seen.toFixed(2)}`;

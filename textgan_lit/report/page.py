@@ -99,22 +99,22 @@ def _browser(part: Any) -> bool:
 
 
 def _knows_data(part: Any) -> bool:
-    return _browser(part) and any(sample.get("log P by word") for moment in part.moments for sample in moment)
+    return _browser(part) and any(sample.get("log P by token") for moment in part.moments for sample in moment)
 
 
 def _sample(sample: dict[str, Any]) -> dict[str, Any]:
-    """Its words, what G and the data expected of each, and what was thought of the whole."""
-    logs, real = (_numbers(sample.get(f"log {who} by word")) for who in ("G", "P"))
-    words = sample.get("words")
-    if not isinstance(words, list) or len(words) != len(logs):
-        words = sample["text"].split(" ") if sample["text"] else []
-        words += [None] if len(logs) > len(words) else []  # eos has a probability, too
-    shown = ["∎" if word is None else str(word) for word in words]
-    return {"words": shown, "logs": logs, "real": real, "judged": _judged(sample), "near": _near(sample)}
+    """Its tokens, what G and the data expected of each, and what was thought of the whole."""
+    logs, real = (_numbers(sample.get(f"log {who} by token")) for who in ("G", "P"))
+    tokens = sample.get("tokens")
+    if not isinstance(tokens, list) or len(tokens) != len(logs):
+        tokens = sample["text"].split(" ") if sample["text"] else []
+        tokens += [None] if len(logs) > len(tokens) else []  # eos has a probability, too
+    shown = ["∎" if token is None else str(token) for token in tokens]
+    return {"tokens": shown, "logs": logs, "real": real, "judged": _judged(sample), "near": _near(sample)}
 
 
 def _numbers(found: Any) -> list[float | None]:
-    """For a browser: what is infinite (a word that cannot be said) is as unlikely as can be shown."""
+    """For a browser: what is infinite (a token that cannot be said) is as unlikely as can be shown."""
     if not isinstance(found, list):
         return []
     return [round(max(value, -99.0), 3) if is_number(value) and value == value else None for value in found]

@@ -69,7 +69,7 @@ TRUE = Plane(
     "Down and to the left is better; no choice of temperature can move both ways at once.",
     "truth/nll_oracle",
     "truth/nll_test",
-    ("NLL_oracle (nats a word)", "NLL_test (nats a word)"),
+    ("NLL_oracle (nats a token)", "NLL_test (nats a token)"),
     "truth/entropy_p",
 )
 SURFACE = Plane(
@@ -122,16 +122,16 @@ def _plane(values: list[Row], ideal: list[Row], axes: tuple[str, str]) -> list[S
     def layer(data: list[Row], mark: Spec, **encoding: Any) -> Spec:
         return {"data": {"values": data}, "mark": mark, "encoding": place | encoding}
 
-    words = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
+    tokens = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
     named = [row | {"told": f"T = {row['T']:g}"} for row in marked]
     diamond = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}, "opacity": 1}
     best = [
         layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
-        layer(ideal, words | {"align": "left", "dx": 9}, text={"field": "series"}),
+        layer(ideal, tokens | {"align": "left", "dx": 9}, text={"field": "series"}),
     ]
     return [
         layer(values, {"type": "line", "strokeWidth": 1.5}, order={"field": "T"}, **dashed(labels)),
         layer(values, {"type": "circle", "size": 50, "opacity": 1}, tooltip=told, **coloured(labels)),
-        layer(named, words | {"dy": -10}, text={"field": "told"}),
+        layer(named, tokens | {"dy": -10}, text={"field": "told"}),
         *(best if ideal else []),
     ]

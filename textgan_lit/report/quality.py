@@ -32,12 +32,14 @@ FAMILIES = {
     "ngram_jsd": Family("n-gram JSD", "nats", "down", "Between counts of n-grams; real text's halves are the floor."),
     "ms_jaccard": Family("MS-Jaccard", "0 to 1", "up", "N-grams in common; real text's halves are the ceiling."),
     "copied": Family("Copies", "share", "real", "Samples that are training sentences."),
-    "copied_span": Family("Longest copied span", "words", "real", "Far above real text's: G recites."),
-    "stutter": Family("Stutters", "share", "real", "Sentences that say n words twice in a row."),
+    "copied_span": Family("Longest copied span", "tokens", "real", "Far above real text's: G recites."),
+    "stutter": Family("Stutters", "share", "real", "Sentences that say n tokens twice in a row."),
     "repeats": Family("Repeats", "share", "real", "N-grams that were there before in their sentence."),
     "fresh_bound": Family("A fresh critic's bound on JSD", "nats a sentence", "down", "What a new D can prove."),
-    "lm_score": Family("LM score", "nats a word", "real", "NLL of samples under a small language model."),
-    "reverse_lm_score": Family("Reverse LM score", "nats a word", "down", "NLL of real text under a model of samples."),
+    "lm_score": Family("LM score", "nats a token", "real", "NLL of samples under a small language model."),
+    "reverse_lm_score": Family(
+        "Reverse LM score", "nats a token", "down", "NLL of real text under a model of samples."
+    ),
     "frechet": Family("Fréchet distance", "of hidden states", "down", "Real text's own is the floor."),
     "mauve": Family("MAUVE", "0 to 1", "up", "Clusters of hidden states in common; real text's own is the ceiling."),
 }
@@ -154,8 +156,8 @@ def _plane(rows: Sequence[Row], bleu: Mapping[str, str], self_bleu: Mapping[str,
     ]
     if not points:
         return None
-    real = [{"across": chart.finite(seen[-1].get(f"{across}_real")), "word": "real text's own"}]
-    ends = [point | {"word": word} for point, word in ((points[0], "first"), (points[-1], "last"))][: len(points)]
+    real = [{"across": chart.finite(seen[-1].get(f"{across}_real")), "token": "real text's own"}]
+    ends = [point | {"token": token} for point, token in ((points[0], "first"), (points[-1], "last"))][: len(points)]
     title = f"BLEU against Self-BLEU, {label}"
     note = "Up is quality. Right of real text samples are too much alike, left of it too little."
     columns = ["steps/all", up, across, f"{across}_real"]
@@ -177,13 +179,13 @@ def _path(points: list[Row], ends: list[Row], real: list[Row]) -> list[Spec]:
         {"data": {"values": ends}, "mark": {"type": "text", "dy": -10, "fontSize": 11} | ink},
     ]
     for layer, more in zip(
-        layers, ({"order": {"field": "n"}}, {"tooltip": told}, {"text": {"field": "word"}}), strict=True
+        layers, ({"order": {"field": "n"}}, {"tooltip": told}, {"text": {"field": "token"}}), strict=True
     ):
         layer["encoding"] = place | more
     if real[0]["across"] is not None:
         rule = {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 2} | ink
         layers.append({"data": {"values": real}, "mark": rule, "encoding": {"x": across}})
-        word = {"type": "text", "align": "left", "dx": 4, "dy": 10, "baseline": "top", "fontSize": 11} | ink
-        where = {"x": across, "y": {"value": 0}, "text": {"field": "word"}}
-        layers.append({"data": {"values": real}, "mark": word, "encoding": where})
+        token = {"type": "text", "align": "left", "dx": 4, "dy": 10, "baseline": "top", "fontSize": 11} | ink
+        where = {"x": across, "y": {"value": 0}, "text": {"field": "token"}}
+        layers.append({"data": {"values": real}, "mark": token, "encoding": where})
     return layers

@@ -109,7 +109,7 @@ def _configuration(record: Record) -> None:
     choices = runtime.get("choices") if isinstance(runtime, dict) else None
     choices = choices if isinstance(choices, dict) else {}
     record.choices = {str(group): option for group, option in choices.items() if isinstance(option, str)}
-    record.overrides = [word for word in _yaml(record, "overrides.yaml", list) if isinstance(word, str)]
+    record.overrides = [override for override in _yaml(record, "overrides.yaml", list) if isinstance(override, str)]
 
 
 def _yaml(record: Record, name: str, kind: type) -> Any:
@@ -174,8 +174,8 @@ def _say_broken(record: Record, broken: int, what: str, name: str) -> None:
         record.left_out.append(f"{broken} broken {what}{'s' * (broken > 1)} of {name}")
 
 
-def _float(word: str) -> float | None:
+def _float(override: str) -> float | None:
     try:
-        return float(word)
+        return float(override)
     except ValueError:
         return None

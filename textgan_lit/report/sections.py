@@ -105,9 +105,9 @@ def horizon(rows: list[Row]) -> Chart | None:
     """What speaks where the true JSD is saturated; None where it never is."""
     if not any(map(saturated, rows)):
         return None
-    note = "The true JSD is saturated: its interval reaches log 2. Here is how many words it takes to get half way."
+    note = "The true JSD is saturated: its interval reaches log 2. Here is how many tokens it takes to get half way."
     series = {"horizon": "truth/horizon"}
-    return course("horizon", "Horizon", note, "words", rows, series, zero=True)
+    return course("horizon", "Horizon", note, "tokens", rows, series, zero=True)
 
 
 def taught(rows: list[Row]) -> list[Row]:
@@ -121,11 +121,11 @@ def taught(rows: list[Row]) -> list[Row]:
 
 
 def likelihood(record: Record) -> Section:
-    rows, unit = record.evaluations, "nats a word"
+    rows, unit = record.evaluations, "nats a token"
     section = Section("Likelihoods and their splits", "Each NLL is an entropy and a divergence on top of it.")
     splits = {
-        "nll_test": ("H(P)", "entropy_p", "KL(P‖G)", "kl_pg_word", "Rises where G fails to say what the data say."),
-        "nll_oracle": ("H(G)", "entropy_g", "KL(G‖P)", "kl_gp_word", "Losing entropy alone lowers it."),
+        "nll_test": ("H(P)", "entropy_p", "KL(P‖G)", "kl_pg_token", "Rises where G fails to say what the data say."),
+        "nll_oracle": ("H(G)", "entropy_g", "KL(G‖P)", "kl_gp_token", "Losing entropy alone lowers it."),
     }
     for name, (entropy, lower, divergence, upper, note) in splits.items():
         title, whole = name.replace("nll", "NLL"), {"the whole": f"truth/{name}"}
@@ -138,13 +138,13 @@ def likelihood(record: Record) -> Section:
 
 
 def positions(moments: list[Row]) -> Section:
-    section = Section("Word by word", "The slider chooses the evaluation; thin lines are the others.")
+    section = Section("Token by token", "The slider chooses the evaluation; thin lines are the others.")
     jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
-    note = "How far apart the first t words are: two estimates, which should agree."
-    section = _with(section, curve("prefix-jsd", "JSD of the first t words", note, "nats", moments, jsd))
+    note = "How far apart the first t tokens are: two estimates, which should agree."
+    section = _with(section, curve("prefix-jsd", "JSD of the first t tokens", note, "nats", moments, jsd))
     bias = {"after the data's prefixes": "curve/teacher_forced_kl", "after G's own prefixes": "curve/free_running_kl"}
     note = "Where G's own prefixes are no worse than the data's, there is no exposure bias."
-    return _with(section, curve("exposure", "KL(P‖G) of the next word", note, "nats a word", moments, bias))
+    return _with(section, curve("exposure", "KL(P‖G) of the next token", note, "nats a token", moments, bias))
 
 
 def discriminator(record: Record, moments: list[Row]) -> Section:
@@ -182,7 +182,7 @@ def proxies(record: Record) -> Section:
 
 def sentences(record: Record, moments: list[Row]) -> Section:
     note = (
-        "The same noise each time: one follows the same sentence. The stronger the colour, the less expected the word."
+        "The same noise each time: one follows the same sentence. The stronger the colour, the less expected the token."
     )
     section = Section("Samples", note)
     found = [record.samples.get(row["steps/all"], []) for row in moments]
@@ -192,7 +192,7 @@ def sentences(record: Record, moments: list[Row]) -> Section:
 
 
 def cost(record: Record) -> Section:
-    """Seconds and words of each phase, from the last row before it to its own last row."""
+    """Seconds and tokens of each phase, from the last row before it to its own last row."""
     rows = record.rows or record.evaluations
     section = Section(
         "Cost", "Each phase from the last row before it to its own last; evaluations and readings included."
@@ -208,7 +208,7 @@ def cost(record: Record) -> Section:
         if those:
             lines.append([name, *_spent(before, those[-1])])
             before = those[-1]
-    columns = ["phase", "steps", "seconds", "CPU seconds", "words", "words a second"]
+    columns = ["phase", "steps", "seconds", "CPU seconds", "tokens", "tokens a second"]
     table = Table("Seconds by phase", columns, lines)
     drawn = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
     section.parts = [table, drawn]
@@ -217,8 +217,8 @@ def cost(record: Record) -> Section:
 
 def _spent(before: Row, after: Row) -> list[int | float]:
     keys = ("steps/all", "system/seconds", "system/cpu_seconds", TOKENS)
-    steps, seconds, cpu, words = (after.get(key, 0) - before.get(key, 0) for key in keys)
-    return [steps, seconds, cpu, words, words / seconds if seconds > 0 else 0.0]
+    steps, seconds, cpu, tokens = (after.get(key, 0) - before.get(key, 0) for key in keys)
+    return [steps, seconds, cpu, tokens, tokens / seconds if seconds > 0 else 0.0]
 
 
 def _with(section: Section, drawn: Chart | None) -> Section:

@@ -1,4 +1,4 @@
-"""Several runs of one sweep beside each other: which words were swept, and what became of each run.
+"""Several runs of one sweep beside each other: which overrides were swept, and what became of each run.
 
 Arms are compared by their goal (arms.py) and tested against their control (comparison.py). A run's own page has the
 rest.
@@ -16,7 +16,7 @@ from typing import final
 from textgan_lit.errors import shown
 from textgan_lit.functional.significance import half_width
 from textgan_lit.report import chart, comparison, scorecard
-from textgan_lit.report.arms import SEED, Arm, Gathered, gather, judged
+from textgan_lit.report.arms import SEED, Arm, Gathered, closing_row, gather
 from textgan_lit.report.chart import Chart, Link, Table
 from textgan_lit.report.lines import course
 from textgan_lit.report.record import Record, Row
@@ -33,16 +33,16 @@ def of(folder: Path, runs: Sequence[Path], beside: Path | None = None) -> Report
 
 @final
 class Sweep:
-    """The runs that are compared, arm by arm, and the words by which they differ."""
+    """The runs that are compared, arm by arm, and the overrides by which they differ."""
 
     def __init__(self, folder: Path, found: Gathered, beside: Path | None):
         self.folder, self.found, self.goal, self.beside = folder, found, found.goal, beside
         self.keys, self.records, self.swept = found.keys, [], []
         for arm in found.arms:
             for seed, record in arm.runs.items():
-                words = arm.words | {SEED: seed}
+                overrides = arm.overrides | {SEED: seed}
                 self.records.append(record)
-                self.swept.append({key: words[key] for key in self.keys})
+                self.swept.append({key: overrides[key] for key in self.keys})
         self.values = [self.goal.value(record) for record in self.records]
 
     def report(self) -> Report:
@@ -59,7 +59,7 @@ class Sweep:
         """Runs that differ in their seed alone, together."""
         names = [key for key in self.keys if key != SEED]
         lines = compared.lines(self.goal.key, compared.views[0])
-        rows = [[*line.arm.words.values(), *compared.cells(line)] for line in lines]
+        rows = [[*line.arm.overrides.values(), *compared.cells(line)] for line in lines]
         columns = [*names, *compared.head(f"{self.goal.name}, nats a sentence")]
         note = " ".join(["The best first; on the test sentences.", *compared.notes])
         return Section("Configurations", note, [Table("Configurations", columns, rows), *self._courses()])
@@ -131,22 +131,22 @@ class Sweep:
         rows, lines = self._rows(), []
         for objective in scorecard.objectives(rows):
             if (place := scorecard.best(objective, rows)) is not None:
-                words = [self.swept[place][key] for key in self.keys]
+                overrides = [self.swept[place][key] for key in self.keys]
                 value, good = rows[place][objective.key], scorecard.WORDS[objective.good]
-                lines.append([objective.label, good, self._link(place), *words, value, self.values[place]])
+                lines.append([objective.label, good, self._link(place), *overrides, value, self.values[place]])
         columns = ["objective", "good", "run", *self.keys, "its value", f"its {self.goal.name}"]
         note = "Different numbers choose different runs. On the test sentences."
         return Section("The best by each objective", note, [Table("The best by each objective", columns, lines)])
 
     def _rows(self) -> list[Row]:
-        return [judged(record) for record in self.records]
+        return [closing_row(record) for record in self.records]
 
     def runs(self) -> Section:
         rows: list[list[object]] = []
         for place, record in enumerate(self.records):
-            last, words = (record.evaluations or [{}])[-1], self.swept[place].values()
+            last, overrides = (record.evaluations or [{}])[-1], self.swept[place].values()
             spent = last.get("steps/generator"), last.get("system/seconds")
-            rows.append([self._link(place), *words, self.values[place], *spent])
+            rows.append([self._link(place), *overrides, self.values[place], *spent])
         rows.sort(key=lambda row: row[-3])
         columns = ["run", *self.keys, self.goal.name, "generator steps", "seconds"]
         note = "The best first." + " Each leads to its own page." * (self.beside is not None)
@@ -162,4 +162,4 @@ class Sweep:
 
 def _named(arm: Arm) -> str:
     """In a legend."""
-    return shown(", ".join(f"{key}={word}" for key, word in arm.words.items()) or "all seeds")
+    return shown(", ".join(f"{key}={override}" for key, override in arm.overrides.items()) or "all seeds")

@@ -20,11 +20,11 @@ ROWS = {
     "NLL_test ≤": ("truth/nll_test_bound",),
     "NLL_oracle": ("truth/nll_oracle",),
     "H(G)": ("truth/entropy_g",),
-    "horizon, words": ("truth/horizon",),
+    "horizon, tokens": ("truth/horizon",),
     "D says JSD ≥": ("bound/value", "bound/se"),
     "JSD, re-weighted by D": ("bound/reweighted_jsd", "bound/reweighted_jsd_se"),
 }
-FIRST_WHERE_SATURATED = ("horizon, words", "true JSD")
+FIRST_WHERE_SATURATED = ("horizon, tokens", "true JSD")
 BLIND = 1e-3  # nats: nearer to log 2 than that the error misses what no sentence happened to show
 
 Row = Mapping[str, Any]  # numbers by their keys; curves, too, which nothing here looks at
@@ -66,8 +66,8 @@ def titled(name: str, row: Row) -> str:
     ('likelihood, T = 0.9', 'game, 1,200 G steps')
     """
     told = {"temperature": "T = {:g}", "steps": "{:,.0f} G steps"}
-    words = [form.format(row[key]) for key, form in told.items() if key in row]
-    return ", ".join([name.removesuffix("_best_temperature").replace("_", " "), *words])
+    tokens = [form.format(row[key]) for key, form in told.items() if key in row]
+    return ", ".join([name.removesuffix("_best_temperature").replace("_", " "), *tokens])
 
 
 def print_table(title: str, columns: Mapping[str, Row]) -> None:

@@ -26,7 +26,7 @@ from textgan_lit.run import plain
 from textgan_lit.run.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
-COMPOSED = ".hydra"  # the configuration as it was composed, and the words that it was composed from
+COMPOSED = ".hydra"  # the configuration as it was composed, and the overrides that it was composed from
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
@@ -41,7 +41,7 @@ WRITTEN = (
     "train.log",
 )
 WANDBS_LINK = "debug-core.log"  # which no setting of W&B's prevents, and nobody needs
-OWN = ("resume", "overwrite", "trust")  # words about the folder, not about the run
+OWN = ("resume", "overwrite", "trust")  # overrides about the folder, not about the run
 
 DYING = 10.0  # seconds at most, until the last process of a run that was killed is gone, and its lock
 
@@ -53,7 +53,7 @@ def holds_a_run(folder: Path) -> bool:
 
 
 def quoted(path: str) -> str:
-    """A path as Hydra's words take it whatever it holds: a sweep's folders are called seed=1."""
+    """A path as Hydra's overrides take it whatever it holds: a sweep's folders are called seed=1."""
     return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", "\\'"), path) + "'"
 
 

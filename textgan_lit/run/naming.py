@@ -1,4 +1,4 @@
-"""What a run is called among others: from the words it was started with, so that the jobs of a sweep differ."""
+"""What a run is called among others: from the overrides it was started with, so that the jobs of a sweep differ."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Called(NamedTuple):
 def called(name: str, folder: Path) -> Called:
     """What the run in ``folder`` is called, where ``name`` says its model and data.
 
-    Hydra has written its words into ``.hydra``; where there are none, the run has the name alone.
+    Hydra has written its overrides into ``.hydra``; where there are none, the run has the name alone.
     """
     found = _read(folder, "overrides.yaml")
-    words = [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+    overrides = [override for override in found if isinstance(override, str)] if isinstance(found, list) else []
     hydra = _inside(_read(folder, "hydra.yaml"), "hydra")
     choices, number = _inside(hydra, "runtime", "choices"), _inside(hydra, "job").get("num")
-    parts = _parts([word for word in words if _tells(word)])
+    parts = _parts([override for override in overrides if _tells(override)])
     groups = [choices[group] for group in ("model", "data") if isinstance(choices.get(group), str)]
     tags = [*groups, *(part for key, part in parts.items() if key in choices)]
     return Called(
@@ -43,18 +43,18 @@ def called(name: str, folder: Path) -> Called:
     )
 
 
-def _tells(word: str) -> bool:
-    key = _key(word)
+def _tells(override: str) -> bool:
+    key = _key(override)
     return key not in IN_THE_NAME and re.split("[./]", key)[0] not in NOT_OF_THE_RUN
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
 
 
-def _parts(words: list[str]) -> dict[str, str]:
+def _parts(overrides: list[str]) -> dict[str, str]:
     """Key → how a name shows it: ``model.schedule.k=5`` as ``k=5``, unless another key ends so, too."""
-    values = {_key(word): word.partition("=")[1:] for word in words}
+    values = {_key(override): override.partition("=")[1:] for override in overrides}
     short = {key: re.split("[./@]", key)[-1] for key in values}
     ends = Counter(short.values())
     return {key: "".join([short[key] if ends[short[key]] == 1 else key, *value]) for key, value in values.items()}

@@ -1,7 +1,7 @@
 """Which folder a command plays in: a new one, or that of a run that was cut off.
 
 ``resume=true`` goes on with the newest unfinished run of the same configuration, or with the one in ``hydra.run.dir``
-where that is given; ``resume=FOLDER`` with that run as it was started, further words on top.
+where that is given; ``resume=FOLDER`` with that run as it was started, further overrides on top.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from textgan_lit.run.files import replace
 PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")  # another setting of the run: no resolver, and nothing inside
 OPTION = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # of a group, by its name
 TEXTS = ("name", "outputs")  # the settings at the top that are no groups, and hold text
-AGAIN = "Or repeat the run's own words with resume=true."
+AGAIN = "Or repeat the run's own overrides with resume=true."
 
 
 class Claim(Callback):
@@ -40,7 +40,7 @@ class Claim(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             _check(config)
-            given = any(word.startswith("hydra.run.dir=") for word in config.hydra.overrides.hydra)
+            given = any(override.startswith("hydra.run.dir=") for override in config.hydra.overrides.hydra)
             if _many(config) and not given:
                 raise UserError(
                     "Several processes are started from outside (torchrun, srun, one a node), and each would make a "
@@ -57,7 +57,9 @@ class Claim(Callback):
             continues = config.hydra.sweeper._target_.startswith("hydra_plugins.textgan_lit.")
             if config.overwrite and continues:
                 raise UserError("overwrite=true: sweep=optuna goes on where it was. Give another hydra.sweep.dir.")
-            named = continues or any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
+            named = continues or any(
+                override.startswith("hydra.sweep.dir=") for override in config.hydra.overrides.hydra
+            )
             if config.resume and not named:
                 raise UserError("resume=true of a sweep needs its folder: hydra.sweep.dir=multirun/….")
             folder = Path(config.hydra.sweep.dir)
@@ -68,7 +70,7 @@ class Claim(Callback):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folders.quoted(str(folder))}")
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
-            process.last_words = lambda: f"ended. Go on with the same words, resume=true hydra.sweep.dir={folder}"
+            process.last_words = lambda: f"ended. Go on with the same tokens, resume=true hydra.sweep.dir={folder}"
         except (UserError, OSError) as error:
             _refuse(said(error))
 
@@ -121,8 +123,10 @@ def _check(config: DictConfig) -> None:
 
 def _check_credentials(config: DictConfig) -> None:
     found = OmegaConf.to_container(config, resolve=False)
-    words = [word.partition("=") for kind in ("task", "hydra") for word in found["hydra"]["overrides"][kind]]
-    credentials.refuse({key: value for key, _, value in words})  # of a sweep the configuration has none of them yet
+    overrides = [
+        override.partition("=") for kind in ("task", "hydra") for override in found["hydra"]["overrides"][kind]
+    ]
+    credentials.refuse({key: value for key, _, value in overrides})  # of a sweep the configuration has none of them yet
     credentials.refuse(found)
 
 
@@ -221,16 +225,18 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return {key: leaf for name, value in config.items() for key, leaf in flat(value, f"{prefix}{name}.").items()}
 
 
-def expand(words: list[str]) -> list[str]:
-    """A command line with ``resume=FOLDER``: the words that the run was started with, then these.
+def expand(overrides: list[str]) -> list[str]:
+    """A command line with ``resume=FOLDER``: the overrides that the run was started with, then these.
 
     Raises:
-        UserError: there is no run in the folder, or its words ask this machine for something.
+        UserError: there is no run in the folder, or its overrides ask this machine for something.
     """
-    path = next((word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")), "")
+    path = next(
+        (override.partition("=")[2].strip("'\"") for override in overrides if override.startswith("resume=")), ""
+    )
     path = os.path.expanduser(path)
     if path.lower() in ("", "true", "false"):
-        return words
+        return overrides
     folder = Path(path).absolute().parent.parent if path.endswith(".ckpt") else Path(path)
     if "${" in str(folder.absolute()):
         raise UserError(f"resume={shown(path, PATH)}: Hydra fills in what a name has in ${{…}}. Rename the folder.")
@@ -240,45 +246,51 @@ def expand(words: list[str]) -> list[str]:
         raise UserError(
             f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it."
         ) from None
-    if not isinstance(before, list) or not all(isinstance(word, str) for word in before):
-        raise UserError(f"{folder}/.hydra/overrides.yaml holds no words. Give those of the run, with resume=true.")
-    given = {_key(word) for word in words}
-    kept = [word for word in before if not word.startswith("-") and _key(word) not in given | set(folders.OWN)]
-    kept = [word for word in kept if _sets_the_run(word)]
-    words = [f"resume={folders.quoted(path)}" if word.startswith("resume=") else word for word in words]
-    return [*kept, *words, f"hydra.run.dir={folders.quoted(str(folder.absolute()))}"]
+    if not isinstance(before, list) or not all(isinstance(override, str) for override in before):
+        raise UserError(f"{folder}/.hydra/overrides.yaml holds no overrides. Give those of the run, with resume=true.")
+    given = {_key(override) for override in overrides}
+    kept = [
+        override
+        for override in before
+        if not override.startswith("-") and _key(override) not in given | set(folders.OWN)
+    ]
+    kept = [override for override in kept if _sets_the_run(override)]
+    overrides = [
+        f"resume={folders.quoted(path)}" if override.startswith("resume=") else override for override in overrides
+    ]
+    return [*kept, *overrides, f"hydra.run.dir={folders.quoted(str(folder.absolute()))}"]
 
 
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
-def _sets_the_run(word: str) -> bool:
-    """Whether a stored word is about the run, and not about Hydra.
+def _sets_the_run(stored: str) -> bool:
+    """Whether a stored override is about the run, and not about Hydra.
 
     Raises:
         UserError: it holds an interpolation that asks for more than another setting of the run: the environment, say;
             or for a group's option it names a file, which Hydra would compose, callbacks of its own among it.
     """
     try:
-        override = OverridesParser.create().parse_override(word)
+        override = OverridesParser.create().parse_override(stored)
     except (HydraException, RecursionError) as error:
-        raise UserError(f"{shown(word)}, a word of the run's folder, is none of Hydra's. {AGAIN}") from error
+        raise UserError(f"{shown(stored)}, an override of the run's folder, is none of Hydra's. {AGAIN}") from error
     texts, is_text = list(_texts(override.value())), "." in override.key_or_group or override.key_or_group in TEXTS
     if not is_text and not all(OPTION.fullmatch(text) for text in texts):  # Hydra would follow a path to any file
         raise UserError(
-            f"{shown(word)}, a word of the run's folder, names no option of {override.key_or_group}. {AGAIN}"
+            f"{shown(stored)}, an override of the run's folder, names no option of {override.key_or_group}. {AGAIN}"
         )
-    if any("${" in PLAIN.sub("", text) for text in (word.partition("=")[0], *texts)):
+    if any("${" in PLAIN.sub("", text) for text in (stored.partition("=")[0], *texts)):
         raise UserError(
-            f"{shown(word)}, a word of the run's folder, asks this machine for something. If it is your own, give it "
-            f"anew, behind resume=…. {AGAIN}"
+            f"{shown(stored)}, an override of the run's folder, asks this machine for something. If it is your own, "
+            f"give it anew, behind resume=…. {AGAIN}"
         )
     return "hydra" not in re.split("[./]", f"{override.key_or_group}.{override.package}")  # be it _global_.hydra
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value as Hydra will take it, without the signs by which the word hid some of it."""
+    """Every text in a value as Hydra will take it, without the signs by which the override hid some of it."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):

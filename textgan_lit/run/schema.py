@@ -21,7 +21,7 @@ Count = Annotated[int, Interval(ge=0, le=2**53)]
 Measured = Annotated[float, Field(allow_inf_nan=True)]  # which may be infinite, or no number
 Least = Annotated[float, Field(allow_inf_nan=True, ge=-math.inf)]  # the least so far; infinite before the first
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Word = Annotated[str, Field(pattern=r'^[^,"\p{C}\p{Zl}\p{Zp}]{1,100}$')]  # such as heads a column
+Name = Annotated[str, Field(pattern=r'^[^,"\p{C}\p{Zl}\p{Zp}]{1,100}$')]  # such as heads a column
 
 
 def form(base: type[Form] = Form, /, **fields: Any) -> type[Form]:

@@ -34,8 +34,8 @@ class Pruning(pl.Callback):
         if stage != "fit" or not trainer.is_global_zero or not _is_ours() or not (self.folder / TRIAL).exists():
             return
         told = plain.yaml(self.folder, TRIAL)
-        judge = built(told["pruner"])
-        study = optuna.load_study(study_name=told["study"], storage=opened(told["storage"]), pruner=judge)
+        pruner = built(told["pruner"])
+        study = optuna.load_study(study_name=told["study"], storage=opened(told["storage"]), pruner=pruner)
         if len(study.directions) == 1:
             self.trial = Trial(study, study.trials[told["number"]]._trial_id)
 

@@ -1,4 +1,4 @@
-"""The words of a sweep: which stay as they are, and among which values the others are searched."""
+"""The overrides of a sweep: which stay as they are, and among which values the others are searched."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from textgan_lit.run.folder import OWN
 
 
 class Space(NamedTuple):
-    """``words`` are common to all trials; ``searched`` are the others, by key."""
+    """``overrides`` are common to all trials; ``searched`` are the others, by key."""
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     searched: dict[str, BaseDistribution]
 
     def trial(self, chosen: Mapping[str, Any]) -> list[str]:
-        """The words of the trial for which ``chosen`` was drawn."""
-        return [*self.words, *(f"{key}={value}" for key, value in chosen.items())]
+        """The overrides of the trial for which ``chosen`` was drawn."""
+        return [*self.overrides, *(f"{key}={value}" for key, value in chosen.items())]
 
     def some(self) -> dict[str, Any]:
         """Any one choice, to see whether it composes."""
@@ -48,7 +48,7 @@ def space(overrides: list[Override]) -> Space:
             "again with -m seed=2,3,4 and textgan compare."
         )
     kept = {key: override for key, override in last.items() if key not in searched and key not in OWN}
-    return Space(tuple(f"{key}={word.get_value_element_as_str()}" for key, word in kept.items()), searched)
+    return Space(tuple(f"{key}={override.get_value_element_as_str()}" for key, override in kept.items()), searched)
 
 
 def _values(override: Override) -> BaseDistribution:

@@ -83,7 +83,7 @@ class Study:
     def _hold_to_one_question(self) -> None:
         asked = {
             "search space": sorted(f"{key}: {values}" for key, values in self.space.searched.items()),
-            "words": sorted(self.space.words),
+            "tokens": sorted(self.space.overrides),
             "objectives": [" against ".join(filter(None, (one.key, one.against))) for one in self.objectives],
         }
         before = self.study.user_attrs.get("question")
@@ -93,12 +93,12 @@ class Study:
         for part in asked:
             if before[part] != asked[part]:
                 was, now = (
-                    ", ".join(word for word in some if word not in other) or "nothing else"
+                    ", ".join(override for override in some if override not in other) or "nothing else"
                     for some, other in ((before[part], asked[part]), (asked[part], before[part]))
                 )
                 raise UserError(
                     f"{self.folder} holds the trials of another sweep: its {part} had {was}, now it has {now}. Give "
-                    "the words that it began with, or another hydra.sweep.dir."
+                    "the overrides that it began with, or another hydra.sweep.dir."
                 )
 
     def batch(self, most: int, n_trials: int) -> list[FrozenTrial]:

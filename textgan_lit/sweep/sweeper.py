@@ -32,7 +32,7 @@ SHOWN = 10  # trials of the closing table
 class Sweep:
     """``n_trials`` trials in all, ``n_jobs`` side by side (-1: one a CPU); failed ones count.
 
-    ``params`` are words of the search space, those of the command line come on top. ``objectives`` are keys of the
+    ``params`` are overrides of the search space, those of the command line come on top. ``objectives`` are keys of the
     closing table (none: what a run returns), or ``likelihood_gap``, ``against`` a run. ``sampler`` and ``pruner`` are
     Optuna's, by their ``_target_``. ``storage`` is a file or a database's URL (none: a journal in the sweep's folder),
     ``seed`` the sampler's.
@@ -73,7 +73,7 @@ class Sweep:
         """Plays what is missing, and says what came out.
 
         Raises:
-            UserError: before any trial, where the words cannot be played; at the end, where a trial has failed.
+            UserError: before any trial, where the overrides cannot be played; at the end, where a trial has failed.
         """
         parser = OverridesParser.create(config_loader=self.hydra.hydra_context.config_loader)
         asked = space(parser.parse_overrides([*(f"{key}={value}" for key, value in self.params.items()), *arguments]))
@@ -87,17 +87,17 @@ class Sweep:
             self._play(batch)
         self._report()
 
-    def _compose(self, words: list[str]) -> None:
-        self.hydra.hydra_context.config_loader.load_sweep_config(self.hydra.config, words)
+    def _compose(self, overrides: list[str]) -> None:
+        self.hydra.hydra_context.config_loader.load_sweep_config(self.hydra.config, overrides)
 
     def _play(self, batch: list[FrozenTrial]) -> None:
         jobs = {}
         for trial in batch:
-            words = [*self.study.space.trial(trial.params), f"hydra.sweep.subdir={trial.number}", "resume=true"]
+            overrides = [*self.study.space.trial(trial.params), f"hydra.sweep.subdir={trial.number}", "resume=true"]
             try:
-                self._compose(words)
-                jobs[trial.number] = words
-            except Exception as error:  # whatever a combination of words may raise
+                self._compose(overrides)
+                jobs[trial.number] = overrides
+            except Exception as error:  # whatever a combination of overrides may raise
                 self._fail(trial.number, error)
         if not jobs:
             return

@@ -4,7 +4,7 @@ What is summed over the vocabulary rather than sampled (Rao-Blackwell): the chai
 and NLLs. So NLL_test = H(P) + KL(P‖G) and NLL_oracle = H(G) + KL(G‖P) hold exactly in what is printed.
 
 A generator that writes in another order than that of reading is compared with P step by step in its own order: a
-prefix is what it has written so far. Where P's words in that order are not known (a world too large to list), only
+prefix is what it has written so far. Where P's tokens in that order are not known (a world too large to list), only
 whole sentences are compared: nothing is summed over the vocabulary, and what belongs to prefixes is absent.
 """
 
@@ -27,7 +27,7 @@ from textgan_lit.types import TextBatch
 
 # one number a sentence
 SENTENCE = (
-    "words",
+    "tokens",
     "nll",
     "entropy",
     "kl",
@@ -43,7 +43,7 @@ POSITION = ("direct", "chain", "reach", "kl", "tv")  # one number a position, su
 
 
 class Evidence(NamedTuple):
-    """One set of sentences, seen by both models; words and what is said of them are in the order of writing."""
+    """One set of sentences, seen by both models; tokens and what is said of them are in the order of writing."""
 
     batch: TextBatch
     p_logits: Float[Tensor, "B T V"] | None  # oracle.predict(batch, Categorical()); None where P is unknown
@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
     score: Float[Tensor, " B"] | None  # the discriminator's raw logit of the whole sentence
     valid: dict[str, Bool[Tensor, " B"]]  # oracle.validity(batch)
     g_bound: Float[Tensor, " B"] | None = None  # at most log G of the sentence, on average; where that alone is known
-    p_logp: Float[Tensor, "B T"] | None = None  # of the words in P's own order, where p_logits are not known but P is
+    p_logp: Float[Tensor, "B T"] | None = None  # of the tokens in P's own order, where p_logits are not known but P is
     characters: Float[Tensor, " B"] | None = None  # of each sentence as text, where it is some
 
 
@@ -74,18 +74,18 @@ def contributions(evidence: Evidence, is_real: bool) -> Contributions:
 
 def _measured(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     tokens, mask = evidence.batch
-    words = mask.sum(1).double()
+    length = mask.sum(1).double()
     if evidence.g_logits is None:
         return _without_density(evidence, is_real), {}
     if evidence.p_logits is None:
         g_logp = token_logp(evidence.g_logits, tokens, mask).double()
         if evidence.p_logp is not None:
-            return {"words": words} | _of_sentences(evidence.p_logp, g_logp, evidence, is_real), {}
-        return {"words": words, "nll": -g_logp.sum(1)} if is_real else {"words": words}, {}
+            return {"tokens": length} | _of_sentences(evidence.p_logp, g_logp, evidence, is_real), {}
+        return {"tokens": length, "nll": -g_logp.sum(1)} if is_real else {"tokens": length}, {}
     ratio, at = compare(evidence.p_logits, evidence.g_logits, tokens, mask)
     entropy, kl = (at.entropy_p, at.kl_pg) if is_real else (at.entropy_g, at.kl_gp)
     direct = direct_jsd(ratio if is_real else -ratio)
-    sentence = {"words": words, "entropy": entropy.sum(1), "kl": kl.sum(1), "chain": at.information.sum(1)}
+    sentence = {"tokens": length, "entropy": entropy.sum(1), "kl": kl.sum(1), "chain": at.information.sum(1)}
     sentence |= {"nll": sentence["entropy"] + sentence["kl"], "direct": direct[:, -1]}
     sentence |= {"bayes": ratio[:, -1].abs().sigmoid(), "ratio": ratio[:, -1]}
     if evidence.score is not None:
@@ -99,7 +99,7 @@ def _measured(evidence: Evidence, is_real: bool) -> tuple[dict[str, Tensor], dic
 def _without_density(evidence: Evidence, is_real: bool) -> dict[str, Tensor]:
     """What can be said of a generator that does not know log G(x): P's own NLL of its sentences, and what its bound on
     log G makes of real ones."""
-    found = {"words": evidence.batch.mask.sum(1).double()}
+    found = {"tokens": evidence.batch.mask.sum(1).double()}
     p = None if evidence.p_logits is None else token_logp(evidence.p_logits, *evidence.batch).double().sum(1)
     if not is_real and p is not None:
         found["nll"] = -p

@@ -10,24 +10,26 @@ from textgan_lit.data.oracle import Oracle
 from textgan_lit.functional import calibration, divergence
 from textgan_lit.model.game import Game
 from textgan_lit.model.policy import Categorical
-from textgan_lit.run.distributed import gather, own_rows, world
-from textgan_lit.types import Reading, TextBatch
+from textgan_lit.run.distributed import gather, shard, world_size
+from textgan_lit.types import HeldOutCheck, TextBatch
 
 
 @torch.no_grad()
-def take(game: Game, held_out: TextBatch, size: int, steps: dict[str, int], oracle: Oracle | None = None) -> Reading:
+def take(
+    game: Game, held_out: TextBatch, size: int, steps: dict[str, int], oracle: Oracle | None = None
+) -> HeldOutCheck:
     """A reading on ``size`` held-out sentences, drawn by the game's noise, and as many samples; equal on every rank.
 
     Players must be in eval mode. Given the ``oracle`` of the sentences, it has D's regret, too.
     """
     real, fake = sentences(game, held_out, size)
-    scores = gather(game.verdict(real)), gather(game.verdict(fake))
+    scores = gather(game.sentence_logit(real)), gather(game.sentence_logit(fake))
     bound = calibration.bound(*scores)
     regret = None
     if oracle is not None:
         true = gather(log_ratio(game, oracle, real)), gather(log_ratio(game, oracle, fake))
         regret = float(sum(divergence.regret(*side).mean() for side in zip(true, scores, strict=True)) / 2)
-    return Reading(
+    return HeldOutCheck(
         bce=float(bound.bce),
         bound=float(bound.value),
         bound_se=float(bound.se),
@@ -40,9 +42,9 @@ def take(game: Game, held_out: TextBatch, size: int, steps: dict[str, int], orac
 
 def sentences(game: Game, held_out: TextBatch, size: int) -> tuple[TextBatch, TextBatch]:
     """This rank's share of ``size`` held-out sentences and of as many samples."""
-    size = min(size, len(held_out.tokens)) // world() * world()
-    chosen = own_rows(game.noise.permutation(len(held_out.tokens))[:size])
-    return TextBatch(held_out.tokens[chosen], held_out.mask[chosen]), game.sample(size // world()).batch
+    size = min(size, len(held_out.tokens)) // world_size() * world_size()
+    chosen = shard(game.noise.permutation(len(held_out.tokens))[:size])
+    return TextBatch(held_out.tokens[chosen], held_out.mask[chosen]), game.sample(size // world_size()).batch
 
 
 def log_ratio(game: Game, oracle: Oracle, batch: TextBatch) -> Float[Tensor, " B"]:

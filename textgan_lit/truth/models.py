@@ -40,7 +40,7 @@ class Models(NamedTuple):
 
     def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
         """What they say about these sentences; ``uniform`` is the noise of a bound."""
-        written, exact = self.generator.written, self.generator.likelihood == "exact"
+        written, exact = self.generator.to_generation_order, self.generator.likelihood == "exact"
         return Evidence(
             batch=TextBatch(*map(written, batch)),
             g_logits=written(self.generator.predict(batch, self.policy)) if exact else None,
@@ -52,9 +52,11 @@ class Models(NamedTuple):
         )
 
     def _of_oracle(self, batch: TextBatch) -> dict[str, Tensor | None]:
-        if self.oracle is None or self.generator.as_read:
+        if self.oracle is None or self.generator.is_left_to_right:
             return {"p_logits": None if self.oracle is None else self.oracle.predict(batch, Categorical())}
-        logits = self.oracle.predict_in(self.generator.order_of_writing, self.generator.written(batch.tokens))
+        logits = self.oracle.predict_in(
+            self.generator.order_of_writing, self.generator.to_generation_order(batch.tokens)
+        )
         return {"p_logits": logits, "p_logp": self.oracle.logp(batch, Categorical()) if logits is None else None}
 
     @torch.no_grad()

@@ -1,6 +1,6 @@
 """The truth beside every proxy: exact divergences where P is known, and what the discriminator claims.
 
-One :class:`Truth` sees real and generated sentences with both models' full next-word distributions. Every
+One :class:`Truth` sees real and generated sentences with both models' full next-token distributions. Every
 number is a mean over sentences with its standard error, ½ √(var_real/n + var_fake/n) where both sides count.
 A quantity that was not measured is absent, never 0; one that is infinite says inf.
 """
@@ -24,10 +24,10 @@ from textgan_lit.functional.divergence import (
     reweighted_jsd,
     unseen,
 )
-from textgan_lit.run.distributed import dealt
+from textgan_lit.run.distributed import unshard
 from textgan_lit.truth.evidence import POSITION, SENTENCE, Contributions, Evidence, contributions
 
-Unit = Literal["words", "characters"]
+Unit = Literal["tokens", "characters"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what weights would bring back was never drawn
 
@@ -36,7 +36,7 @@ UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what wei
 class Side:
     """Moments of one number a sentence each, over the sentences that P or that G wrote."""
 
-    moments: Float[Tensor, "K 5"]  # n, Σ x, Σ x², Σ x·words, Σ x·characters for every name in SENTENCE
+    moments: Float[Tensor, "K 5"]  # n, Σ x, Σ x², Σ x·tokens, Σ x·characters for every name in SENTENCE
 
     def __contains__(self, name: str) -> bool:
         return bool(self._of(name)[0] > 0)
@@ -54,11 +54,11 @@ class Side:
         return _or_inf((square - total * total / n).clamp_min(0) / (n - 1) / n)
 
     def per(self, unit: Unit, name: str) -> Tensor:
-        """Total over all words, or all characters."""
+        """Total over all tokens, or all characters."""
         return self._of(name)[1] / self._of(unit)[1]
 
     def per_se(self, unit: Unit, name: str) -> Tensor:
-        """Of a ratio of two means, by the delta method: the spread of x − ratio × words."""
+        """Of a ratio of two means, by the delta method: the spread of x − ratio × tokens."""
         n, _, square, *products = self._of(name)
         units, ratio = self._of(unit), self.per(unit, name)
         with_units = products[UNITS.index(unit)]
@@ -125,7 +125,7 @@ class Truth(Metric):
             moments[SENTENCE.index(name)] += terms.sum(1)
         for name, value in found.position.items():
             x = value.sum(0)
-            # after its last word a sentence shows what it showed there (direct), or has nothing to add
+            # after its last token a sentence shows what it showed there (direct), or has nothing to add
             more, mode = (0, self.max_length - len(x)), "replicate" if name == "direct" else "constant"
             curves[POSITION.index(name)] += F.pad(x.unsqueeze(0), more, mode).squeeze(0)
         if "score" in sentence:
@@ -139,7 +139,7 @@ class Truth(Metric):
         return found | self._bounds(real, fake, found.get("truth/jsd"))
 
     def curves(self) -> dict[str, Float[Tensor, " T"]]:
-        """By position: ``prefix_jsd`` (chain rule) and ``prefix_jsd_direct`` of the first t words, over all sentences;
+        """By position: ``prefix_jsd`` (chain rule) and ``prefix_jsd_direct`` of the first t tokens, over all sentences;
         KL(P_t‖G_t) and total variation over the data's prefixes (``teacher_forced_…``) and the generator's own
         (``free_running_…``), over the sentences that reach t by a prefix that P can write."""
         with self.sync_context(dist_sync_fn=self.dist_sync_fn):
@@ -223,24 +223,24 @@ def _joined(state: list[Tensor] | Tensor) -> Tensor | None:
     """A cat-state in the order of one process: a list before ranks are synchronised and a tensor after."""
     if not len(state):
         return None
-    return dealt(state) if isinstance(state, Tensor) else torch.cat(state)
+    return unshard(state) if isinstance(state, Tensor) else torch.cat(state)
 
 
 def _likelihoods(real: Side, fake: Side) -> dict[str, Tensor]:
-    """NLL per word, per character of text, and its split into an entropy and a KL where P is known."""
+    """NLL per token, per character of text, and its split into an entropy and a KL where P is known."""
     found = {}
     names = ("nll_test", "entropy_p", "kl_pg"), ("nll_oracle", "entropy_g", "kl_gp")
     for side, (nll, entropy, kl) in zip((real, fake), names, strict=True):
         if "nll" in side:
-            found |= {nll: side.per("words", "nll"), f"{nll}_se": side.per_se("words", "nll")}
+            found |= {nll: side.per("tokens", "nll"), f"{nll}_se": side.per_se("tokens", "nll")}
         if "kl" in side:
-            found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_word": side.per("words", "kl")}
-            found[entropy] = side.per("words", "entropy")
+            found |= {kl: side.mean("kl"), f"{kl}_se": side.error("kl").sqrt(), f"{kl}_token": side.per("tokens", "kl")}
+            found[entropy] = side.per("tokens", "entropy")
     if "nll" in real and "characters" in real:
         nats = real.per("characters", "nll"), real.per_se("characters", "nll")
         found |= dict(zip(("nll_test_character", "nll_test_character_se"), nats, strict=True))
     if "nll_bound" in real:
-        nats = real.per("words", "nll_bound"), real.per_se("words", "nll_bound")
+        nats = real.per("tokens", "nll_bound"), real.per_se("tokens", "nll_bound")
         found |= dict(zip(("nll_test_bound", "nll_test_bound_se"), nats, strict=True))
     if "kl_bound" in real:
         found |= {"kl_pg_bound": real.mean("kl_bound"), "kl_pg_bound_se": real.error("kl_bound").sqrt()}

@@ -27,38 +27,38 @@ def test_the_table_is_the_best_discriminator(players):
 
 def test_the_table_of_prefixes_is_the_sum_of_their_log_ratios(players):
     enumeration = players.enumeration
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "token")
     ratio = enumeration.oracle.logp(enumeration.sentences, Categorical()) - enumeration.logp().float()
     assert_close(table(*enumeration.sentences), ratio.cumsum(1) * enumeration.sentences.mask)
     assert not table(*enumeration.sentences).requires_grad
 
 
-@pytest.mark.parametrize("scores", ["sentence", "word"])
-def test_soft_words_lie_between_hard_ones(players, scores):
+@pytest.mark.parametrize("scores", ["sentence", "token"])
+def test_soft_tokens_lie_between_hard_ones(players, scores):
     enumeration = players.enumeration
     tokens, mask = enumeration.sentences
     table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, scores)
     hard = torch.nn.functional.one_hot(tokens.masked_fill(~mask, 0), enumeration.oracle.vocab.size).float()
     hard = hard * mask.unsqueeze(2)
     assert_close(table(hard, mask), table(tokens, mask))
-    # the last word is one of three at equal chances: the mean of three scores
+    # the last token is one of three at equal chances: the mean of three scores
     full = mask.all(1) & (tokens[:, -1] < 3)
-    words = tokens[full].view(-1, 3, 3)
+    n = len(tokens[full]) // 3
     soft = hard[full].view(-1, 3, 3, enumeration.oracle.vocab.size).mean(1)
     scored = table(tokens[full], mask[full]).unflatten(0, (-1, 3))
-    assert_close(table(soft, torch.ones(len(words), 3, dtype=torch.bool)), scored.mean(1))
+    assert_close(table(soft, torch.ones(n, 3, dtype=torch.bool)), scored.mean(1))
 
 
 class Mixing(Discriminator):
     """Made of a language model, as a mediator is."""
 
-    reads_density = True
+    needs_density = True
 
     def __init__(self, model):
         super().__init__(model.vocab, model.max_length)
         self.model = model
 
-    def forward(self, words, mask, density=None):
+    def forward(self, tokens, mask, density=None):
         raise NotImplementedError
 
 

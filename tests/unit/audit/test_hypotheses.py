@@ -31,7 +31,7 @@ def test_two_ways_to_the_exact_gradient_meet_at_the_best_d(players, kind):
 def test_prefixes_rewards_are_discounted_by_their_distance():
     players = Players(variable=False)
     enumeration = players.enumeration
-    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "word")
+    table = Table(enumeration.oracle, enumeration.generator, enumeration.policy, "token")
     game = Game(enumeration.generator, table, enumeration.policy, Noise(0))
     a, b, c = table(*enumeration.sentences).unbind(1)
     found = worth(ScoreFunction(reward.LogOdds(), RewardToGo(0.5), Zero()), game, enumeration.sentences)

@@ -56,12 +56,19 @@ SABOTAGED = {
 def test_sabotage_is_seen(players, what):
     finding = descends(SABOTAGED[what], players)
     assert not finding.passed
-    assert finding.verdict.startswith("FAILS"), finding.verdict
+    assert finding.summary.startswith("FAILS"), finding.summary
 
 
 def cold():
     """ColdGAN's: samples written at T = 0.7, weighted by G over what wrote them."""
-    return ScoreFunction(reward.Probability(), Terminal(), LeaveOneOut(), clip=None, ratio="sentence", proposal=0.7)
+    return ScoreFunction(
+        reward.Probability(),
+        Terminal(),
+        LeaveOneOut(),
+        clip_range=None,
+        importance_sampling_level="sentence",
+        sampling_temperature=0.7,
+    )
 
 
 def mali(of):
@@ -74,12 +81,12 @@ def unweighted(logp, before, advantage, mask, clip, ratio):
 
 
 def test_importance_weights_make_up_for_the_temperature_and_their_absence_is_seen(players, monkeypatch):
-    assert descends(cold(), players, batches=200).verdict == "unbiased within 4 SE"
+    assert descends(cold(), players, batches=200).summary == "unbiased within 4 SE"
     monkeypatch.setattr(score_function, "clipped_surrogate", unweighted)
     finding = descends(cold(), players, batches=200)
     assert not finding.passed
-    assert finding.verdict.startswith("FAILS"), finding.verdict
-    assert finding.verdict.endswith("and no bias is declared")
+    assert finding.summary.startswith("FAILS"), finding.summary
+    assert finding.summary.endswith("and no bias is declared")
 
 
 @pytest.mark.slow
@@ -98,14 +105,14 @@ def test_a_standardised_gradient_is_held_to_its_length_too(players):
     small = {"batches": 1000, "batch": 8}
     found = [descends(ScoreFunction(of, Terminal(), Standardised()), players, **small) for of in (right, half)]
     assert [one.passed for one in found] == [True, False]
-    assert "less so at B = 128" in found[0].verdict
+    assert "less so at B = 128" in found[0].summary
 
 
 @pytest.mark.parametrize("credit", [Terminal(), MonteCarlo(2)], ids=lambda credit: type(credit).__name__)
 def test_the_same_without_sabotage_passes(players, credit):
     finding = descends(ScoreFunction(reward.Minimax(), credit, LeaveOneOut()), players)
     assert finding.passed
-    assert finding.verdict == "unbiased within 4 SE"
+    assert finding.summary == "unbiased within 4 SE"
 
 
 def test_a_bias_is_seen_declared_or_not(players):
@@ -114,10 +121,10 @@ def test_a_bias_is_seen_declared_or_not(players):
     declared = descends(objective, players, batch=2, batches=150)
     assert declared.passed
     assert [seen.setting for seen in declared.measured] == ["B = 2", "B = 32"]
-    assert declared.verdict.startswith("biased as declared, less so at B = 32: the batch's mean")
+    assert declared.summary.startswith("biased as declared, less so at B = 32: the batch's mean")
     assert declared.measured[0].agreement.along < 0.7
     objective.claim = replace(objective.claim, bias="")
-    assert "no bias is declared" in descends(objective, players, batch=2, batches=150).verdict
+    assert "no bias is declared" in descends(objective, players, batch=2, batches=150).summary
 
 
 class Toy(Loss):
@@ -161,14 +168,14 @@ def test_a_bias_that_fades_as_declared_passes(players, toy):
 
 def test_a_bias_that_stays_fails_where_it_was_to_fade(players, toy):
     finding = descends(toy(least=1.0), players)
-    assert finding.verdict.startswith("FAILS: at temperature 0.25 it is not as near")
+    assert finding.summary.startswith("FAILS: at temperature 0.25 it is not as near")
 
 
 def test_a_bias_that_need_not_fade_must_still_point_along(players, toy):
     direct, reversed_ = toy(), toy(sign=-1.0)
     direct.claim = reversed_.claim = Claim("KL(P‖G)", "toy")
-    assert descends(direct, players).verdict == "points along, biased as declared: toy"
-    assert descends(reversed_, players).verdict.startswith("FAILS: it does not point along")
+    assert descends(direct, players).summary == "points along, biased as declared: toy"
+    assert descends(reversed_, players).summary.startswith("FAILS: it does not point along")
 
 
 def test_noise_that_hides_everything_is_no_pass(players):
@@ -177,7 +184,7 @@ def test_noise_that_hides_everything_is_no_pass(players):
     finding = descends(objective, players, batches=20, batch=2)
     assert not finding.passed
     assert finding.measured[0].batches == 160  # three times twice as many did not help
-    assert finding.verdict.startswith("UNDECIDED")
+    assert finding.summary.startswith("UNDECIDED")
 
 
 @pytest.mark.parametrize("kind", [Constant(), Shuffled(reward.Minimax())], ids=["constant", "shuffled"])
@@ -185,14 +192,14 @@ def test_a_control_that_does_not_teach_passes(players, kind):
     for baseline in (BatchMean(), LeaveOneOut()):
         finding = descends(ScoreFunction(kind, Terminal(), baseline), players)
         assert finding.passed
-        assert finding.verdict.startswith("null control")
+        assert finding.summary.startswith("null control")
         assert abs(finding.measured[0].agreement.distance2) < 0.1  # from nothing, not from the divergence
 
 
 def test_a_control_that_teaches_fails(players):
     objective = ScoreFunction(reward.Minimax(), Terminal(), LeaveOneOut())
     objective.null = True
-    assert descends(objective, players).verdict.startswith("FAILS: a control that teaches")
+    assert descends(objective, players).summary.startswith("FAILS: a control that teaches")
 
 
 def test_batches_in_groups_have_the_same_mean_and_variance(players, monkeypatch):

@@ -32,10 +32,10 @@ def test_the_table_names_nothing_that_may_be_set():
     assert FIXED.keys() <= named
 
 
-@pytest.mark.parametrize("word", [{"profiler": "xla"}, {"accelerator": "tpu"}, {"accelerator": "abacus"}])
-def test_what_this_machine_has_not_is_one_line(word):
+@pytest.mark.parametrize("override", [{"profiler": "xla"}, {"accelerator": "tpu"}, {"accelerator": "abacus"}])
+def test_what_this_machine_has_not_is_one_line(override):
     with pytest.raises(UserError, match=r"wanted 'simple', 'advanced' or 'pytorch'|Look at the trainer group"):
-        experiment.trainer({"trainer": word}, (), Path())
+        experiment.trainer({"trainer": override}, (), Path())
 
 
 def test_a_checkpoint_callback_of_lightnings_is_no_key_more():

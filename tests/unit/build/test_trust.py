@@ -56,7 +56,7 @@ def lab(tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", sorted(path.stem for path in (CONF / "model").glob("*.yaml")))
 def test_every_model_of_the_house_passes(model):
     lone = model in ("mle", "any_order", "scheduled_sampling", "vae", "masked_diffusion")
-    check(config(*(word for word in TINY if not (lone and ".optim." in word)), f"model={model}"))
+    check(config(*(override for override in TINY if not (lone and ".optim." in override)), f"model={model}"))
 
 
 def test_what_surrounds_the_model_passes_too():
@@ -118,7 +118,7 @@ def test_a_name_that_the_place_does_not_list_is_refused_and_nothing_imported(pla
     assert not (lab / "imported").exists()
 
 
-@pytest.mark.parametrize("place", ["model__generator__order", "seed", "model__schedule__rule__deep", "data__words"])
+@pytest.mark.parametrize("place", ["model__generator__order", "seed", "model__schedule__rule__deep", "data__tokens"])
 @pytest.mark.parametrize("inside", [lambda part: part, lambda part: [part], lambda part: {"a": [{"b": part}]}])
 def test_values_lists_and_nested_settings_are_looked_at_alike(place, inside):
     with pytest.raises(UserError, match=r"_target_=os\.system"):

@@ -19,15 +19,15 @@ JSD = "quality/ngram_jsd1_16"
 
 @pytest.fixture
 def files(tmp_path):
-    """Two files of other words, but for the first of each sentence."""
+    """Two files of other tokens, but for the first of each sentence."""
     for name, letters in (("train", "abc"), ("test", "xyz")):
         lines = (f"the {letters[n % 3]} {letters[n // 3 % 3]} {letters[n // 9 % 3]}" for n in range(540))
         (tmp_path / f"{name}.txt").write_text("\n".join(lines))
     return {name: f"data.{key}={tmp_path / name}.txt" for name, key in (("train", "path"), ("test", "test_path"))}
 
 
-def played(monkeypatch, tmp_path, *words):
-    smoke(monkeypatch, tmp_path / "run", f"data.cache={tmp_path}", "data.train=null", "data.valid=64", *words)
+def played(monkeypatch, tmp_path, *overrides):
+    smoke(monkeypatch, tmp_path / "run", f"data.cache={tmp_path}", "data.train=null", "data.valid=64", *overrides)
     path = tmp_path / "run" / "across_files.json"
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -36,7 +36,7 @@ def test_real_sentences_of_either_file_stand_beside_the_generators(monkeypatch, 
     rows = played(monkeypatch, tmp_path, *CHEAP, *files.values(), "model/schedule=fixed")
     assert list(rows) == ["likelihood", "game", "training_file", "test_file"]
     assert rows["training_file"][JSD] < 0.05  # sentences of one file
-    assert 0.3 < rows["test_file"][JSD] < 0.7  # three words of four, and eos, are others
+    assert 0.3 < rows["test_file"][JSD] < 0.7  # three tokens of four, and eos, are others
     assert rows["training_file"][f"{JSD}_real"] == rows["game"][f"{JSD}_real"] < 0.05  # the floor within the file
     for name in ("likelihood", "game"):
         assert rows[name]["truth/nll_test"] > 0

@@ -58,7 +58,7 @@ def test_the_game_is_kept_where_it_is_better_by_two_standard_errors(played, diff
 def test_the_samples_that_are_shown_are_those_of_the_generator_that_is_kept(played):
     folder, state, _ = played(0.03)
     shown = [row["text"] for row in json.loads((folder / "samples.jsonl").read_text().splitlines()[-1])["samples"]]
-    assert state["callbacks"]["Samples"]["latest"] != shown  # the game's, at its last evaluation
+    assert state["callbacks"]["SampleTable"]["latest"] != shown  # the game's, at its last evaluation
 
 
 def test_without_a_game_nothing_is_chosen(played):

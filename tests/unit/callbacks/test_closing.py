@@ -126,8 +126,8 @@ def test_pretraining_that_is_cut_short_is_judged_by_the_weights_that_the_run_end
         ended.update(rows=rows, last=trainer.callback_metrics, best=system.schedule.validated_at)
 
     monkeypatch.setattr(closing, "show", show)
-    words = ("model=mle", "data=tiny", "model.schedule.pretrain_steps=300", "model.optim.pretrain.batch_size=64")
-    smoke(monkeypatch, tmp_path / "run", *words, "trainer.max_steps=100", "callbacks.closing.temperatures=[1.0]")
+    overrides = ("model=mle", "data=tiny", "model.schedule.pretrain_steps=300", "model.optim.pretrain.batch_size=64")
+    smoke(monkeypatch, tmp_path / "run", *overrides, "trainer.max_steps=100", "callbacks.closing.temperatures=[1.0]")
     assert ended["best"] == 64  # whose weights are others
     row = ended["rows"]["likelihood, cut short after 100 steps"]
     assert float(row["truth/nll_test"]) == pytest.approx(float(ended["last"]["test/truth/nll_test"]), rel=1e-6)
@@ -161,8 +161,8 @@ def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tm
 
 @pytest.mark.slow
 def test_text_has_the_whole_table_and_its_temperature_is_the_fresh_critics_choice(monkeypatch, tmp_path, text, capsys):
-    words = ("model/schedule=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
-    smoke(monkeypatch, tmp_path / "run", *words)
+    overrides = ("model/schedule=fixed", "metrics=text", "callbacks.closing.temperatures=[1.0,0.2]")
+    smoke(monkeypatch, tmp_path / "run", *overrides)
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     assert rows.pop("time")["networks"] > 0
     swept = json.loads((tmp_path / "run" / "frontier.json").read_text())

@@ -14,7 +14,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator_loss import Hinge, Minimax
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.system import Evaluation
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.types import Samples, TextBatch, Vocab
 
 FINE = {"bound/raw": torch.tensor(-0.1), "bound/raw_se": torch.tensor(0.06)}
 SELF_BLEU = "quality/self_bleu5_1000"
@@ -40,7 +40,7 @@ def evaluate(health, metrics=FINE, real=100, fake=100, discriminator_loss=None, 
     system.evaluated = lambda *purpose: system
     trainer = SimpleNamespace(callback_metrics=metrics, loggers=(), state=SimpleNamespace(fn=TrainerFn.FITTING))
     written = sentences(fake)
-    outputs = Evaluation(sentences(real), Rollout(*written, torch.zeros(100, 3), torch.zeros(100, 0)))
+    outputs = Evaluation(sentences(real), Samples(*written, torch.zeros(100, 3), torch.zeros(100, 0)))
     health.on_validation_epoch_start(trainer, system)
     health.on_validation_batch_end(trainer, system, outputs)
     health.on_validation_epoch_end(trainer, system)
@@ -50,7 +50,7 @@ def evaluate(health, metrics=FINE, real=100, fake=100, discriminator_loss=None, 
 
 def collapsed(weight=0.0):
     """A VAE whose posterior is (nearly) the prior."""
-    generator = VAE(Vocab(tuple(f"w{word}" for word in range(100))), 3, latent=2)
+    generator = VAE(Vocab(tuple(f"w{token}" for token in range(100))), 3, latent=2)
     with torch.no_grad():
         generator.encoder.output.weight *= weight
         generator.encoder.output.bias.zero_()
@@ -120,7 +120,7 @@ def test_an_episode_is_remembered():
         evaluate(second, fake=1)
 
 
-def test_shares_count_words_and_not_padding():
+def test_shares_count_tokens_and_not_padding():
     batch = sentences(100)
     padded = TextBatch(batch.tokens, batch.mask & (torch.arange(3) < 0))
     health = Health()

@@ -67,11 +67,11 @@ class Save(pl.Callback):
             trainer.callbacks[0].save(trainer, system)
 
 
-def poisoned(tmp_path, faults, policy, *callbacks, save=(5,), patience=10, words=()):
+def poisoned(tmp_path, faults, policy, *callbacks, save=(5,), patience=10, overrides=()):
     """A game whose steps numbered in ``faults`` are at fault in the way that is given."""
     look = Look()
     parts = (Checkpoints(str(tmp_path), keep=1), Save(*save), look, Recovery(), *callbacks)
-    run = built(*GAME, *words, callbacks=parts, faults=Faults(policy, patience))
+    run = built(*GAME, *overrides, callbacks=parts, faults=Faults(policy, patience))
     system = run.system
 
     def wrap(update):
@@ -152,7 +152,7 @@ def test_rollback_takes_both_players_back_and_lets_the_clock_go_on(tmp_path, cap
     saved, back = look.before[9], look.after[step]
     assert not equal(saved[:7], look.before[step][:7])  # weights
     untouched, _ = poisoned(tmp_path, {}, "rollback", save=(8,))
-    assert run.system.words_read == untouched.fit().system.words_read  # what was read has been read
+    assert run.system.real_tokens == untouched.fit().system.real_tokens  # what was read has been read
     # an optimizer that had made no step by step 8 has no memory again
     assert len(saved) < len(look.before[step])
     assert equal(saved, back)
@@ -182,11 +182,11 @@ def test_learning_rates_are_the_programs_and_stay(tmp_path):
 
 
 def test_a_reward_that_explodes_by_itself_ends_a_run_in_one_line(monkeypatch, tmp_path):
-    words = ("model/schedule=fixed", "model/reward=ratio", "model.optim.discriminator.lr=1e3")
+    overrides = ("model/schedule=fixed", "model/reward=ratio", "model.optim.discriminator.lr=1e3")
     with pytest.raises(
         SystemExit, match=r"^textgan_lit: Step \d+ \(.*resume=.*before-fault-step-\d+\.ckpt$"
     ) as stopped:
-        smoke(monkeypatch, tmp_path / "run", *words)
+        smoke(monkeypatch, tmp_path / "run", *overrides)
     assert "\n" not in stopped.value.code
     state = read(next((tmp_path / "run" / "checkpoints").glob("before-fault-*")))
     assert all(value.isfinite().all() for value in state["state_dict"].values() if torch.is_tensor(value))

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import long_run
 from tests.helpers.command import evaluations, run, smoke
 from textgan_lit.callbacks import samples
-from textgan_lit.callbacks.samples import BY_WORD, COLUMNS
+from textgan_lit.callbacks.samples import BY_TOKEN, COLUMNS
 from textgan_lit.metrics import novelty
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 AXES = {"steps/all", "tokens/real", "tokens/sampled", "system/seconds", "system/cpu_seconds"}
 
 
-def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_word(monkeypatch, tmp_path):
+def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_token(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run", "callbacks.samples.count=3")
     kept = evaluations(tmp_path / "run", "samples.jsonl")
     measured = evaluations(tmp_path / "run")
@@ -25,19 +25,19 @@ def test_every_evaluation_leaves_its_sentences_with_what_was_thought_of_each_wor
         assert row.keys() >= AXES
         assert len(row["samples"]) == 3
         for sample in row["samples"]:
-            assert tuple(sample) == COLUMNS + BY_WORD
-            g, p = (sum(sample[key]) for key in BY_WORD[1:])
+            assert tuple(sample) == COLUMNS + BY_TOKEN
+            g, p = (sum(sample[key]) for key in BY_TOKEN[1:])
             assert g == pytest.approx(sample["log G"], rel=1e-5)
             assert p - g == pytest.approx(sample["log P/G"], abs=1e-4)
-            words = sample["text"].split()
-            assert [word for word in sample["words"] if word is not None] == words
-            assert len(sample["log G by word"]) - len(words) in (0, 1)  # eos has a probability, too
+            tokens = sample["text"].split()
+            assert [token for token in sample["tokens"] if token is not None] == tokens
+            assert len(sample["log G by token"]) - len(tokens) in (0, 1)  # eos has a probability, too
             assert 0 <= sample["D says real"] <= 1
             theirs = sample["nearest training sentence"].split()
-            assert (sample["edits"] == 0) == (words == theirs)
-            assert sample["edits"] <= len(words) + len(theirs)
-            assert (len(words) + len(theirs) - sample["edits"]) // 2 <= len(words)
-            assert bool(words) <= sample["longest copied span"] <= len(words)
+            assert (sample["edits"] == 0) == (tokens == theirs)
+            assert sample["edits"] <= len(tokens) + len(theirs)
+            assert (len(tokens) + len(theirs) - sample["edits"]) // 2 <= len(tokens)
+            assert bool(tokens) <= sample["longest copied span"] <= len(tokens)
 
 
 def test_what_is_not_known_is_null(monkeypatch, tmp_path):
@@ -55,16 +55,16 @@ def test_what_is_not_known_is_null(monkeypatch, tmp_path):
     for row in evaluations(tmp_path / "run", "samples.jsonl"):
         for sample in row["samples"]:
             known = {key for key, value in sample.items() if value is not None}
-            assert known == {"text", "log G", "words", "log G by word"}
+            assert known == {"text", "log G", "tokens", "log G by token"}
 
 
 def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_path):
     """Bytes of what is written for W&B at each evaluation, and of samples.jsonl: the last as many as the first."""
     monkeypatch.setattr(samples, "LAG", 99)
-    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
+    tokens = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
     run(
         monkeypatch,
-        *words,
+        *tokens,
         "callbacks.evaluation.every.pretrain=1",
         "model.schedule.pretrain_steps=30",
         "model.schedule.patience=99",
@@ -95,10 +95,10 @@ def test_ten_times_as_many_evaluations_write_ten_times_as_much_for_wandb_at_most
 
 def test_what_waits_to_be_sent_is_sent_when_a_run_ends_however_it_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(samples, "LAG", 1)
-    words = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.evaluation.every.pretrain=1")
+    tokens = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.evaluation.every.pretrain=1")
     more = ("model.schedule.pretrain_steps=12", "model.schedule.patience=99", f"hydra.run.dir={tmp_path / 'run'}")
-    run(monkeypatch, *words, *more, "trainer.max_steps=6")
-    run(monkeypatch, *words, *more, "resume=true")
+    run(monkeypatch, *tokens, *more, "trainer.max_steps=6")
+    run(monkeypatch, *tokens, *more, "resume=true")
     kept = [row["steps/all"] for row in evaluations(tmp_path / "run", "samples.jsonl")]
     files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
     told = sorted(row[0] for file in files for row in json.loads(file.read_text())["data"])

@@ -17,8 +17,8 @@ def kept(rows):
 def as_process(monkeypatch, rank, processes, ranks=None):
     """The callback in one of several processes, which hear ``ranks`` where they ask for everyone's numbers."""
     monkeypatch.setattr(steps, "rank", lambda: rank)
-    monkeypatch.setattr(steps, "world", lambda: processes)
-    monkeypatch.setattr(steps, "each", lambda table: table.unsqueeze(0) if ranks is None else ranks)
+    monkeypatch.setattr(steps, "world_size", lambda: processes)
+    monkeypatch.setattr(steps, "of_every_rank", lambda table: table.unsqueeze(0) if ranks is None else ranks)
     return Steps()
 
 

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    words = ("model=minimax", "data.oracle.variable=false")
-    assert textgan(monkeypatch, "audit", *words, "--batches", "50", "--steps", "5", "model.generator.order=1") == 0
+    tokens = ("model=minimax", "data.oracle.variable=false")
+    assert textgan(monkeypatch, "audit", *tokens, "--batches", "50", "--steps", "5", "model.generator.order=1") == 0
     out = capsys.readouterr().out
     assert "JSD(P‖G)" in out
     assert "as given, D = D*: unbiased within 4 SE" in out
@@ -30,7 +30,7 @@ def test_a_broken_one_exits_with_1(monkeypatch, capsys):
     assert textgan(monkeypatch, "audit", "model=minimax", "--batches", "50", "--steps", "0", "--json") == 1
     said = json.loads(capsys.readouterr().out)
     assert said["passed"] is False
-    worlds = [(row["world"], row["judge"]) for row in said["findings"] if row["claim"] == "JSD(P‖G)"]
+    worlds = [(row["world"], row["player"]) for row in said["findings"] if row["claim"] == "JSD(P‖G)"]
     assert worlds == [("fixed length", "D = D*"), ("with eos", "D = D*")]
     assert all(not row["passed"] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
     first, other = (row["measured"][0] for row in said["findings"] if row["claim"] == "JSD(P‖G)")
@@ -40,29 +40,29 @@ def test_a_broken_one_exits_with_1(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("tokens", "said"),
     [
         (["audit", "data=dyck"], r"lists every sentence of its world, which is data=tiny"),
         (["audit", "model=seqgann"], r"model=seqgann: there is no such option\. Nearest: seqgan"),
         (["audit", "model/policy=top_k"], r"TopK"),
-        (["audit", "data.oracle.words=1000"], r"makes 1000\^3"),
+        (["audit", "data.oracle.vocab_size=1000"], r"makes 1000\^3"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line(words, said, monkeypatch):
-    line = str(textgan(monkeypatch, *words))
+def test_a_mistake_is_answered_in_one_line(tokens, said, monkeypatch):
+    line = str(textgan(monkeypatch, *tokens))
     assert line.startswith("textgan_lit: ")
     assert "\n" not in line
     assert re.search(said, line), line
 
 
-@pytest.mark.parametrize("words", [[], ["audit"]])
-def test_help_needs_no_torch(words):
+@pytest.mark.parametrize("tokens", [[], ["audit"]])
+def test_help_needs_no_torch(tokens):
     code = (
         "import sys; sys.argv = ['textgan', *sys.argv[1:], '--help']\n"
         "from textgan_lit.commands import main\n"
         "try: main()\nfinally: print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.strip().endswith("False")
     assert "audit" in done.stdout

@@ -13,8 +13,8 @@ from tests.helpers.runs import made
 from textgan_lit import commands
 
 
-def compare(monkeypatch, *words) -> None:
-    monkeypatch.setattr(sys, "argv", ["textgan", "compare", *map(str, words)])
+def compare(monkeypatch, *overrides) -> None:
+    monkeypatch.setattr(sys, "argv", ["textgan", "compare", *map(str, overrides)])
     with pytest.raises(SystemExit) as ended:
         commands.main()
     if ended.value.code:
@@ -26,8 +26,8 @@ def folder(tmp_path):
     """Rewards whose JSDs are 0.5, 0.51, 0.52 and 0.3, 0.32, 0.31."""
     for start, steps, reward in ((0.5, (0, 1, 2), "constant"), (0.3, (0, 2, 1), "none")):
         for seed, step in enumerate(steps):
-            words = (f"model/control={reward}", f"seed={seed}")
-            made(tmp_path / "sweep" / f"{reward}{seed}", words, start + step / 100)
+            overrides = (f"model/control={reward}", f"seed={seed}")
+            made(tmp_path / "sweep" / f"{reward}{seed}", overrides, start + step / 100)
     return tmp_path / "sweep"
 
 
@@ -45,7 +45,7 @@ def test_the_tables_fit_a_terminal(width, folder, monkeypatch, capsys):
     assert "NLL_oracle" in said
 
 
-def test_words_that_look_like_markup_are_words(folder, monkeypatch, capsys):
+def test_overrides_that_look_like_markup_are_overrides(folder, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     made(folder / "evil", ("model/control=[red]x[/blue]|_a_", "seed=0"), 0.2)
     compare(monkeypatch, folder)
@@ -104,22 +104,22 @@ def test_folders_of_runs_and_of_sweeps_are_read_together(folder, monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["nowhere"], "nowhere is no folder"),
         (["empty"], "empty holds no run. Give the folder of a sweep"),
         (["sweep", "--out", "x.txt"], r"--out x.txt: wanted the name of a .csv or a .md file"),
         (["sweep", "--out", "there.md"], "there.md is there already"),
-        (["sweep", "--control", "k=7"], "--control k=7: no arm has these words"),
-        (["sweep", "--control", "seed=1"], "--control seed=1: no arm has these words"),
+        (["sweep", "--control", "k=7"], "--control k=7: no arm has these overrides"),
+        (["sweep", "--control", "seed=1"], "--control seed=1: no arm has these overrides"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(words, said, folder, monkeypatch):
+def test_what_cannot_be_done_is_one_line(overrides, said, folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
     (folder.parent / "empty").mkdir()
     (folder.parent / "there.md").write_text("mine")
     with pytest.raises(SystemExit, match=said) as ended:
-        compare(monkeypatch, *words)
+        compare(monkeypatch, *overrides)
     assert "\n" not in ended.value.code
     assert (folder.parent / "there.md").read_text() == "mine"
     assert not list(folder.parent.glob(".*.part"))
@@ -135,8 +135,14 @@ def test_torch_is_not_waited_for(folder):
 
 @pytest.mark.slow
 def test_a_sweep_that_was_played_is_compared(monkeypatch, tmp_path, capsys):
-    words = ("data=tiny", "logger=csv", "metrics=none", "model/schedule=fixed", f"hydra.sweep.dir={tmp_path / 'sweep'}")
-    train(monkeypatch, "-m", "debug=smoke", *words, "model/control=none,constant", "seed=1,2")
+    overrides = (
+        "data=tiny",
+        "logger=csv",
+        "metrics=none",
+        "model/schedule=fixed",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    )
+    train(monkeypatch, "-m", "debug=smoke", *overrides, "model/control=none,constant", "seed=1,2")
     capsys.readouterr()
     compare(monkeypatch, tmp_path / "sweep")
     said = capsys.readouterr().out

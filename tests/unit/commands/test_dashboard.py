@@ -16,14 +16,14 @@ from textgan_lit.commands.dashboard import NAME, STORY, specification
 
 RUNS = (
     ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),
-    ("model/schedule=regret", "data=tiny", "model.schedule.rule.most=4"),
+    ("model/schedule=regret", "data=tiny", "model.schedule.rule.max_steps=4"),
     ("model=mle", "data=tiny", "metrics=text"),
 )
 SECTIONS = ["Truth against proxies", "Is D ahead?", "Exposure bias", "Quality and diversity", "Samples", "Cost"]
 
 
-def say(monkeypatch, *words) -> int:
-    monkeypatch.setattr(sys, "argv", ["textgan", "dashboard", *words])
+def say(monkeypatch, *overrides) -> int:
+    monkeypatch.setattr(sys, "argv", ["textgan", "dashboard", *overrides])
     with pytest.raises(SystemExit) as end:
         commands.main()
     return end.value.code
@@ -33,10 +33,10 @@ def say(monkeypatch, *words) -> int:
 def logged(tmp_path_factory):
     """(keys of rows, keys of summaries), as the runs' own files say; "a/b.min" is the summary's "min" of "a/b"."""
     told, kept = set(), set()
-    for number, words in enumerate(RUNS):
+    for number, overrides in enumerate(RUNS):
         folder = tmp_path_factory.mktemp("runs") / str(number)
         with pytest.MonkeyPatch.context() as patch:
-            train(patch, "debug=smoke", f"hydra.run.dir={folder}", *words)
+            train(patch, "debug=smoke", f"hydra.run.dir={folder}", *overrides)
         (path,) = files(folder)
         found = ended(path)
         told |= {re.sub(r"^samples/table\..*", "samples/table", key) for row in history(found) for key in row}
@@ -93,14 +93,14 @@ def test_it_is_built_and_then_updated(monkeypatch, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("overrides", "wanted"),
     [(("p",), "wanted ENTITY/PROJECT"), (("a/b/c",), "wanted ENTITY/PROJECT"), (("e/nowhere",), "e/nowhere: W&B did")],
 )
-def test_what_cannot_be_saved_is_said_in_one_line(words, wanted, monkeypatch):
+def test_what_cannot_be_saved_is_said_in_one_line(overrides, wanted, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     with serving() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        said = say(monkeypatch, *words)
+        said = say(monkeypatch, *overrides)
     assert wanted in said
     assert "\n" not in said
     assert not server.views

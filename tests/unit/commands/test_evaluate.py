@@ -55,9 +55,9 @@ def test_both_sides_are_drawn_from_a_sorted_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(evaluate.opening, "opened", lambda options: run)
     monkeypatch.setattr(evaluate, "measured", lambda *given: seen.append(given) or {"quality/x_30": 0.5})
     (tmp_path / "text.txt").write_text("a\n" * 500 + "z\n\n" + "b\n" * 500)
-    words = ["RUN", "--data", str(tmp_path / "text.txt"), "-n", "30", "--json", str(tmp_path / "out")]
+    overrides = ["RUN", "--data", str(tmp_path / "text.txt"), "-n", "30", "--json", str(tmp_path / "out")]
     for seed in ("0", "0", "7"):
-        assert evaluate.run(evaluate.parser().parse_args([*words, "--seed", seed])) == 0
+        assert evaluate.run(evaluate.parser().parse_args([*overrides, "--seed", seed])) == 0
     (*_, real, others, zero), (*_, again, _, _), (*_, other, _, seven) = seen
     for side in (real, others):
         assert side.tokens.shape == (30, 3)
@@ -71,7 +71,7 @@ def test_both_sides_are_drawn_from_a_sorted_file(monkeypatch, tmp_path, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "Of the other 1,000, 30 are compared and 30 teach, drawn by seed 7." in said
     with pytest.raises(UserError, match="--seed=x: wanted"):
-        evaluate.run(evaluate.parser().parse_args([*words, "--seed", "x"]))
+        evaluate.run(evaluate.parser().parse_args([*overrides, "--seed", "x"]))
 
 
 @pytest.mark.slow
@@ -79,15 +79,19 @@ def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
     smoke(monkeypatch, tmp_path / "run", "model=mle")
     sentences = textgan_lit.load(tmp_path / "run").sample(60, seed=5)
     (tmp_path / "text.txt").write_text("\n".join([*sentences, "never seen"]))
-    words = [str(tmp_path / "run"), "--data", str(tmp_path / "text.txt"), "--json", str(tmp_path / "out")]
-    assert evaluate.run(evaluate.parser().parse_args(words)) == 0
+    overrides = [str(tmp_path / "run"), "--data", str(tmp_path / "text.txt"), "--json", str(tmp_path / "out")]
+    assert evaluate.run(evaluate.parser().parse_args(overrides)) == 0
     found = json.loads((tmp_path / "out").read_text())
     assert {"quality/fresh_bound_30", "quality/lm_score_30_real", "quality/frechet_15"} <= found["numbers"].keys()
     assert found["lines"]["unknown"] == 1
-    assert "1 left out for a word" in " ".join(capsys.readouterr().out.split())
+    assert "1 left out for an override" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(UserError, match="At least 20 are needed"):
-        evaluate.run(evaluate.parser().parse_args([*words, "-n", "5"]))
-    evaluate.run(evaluate.parser().parse_intermixed_args([*words, "metrics=mauve", "metrics.closing.frechet.most=20"]))
+        evaluate.run(evaluate.parser().parse_args([*overrides, "-n", "5"]))
+    evaluate.run(
+        evaluate.parser().parse_intermixed_args(
+            [*overrides, "metrics=mauve", "metrics.closing.frechet.max_sentences=20"]
+        )
+    )
     other = json.loads((tmp_path / "out").read_text())["numbers"]
     assert other.keys() - found["numbers"].keys() == {
         *("quality/mauve_15", "quality/mauve_15_real", "quality/frechet_10", "quality/frechet_10_real")
@@ -95,14 +99,16 @@ def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("textgan_lit.metrics.embedding.find_spec", lambda _: None)
     monkeypatch.setattr("textgan_lit.model.generator.base.Generator.sample", lambda *_: pytest.fail("work has begun"))
     with pytest.raises(UserError, match=r"features=some/model takes .*\[sentence-transformers\]"):
-        evaluate.run(evaluate.parser().parse_intermixed_args([*words, "metrics.closing.frechet.features=some/model"]))
+        evaluate.run(
+            evaluate.parser().parse_intermixed_args([*overrides, "metrics.closing.frechet.features=some/model"])
+        )
 
 
-def test_words_choose_what_is_measured_and_nothing_else():
+def test_overrides_choose_what_is_measured_and_nothing_else():
     found = evaluate.chosen(["metrics=mauve", "metrics.closing.mauve.features=some/model"])["metrics"]
     assert found["closing"]["mauve"]["features"] == "some/model"
     assert found["closing"].keys() == evaluate.chosen([])["metrics"]["closing"].keys() | {"mauve"}
     assert "bleu" not in evaluate.chosen(["~metrics.evaluation.bleu"])["metrics"]["evaluation"]
-    for word in ("model=mle", "metricsx=1", "seed=2"):
-        with pytest.raises(UserError, match=f"{word}: wanted what is measured, such as metrics=mauve"):
-            evaluate.chosen([word])
+    for override in ("model=mle", "metricsx=1", "seed=2"):
+        with pytest.raises(UserError, match=f"{override}: wanted what is measured, such as metrics=mauve"):
+            evaluate.chosen([override])

@@ -26,7 +26,7 @@ def run(request):
     """Of an untrained generator, whose samples are any tokens at all: of few text is cut again as they were written."""
     if (vocab := VOCABS.get(request.param)) is None:
         spelling = tokenizer.trained(request.param, iter([LINES * 5]), 40)
-        vocab = Vocab(tokenizer.words(spelling), True, spelling)
+        vocab = Vocab(tokenizer.tokens(spelling), True, spelling)
     return Run(lively(LSTM(vocab, 8, embedding=3, hidden=4)), vocab, {}, Categorical(0.9), None)
 
 
@@ -35,8 +35,8 @@ def command(run, monkeypatch, capsys):
     """``textgan WORDS`` with this run; gives what was said on standard error."""
     monkeypatch.setattr(opening, "opened", lambda options: run)
 
-    def play(*words):
-        assert textgan(monkeypatch, *map(str, words)) == 0
+    def play(*overrides):
+        assert textgan(monkeypatch, *map(str, overrides)) == 0
         return capsys.readouterr().err.strip()  # rich 13.0 leaves a line where its bar was
 
     return play
@@ -60,7 +60,7 @@ def test_jsonl_comes_back_whole(run, command, tmp_path):
     assert "left out" not in said
     before, after = (records(tmp_path / name) for name in ("x.jsonl", "scores.jsonl"))
     assert [row["tokens"] for row in before] == [sentence.tokens for sentence in run.write(N)]
-    for name in ("tokens", "text", "words"):
+    for name in ("tokens", "text", "tokens"):
         assert [row[name] for row in after] == [row[name] for row in before]
     found, wanted = ([row["log_probability"] for row in rows] for rows in (after, before))
     assert found == pytest.approx(wanted, rel=3e-6, abs=1e-5)
@@ -95,8 +95,8 @@ def is_read(run, line):
 # --- what somebody else wrote -----------------------------------------------------------------------------------------
 
 
-def scored(command, path, *words):
-    command("score", "RUN", path, *words, "--overwrite", "--out", path.with_name("scores.jsonl"))
+def scored(command, path, *overrides):
+    command("score", "RUN", path, *overrides, "--overwrite", "--out", path.with_name("scores.jsonl"))
     return records(path.with_name("scores.jsonl"))
 
 

@@ -14,11 +14,11 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 
-def read(content, name, words=(), vocab=None, /, **data):
+def read(content, name, tokens=(), vocab=None, /, **data):
     parser = argparse.ArgumentParser()
     input.arguments(parser)
     run = Run(None, vocab or Vocab(("a", "b")), {"data": data}, Categorical(), None)
-    return [row.text for row in input.rows(io.BytesIO(content.encode()), name, parser.parse_args(words), run)]
+    return [row.text for row in input.rows(io.BytesIO(content.encode()), name, parser.parse_args(tokens), run)]
 
 
 RECORDS = "".join(json.dumps({"text": f"{sign} text", "caption": f"{sign} caption"}) + "\n" for sign in "ab")
@@ -54,13 +54,13 @@ def test_standard_input_is_lines_unless_something_else_is_said():
 def test_line_breaks_are_kept_where_the_run_can_hold_them():
     content = json.dumps({"text": "a\n  b"})
     spelling = tokenizer.trained("char", iter([["a\n  b"]]), 10)
-    able = Vocab(tokenizer.words(spelling), has_eos=True, tokenizer=spelling)
+    able = Vocab(tokenizer.tokens(spelling), has_eos=True, tokenizer=spelling)
     assert read(content, "x.jsonl", (), able) == ["a\n  b"]
     assert read(content, "x.jsonl") == ["a b"]
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "said"),
+    ("name", "tokens", "said"),
     [
         ("x.txt", ["--column", "a"], "--column=a: lines have no columns. .* --input-format=csv"),
         ("x.jsonl", ["--separator", ";"], "--separator=; is for csv and tsv"),
@@ -68,9 +68,9 @@ def test_line_breaks_are_kept_where_the_run_can_hold_them():
         ("x", [], r"x: its ending says none of the formats .* or --input-format=txt"),
     ],
 )
-def test_what_is_asked_for_and_would_be_ignored_is_refused(name, words, said):
+def test_what_is_asked_for_and_would_be_ignored_is_refused(name, tokens, said):
     with pytest.raises(UserError, match=said):
-        read("a\n", name, words)
+        read("a\n", name, tokens)
 
 
 def test_a_checkpoint_that_says_something_else_is_refused():

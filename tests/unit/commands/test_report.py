@@ -15,8 +15,8 @@ from textgan_lit.report.page import MARK
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-def report(monkeypatch, *words) -> None:
-    monkeypatch.setattr(sys, "argv", ["textgan", "report", *map(str, words)])
+def report(monkeypatch, *overrides) -> None:
+    monkeypatch.setattr(sys, "argv", ["textgan", "report", *map(str, overrides)])
     with pytest.raises(SystemExit) as ended:
         commands.main()
     if ended.value.code:
@@ -79,7 +79,7 @@ def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["nowhere"], "nowhere is no folder"),
         (["empty"], "holds no run"),
@@ -87,12 +87,12 @@ def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
         (["run", "-o", "run/metrics.csv/report.html"], "cannot be used"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(words, said, monkeypatch, tmp_path):
+def test_what_cannot_be_done_is_one_line(overrides, said, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     made(tmp_path / "run")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match=said) as ended:
-        report(monkeypatch, *words)
+        report(monkeypatch, *overrides)
     assert ended.value.code.startswith("textgan_lit: ")
     assert "\n" not in ended.value.code
 
@@ -107,8 +107,8 @@ def test_what_was_left_out_is_said(monkeypatch, tmp_path, capsys):
 
 
 def test_torch_is_not_waited_for(tmp_path):
-    words = [str(made(tmp_path / "run")), "-o", str(tmp_path / "report.html")]
-    code = f"import sys; sys.argv = ['textgan', 'report', *{words!r}]\nfrom textgan_lit import commands\n"
+    overrides = [str(made(tmp_path / "run")), "-o", str(tmp_path / "report.html")]
+    code = f"import sys; sys.argv = ['textgan', 'report', *{overrides!r}]\nfrom textgan_lit import commands\n"
     code += "try:\n    commands.main()\nfinally:\n    assert not {'torch', 'pandas', 'matplotlib'} & sys.modules.keys()"
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
@@ -120,7 +120,7 @@ def test_a_run_that_was_played_is_shown(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run")
     report(monkeypatch, tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    for title in ("Truth against proxies", "Word by word", "The discriminator", "The frontier", "Samples", "Cost"):
+    for title in ("Truth against proxies", "Token by token", "The discriminator", "The frontier", "Samples", "Cost"):
         assert f"<h2>{title}</h2>" in page
 
 

@@ -47,9 +47,9 @@ def density_aware(vocab, length):
 def command(monkeypatch, capsys):
     """``textgan WORDS`` with this run; gives the exit code, what was written, and what was said."""
 
-    def play(*words, run=run()):  # noqa: B008
+    def play(*tokens, run=run()):  # noqa: B008
         monkeypatch.setattr(opening, "opened", lambda options: run)
-        code = textgan(monkeypatch, *words)
+        code = textgan(monkeypatch, *tokens)
         return code, *capsys.readouterr()
 
     return play
@@ -77,7 +77,7 @@ def test_on_the_way_between_latents_the_ends_are_the_sentences_of_the_seed(comma
 
 def test_what_is_not_known_of_a_sentence_is_not_said(command):
     lines = command("generate", "RUN", "-n", "2", "--format", "jsonl", run=of_latents())[1].splitlines()
-    assert [json.loads(line).keys() for line in lines] == [{"text", "tokens", "words", "real"}] * 2
+    assert [json.loads(line).keys() for line in lines] == [{"text", "tokens", "real"}] * 2
     said = str(command("score", "RUN", "/dev/null", run=of_latents())[0])
     assert "VAE does not know log G of a sentence, only a bound" in said
     assert "LSTM writes from no latent" in str(command("generate", "RUN", "--interpolate", "3")[0])
@@ -102,17 +102,17 @@ def test_log_probabilities_are_those_of_enumeration(vocab):
 
 
 @pytest.mark.parametrize("judge", [Additive, Recurrent, density_aware])
-def test_real_is_the_verdicts_sigmoid(judge):
+def test_real_is_the_logits_sigmoid(judge):
     asked = run(EOS, judge)
     game = Game(asked.generator, asked.discriminator, asked.policy, Noise(3, "sample"))
     with torch.no_grad():
         batch = game.sample(20).batch
-        wanted = game.verdict(batch).sigmoid().tolist()
+        wanted = game.sentence_logit(batch).sigmoid().tolist()
     written = list(asked.write(20, seed=3))
     assert [s.real[-1] for s in written] == pytest.approx(wanted, abs=1e-5)
     assert [s.real[-1] for s in asked.score(s.text for s in written)] == pytest.approx(wanted, abs=1e-5)
-    words = asked.discriminator.scores == "word"
-    assert all(len(s.real) == (len(s.tokens) if words else 1) for s in written)
+    tokens = asked.discriminator.scores == "token"
+    assert all(len(s.real) == (len(s.tokens) if tokens else 1) for s in written)
 
 
 @pytest.mark.parametrize("candidates", [1, 3])
@@ -165,7 +165,7 @@ def test_generated_text_and_jsonl_are_the_same_sentences(command):
     ]
     for row, sentence in zip(rows, run().write(7, 8), strict=True):
         assert row["text"] == sentence.text
-        assert row["words"] == len(sentence.text.split())
+        assert row["tokens"] == len(sentence.text.split())
         assert row["log_probability"] == pytest.approx(sentence.log_probability, rel=1e-6)
         assert row["real"] == pytest.approx(sentence.real[0], rel=1e-6)
     assert "real" not in command("generate", "RUN", "-n1", "--format=jsonl", run=run(judge=None))[1]
@@ -180,20 +180,20 @@ def test_a_sentence_with_a_line_break_stays_one_line(command):
 
 def test_scores_as_a_table_and_as_jsonl(command, tmp_path):
     (tmp_path / "x.txt").write_text("a b\nc c c\n")
-    code, text, said = command("score", "RUN", str(tmp_path / "x.txt"), "--words", run=run(judge=Recurrent))
+    code, text, said = command("score", "RUN", str(tmp_path / "x.txt"), "--tokens", run=run(judge=Recurrent))
     assert code == 0
     assert "⏎" in text
-    assert said.startswith("2 sentences, 6 words; NLL ")
-    found = command("score", "RUN", str(tmp_path / "x.txt"), "--words", "--format=jsonl", run=run(judge=Recurrent))[1]
+    assert said.startswith("2 sentences, 6 tokens; NLL ")
+    found = command("score", "RUN", str(tmp_path / "x.txt"), "--tokens", "--format=jsonl", run=run(judge=Recurrent))[1]
     first, second = map(json.loads, found.splitlines())
-    assert [word for word, _ in first["by_word"]] == ["a", "b", None]
-    assert [word for word, _ in second["by_word"]] == ["c", "c", "c"]
-    assert first["words"] == 2
-    assert sum(x for _, x in first["by_word"]) == pytest.approx(first["log_probability"], rel=1e-5)
-    assert first["per_word"] == pytest.approx(first["log_probability"] / 3, rel=1e-5)
-    assert first["real_by_word"][-1] == first["real"]
+    assert [word for word, _ in first["by_token"]] == ["a", "b", None]
+    assert [word for word, _ in second["by_token"]] == ["c", "c", "c"]
+    assert first["tokens"] == 2
+    assert sum(x for _, x in first["by_token"]) == pytest.approx(first["log_probability"], rel=1e-5)
+    assert first["per_token"] == pytest.approx(first["log_probability"] / 3, rel=1e-5)
+    assert first["real_by_token"][-1] == first["real"]
     nll = -(first["log_probability"] + second["log_probability"]) / 6
-    assert f"NLL {nll:.4f} nats a word, perplexity {math.exp(nll):.4g}; " in said
+    assert f"NLL {nll:.4f} nats a token, perplexity {math.exp(nll):.4g}; " in said
     assert f"{(first['real'] + second['real']) / 2:.4f}" in said
 
 
@@ -201,7 +201,7 @@ def test_the_heat_view_has_colours(command, tmp_path, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLORTERM", "truecolor")
     (tmp_path / "x.txt").write_text("a b\n")
-    assert "\x1b[30;48;2;" in command("score", "RUN", str(tmp_path / "x.txt"), "--words")[1]
+    assert "\x1b[30;48;2;" in command("score", "RUN", str(tmp_path / "x.txt"), "--tokens")[1]
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_the_heat_view_has_colours(command, tmp_path, monkeypatch):
 LINES = {
     "long": (EOS, b"a\na b c a\n", "line 2: The sentence has 4 tokens, wanted at most 3"),
     "short": (FIXED, b"a b c\na\n", "line 2: The sentence has 1 tokens, wanted exactly 3"),
-    "unknown": (EOS, b"a\nx\n", "line 2: The word x is not among"),
+    "unknown": (EOS, b"a\nx\n", "line 2: The token x is not among"),
     "bytes": (EOS, b"a\n\xff\n", "line 2 is not UTF-8"),
 }
 
@@ -217,10 +217,10 @@ LINES = {
 @pytest.mark.parametrize("kind", LINES)
 def test_a_line_that_cannot_be_scored_is_named_or_skipped(kind, command, monkeypatch):
     vocab, content, said = LINES[kind]
-    for words in [(), ("--skip",)]:
+    for tokens in [(), ("--skip",)]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-        code, told, heard = command("score", "RUN", "-", *words, run=run(vocab))
-        if words:
+        code, told, heard = command("score", "RUN", "-", *tokens, run=run(vocab))
+        if tokens:
             assert code == 0
             assert "1 lines skipped" in heard
         else:
@@ -239,17 +239,17 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("word", WRONG)
-def test_a_mistake_is_one_line(word, command):
-    words = ("-n", "-1") if word == "-n=-1" else (word,)
-    code = command("generate", "RUN", *words)[0]
+@pytest.mark.parametrize("token", WRONG)
+def test_a_mistake_is_one_line(token, command):
+    tokens = ("-n", "-1") if token == "-n=-1" else (token,)
+    code = command("generate", "RUN", *tokens)[0]
     assert code.startswith("textgan_lit: ")
-    assert WRONG[word] in code
+    assert WRONG[token] in code
 
 
 def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
     opened(saved())
-    parse = lambda *words: textgan_options(str(tmp_path / "run"), *words)  # noqa: E731
+    parse = lambda *tokens: textgan_options(str(tmp_path / "run"), *tokens)  # noqa: E731
     found = opening.opened(parse("--top-k", "2", "--temperature", "0.5")).policy
     assert (type(found), found.k, found.temperature) == (TopK, 2, 0.5)
     assert opening.opened(parse("--top-p", "0.5")).policy.p == 0.5
@@ -259,10 +259,10 @@ def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
             opening.opened(parse(name, "0"))
 
 
-def textgan_options(*words):
+def textgan_options(*tokens):
     from textgan_lit.commands import generate
 
-    return generate.parser().parse_args(words)
+    return generate.parser().parse_args(tokens)
 
 
 def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
@@ -291,8 +291,8 @@ def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
 def test_a_closed_pipe_ends_quietly(opened, tmp_path):
     opened(saved())
     call = "from textgan_lit.commands import main; main()"
-    words = [sys.executable, "-c", call, "generate", str(tmp_path / "run"), "-n", "1000000"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    tokens = [sys.executable, "-c", call, "generate", str(tmp_path / "run"), "-n", "1000000"]
+    with subprocess.Popen(tokens, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -300,7 +300,7 @@ def test_a_closed_pipe_ends_quietly(opened, tmp_path):
 
 
 def test_gaps_of_a_template_are_filled(command):
-    """The given words stay; the same seed fills the gaps alike, and n of them begin like any larger number."""
+    """The given tokens stay; the same seed fills the gaps alike, and n of them begin like any larger number."""
     generator = lively(LSTM(FIXED, 3, embedding=3, hidden=4, any_order=True))
     of_gaps = Run(generator, FIXED, {}, Categorical(), None)
     code, written, _ = command("generate", "RUN", "-n", "30", "--infill", "_ b _", run=of_gaps)
@@ -321,9 +321,9 @@ def test_gaps_of_a_template_are_filled(command):
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("_ b", "has 2 words and 1 gaps: wanted exactly 3 words"),
+        ("_ b", "has 2 tokens and 1 gaps: wanted exactly 3 tokens"),
         ("a b c", "at least one of them _"),
-        ("_ d a", "word d"),
+        ("_ d a", "token d"),
     ],
 )
 def test_what_is_no_template_is_said(template, said):
@@ -332,6 +332,6 @@ def test_what_is_no_template_is_said(template, said):
         of_gaps.infill(template, 1)
 
 
-def test_one_order_of_writing_cannot_be_given_later_words():
+def test_one_order_of_writing_cannot_be_given_later_tokens():
     with pytest.raises(UserError, match=r"LSTM writes in one order.*model=any_order"):
         run(FIXED).infill("_ b _", 1)

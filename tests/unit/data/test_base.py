@@ -15,7 +15,7 @@ VOCAB = Vocab(("a", "b", "c"))
 
 @final
 class Numbered(DataModule):
-    """Sentences of two words that count up."""
+    """Sentences of two tokens that count up."""
 
     def __init__(self, train=9, **options):
         super().__init__(VOCAB, 2, {"train": train, "valid": 4, "test": 4}, **options)
@@ -38,7 +38,7 @@ def test_a_resumed_run_goes_on_with_the_very_next_batch():
 
 def test_two_processes_share_every_batch(monkeypatch):
     whole = batches(Numbered().with_batch(4))
-    monkeypatch.setattr(distributed, "world", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         data = Numbered().with_batch(4)

@@ -27,7 +27,7 @@ def among(monkeypatch):
 
     def become(rank, world):
         monkeypatch.setattr(distributed, "rank", lambda: rank)
-        monkeypatch.setattr(distributed, "world", lambda: world)
+        monkeypatch.setattr(distributed, "world_size", lambda: world)
 
     return become
 
@@ -51,7 +51,7 @@ def test_splits_are_draws_of_their_own():
     data = module(train=30, valid=30, test=30)
     splits = [data.sentences(split).tokens for split in ("train", "valid", "test")]
     for i, first in enumerate(splits):
-        for other in splits[i + 1 :]:  # 20 words, 8 long: the same sentence twice is next to impossible
+        for other in splits[i + 1 :]:  # 20 tokens, 8 long: the same sentence twice is next to impossible
             assert not (first[:, None] == other).all(2).any()
 
 
@@ -65,7 +65,7 @@ def test_splits_depend_on_seed_and_world_alone():
 
 
 def test_splits_follow_the_oracles_law():
-    oracle = OracleLSTM(words=30, length=4, embedding=4, hidden=4)
+    oracle = OracleLSTM(vocab_size=30, length=4, embedding=4, hidden=4)
     batch = module(oracle, train=4000).sentences("train")
     first = oracle.logits(torch.tensor([[oracle.vocab.bos]]))[0, 0].softmax(-1)
     seen = batch.tokens[:, 0].bincount(minlength=30) / 4000
@@ -103,7 +103,7 @@ def test_training_batches_are_training_sentences():
 
 
 def test_evaluation_loaders_read_their_splits_in_order():
-    data = module(evaluation_batch=8)
+    data = module(eval_batch_size=8)
     for split, loader in {"valid": data.val_dataloader(), "test": data.test_dataloader()}.items():
         assert torch.cat([batch.tokens for batch in loader]).equal(data.sentences(split).tokens)
 
@@ -178,7 +178,7 @@ def test_a_batch_larger_than_the_data_is_refused():
         ({"batch": 8}, "batch=8 .* such as 9"),
         ({"batch": 9}, "valid=20 .* such as 21"),
         ({"batch": 9, "valid": 21, "test": 31}, "test=31 .* such as 33"),
-        ({"batch": 9, "valid": 21, "evaluation_batch": 10}, "evaluation_batch=10 .* such as 12"),
+        ({"batch": 9, "valid": 21, "eval_batch_size": 10}, "eval_batch_size=10 .* such as 12"),
     ],
 )
 def test_what_processes_cannot_share_equally_is_refused_before_training(among, options, said):

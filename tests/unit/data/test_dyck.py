@@ -76,9 +76,9 @@ def test_as_many_sentences_are_balanced_as_smoothing_leaves():
 
 
 def test_more_types_than_there_are_signs_still_have_names():
-    words = Dyck(types=6, length=2).vocab.words
-    assert words[:5] == ("(", "[", "{", "<", "(4")
-    assert len(set(words)) == 12
+    tokens = Dyck(types=6, length=2).vocab.tokens
+    assert tokens[:5] == ("(", "[", "{", "<", "(4")
+    assert len(set(tokens)) == 12
 
 
 def test_an_odd_length_is_refused():

@@ -22,7 +22,7 @@ from textgan_lit.noise import Noise
 
 
 def seqgan(folder, seed=1):
-    """A SeqGAN oracle of 4 words, embedding 2, hidden 3, in a file of its own."""
+    """A SeqGAN oracle of 4 tokens, embedding 2, hidden 3, in a file of its own."""
     random, (v, e, h) = np.random.default_rng(seed), (4, 2, 3)
     shapes = {"emb": (v, e), "Wout": (h, v), "bout": (v,)}
     shapes |= {kind + gate: {"W": (e, h), "U": (h, h), "b": (h,)}[kind] for kind in "WUb" for gate in "ifoc"}
@@ -31,14 +31,14 @@ def seqgan(folder, seed=1):
 
 
 WORLDS = {
-    "mixture": lambda _, **seed: Mixture(words=4, length=4, languages=3, successors=2, **seed),
-    "mixture-sharp": lambda _, **seed: Mixture(words=5, length=4, successors=2, smoothing=0.0, **seed),
+    "mixture": lambda _, **seed: Mixture(vocab_size=4, length=4, languages=3, successors=2, **seed),
+    "mixture-sharp": lambda _, **seed: Mixture(vocab_size=5, length=4, successors=2, smoothing=0.0, **seed),
     "dyck": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.1, **seed),
     "dyck-sharp": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.0, **seed),
-    "oracle_lstm": lambda _, **seed: OracleLSTM(words=5, length=3, embedding=3, hidden=4, **seed),
+    "oracle_lstm": lambda _, **seed: OracleLSTM(vocab_size=5, length=3, embedding=3, hidden=4, **seed),
     "oracle_seqgan": seqgan,
-    "tiny": lambda _, **seed: Tiny(words=4, length=3, **seed),
-    "tiny-variable": lambda _, **seed: Tiny(words=3, length=3, variable=True, sharpness=2.0, **seed),
+    "tiny": lambda _, **seed: Tiny(vocab_size=4, length=3, **seed),
+    "tiny-variable": lambda _, **seed: Tiny(vocab_size=3, length=3, variable=True, sharpness=2.0, **seed),
     "one_sentence": lambda _: OneSentence("a b a"),
     "one_sentence-fixed": lambda _: OneSentence("a b a", variable=False),
     "one_sentence-long": lambda _: OneSentence("a b", max_length=4),
@@ -77,26 +77,26 @@ def test_all_sentences_together_have_probability_one(oracle, sentences):
 def test_stepping_equals_teacher_forcing(oracle, sentences):
     inputs = inputs_of(sentences.tokens, oracle.vocab.bos)
     state, rows = oracle.start(len(inputs)), []
-    for word in inputs.unbind(1):
-        features, state = oracle.advance(word, state)
+    for token in inputs.unbind(1):
+        features, state = oracle.advance(token, state)
         rows.append(oracle.head(features))
         assert {len(leaf) for leaf in state} == {len(inputs)}  # batch first
     assert_close(torch.stack(rows, 1), oracle.logits(inputs))
 
 
-def test_a_state_kept_aside_still_stands_for_its_words(oracle, sentences):
+def test_a_state_kept_aside_still_stands_for_its_tokens(oracle, sentences):
     inputs = inputs_of(sentences.tokens, oracle.vocab.bos)
     _, kept = oracle.advance(inputs[:, 0], oracle.start(len(inputs)))
     before, state = oracle.advance(inputs[:, 1], kept)
     before = before.clone()
-    for word in inputs[:, 2:].flip(0).unbind(1):
-        _, state = oracle.advance(word, state)
+    for token in inputs[:, 2:].flip(0).unbind(1):
+        _, state = oracle.advance(token, state)
     rows = torch.arange(len(inputs)).repeat_interleave(2)  # as where a state is repeated for rollouts
     again, _ = oracle.advance(inputs[rows, 1], tuple(leaf[rows] for leaf in kept))
     assert_close(again, before[rows])
 
 
-def test_a_word_never_changes_the_logits_before_it(oracle, sentences):
+def test_a_token_never_changes_the_logits_before_it(oracle, sentences):
     inputs = inputs_of(sentences.tokens, oracle.vocab.bos)
     logits = oracle.logits(inputs)
     for t in range(1, oracle.max_length):

@@ -10,7 +10,7 @@ from textgan_lit.noise import Noise
 
 @pytest.mark.parametrize("std", [1.0, 0.3])
 def test_weights_are_normal_with_the_given_spread(std):
-    network = OracleLSTM(words=300, std=std).network
+    network = OracleLSTM(vocab_size=300, std=std).network
     weights = [p for name, p in network.named_parameters() if "bias_hh" not in name]
     for weight in weights:  # the sample standard deviation of n numbers strays by std / √(2n)
         assert abs(weight.std() - std) < 4 * std / math.sqrt(2 * weight.numel())
@@ -19,8 +19,8 @@ def test_weights_are_normal_with_the_given_spread(std):
 
 
 def test_sizes_are_those_asked_for():
-    oracle = OracleLSTM(words=7, length=5, embedding=3, hidden=4)
-    assert oracle.vocab.words == ("0", "1", "2", "3", "4", "5", "6")
+    oracle = OracleLSTM(vocab_size=7, length=5, embedding=3, hidden=4)
+    assert oracle.vocab.tokens == ("0", "1", "2", "3", "4", "5", "6")
     assert (oracle.max_length, oracle.vocab.eos) == (5, None)
     assert oracle.network.embedding.weight.shape == (9, 3)
     assert oracle.network.output.weight.shape == (7, 4)
@@ -28,7 +28,7 @@ def test_sizes_are_those_asked_for():
 
 def test_smaller_weights_make_a_world_nearer_to_uniform():
     def entropy(std):
-        oracle = OracleLSTM(words=50, length=8, std=std)
+        oracle = OracleLSTM(vocab_size=50, length=8, std=std)
         return -oracle.sample(Noise(0, "entropy").uniform(500, 8), Categorical()).logp.mean().item()
 
     assert math.log(50) > entropy(0.1) > entropy(0.5) + 0.05 > entropy(1.0) + 0.1
@@ -36,6 +36,6 @@ def test_smaller_weights_make_a_world_nearer_to_uniform():
 
 def test_the_world_does_not_depend_on_torchs_global_stream():
     torch.manual_seed(1)
-    first = OracleLSTM(words=5).fingerprint()
+    first = OracleLSTM(vocab_size=5).fingerprint()
     torch.manual_seed(2)
-    assert OracleLSTM(words=5).fingerprint() == first
+    assert OracleLSTM(vocab_size=5).fingerprint() == first

@@ -18,13 +18,13 @@ needs_published = pytest.mark.skipif(
 )
 
 
-def by_hand(at, words):
-    """SeqGAN's own formulas in numpy: the logits of each word of one sentence, from word 0 and a state of zeros."""
+def by_hand(at, tokens):
+    """SeqGAN's own formulas in numpy: the logits of each token of one sentence, from token 0 and a state of zeros."""
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     h = c = np.zeros(at["bi"].shape)
     rows = []
-    for word in [0, *words[:-1]]:
-        x = at["emb"][word]
+    for token in [0, *tokens[:-1]]:
+        x = at["emb"][token]
         i, f, o = (sigmoid(x @ at["W" + g] + h @ at["U" + g] + at["b" + g]) for g in "ifo")
         c = f * c + i * np.tanh(x @ at["Wc"] + h @ at["Uc"] + at["bc"])
         h = o * np.tanh(c)
@@ -33,11 +33,11 @@ def by_hand(at, words):
 
 
 def test_it_is_the_published_network(put):
-    at, words = arrays(), [3, 0, 5, 1]
+    at, tokens = arrays(), [3, 0, 5, 1]
     oracle = OracleSeqGAN(put(as_pickle(at), "weights.pkl"), length=4)
-    logits = oracle.logits(torch.tensor([[oracle.vocab.bos, *words[:-1]]]))[0]
-    assert_close(logits, torch.from_numpy(by_hand(at, words)).float())
-    assert oracle.vocab.words == ("0", "1", "2", "3", "4", "5")
+    logits = oracle.logits(torch.tensor([[oracle.vocab.bos, *tokens[:-1]]]))[0]
+    assert_close(logits, torch.from_numpy(by_hand(at, tokens)).float())
+    assert oracle.vocab.tokens == ("0", "1", "2", "3", "4", "5")
     assert (oracle.vocab.eos, oracle.max_length) == (None, 4)
 
 

@@ -41,7 +41,7 @@ HOSTILE_PICKLES = {
     ),
     "claims many bytes": (b"\x80\x04]\x8e" + struct.pack("<Q", 2**40) + b"abc.", "instruction BINBYTES8|damaged"),
     "fills the memo": (instructions(b"]r\xff\xff\xff\xff"), "remembers more than 5,000 things"),
-    "fills the memo in words": (instructions(b"]p4294967295\n"), "remembers more than 5,000 things"),
+    "fills the memo in tokens": (instructions(b"]p4294967295\n"), "remembers more than 5,000 things"),
     "frames more than there is": (b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"].", "damaged"),
     "never stops": (b"\x80\x03" + b"N" * 100_000, "more than 5,000 instructions"),
     "multiplies bytes": (
@@ -76,7 +76,7 @@ HOSTILE_PICKLES = {
     "appends to itself": (instructions(b"]q\x00h\x00a"), "a list of 1, expected"),
     "is a dictionary": (pickle.dumps(arrays(), 3), "EMPTY_DICT"),
     "has one array too few": (pickle.dumps(list(arrays().values())[:14], 3), "a list of 14, expected a list of 15"),
-    "holds words": (pickle.dumps(["a"] * 15, 3), "not an array of numbers"),
+    "holds tokens": (pickle.dumps(["a"] * 15, 3), "not an array of numbers"),
     "holds objects": (as_pickle(changed(bi=np.array([None] * 3))), "not float32"),
     "holds float64": (as_pickle(changed(bi=np.zeros(3))), "not float32"),
     "holds big-endian numbers": (as_pickle(changed(bi=np.zeros(3, ">f4"))), "not float32"),

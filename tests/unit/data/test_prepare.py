@@ -49,10 +49,10 @@ def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
 def _start(path, cache, results):
     make = prepare._make
 
-    def counted(*words):
+    def counted(*tokens):
         with Path(cache, "times").open("a") as file:
             file.write("x")
-        make(*words)
+        make(*tokens)
 
     prepare._make = counted
     made = TextData(path, cache=cache)

@@ -113,7 +113,7 @@ def test_records_that_were_generated_are_given_whole_where_that_is_asked():
     written = {"text": "a b", "tokens": [1, 2]}
     asked = Format("caption", tokens=True)
     assert rows(json.dumps(written), "x.jsonl", asked)[0].record == written
-    for other in ({"tokens": ["a"]}, {"tokens": "a"}, {"tokens": [1.0]}, {"tokens": [True]}, {"words": [1]}):
+    for other in ({"tokens": ["a"]}, {"tokens": "a"}, {"tokens": [1.0]}, {"tokens": [True]}, {"ids": [1]}):
         row = json.dumps({"text": "a b", "caption": "c"} | other)
         assert rows(row, "x.jsonl", asked)[0][2:] == ("c", False, {})
     unasked = Format("caption")

@@ -29,7 +29,7 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
     assert TextData(**given).sizes == {"train": 36, "valid": 8, "test": 4}
     put("\n".join(json.dumps({"text": line}) for line in LINES[8:14]), "set/test.jsonl")
     assert TextData(**given).sizes["test"] == 6
-    with pytest.raises(UserError, match=r"split train of data\.name, row 1, has 3 words"):
+    with pytest.raises(UserError, match=r"split train of data\.name, row 1, has 3 tokens"):
         TextData(**given, max_length=3, too_long="error")
 
 
@@ -37,34 +37,34 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
 def test_image_coco_is_known_by_its_checksum(tmp_path):
     train, test = (str(COCO / f"image_coco_{split}.txt") for split in ("train", "test"))
     with initialize_config_dir(str(CONF), version_base=None):
-        words = [
+        tokens = [
             "data=coco",
             f"data.path={train}",
             f"data.test_path={test}",
             f"data.cache={tmp_path}",
             "data.tokenizer=word",
         ]
-        settings = OmegaConf.to_container(compose("train", words).data)
+        settings = OmegaConf.to_container(compose("train", tokens).data)
     made = TextData(**{key: value for key, value in settings.items() if key != "_target_"})
     assert made.sizes == {"train": 9000, "valid": 1000, "test": 10_000}
-    assert sum("COCO captions for " in line for line in made.story) == 2
+    assert sum("COCO captions for " in line for line in made.summary) == 2
     lines = {" ".join(line.split()) for line in Path(train).read_text().splitlines()}
     assert set(texts(made, "train")) <= lines
 
 
 def test_another_version_of_a_benchmark_says_so(data):
-    assert any("train: no version that is known here (sha256 " in line for line in data(versions={"0": "It"}).story)
+    assert any("train: no version that is known here (sha256 " in line for line in data(versions={"0": "It"}).summary)
     digest = hashlib.sha256(("\n".join(LINES) + "\n").encode()).hexdigest()
-    assert f"train: It (sha256 {digest[:12]}…)." in data(versions={digest[:9]: "It"}).story
-    assert not any("sha256" in line for line in data().story)
+    assert f"train: It (sha256 {digest[:12]}…)." in data(versions={digest[:9]: "It"}).summary
+    assert not any("sha256" in line for line in data().summary)
 
 
 @pytest.mark.parametrize(
-    "words", [["data=emnlp_news", "data.path=a.txt", "data.test_path=b.txt"], ["data=hub", "data.name=a/b"]]
+    "tokens", [["data=emnlp_news", "data.path=a.txt", "data.test_path=b.txt"], ["data=hub", "data.name=a/b"]]
 )
-def test_other_data_sets_compose_with_the_metrics_of_text(words):
+def test_other_data_sets_compose_with_the_metrics_of_text(tokens):
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("train", words)
+        config = compose("train", tokens)
         assert config.metrics == compose("train", ["metrics=text"]).metrics
     assert config.data._target_ == "textgan_lit.data.text.TextData"
 
@@ -119,7 +119,7 @@ def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "model"),
+    ("tokens", "model"),
     [
         (["data=text"], "text"),
         (["data=coco"], "text"),
@@ -128,7 +128,7 @@ def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
         (["experiment=demo"], "minimax"),
     ],
 )
-def test_text_brings_a_method_unless_one_is_asked_for(words, model):
+def test_text_brings_a_method_unless_one_is_asked_for(tokens, model):
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("train", words, return_hydra_config=True)
+        config = compose("train", tokens, return_hydra_config=True)
     assert config.hydra.runtime.choices.model == model

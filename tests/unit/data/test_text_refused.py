@@ -33,7 +33,7 @@ BAD = {
     ),
     "UTF-16": ("my.txt", "a b\nc d".encode("utf-16-le"), r"line 1 holds a NUL"),
     "long": ("my.txt", GOOD + b"\n" + b"a " * 5_000_000, r"line 37 has more than 100,000 bytes"),
-    "one word": ("my.txt", b"a a\n" * 20, r"my\.txt: .* a single distinct word"),
+    "one token": ("my.txt", b"a a\n" * 20, r"my\.txt: .* a single distinct token"),
     "few": ("my.txt", b"a b\nc d\n", r"my\.txt: sentences train=2, too few to train on .*at least ten"),
     "column": ("my.csv", b"caption,n\na b,1\n", r"data\.column=text: .*my\.csv has caption, n"),
     "no text": (
@@ -101,4 +101,4 @@ def test_a_tokenizer_that_is_none_is_refused(data, put, content):
     with pytest.raises(UserError, match=r"mine\.json is no tokenizer\.json"):
         data(tokenizer=put(content, "mine.json"))
     with pytest.raises(UserError, match="Give word, char, bpe, unigram, or the path"):
-        data(tokenizer="words")
+        data(tokenizer="tokens")

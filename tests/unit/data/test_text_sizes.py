@@ -14,13 +14,13 @@ def test_a_cut_sentence_has_no_eos(data):
     row = made.sentences("train").tokens
     assert (row != made.vocab.pad).all()
     assert not (row == made.vocab.eos).any()
-    assert "36 longer: cut" in made.story[0]
+    assert "36 longer: cut" in made.summary[0]
 
 
 def test_too_long_sentences_are_dropped_or_refused(data):
     made = data(max_length=4, too_long="drop", train=20)
     assert all(len(text.split()) == 3 for split in made.sizes for text in texts(made, split))
-    assert "dropped" in made.story[0]
+    assert "dropped" in made.summary[0]
     with pytest.raises(UserError, match="leaves no train sentence"):
         data(max_length=2, too_long="drop")
 
@@ -30,14 +30,14 @@ def test_the_first_sentence_that_is_too_long_is_named(data, put):
     long = put(["a b", "", "a b c d e", "b a", "a b a b"], "long.txt")
     room = {"too_long": "error", "max_length": 4}
     said = r"data\.max_length=4; nor do 1 more sentences\. Give data\.max_length=6, or data\.too_long=truncate or drop"
-    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
+    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 tokens.*{said}"):
         data(lines, test_path=long, test=4, **room)
-    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 words.*{said}"):
+    with pytest.raises(UserError, match=rf"long\.txt, line 3, has 5 tokens.*{said}"):
         data(lines, test_path=[put(lines, "short.txt"), long], **room)
     first = put(["a b c d e", "b a"], "first.txt")
-    with pytest.raises(UserError, match=r"first\.txt, line 1, has 5 words"):
+    with pytest.raises(UserError, match=r"first\.txt, line 1, has 5 tokens"):
         data(lines, test_path=[put(lines, "short.txt"), first], **room)
-    with pytest.raises(UserError, match=r"\.csv, line 32, has 4 words.*max_length=4\. Give data\.max_length=5"):
+    with pytest.raises(UserError, match=r"\.csv, line 32, has 4 tokens.*max_length=4\. Give data\.max_length=5"):
         data(["text", *["a b"] * 30, "a b c d"], "my.csv", train=27, valid=4, test=4, seed=1, **room)
     assert data(lines, **room).sizes["train"] == 25
 
@@ -61,8 +61,8 @@ def test_ten_lines_are_enough(data):
     (batch,) = take(made.train_dataloader(), 1)
     assert len(batch.tokens) == 512
     assert len(batch.tokens.unique(dim=0)) == 4
-    assert "10 sentences are too few for data.valid=256 and test=256: valid=4 and test=2 are held out." in made.story
-    assert "more than once" in " ".join(made.story)
+    assert "10 sentences are too few for data.valid=256 and test=256: valid=4 and test=2 are held out." in made.summary
+    assert "more than once" in " ".join(made.summary)
 
 
 @pytest.mark.parametrize("n", range(10, 37))
@@ -74,12 +74,12 @@ def test_of_few_lines_most_are_learned_from(n, data):
 def test_duplicates_are_counted(data):
     made = data(LINES + LINES[:1] * 5, valid=4, test=4)
     train = texts(made, "train")
-    assert f"{len(train) - len(set(train))} training sentences are repetitions" in made.story[1]
+    assert f"{len(train) - len(set(train))} training sentences are repetitions" in made.summary[1]
 
 
 def test_blank_lines_are_counted(data):
-    assert "Blank lines left out: 3." in data(["", *LINES, " ", "\t"]).story
-    assert not any("Blank" in line for line in data().story)
+    assert "Blank lines left out: 3." in data(["", *LINES, " ", "\t"]).summary
+    assert not any("Blank" in line for line in data().summary)
 
 
 def test_too_much_for_memory_is_refused(data, monkeypatch):
@@ -97,7 +97,7 @@ def test_an_epoch_is_every_sentence_once(data):
 @pytest.mark.parametrize("bucket", [0, 3])
 def test_two_processes_share_the_batches_of_one_wherever_they_begin(data, monkeypatch, bucket):
     alone = take(data(bucket=bucket).train_dataloader(), 8)
-    monkeypatch.setattr(distributed, "world", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         made = data(bucket=bucket)

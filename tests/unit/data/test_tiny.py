@@ -10,7 +10,7 @@ from textgan_lit.types import TextBatch, Vocab
 
 
 def test_every_prefix_has_a_distribution_of_its_own():
-    oracle = Tiny(words=3, length=3)  # 1 + 3 + 9 = 13 prefixes
+    oracle = Tiny(vocab_size=3, length=3)  # 1 + 3 + 9 = 13 prefixes
     sentences = every_sentence(oracle.vocab, 3)
     rows = oracle.logits(inputs_of(sentences.tokens, oracle.vocab.bos)).flatten(0, 1)
     assert len(rows.unique(dim=0)) == len(oracle.table) == 13
@@ -18,29 +18,29 @@ def test_every_prefix_has_a_distribution_of_its_own():
 
 @pytest.mark.parametrize(("sharpness", "entropy"), [(0.0, (1.386, 1.387)), (1.0, (0.9, 1.25)), (8.0, (0.0, 0.5))])
 def test_sharpness_leads_from_uniform_to_peaked(sharpness, entropy):
-    # log 4 = 1.3863; the flat Dirichlet over 4 words has mean entropy ψ(5) − ψ(2) = 1/2 + 1/3 + 1/4 = 1.0833
+    # log 4 = 1.3863; the flat Dirichlet over 4 tokens has mean entropy ψ(5) − ψ(2) = 1/2 + 1/3 + 1/4 = 1.0833
     table = Tiny(sharpness=sharpness).table
     mean = -(table.exp() * table).sum(-1).mean()
     assert entropy[0] < mean < entropy[1]
 
 
-@pytest.mark.parametrize(("words", "length"), [(10, 5), (2, 16)])
-def test_worlds_up_to_the_limit_are_allowed(words, length):
-    assert len(every_sentence(Vocab(tuple(map(str, range(words)))), length).tokens) == words**length
+@pytest.mark.parametrize(("tokens", "length"), [(10, 5), (2, 16)])
+def test_worlds_up_to_the_limit_are_allowed(tokens, length):
+    assert len(every_sentence(Vocab(tuple(map(str, range(tokens)))), length).tokens) == tokens**length
 
 
-@pytest.mark.parametrize(("words", "length"), [(11, 5), (2, 17), (10**6, 10**6)])
-def test_worlds_too_large_to_list_are_refused(words, length):
-    with pytest.raises(UserError, match=rf"words={words} at length={length} .*100,000"):
-        Tiny(words=words, length=length)
+@pytest.mark.parametrize(("tokens", "length"), [(11, 5), (2, 17), (10**6, 10**6)])
+def test_worlds_too_large_to_list_are_refused(tokens, length):
+    with pytest.raises(UserError, match=rf"vocab_size={tokens} at length={length} .*100,000"):
+        Tiny(vocab_size=tokens, length=length)
     with pytest.raises(UserError, match="every_sentence lists every sentence"):
-        every_sentence(Vocab(("a",) * words), length)
+        every_sentence(Vocab(("a",) * tokens), length)
 
 
 @pytest.mark.parametrize("variable", [True, False])
 def test_the_one_sentence_is_certain(variable):
-    oracle = OneSentence("the cat sat", words="dog the", variable=variable)
-    assert oracle.vocab.words == ("the", "cat", "sat", "dog")
+    oracle = OneSentence("the cat sat", unused="dog the", variable=variable)
+    assert oracle.vocab.tokens == ("the", "cat", "sat", "dog")
     assert oracle.max_length == 3 + variable
     tokens = torch.tensor([[0, 1, 2, 4][: oracle.max_length]])  # 4 is eos
     said = TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
@@ -52,13 +52,13 @@ def test_the_one_sentence_is_certain(variable):
 
 def test_the_default_sentence_is_a_b_c_and_eos():
     oracle = OneSentence()
-    assert (oracle.vocab.words, oracle.vocab.has_eos, oracle.max_length) == (("a", "b", "c", "d"), True, 4)
+    assert (oracle.vocab.tokens, oracle.vocab.has_eos, oracle.max_length) == (("a", "b", "c", "d"), True, 4)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sentence": " "}, "at least one word"),
+        ({"sentence": " "}, "at least one token"),
         ({"max_length": 3}, "takes 4 positions with eos, but max_length=3"),
         ({"variable": False, "max_length": 4}, "takes 3 positions, but max_length=4"),
     ],

@@ -9,12 +9,12 @@ from tests.helpers.ngrams import batch, lists, naive_copies, written
 from textgan_lit.functional.copying import Corpus
 
 
-@pytest.mark.parametrize("words", [1, 2, 3, 20])
+@pytest.mark.parametrize("tokens", [1, 2, 3, 20])
 @pytest.mark.parametrize(
     ("size", "longest"), [((30, 20), (6, 6)), ((20, 30), (9, 4)), ((20, 8), (4, 9)), ((9, 9), (1, 1))]
 )
-def test_spans_are_those_of_a_search(words, size, longest):
-    ours, theirs = (batch(n, most, words) for n, most in zip(size, longest, strict=True))
+def test_spans_are_those_of_a_search(tokens, size, longest):
+    ours, theirs = (batch(n, most, tokens) for n, most in zip(size, longest, strict=True))
     found = Corpus(*theirs).copied(*ours)
     assert (found.span.tolist(), found.whole.tolist()) == naive_copies(lists(*ours), lists(*theirs))
 
@@ -33,7 +33,7 @@ def test_a_corpus_copies_itself():
     assert (found.span == mask.sum(1)).all()
 
 
-def test_a_corpus_without_words_has_nothing_to_copy():
+def test_a_corpus_without_tokens_has_nothing_to_copy():
     none = torch.zeros(3, 4).long(), torch.zeros(3, 4).bool()
     assert Corpus(*none).copied(*batch(5, 4, 3)).span.tolist() == [0] * 5
 
@@ -47,20 +47,20 @@ def test_a_thousand_sentences_in_ten_thousand_take_about_a_second():
 
 
 def distance(one, other):
-    """Words to take out and to put in, by the table of all prefixes."""
+    """Tokens to take out and to put in, by the table of all prefixes."""
     rows = [list(range(len(other) + 1))]
-    for n, word in enumerate(one, 1):
+    for n, token in enumerate(one, 1):
         row = [n]
         for at, theirs in enumerate(other):
-            row.append(rows[-1][at] if word == theirs else 1 + min(row[-1], rows[-1][at + 1]))
+            row.append(rows[-1][at] if token == theirs else 1 + min(row[-1], rows[-1][at + 1]))
         rows.append(row)
     return rows[-1][-1]
 
 
-@pytest.mark.parametrize("words", [1, 2, 20])
+@pytest.mark.parametrize("tokens", [1, 2, 20])
 @pytest.mark.parametrize("longest", [(6, 6), (9, 4), (4, 9), (70, 75), (130, 30)])
-def test_the_nearest_is_that_of_a_search_however_long_sentences_are(words, longest):
-    ours, theirs = (batch(n, most, words) for n, most in zip((5, 20), longest, strict=True))
+def test_the_nearest_is_that_of_a_search_however_long_sentences_are(tokens, longest):
+    ours, theirs = (batch(n, most, tokens) for n, most in zip((5, 20), longest, strict=True))
     found = Corpus(*theirs).nearest(*ours)
     for row, sentence, edits in zip(lists(*ours), *map(torch.Tensor.tolist, found), strict=True):
         all_of_them = [distance(row, one) for one in lists(*theirs)]

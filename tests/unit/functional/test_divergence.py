@@ -33,7 +33,7 @@ INF = math.inf
 def world(request):
     """P and G with a distribution of their own after every prefix: 4³ = 64 or 1 + 4 + 16 + 64 = 85 sentences."""
     variable = request.param == "eos"
-    return listed(*(Tiny(words=4, length=3, variable=variable, sharpness=2.0, seed=seed) for seed in (1, 2)))
+    return listed(*(Tiny(vocab_size=4, length=3, variable=variable, sharpness=2.0, seed=seed) for seed in (1, 2)))
 
 
 def along(world):
@@ -75,7 +75,7 @@ def test_chain_rule_terms_add_up_to_the_jsd_of_every_prefix(world):
 
 def test_an_even_posterior_would_be_noticed():
     # the common mistake, w = 1/2 after every prefix: here the truth is .48, and "JSD" comes out above log 2
-    world = listed(*(Tiny(words=2, length=8, sharpness=1.0, seed=seed) for seed in (1, 2)))
+    world = listed(*(Tiny(vocab_size=2, length=8, sharpness=1.0, seed=seed) for seed in (1, 2)))
     even = torch.zeros_like(along(world).ratio)
     wrong = conditionals(world.p_logits.log_softmax(-1), world.g_logits.log_softmax(-1), even)
     assert chain_rule(world, wrong.information).sum() > LOG2 > jsd(world.p, world.g) + 0.1
@@ -87,7 +87,7 @@ def test_kl_chain_rules(world):
     assert_close(expected(world.g, at.kl_gp).sum().item(), kl(world.g, world.p))
 
 
-def test_entropies_of_words_add_up_to_the_entropy_of_sentences(world):
+def test_entropies_of_tokens_add_up_to_the_entropy_of_sentences(world):
     at = along(world).at
     assert_close(expected(world.p, at.entropy_p).sum().item(), float(entropy(world.p)))
     assert_close(expected(world.g, at.entropy_g).sum().item(), float(entropy(world.g)))
@@ -114,7 +114,7 @@ def test_each_divergence_is_scipys():
         "entropy_g": entropy(g, axis=-1),
         "information": both - w * entropy(p, axis=-1) - (1 - w) * entropy(g, axis=-1),
     }
-    assert 0 < np.isinf(wanted["kl_pg"]).sum() < len(p)  # some words are impossible under one alone
+    assert 0 < np.isinf(wanted["kl_pg"]).sum() < len(p)  # some tokens are impossible under one alone
     found = conditionals(*logs(p, g), torch.from_numpy(prior))
     assert_close(found._asdict(), {name: torch.from_numpy(value) for name, value in wanted.items()})
 
@@ -137,7 +137,7 @@ def test_binary_entropy_is_scipys():
 
 
 def test_prefix_ratios_by_hand():
-    # the data cannot go on after word 1 (and says NaN after word 2); the generator after word 2; then both
+    # the data cannot go on after token 1 (and says NaN after token 2); the generator after token 2; then both
     p = torch.tensor([[-1.0, -INF, torch.nan], [-1.0, -1.0, -1.0], [-INF, -1.0, -2.0]])
     g = torch.tensor([[-2.0, -2.0, -2.0], [-2.0, -INF, -1.0], [-1.0, -INF, -2.0]])
     found = prefix_log_ratio(p, g, torch.ones(3, 3, dtype=torch.bool))
@@ -195,8 +195,8 @@ def test_regret_where_either_is_certain():
 
 
 def test_a_data_distribution_of_one_sentence():
-    # P says "a b c" eos; G says four words evenly, or eos: it writes that sentence with (1/5)^4
-    oracle, generator = OneSentence("a b c"), Tiny(words=4, length=4, variable=True, sharpness=0.0)
+    # P says "a b c" eos; G says four tokens evenly, or eos: it writes that sentence with (1/5)^4
+    oracle, generator = OneSentence("a b c"), Tiny(vocab_size=4, length=4, variable=True, sharpness=0.0)
     world = listed(oracle, generator)
     found = along(world)
     assert_close(expected(world.p, found.at.kl_pg).sum().item(), 4 * math.log(5))
@@ -220,8 +220,8 @@ def test_a_data_distribution_that_says_nothing_after_the_impossible(silent):
 
 
 @pytest.mark.parametrize("policy", [TopK(2), Greedy()])
-def test_a_generator_that_leaves_words_out(policy):
-    tinies = (Tiny(words=4, length=3, seed=seed) for seed in (1, 2))
+def test_a_generator_that_leaves_tokens_out(policy):
+    tinies = (Tiny(vocab_size=4, length=3, seed=seed) for seed in (1, 2))
     world = listed(*tinies, policy)
     found = along(world)
     assert expected(world.p, found.at.kl_pg).sum() == INF
@@ -241,7 +241,7 @@ def test_equal_distributions_are_at_distance_zero(world):
 @pytest.mark.parametrize(
     ("curve", "wanted"),
     [
-        ([LOG2, LOG2], 0.5),  # halfway up to the first word's log 2
+        ([LOG2, LOG2], 0.5),  # halfway up to the first token's log 2
         ([0.0, LOG2], 1.5),
         ([0.1, LOG2 / 2], 2.0),
         ([0.1, 0.2, 0.3], None),

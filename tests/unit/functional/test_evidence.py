@@ -14,22 +14,22 @@ def text(*sentences):
     return torch.tensor([[*s, *[9] * (longest - len(s))] for s in sentences]), mask
 
 
-def test_a_word_has_the_counts_of_the_other_folds_smoothed_twice():
+def test_a_token_has_the_counts_of_the_other_folds_smoothed_twice():
     tokens, mask = text([0, 1], [0, 1, 0], [0, 2], [1, 2], [0, 1], [2])
     side, fold = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 1, 2, 0, 1, 2])
-    words = fold.repeat_interleave(mask.sum(1))
-    rows = evidence(tallies(tokens, mask, side, fold), words, 2, vocabulary=3)
+    folds = fold.repeat_interleave(mask.sum(1))
+    rows = evidence(tallies(tokens, mask, side, fold), folds, 2, vocabulary=3)
     assert rows.shape == (12, NUMBERS)
-    word = rows[1]  # the 1 after 0 in the first sentence, by fold 1 alone: 0 1 0 on side 0, 0 1 on side 1
-    both = (2 + TOGETHER / 3) / (5 + TOGETHER)  # two 1s among five words
+    row = rows[1]  # the 1 after 0 in the first sentence, by fold 1 alone: 0 1 0 on side 0, 0 1 on side 1
+    both = (2 + TOGETHER / 3) / (5 + TOGETHER)  # two 1s among five tokens
     each = (1 + APART * both) / (3 + APART), (1 + APART * both) / (2 + APART)
     wanted = [math.log(each[0] / each[1]), math.log(both), math.log(2), math.log(2), math.log(6)]
-    assert word[:EACH].tolist() == pytest.approx(wanted, rel=1e-5)
-    after = (2 + TOGETHER * both) / (2 + TOGETHER)  # both 0s that another word follows are followed by 1
+    assert row[:EACH].tolist() == pytest.approx(wanted, rel=1e-5)
+    after = (2 + TOGETHER * both) / (2 + TOGETHER)  # both 0s that another token follows are followed by 1
     ratio = ((1 + APART * after) / (1 + APART)) / ((1 + APART * after) / (1 + APART))
     at = EACH * list(CONTEXTS).index((1,))
     wanted = [math.log(ratio), math.log(after), math.log(2), math.log(2), math.log(3)]
-    assert word[at : at + EACH].tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+    assert row[at : at + EACH].tolist() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
 def test_neither_fold_that_is_left_out_is_looked_at():

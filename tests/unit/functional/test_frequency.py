@@ -12,10 +12,10 @@ from textgan_lit.functional.frequency import ms_jaccard, ngram_jsd
 ORDERS = (1, 2, 3, 4, 5)
 
 
-@pytest.mark.parametrize("words", [2, 5, 40])
+@pytest.mark.parametrize("tokens", [2, 5, 40])
 @pytest.mark.parametrize(("size", "longest"), [((40, 30), (9, 7)), ((5, 60), (8, 12))])
-def test_both_are_those_of_others(words, size, longest):
-    one, other = (batch(n, most, words, shortest=2) for n, most in zip(size, longest, strict=True))
+def test_both_are_those_of_others(tokens, size, longest):
+    one, other = (batch(n, most, tokens, shortest=2) for n, most in zip(size, longest, strict=True))
     wanted = torch.tensor([scipys(one, other, n) for n in ORDERS], dtype=torch.double)
     assert_close(ngram_jsd(*one, *other, ORDERS), wanted, rtol=0, atol=1e-9)
     wanted = torch.tensor([naive_jaccard(one, other, n) for n in ORDERS], dtype=torch.double)
@@ -46,7 +46,7 @@ def test_what_no_sentence_is_long_enough_for_is_no_number():
     assert ms_jaccard(*one, *one, ORDERS).isnan().tolist() == [False] * 3 + [True] * 2
 
 
-def test_how_many_sentences_share_the_words_matters_to_ms_jaccard_alone():
+def test_how_many_sentences_share_the_tokens_matters_to_ms_jaccard_alone():
     tokens, mask = batch(20, 8, 5, shortest=8)
     cut = tokens.reshape(40, 4), mask.reshape(40, 4)
     assert_close(ngram_jsd(tokens, mask, *cut, (1,)), torch.zeros(1).double())

@@ -7,7 +7,7 @@ from textgan_lit.functional.frontier import gap
 
 
 def tempered(logits, truth, temperatures):
-    """(H(G), cross-entropy of G's words under P) of one distribution at each temperature, in closed form."""
+    """(H(G), cross-entropy of G's tokens under P) of one distribution at each temperature, in closed form."""
     points = []
     for temperature in temperatures:
         g = np.exp(logits / temperature - np.logaddexp.reduce(logits / temperature))

@@ -17,18 +17,18 @@ def same(found, wanted):
     assert_close(found, torch.tensor(wanted, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("words", [1, 2, 4, 30])
+@pytest.mark.parametrize("tokens", [1, 2, 4, 30])
 @pytest.mark.parametrize(("longest", "references", "reference_longest"), [(9, 12, 9), (9, 3, 2), (2, 5, 12), (7, 1, 5)])
-def test_bleu_is_nltks(words, longest, references, reference_longest):
-    ours, theirs = batch(40, longest, words), batch(references, reference_longest, words)
+def test_bleu_is_nltks(tokens, longest, references, reference_longest):
+    ours, theirs = batch(40, longest, tokens), batch(references, reference_longest, tokens)
     wanted = [nltks(one, lists(*theirs)) for one in lists(*ours)]
     same(bleu(*ours, *theirs, ORDERS), wanted)
 
 
-@pytest.mark.parametrize("words", [1, 2, 4, 30])
+@pytest.mark.parametrize("tokens", [1, 2, 4, 30])
 @pytest.mark.parametrize(("sentences", "longest"), [(2, 6), (3, 9), (30, 9), (30, 2)])
-def test_self_bleu_is_nltks_with_the_sentence_itself_left_out(words, sentences, longest):
-    text = batch(sentences, longest, words)
+def test_self_bleu_is_nltks_with_the_sentence_itself_left_out(tokens, sentences, longest):
+    text = batch(sentences, longest, tokens)
     same(self_bleu(*text, ORDERS), nltks_self(lists(*text)))
 
 
@@ -103,7 +103,7 @@ def test_sentences_do_not_see_each_other():
     assert_close(self_bleu(tokens[shuffled], mask[shuffled]), self_bleu(tokens, mask)[shuffled], rtol=0, atol=0)
 
 
-def test_which_number_a_word_has_does_not_matter():
+def test_which_number_a_token_has_does_not_matter():
     (tokens, mask), (others, other_mask) = batch(30, 9, 3), batch(20, 8, 3)
     renamed = torch.tensor([torch.iinfo(torch.long).max, -7, 0])
     found = bleu(renamed[tokens], mask, renamed[others], other_mask)

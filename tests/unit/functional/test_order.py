@@ -1,4 +1,4 @@
-"""Permutations, there and back, and P's words in any order against sums over all sentences."""
+"""Permutations, there and back, and P's tokens in any order against sums over all sentences."""
 
 from itertools import permutations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.functional.order import Marginals, positions, read, written
+from textgan_lit.functional.order import Marginals, positions, to_generation_order, to_reading_order
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 6, 7, 20])
@@ -32,8 +32,8 @@ def test_reading_undoes_writing_with_one_order_or_one_a_row(shape):
     stream = torch.Generator().manual_seed(0)
     x = torch.rand(shape, generator=stream)
     for order in (torch.tensor([[2, 0, 3, 1]]), torch.rand(5, 4, generator=stream).argsort(1)):
-        steps = written(x, order)
-        assert read(steps, order).equal(x)
+        steps = to_generation_order(x, order)
+        assert to_reading_order(steps, order).equal(x)
         for row in range(5):
             places = order[row % len(order)].tolist()
             assert all(steps[row, step].equal(x[row, place]) for step, place in enumerate(places))
@@ -49,6 +49,6 @@ def test_marginals_are_sums_over_what_is_written_later(order):
         for step, place in enumerate(order):
             before = list(order[:step])
             same = (sentences[:, before] == sentence[before]).all(1)
-            wanted = [joint.flatten()[same & (sentences[:, place] == word)].sum() for word in (0, 1)]
+            wanted = [joint.flatten()[same & (sentences[:, place] == token)].sum() for token in (0, 1)]
             wanted = torch.stack(wanted) / joint.flatten()[same].sum()
             assert_close(found[row, step], wanted)

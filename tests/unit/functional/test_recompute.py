@@ -17,7 +17,7 @@ def layers():
 @pytest.fixture
 def work(layers):
     used, frozen, _ = layers
-    return lambda features, word: frozen(used(features).tanh()).gather(-1, word.unsqueeze(-1)).squeeze(-1)
+    return lambda features, token: frozen(used(features).tanh()).gather(-1, token.unsqueeze(-1)).squeeze(-1)
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def parameters(layers):
 
 @pytest.mark.parametrize("at_once", [1, 3, 10, 99])
 def test_parts_are_the_whole(layers, work, rows, at_once):
-    features, words = rows
+    features, tokens = rows
     leaves = [features, *layers[0].parameters()]
     weight = torch.arange(10.0).double()
-    whole, parts = work(features, words), in_parts(work, at_once, features, (words,), lambda: parameters(layers))
+    whole, parts = work(features, tokens), in_parts(work, at_once, features, (tokens,), lambda: parameters(layers))
     assert_close(parts, whole)
     assert_close(*(torch.autograd.grad((weight * found).sum(), leaves) for found in (parts, whole)))
 
 
 def test_the_gradient_is_that_of_finite_differences(layers, work, rows):
-    features, words = rows
-    assert torch.autograd.gradcheck(lambda x: in_parts(work, 4, x, (words,), lambda: parameters(layers)), features)
+    features, tokens = rows
+    assert torch.autograd.gradcheck(lambda x: in_parts(work, 4, x, (tokens,), lambda: parameters(layers)), features)
 
 
 def test_the_second_time_is_as_exact_as_the_first(rows):
@@ -63,8 +63,8 @@ def test_the_second_time_is_as_exact_as_the_first(rows):
 
 def test_what_is_not_used_has_no_gradient(layers, work, rows):
     """None and not 0: an optimizer with weight decay would move it."""
-    features, words = rows
-    in_parts(work, 4, features, (words,), lambda: parameters(layers)).sum().backward()
+    features, tokens = rows
+    in_parts(work, 4, features, (tokens,), lambda: parameters(layers)).sum().backward()
     assert [weight.grad is None for weight in parameters(layers)] == [False, False, True, True, True, True]
 
 
@@ -112,6 +112,6 @@ def test_nothing_is_kept_for_the_way_back(layers, rows):
 
 
 def test_it_cannot_be_differentiated_twice_by_mistake(layers, work, rows):
-    features, words = rows
+    features, tokens = rows
     with pytest.raises(RuntimeError, match="once"):
-        torch.autograd.grad(in_parts(work, 4, features, (words,), list).sum(), features, create_graph=True)
+        torch.autograd.grad(in_parts(work, 4, features, (tokens,), list).sum(), features, create_graph=True)

@@ -11,7 +11,7 @@ def nltks(fake, real, n, smooth):
     return sum(scores) / len(scores)
 
 
-def test_the_means_are_nltks_and_eos_is_no_word():
+def test_the_means_are_nltks_and_eos_is_no_token():
     real, fake = TextBatch(*batch(20, 9, 4, shortest=4)), TextBatch(*batch(12, 8, 4, shortest=4))
     smooth = SmoothingFunction().method1
     wanted = {f"quality/bleu{n}_20": pytest.approx(nltks(fake, real, n, smooth)) for n in (2, 4)}

@@ -31,12 +31,12 @@ def folder(tmp_path_factory):
     library = pytest.importorskip("sentence_transformers")
     transformers = pytest.importorskip("transformers")
     room = tmp_path_factory.mktemp("made") / "tiny-model"
-    words = tmp_path_factory.mktemp("words") / "vocab.txt"
-    words.write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
+    tokens = tmp_path_factory.mktemp("tokens") / "vocab.txt"
+    tokens.write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     torch.manual_seed(1)
     transformers.BertModel(transformers.BertConfig(vocab_size=11, **size)).save_pretrained(room)
-    transformers.BertTokenizerFast(vocab=str(words)).save_pretrained(room)
+    transformers.BertTokenizerFast(vocab=str(tokens)).save_pretrained(room)
     library.SentenceTransformer(str(room), device="cpu").save(str(room))
     return str(room)
 
@@ -95,7 +95,7 @@ def test_sentences_are_read_once_for_all_metrics_and_the_run_does_not_notice(fol
     assert read == [40, 20, 20]
 
 
-def test_a_run_is_given_it_by_a_word(folder):
+def test_a_run_is_given_it_by_a_token(folder):
     settings = config("data=tiny", "metrics=text", f"metrics.closing.frechet.features={folder}")
     data = experiment.data(settings)
     data.setup()
@@ -110,7 +110,7 @@ def test_a_model_of_english_tells_cats_from_markets():
     others = [
         f"{a} {b}" for a in ("stocks", "markets", "prices") for b in ("fell today", "rose", "were low", "crashed")
     ]
-    vocab = Vocab(tuple(sorted({word for line in lines + others for word in line.split()})), has_eos=True)
+    vocab = Vocab(tuple(sorted({token for line in lines + others for token in line.split()})), has_eos=True)
 
     def batch(some: list[str]) -> TextBatch:
         rows = [vocab.encode(line) for line in some for _ in range(3)]

@@ -15,9 +15,9 @@ class Gap(FeatureMetric):
         return real.mean() - other.mean()
 
 
-def sentences(*words):
-    """Twelve of each word."""
-    tokens = torch.tensor(words).repeat_interleave(12).unsqueeze(1)
+def sentences(*ids):
+    """Twelve of each token."""
+    tokens = torch.tensor(ids).repeat_interleave(12).unsqueeze(1)
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 

@@ -35,9 +35,9 @@ def bound(world, real: TextBatch, fake: TextBatch) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("world", "temperature", "least"),
     [
-        (Tiny(words=4, length=3, variable=True, seed=1), 0.3, 0.8),
-        (Tiny(words=4, length=3, sharpness=2.0, seed=2), 0.5, 0.6),
-        (OracleLSTM(words=50, length=6, seed=1), 0.5, 0.6),
+        (Tiny(vocab_size=4, length=3, variable=True, seed=1), 0.3, 0.8),
+        (Tiny(vocab_size=4, length=3, sharpness=2.0, seed=2), 0.5, 0.6),
+        (OracleLSTM(vocab_size=50, length=6, seed=1), 0.5, 0.6),
         (Mixture(seed=1), 0.5, 0.6),
     ],
 )
@@ -64,7 +64,7 @@ def test_nothing_is_found_between_samples_of_the_data_itself_and_the_error_cover
 
 
 @pytest.mark.slow
-def test_sentences_without_a_word_in_common_are_told_apart():
+def test_sentences_without_a_token_in_common_are_told_apart():
     world = Mixture(seed=1)
     real = text(world, 600, "real")
     value, _ = bound(world, TextBatch(real.tokens % 10, real.mask), TextBatch(10 + real.tokens % 10, real.mask))
@@ -72,9 +72,9 @@ def test_sentences_without_a_word_in_common_are_told_apart():
 
 
 def small() -> tuple[FreshCritic, TextBatch, TextBatch]:
-    words = torch.randint(0, 6, (80, 5), generator=stream("words"))
-    mask = torch.ones_like(words, dtype=torch.bool)
-    return FreshCritic(Vocab(tuple("abcdef")), 5), TextBatch(words[:40], mask[:40]), TextBatch(words[40:], mask[40:])
+    tokens = torch.randint(0, 6, (80, 5), generator=stream("tokens"))
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    return FreshCritic(Vocab(tuple("abcdef")), 5), TextBatch(tokens[:40], mask[:40]), TextBatch(tokens[40:], mask[40:])
 
 
 def test_the_run_does_not_notice_and_the_number_is_always_the_same():
@@ -91,7 +91,7 @@ def test_the_run_does_not_notice_and_the_number_is_always_the_same():
 
 def test_only_the_first_of_many_sentences_are_looked_at_and_too_few_are_not():
     critic, real, fake = small()
-    critic.most = 20
+    critic.max_sentences = 20
     assert critic.measure(real, fake) == critic.measure(real.first(20), fake.first(21))
     assert critic.measure(real.first(15), fake) == {}
 

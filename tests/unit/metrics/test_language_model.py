@@ -8,7 +8,7 @@ import torch
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.functional.frechet import frechet
-from textgan_lit.metrics import reader
+from textgan_lit.metrics import reference_lm
 from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.language_model import LanguageModel
 from textgan_lit.model.policy import Categorical
@@ -55,7 +55,7 @@ def test_repetition_flatters_the_score_and_not_its_reverse():
 
 @pytest.mark.slow
 def test_the_distance_between_samples_of_the_data_is_its_floor_and_grows_from_there():
-    world = OracleLSTM(words=50, length=6, seed=1)
+    world = OracleLSTM(vocab_size=50, length=6, seed=1)
 
     def sentences(split: str) -> TextBatch:
         return text(split, world=world)
@@ -77,13 +77,13 @@ def small(split: str = "valid") -> TextBatch:
 
 
 def test_the_held_out_reader_is_taught_once_and_the_run_does_not_notice(monkeypatch):
-    vocab, taught, learn = Vocab(tuple("abcd"), has_eos=True), [], reader.taught
+    vocab, taught, learn = Vocab(tuple("abcd"), has_eos=True), [], reference_lm.taught
 
     def spy(vocab, max_length, text):
         taught.append(text)
         return learn(vocab, max_length, text)
 
-    monkeypatch.setattr(reader, "taught", spy)
+    monkeypatch.setattr(reference_lm, "taught", spy)
     torch.manual_seed(1)
     with torch.inference_mode():
         first = LanguageModel(vocab, 5, small).measure(small("real"), small("fake"))
@@ -97,22 +97,24 @@ def test_the_held_out_reader_is_taught_once_and_the_run_does_not_notice(monkeypa
 
 def test_the_standard_error_is_that_of_many_draws():
     vocab = Vocab(tuple("abcd"), has_eos=True)
-    model = reader.taught(vocab, 5, small())
+    model = reference_lm.taught(vocab, 5, small())
     tokens = torch.randint(0, 4, (40_000, 5), generator=stream("many"))
     mask = torch.arange(5) < torch.randint(1, 6, (40_000, 1), generator=stream("lengths"))
     parts = [TextBatch(*part) for part in zip(tokens.split(200), mask.split(200), strict=True)]
-    found = [reader.surprise(model, part) for part in parts]
+    found = [reference_lm.surprise(model, part) for part in parts]
     spread = torch.stack([value for value, _ in found]).std()
     assert float(torch.stack([se for _, se in found]).mean()) == pytest.approx(float(spread), rel=0.15)
 
 
 def test_padding_does_not_change_what_a_sentence_looks_like():
     vocab = Vocab(tuple("abcd"), has_eos=True)
-    batch, model = small(), reader.taught(Vocab(tuple("abcd"), has_eos=True), 5, small())
+    batch, model = small(), reference_lm.taught(Vocab(tuple("abcd"), has_eos=True), 5, small())
     other = TextBatch(batch.tokens.where(batch.mask, torch.randint(0, 4, (20, 5))), batch.mask)
     assert vocab.pad == 6
-    torch.testing.assert_close(reader.features(model, other), reader.features(model, batch))
-    assert float(frechet(reader.features(model, batch), reader.features(model, other))) == pytest.approx(0, abs=1e-6)
+    torch.testing.assert_close(reference_lm.features(model, other), reference_lm.features(model, batch))
+    assert float(frechet(reference_lm.features(model, batch), reference_lm.features(model, other))) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_too_few_sentences_are_not_measured():

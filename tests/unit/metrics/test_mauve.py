@@ -50,7 +50,7 @@ def test_it_falls_from_one_to_none_as_clouds_part_and_nothing_is_drawn():
 
 @pytest.mark.slow
 def test_samples_of_the_data_are_near_their_ceiling_and_dull_ones_far_below():
-    world = OracleLSTM(words=50, length=6, seed=1)
+    world = OracleLSTM(vocab_size=50, length=6, seed=1)
 
     def text(name: str, temperature: float = 1.0) -> TextBatch:
         noise = torch.rand(600, world.max_length, generator=stream(name))

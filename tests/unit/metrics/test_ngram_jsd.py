@@ -17,7 +17,7 @@ def test_half_of_the_real_sentences_are_beside_samples_and_beside_the_other_half
 
 def test_how_sentences_end_counts():
     real = ended(TextBatch(*batch(40, 7, 1, shortest=7)))
-    fake = ended(TextBatch(*batch(40, 7, 1, shortest=1)))  # the same word, but fewer of it before the end
+    fake = ended(TextBatch(*batch(40, 7, 1, shortest=1)))  # the same token, but fewer of it before the end
     found = NgramJSD([1]).measure(real, fake)
     assert found["quality/ngram_jsd1_20"] > found["quality/ngram_jsd1_20_real"] == 0
 

@@ -6,7 +6,7 @@ from textgan_lit.metrics.self_bleu import SelfBleu
 from textgan_lit.types import TextBatch
 
 
-def test_the_means_are_nltks_on_both_sides_at_one_size_and_eos_is_no_word():
+def test_the_means_are_nltks_on_both_sides_at_one_size_and_eos_is_no_token():
     real, fake = TextBatch(*batch(14, 9, 4, shortest=4)), TextBatch(*batch(20, 8, 3, shortest=4))
     wanted = {
         f"quality/self_bleu4_12{side}": pytest.approx(

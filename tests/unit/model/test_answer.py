@@ -28,7 +28,7 @@ WRONG = {  # what is made of the right answer, and how it is called
     "integers": (lambda right: right.long(), r"shape \(.*\) of int64"),
     "nothing": (lambda right: None, "None"),
 }
-PLACES = {  # words → where a reward is asked
+PLACES = {  # tokens → where a reward is asked
     "terminal": ("model=minimax",),
     "monte carlo": ("model=minimax", "model/credit=monte_carlo", "model.credit.rollouts=2"),
     "reward to go": ("model=scratchgan",),
@@ -76,7 +76,7 @@ class Scores(Discriminator):
         super().__init__(generator.vocab, generator.max_length)
         self.how = how
 
-    def forward(self, words, mask, density=None):
+    def forward(self, tokens, mask, density=None):
         return WRONG[self.how][0](mask.float().mean(1))
 
 
@@ -167,9 +167,9 @@ def test_a_reward_that_is_no_number_is_named_with_those_that_hand_it_on():
 
 
 def test_a_run_ends_in_one_line_before_the_step(monkeypatch, tmp_path):
-    words = (*TINY, "model.schedule.pretrain_steps=0", "model.schedule.k=1", f"model.reward._target_={__name__}.Pays")
+    tokens = (*TINY, "model.schedule.pretrain_steps=0", "model.schedule.k=1", f"model.reward._target_={__name__}.Pays")
     with pytest.raises(SystemExit) as stopped:
-        smoke(monkeypatch, tmp_path / "run", *words)
+        smoke(monkeypatch, tmp_path / "run", *tokens)
     said = "textgan_lit: tests.unit.model.test_answer.Pays gave shape (1,), wanted shape (8,): a reward for each score."
     assert stopped.value.code == said
     assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["steps"]["generator"] == 0

@@ -11,28 +11,28 @@ from textgan_lit.model.credit import Terminal
 from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.reward import LogOdds, Minimax, Probability, Ratio
 
-# Three sentences of 3, 2 and 1 words. What stands on padding must not count.
+# Three sentences of 3, 2 and 1 tokens. What stands on padding must not count.
 MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
 VALUE = torch.tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 99.0], [7.0, 99.0, 99.0]])
 
 
-def of_words(baseline):
-    """Value less advantage. Only words count; on padding, 0 here."""
+def of_tokens(baseline):
+    """Value less advantage. Only tokens count; on padding, 0 here."""
     return ((VALUE - baseline(VALUE, MASK)) * MASK).tolist()
 
 
 def test_zero():
-    assert of_words(Zero()) == [[0, 0, 0]] * 3
+    assert of_tokens(Zero()) == [[0, 0, 0]] * 3
 
 
 def test_the_batch_mean_is_over_the_sentences_that_reach_a_position():
     # (1 + 4 + 7) / 3 = 4; (2 + 6) / 2 = 4; 3 alone
-    assert of_words(BatchMean()) == [[4, 4, 3], [4, 4, 0], [4, 0, 0]]
+    assert of_tokens(BatchMean()) == [[4, 4, 3], [4, 4, 0], [4, 0, 0]]
 
 
 def test_leave_one_out_is_the_mean_of_the_others_that_reach_a_position():
     # (4 + 7) / 2, (1 + 7) / 2, (1 + 4) / 2; the other of two; nobody else: 0
-    assert of_words(LeaveOneOut()) == [[5.5, 6, 0], [4, 2, 0], [2.5, 0, 0]]
+    assert of_tokens(LeaveOneOut()) == [[5.5, 6, 0], [4, 2, 0], [2.5, 0, 0]]
 
 
 def test_leave_one_out_of_a_single_sentence_is_none():
@@ -40,7 +40,7 @@ def test_leave_one_out_of_a_single_sentence_is_none():
 
 
 def test_standardised_counts_in_standard_deviations_of_a_position():
-    # first words 1, 4, 7: mean 4, variance (9 + 0 + 9)/3 = 6; second 2, 6: mean 4, deviation 2; third 3 alone: 0
+    # first tokens 1, 4, 7: mean 4, variance (9 + 0 + 9)/3 = 6; second 2, 6: mean 4, deviation 2; third 3 alone: 0
     root = 6**0.5
     wanted = torch.tensor([[-3 / root, -1, 0], [0, 1, 0], [3 / root, 0, 0]])
     assert_close(Standardised()(VALUE, MASK) * MASK, wanted)
@@ -80,7 +80,7 @@ def test_weights_cannot_be_negative(reward):
 
 
 def test_the_moving_average_knows_earlier_batches_only():
-    # The mean word is worth (1+2+3 + 4+6 + 7) / 6 = 23/6. Batches of 23/6, then 5 twice, decay ½:
+    # The mean token is worth (1+2+3 + 4+6 + 7) / 6 = 23/6. Batches of 23/6, then 5 twice, decay ½:
     # 0 at first; 23/6; (½ · 23/6 + 5) / (½ + 1); (¼ · 23/6 + ½ · 5 + 5) / (¼ + ½ + 1)
     baseline, five = MovingAverage(decay=0.5), torch.full_like(VALUE, 5.0)
     seen = [(value - baseline(value, MASK)).mean().item() for value in (VALUE, five, five, five)]

@@ -1,4 +1,4 @@
-"""Whose word earned what."""
+"""Whose token earned what."""
 
 import pytest
 import torch
@@ -28,18 +28,18 @@ GENERATORS = [
 
 
 class Critic(Discriminator):
-    """Scores sentences by ``of(words)``, one number a sentence or one a word."""
+    """Scores sentences by ``of(tokens)``, one number a sentence or one a token."""
 
     def __init__(self, vocab, of, scores="sentence"):
         super().__init__(vocab, LENGTH)
         self.of, self.scores = of, scores
 
-    def forward(self, words, mask, density=None):
-        return self.of(words).float()
+    def forward(self, tokens, mask, density=None):
+        return self.of(tokens).float()
 
 
 def lively(module):
-    """Weights under which no two words look alike."""
+    """Weights under which no two tokens look alike."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(0.0, 0.5)
@@ -76,28 +76,28 @@ def one_by_one(reward, game, rollout, noise):
     """What MonteCarlo does all at once, word for word: every prefix of every sentence, finished N times."""
     value = torch.zeros(rollout.tokens.shape)
     for b, sentence in enumerate(rollout.tokens.tolist()):
-        words = sum(rollout.mask[b].tolist())
-        value[b, words - 1 :] = reward(alone(game, sentence[:words]))
+        tokens = sum(rollout.mask[b].tolist())
+        value[b, tokens - 1 :] = reward(alone(game, sentence[:tokens]))
         for t in range(1, LENGTH):
-            ends = [finished(game, sentence[: min(t, words)], t, noise[b, :, n]) for n in range(ROLLOUTS)]
+            ends = [finished(game, sentence[: min(t, tokens)], t, noise[b, :, n]) for n in range(ROLLOUTS)]
             value[b, t - 1] = sum(reward(alone(game, end)) for end in ends) / ROLLOUTS
     return value * rollout.mask
 
 
-def finished(game, words, t, uniform):
-    """A prefix, written to its end by teacher forcing. At step s all prefixes of 1 … s words get one more."""
+def finished(game, tokens, t, uniform):
+    """A prefix, written to its end by teacher forcing. At step s all prefixes of 1 … s tokens get one more."""
     for step in range(t, LENGTH):
-        if words[-1] == game.vocab.eos:
+        if tokens[-1] == game.vocab.eos:
             break
-        inputs = torch.tensor([[game.vocab.bos, *words]])
+        inputs = torch.tensor([[game.vocab.bos, *tokens]])
         logits = game.policy(game.generator.logits(inputs)[:, -1])
-        words = [*words, draw(logits, uniform[step * (step - 1) // 2 + t - 1].view(1))[0].item()]
-    return words
+        tokens = [*tokens, draw(logits, uniform[step * (step - 1) // 2 + t - 1].view(1))[0].item()]
+    return tokens
 
 
-def alone(game, words):
-    padded = torch.tensor([words + [game.vocab.pad] * (LENGTH - len(words))])
-    return game.verdict(TextBatch(padded, padded != game.vocab.pad))[0]
+def alone(game, tokens):
+    padded = torch.tensor([tokens + [game.vocab.pad] * (LENGTH - len(tokens))])
+    return game.sentence_logit(TextBatch(padded, padded != game.vocab.pad))[0]
 
 
 # --- terminal, reward to go -------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def alone(game, words):
 
 @pytest.fixture
 def said(vocab, markov):
-    """Three sentences; in the world with eos they have 4, 2 and 1 words."""
+    """Three sentences; in the world with eos they have 4, 2 and 1 tokens."""
     rollout = game(markov, None).sample(3)
     if vocab.eos is None:
         return rollout
@@ -113,12 +113,12 @@ def said(vocab, markov):
     return rollout._replace(tokens=tokens, mask=tokens != vocab.pad)
 
 
-def test_terminal_pays_every_word_what_the_sentence_earned(vocab, markov, said):
-    first = game(markov, Critic(vocab, lambda words: words[:, 0]))
+def test_terminal_pays_every_token_what_the_sentence_earned(vocab, markov, said):
+    first = game(markov, Critic(vocab, lambda tokens: tokens[:, 0]))
     assert Terminal()(LogOdds(), first, said).equal(said.tokens[:, :1] * said.mask.float())
 
 
-def test_terminal_takes_the_last_word_of_one_that_scores_words(markov, vocab):
+def test_terminal_takes_the_last_token_of_one_that_scores_tokens(markov, vocab):
     said = (
         game(markov, None)
         .sample(2)
@@ -126,15 +126,15 @@ def test_terminal_takes_the_last_word_of_one_that_scores_words(markov, vocab):
             tokens=torch.zeros(2, 4, dtype=torch.long), mask=torch.tensor([[True] * 4, [True, True, False, False]])
         )
     )
-    growing = game(markov, Critic(vocab, lambda words: torch.tensor([1.0, 2.0, 4.0, 8.0]).expand(2, -1), "word"))
+    growing = game(markov, Critic(vocab, lambda tokens: torch.tensor([1.0, 2.0, 4.0, 8.0]).expand(2, -1), "token"))
     assert Terminal()(LogOdds(), growing, said).tolist() == [[8, 8, 8, 8], [2, 2, 0, 0]]
 
 
 def test_reward_to_go_by_hand(markov, vocab):
-    # Rewards 1 2 4 8, gamma ½: 8; 4 + 4; 2 + 4; 1 + 3. Cut after two words: 2; 1 + 1, whatever stands on padding.
+    # Rewards 1 2 4 8, gamma ½: 8; 4 + 4; 2 + 4; 1 + 3. Cut after two tokens: 2; 1 + 1, whatever stands on padding.
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
     said = game(markov, None).sample(2)._replace(tokens=torch.zeros(2, 4, dtype=torch.long), mask=mask)
-    growing = game(markov, Critic(vocab, lambda words: torch.tensor([1.0, 2.0, 4.0, 8.0]).expand(2, -1), "word"))
+    growing = game(markov, Critic(vocab, lambda tokens: torch.tensor([1.0, 2.0, 4.0, 8.0]).expand(2, -1), "token"))
     assert RewardToGo(gamma=0.5)(LogOdds(), growing, said).tolist() == [[4, 6, 8, 8], [2, 2, 0, 0]]
     assert RewardToGo(gamma=1.0)(LogOdds(), growing, said).tolist() == [[15, 14, 12, 8], [3, 2, 0, 0]]
     assert RewardToGo(gamma=0.0)(LogOdds(), growing, said).tolist() == [[1, 2, 4, 8], [1, 2, 0, 0]]
@@ -160,8 +160,8 @@ def test_rollouts_are_written_under_the_policy(generator, conv):
 
 
 def test_sentences_are_kept_apart(vocab, generator):
-    """A critic of the first word, which every continuation keeps: each sentence gets its own value, everywhere."""
-    players = game(generator, Critic(vocab, lambda words: words[:, 0]))
+    """A critic of the first token, which every continuation keeps: each sentence gets its own value, everywhere."""
+    players = game(generator, Critic(vocab, lambda tokens: tokens[:, 0]))
     rollout = players.sample(50)
     value = MonteCarlo(ROLLOUTS)(LogOdds(), players, rollout)
     assert_close(value, rollout.tokens[:, :1] * rollout.mask.float(), rtol=0, atol=1e-6)
@@ -169,9 +169,9 @@ def test_sentences_are_kept_apart(vocab, generator):
 
 
 def test_positions_are_kept_apart(vocab, generator):
-    """A critic of the t-th word: from there on its value is certain, and before it is not."""
+    """A critic of the t-th token: from there on its value is certain, and before it is not."""
     for t in range(LENGTH):
-        players = game(generator, Critic(vocab, lambda words, t=t: words[:, t]))
+        players = game(generator, Critic(vocab, lambda tokens, t=t: tokens[:, t]))
         rollout = players.sample(50)
         value, own = MonteCarlo(ROLLOUTS)(LogOdds(), players, rollout), rollout.tokens[:, t : t + 1]
         assert_close(value[:, t:], own * rollout.mask[:, t:].float(), rtol=0, atol=1e-6)
@@ -196,18 +196,18 @@ def test_prefixes_are_kept_and_ends_are_sentences(vocab, generator):
 @pytest.mark.parametrize("vocab", [True], ids=["eos"], indirect=True)
 def test_a_finished_sentence_is_its_own_continuation(markov, conv, said):
     players = game(markov, conv)
-    value, own = MonteCarlo(ROLLOUTS)(Minimax(), players, said), Minimax()(players.verdict(said.batch)).detach()
+    value, own = MonteCarlo(ROLLOUTS)(Minimax(), players, said), Minimax()(players.sentence_logit(said.batch)).detach()
     assert_close(value[1, 1], own[1])  # "b eos": at eos nothing is left to be written
     assert_close(value[2, 0], own[2])
     assert (value[~said.mask] == 0).all()
 
 
-def test_the_last_word_is_paid_what_the_sentence_earned(generator, conv):
+def test_the_last_token_is_paid_what_the_sentence_earned(generator, conv):
     players = game(generator, conv)
     rollout = players.sample(20)
     value = MonteCarlo(ROLLOUTS)(Minimax(), players, rollout)
     last = rollout.mask.sum(1, keepdim=True) - 1
-    assert_close(value.gather(1, last).squeeze(1), Minimax()(players.verdict(rollout.batch)))
+    assert_close(value.gather(1, last).squeeze(1), Minimax()(players.sentence_logit(rollout.batch)))
 
 
 @pytest.mark.parametrize("rows", [1, 9, 10, 40, 10**6])
@@ -221,9 +221,9 @@ def test_how_many_rows_are_held_at_once_changes_nothing(generator, conv, monkeyp
 
 @pytest.mark.parametrize(("rows", "sentences"), [(1, 1), (4 * (LENGTH - 1) * ROLLOUTS, 4), (10**6, 11)])
 def test_so_many_rollouts_are_scored_at_once_and_no_more(generator, conv, monkeypatch, rows, sentences):
-    scored, verdicts = [], Game.verdicts
+    scored, logits = [], Game.sentence_logits
     monkeypatch.setattr(
-        Game, "verdicts", lambda self, written: scored.append(written.shape[1]) or verdicts(self, written)
+        Game, "sentence_logits", lambda self, written: scored.append(written.shape[1]) or logits(self, written)
     )
     rollout = game(generator, conv).sample(11)
     monkeypatch.setattr(credit, "MAX_ROWS", rows)
@@ -233,8 +233,8 @@ def test_so_many_rollouts_are_scored_at_once_and_no_more(generator, conv, monkey
 
 
 def test_many_rollouts_come_near_the_expectation(vocab, markov):
-    """The value of a prefix is E[reward | prefix]: here the chance that the second word is "a"."""
-    players = game(markov, Critic(vocab, lambda words: words[:, 1] == 0))
+    """The value of a prefix is E[reward | prefix]: here the chance that the second token is "a"."""
+    players = game(markov, Critic(vocab, lambda tokens: tokens[:, 1] == 0))
     rollout = players.sample(8)
     n = 2000
     value = MonteCarlo(n)(LogOdds(), players, rollout)[:, 0]
@@ -253,9 +253,9 @@ def test_every_uniform_number_is_counted(markov, conv):
     assert players.noise.drawn == 5 * LENGTH + 5 * ROLLOUTS * LENGTH * (LENGTH - 1) // 2
 
 
-def test_a_world_of_one_word(vocab):
+def test_a_world_of_one_token(vocab):
     generator = lively(LSTM(vocab, 1, embedding=3, hidden=5))
-    players = game(generator, Critic(vocab, lambda words: words[:, 0]))
+    players = game(generator, Critic(vocab, lambda tokens: tokens[:, 0]))
     rollout = players.sample(6)
     for kind in (MonteCarlo(ROLLOUTS), Terminal()):
         assert kind(LogOdds(), players, rollout).equal(rollout.tokens.float())

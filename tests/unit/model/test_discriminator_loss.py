@@ -25,29 +25,29 @@ from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.penalty import R1
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.types import Samples, TextBatch, Vocab
 
 VOCAB = Vocab(("a", "b"), has_eos=True)  # a 0, b 1, eos 2, pad 4
 
 
 class Table(Discriminator):
-    """A score for every word, or for the first word of a sentence."""
+    """A score for every token, or for the first token of a sentence."""
 
-    def __init__(self, of_words, scores="sentence"):
+    def __init__(self, of_tokens, scores="sentence"):
         super().__init__(VOCAB, 3)
         self.scores = scores
-        self.of_words = torch.nn.Parameter(torch.tensor([*of_words, 77.0, 77.0]))  # bos, pad
+        self.of_tokens = torch.nn.Parameter(torch.tensor([*of_tokens, 77.0, 77.0]))  # bos, pad
 
-    def forward(self, words, mask, density=None):
-        return self.of_words[words if self.scores == "word" else words[:, 0]]
+    def forward(self, tokens, mask, density=None):
+        return self.of_tokens[tokens if self.scores == "token" else tokens[:, 0]]
 
 
 def game(discriminator, said):
-    """G always says the same: the words ``said``, then eos."""
+    """G always says the same: the tokens ``said``, then eos."""
     generator = Markov(VOCAB, 3, positional=True)
     table = generator.table.weight.data.view(3, VOCAB.inputs, VOCAB.size)
-    for position, word in enumerate([*said, VOCAB.eos]):
-        table[position, :, word] = 1e4
+    for position, token in enumerate([*said, VOCAB.eos]):
+        table[position, :, token] = 1e4
     return Game(generator, discriminator, Categorical(), Noise(0, "discriminator_loss"))
 
 
@@ -65,41 +65,41 @@ def test_one_score_a_sentence_by_hand():
     assert_close(outcome.logs["bce"], outcome.loss.detach())
 
 
-def test_one_score_a_word_is_a_mean_over_words_and_not_over_padding():
+def test_one_score_a_token_is_a_mean_over_tokens_and_not_over_padding():
     # Real: "a b eos", "eos"; generated: "a eos" twice. D(a) = ¾, D(b) = ¼, D(eos) = ½; padding scores 77.
-    outcome = Minimax()(game(Table([log(3), -log(3), 0.0], "word"), [0]), real([0, 1, 2], [2, 4, 4]))
+    outcome = Minimax()(game(Table([log(3), -log(3), 0.0], "token"), [0]), real([0, 1, 2], [2, 4, 4]))
     of_real = (log(4 / 3) + log(4) + 2 * log(2)) / 4
     of_fake = (log(4) + log(2)) / 2
     assert_close(outcome.loss.item(), 0.5 * of_real + 0.5 * of_fake)
     assert_close(outcome.logs["accuracy"].item(), 0.5 * 1 / 4 + 0.5 * 1 / 2)  # a score of exactly 0 says "generated"
 
 
-def test_a_word_that_both_sides_write_as_often_teaches_nothing_whoever_writes_longer_sentences():
+def test_a_token_that_both_sides_write_as_often_teaches_nothing_whoever_writes_longer_sentences():
     # Real: "a b eos"; generated: "a eos". P(a) = G(a) and P(eos) = G(eos), so their best score is log 1 = 0. Divided by
-    # the 5 words of both sides: a −½/5 + ½/5, b −½/5, eos −½/5 + ½/5. Over each side's own 3 and 2 words, a would have
-    # ½ (−½/3 + ½/2), and its best score would be log 2/3, the ratio of the lengths.
-    judge = Table([0.0, 0.0, 0.0], "word")
+    # the 5 tokens of both sides: a −½/5 + ½/5, b −½/5, eos −½/5 + ½/5. Over each side's own 3 and 2 tokens, a would
+    # have ½ (−½/3 + ½/2), and its best score would be log 2/3, the ratio of the lengths.
+    judge = Table([0.0, 0.0, 0.0], "token")
     outcome = Minimax()(game(judge, [0]), real([0, 1, 2]))
     outcome.loss.backward()
-    assert_close(judge.of_words.grad[:3], torch.tensor([0.0, -0.1, 0.0]), rtol=0, atol=1e-7)
+    assert_close(judge.of_tokens.grad[:3], torch.tensor([0.0, -0.1, 0.0]), rtol=0, atol=1e-7)
     # D(a) = ¾, D(b) = ¼, D(eos) = ½
-    outcome = Minimax()(game(Table([log(3), -log(3), 0.0], "word"), [0]), real([0, 1, 2]))
+    outcome = Minimax()(game(Table([log(3), -log(3), 0.0], "token"), [0]), real([0, 1, 2]))
     assert_close(outcome.loss.item(), (log(4 / 3) + log(4) + log(2) + log(4) + log(2)) / 5)
     assert_close(outcome.logs["accuracy"].item(), 2 / 5)  # the real a and the generated eos
 
 
-@pytest.mark.parametrize("scores", ["sentence", "word"])
+@pytest.mark.parametrize("scores", ["sentence", "token"])
 def test_padding_is_taught_nothing(scores):
     judge = Table([1.0, 2.0, 3.0], scores)
     Minimax()(game(judge, []), real([2, 4, 4], [0, 2, 4])).loss.backward()
-    assert (judge.of_words.grad[3:] == 0).all()
-    assert judge.of_words.grad[:3].abs().sum() > 0
+    assert (judge.of_tokens.grad[3:] == 0).all()
+    assert judge.of_tokens.grad[:3].abs().sum() > 0
 
 
 def test_real_is_pulled_up_and_generated_is_pushed_down():
     judge = Table([0.0, 0.0, 0.0])
     Minimax()(game(judge, [1]), real([0, 2, 4])).loss.backward()
-    assert judge.of_words.grad[:2].tolist() == [-0.25, 0.25]  # ½ (D − 1), ½ D at D = ½
+    assert judge.of_tokens.grad[:2].tolist() == [-0.25, 0.25]  # ½ (D − 1), ½ D at D = ½
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["fixed", "eos"])
@@ -119,28 +119,28 @@ class Told(Game):
     said: TextBatch
 
     def sample(self, n):
-        return Rollout(*self.said, torch.zeros(self.said.tokens.shape), torch.zeros(len(self.said.tokens), 0))
+        return Samples(*self.said, torch.zeros(self.said.tokens.shape), torch.zeros(len(self.said.tokens), 0))
 
 
 class Prefixes(Discriminator):
     """Every prefix has a score of its own; what stands on padding scores 77."""
 
-    scores = "word"
+    scores = "token"
 
     def __init__(self, vocab, length, score):
         super().__init__(vocab, length)
         self.score = torch.nn.Parameter(score)
 
     @staticmethod
-    def number(words, vocab):
-        place = vocab.inputs ** torch.arange(words.shape[1])
-        return (words * place).cumsum(1) + place.cumsum(0)
+    def number(tokens, vocab):
+        place = vocab.inputs ** torch.arange(tokens.shape[1])
+        return (tokens * place).cumsum(1) + place.cumsum(0)
 
-    def forward(self, words, mask, density=None):
-        return self.score[self.number(words, self.vocab)].where(mask, 77.0)
+    def forward(self, tokens, mask, density=None):
+        return self.score[self.number(tokens, self.vocab)].where(mask, 77.0)
 
 
-def test_words_are_compared_where_both_sentences_have_one():
+def test_tokens_are_compared_where_both_sentences_have_one():
     """Sentences of unequal length: every pair, as often as it is probable; the best score is that of each prefix."""
     oracle, generator = fractions(1, variable=True), fractions(2, variable=True)
     world = listed(oracle, generator)
@@ -208,8 +208,8 @@ def test_a_penalty_is_added_and_logged():
     assert "penalty" not in plain.logs
 
 
-def test_a_penalty_wants_a_discriminator_that_reads_between_words():
-    with pytest.raises(UserError, match=r"R1 asks.*Optimal reads whole words only"):
+def test_a_penalty_wants_a_discriminator_that_reads_between_tokens():
+    with pytest.raises(UserError, match=r"R1 asks.*Optimal reads whole tokens only"):
         Minimax(R1()).check(Markov(VOCAB, 3), Optimal(VOCAB, 3, Markov(VOCAB, 3)))
 
 

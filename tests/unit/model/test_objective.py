@@ -25,13 +25,13 @@ def game(generator, policy=None):
     return Game(generator, None, policy or Categorical(), Noise(0, "objective"))
 
 
-@pytest.mark.parametrize("name", ["divergence", "bias", "fades", "per_word", "improper"])
+@pytest.mark.parametrize("name", ["divergence", "bias", "fades", "per_token", "improper"])
 def test_a_loss_that_claims_past_its_claim_is_refused(name):
     with pytest.raises(UserError, match=rf"Mine: nothing asks a loss for its {name}\. .* claim = Claim\({name}="):
         type("Mine", (Loss,), {name: "JSD(P‖G)"})
 
 
-def test_likelihood_is_total_nats_per_total_words():
+def test_likelihood_is_total_nats_per_total_tokens():
     # After bos: a ½, b ¼, eos ¼; after a: b ⅛, eos ⅞.  "a eos" and "a b b" would take b after b; leave it at ⅓.
     generator = Markov(VOCAB, 3)
     rows = {VOCAB.bos: [1 / 2, 1 / 4, 1 / 4], 0: [1e-30, 1 / 8, 7 / 8]}
@@ -40,7 +40,7 @@ def test_likelihood_is_total_nats_per_total_words():
     tokens = torch.tensor([[0, 2, 4], [0, 1, 1]])
     outcome = Likelihood()(game(generator), TextBatch(tokens, tokens != VOCAB.pad))
     nats = (log(2) + log(8 / 7)) + (log(2) + log(8) + log(3))
-    assert_close(outcome.loss.item(), nats / 5)  # five words, eos among them
+    assert_close(outcome.loss.item(), nats / 5)  # five tokens, eos among them
     assert_close(outcome.logs["nll"], outcome.loss.detach())
     assert not outcome.logs["nll"].requires_grad
 
@@ -56,7 +56,7 @@ def test_likelihood_is_that_of_the_network_under_its_policy():
 
 def test_at_the_data_distribution_the_likelihood_stands_still():
     # G = P on a world that a bigram table can hold: over P itself the gradient of the NLL is 0.
-    oracle = Tiny(words=2, length=2, seed=5)
+    oracle = Tiny(vocab_size=2, length=2, seed=5)
     generator = Markov(oracle.vocab, 2)
     generator.table.weight.data[[oracle.vocab.bos, 0, 1]] = oracle.table
     tokens = torch.cartesian_prod(torch.arange(2), torch.arange(2))
@@ -80,32 +80,32 @@ SCHEDULES = {  # the data's share at steps 0, 5, 10, 20, 40 where ½ is reached 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_datas_share_falls_and_is_a_half_after_so_many_steps(schedule):
-    objective = ScheduledSampling(schedule, half=10)
+    objective = ScheduledSampling(schedule, half_steps=10)
     assert [objective.chance(step) for step in (0, 5, 10, 20, 40)] == pytest.approx(SCHEDULES[schedule])
     assert [objective.chance(step) for step in range(60)] == sorted(map(objective.chance, range(60)), reverse=True)
-    assert ScheduledSampling(schedule, half=10, least=0.3).chance(10_000_000) == 0.3
+    assert ScheduledSampling(schedule, half_steps=10, min_share=0.3).chance(10_000_000) == 0.3
 
 
 @pytest.mark.parametrize("has_eos", [False, True])
-def test_with_the_datas_words_alone_it_is_likelihood(has_eos):
+def test_with_the_datas_tokens_alone_it_is_likelihood(has_eos):
     generator = lively(LSTM(Vocab(("a", "b"), has_eos), 3, embedding=3, hidden=4))
     batch = every_sentence(generator.vocab, 3)
-    outcomes = [of(game(generator), batch) for of in (ScheduledSampling(least=1.0), Likelihood())]
+    outcomes = [of(game(generator), batch) for of in (ScheduledSampling(min_share=1.0), Likelihood())]
     assert outcomes[0].loss.equal(outcomes[1].loss)
     gradients = [torch.autograd.grad(outcome.loss, list(generator.parameters())) for outcome in outcomes]
     assert all(one.equal(other) for one, other in zip(*gradients, strict=True))
     assert outcomes[0].logs["data_share"] == 1
 
 
-def test_with_its_own_words_alone_it_is_likelihood_after_what_it_writes():
-    """The data's words, each after a prefix of G's own: by the formula, with the prefixes that the noise names."""
+def test_with_its_own_tokens_alone_it_is_likelihood_after_what_it_writes():
+    """The data's tokens, each after a prefix of G's own: by the formula, with the prefixes that the noise names."""
     generator = lively(LSTM(VOCAB, 3, embedding=3, hidden=4))
     batch = every_sentence(VOCAB, 3)
-    objective = ScheduledSampling("linear", half=1)
+    objective = ScheduledSampling("linear", half_steps=1)
     objective.played.fill_(2)
     outcome = objective(game(generator), batch)
     noise = Noise(0, "objective")
-    noise.uniform(*batch.tokens.shape)  # who keeps the data's word: nobody
+    noise.uniform(*batch.tokens.shape)  # who keeps the data's token: nobody
     own = mixed(
         generator, batch.tokens, torch.zeros_like(batch.mask), noise.uniform(*batch.tokens.shape), Categorical()
     )
@@ -119,14 +119,14 @@ def test_with_its_own_words_alone_it_is_likelihood_after_what_it_writes():
     assert not torch.allclose(outcome.loss, Likelihood()(game(generator), batch).loss)
 
 
-def test_the_share_of_words_that_are_the_datas_is_the_chance(monkeypatch):
+def test_the_share_of_tokens_that_are_the_datas_is_the_chance(monkeypatch):
     seen = []
     monkeypatch.setattr(
         "textgan_lit.model.objective.mixed",
         lambda generator, tokens, keep, *_: seen.append(keep.float().mean()) or tokens,
     )
     generator, tokens = Markov(VOCAB, 3), torch.zeros(3000, 3, dtype=torch.long)
-    objective = ScheduledSampling("exponential", half=1)
+    objective = ScheduledSampling("exponential", half_steps=1)
     batch = TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     shares = [objective(game(generator), batch).logs["data_share"].item() for _ in range(3)]
     assert shares == [1.0, 0.5, 0.25]
@@ -135,7 +135,7 @@ def test_the_share_of_words_that_are_the_datas_is_the_chance(monkeypatch):
 
 
 def test_how_far_it_has_come_is_saved():
-    objective, resumed = ScheduledSampling(half=10), ScheduledSampling(half=10)
+    objective, resumed = ScheduledSampling(half_steps=10), ScheduledSampling(half_steps=10)
     generator, batch = Markov(VOCAB, 3), every_sentence(VOCAB, 3)
     for _ in range(5):
         objective(game(generator), batch)

@@ -1,4 +1,4 @@
-"""Penalties on the slope of a verdict: by hand, where the slope is known, and differentiated a second time."""
+"""Penalties on the slope of a score: by hand, where the slope is known, and differentiated a second time."""
 
 import pytest
 import torch
@@ -44,12 +44,12 @@ def linear():
 
 
 def test_r1_by_hand(linear):
-    # real sentences of 2 and 3 words: ½ · 0.2 · ½ (9 + 16 + 9 + 16 + 144)
+    # real sentences of 2 and 3 tokens: ½ · 0.2 · ½ (9 + 16 + 9 + 16 + 144)
     assert_close(R1(weight=0.2)(game(linear), REAL, FAKE).item(), 0.1 * (25 + 169) / 2)
 
 
 def test_the_gradient_penalty_by_hand(linear):
-    # the longer of two sentences: 2 and 3 words, slopes of 5 and 13. 0.5 · ½ (4² + 12²)
+    # the longer of two sentences: 2 and 3 tokens, slopes of 5 and 13. 0.5 · ½ (4² + 12²)
     assert_close(GradientPenalty(weight=0.5)(game(linear), REAL, FAKE).item(), 0.5 * (16 + 144) / 2)
 
 
@@ -64,14 +64,14 @@ def test_their_gradients_by_hand(linear):
 
 
 def test_the_gradient_penalty_looks_at_points_between_a_pair():
-    """A score of ½ Σ words²: its slope is the point itself."""
+    """A score of ½ Σ tokens²: its slope is the point itself."""
 
     class Square(Discriminator):
-        reads_soft = True
+        accepts_soft = True
 
-        def forward(self, words, mask, density=None):
-            seen.append(words.detach())
-            return 0.5 * words.square().sum((1, 2))
+        def forward(self, tokens, mask, density=None):
+            seen.append(tokens.detach())
+            return 0.5 * tokens.square().sum((1, 2))
 
     seen = []
     found = GradientPenalty(weight=1.0)(game(Square(VOCAB, LENGTH)), REAL, FAKE)
@@ -116,7 +116,7 @@ def test_a_second_derivative_reaches_the_parameters(kind, penalty):
 @pytest.mark.parametrize("penalty", [R1(weight=10.0), GradientPenalty()], ids=lambda p: type(p).__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_contributes_nothing(kind, penalty):
-    """Neither what is called a word there, nor how much of it there is."""
+    """Neither what is called a token there, nor how much of it there is."""
     judge = lively(kind(VOCAB, LENGTH + 2, **KINDS[kind]))
     other = [TextBatch(tokens.masked_fill(~mask, 1), mask) for tokens, mask in (REAL, FAKE)]
     wider = [
@@ -129,11 +129,13 @@ def test_padding_contributes_nothing(kind, penalty):
     assert_close(penalty(game(judge), *wider), wanted)
 
 
-def test_words_that_cannot_be_read_softly_are_refused():
+def test_tokens_that_cannot_be_read_softly_are_refused():
     generator = Markov(VOCAB, LENGTH)
     for judge in (Optimal(VOCAB, LENGTH, generator), DensityAware(VOCAB, LENGTH, generator, Conv(VOCAB, LENGTH))):
         for penalty in (R1(), GradientPenalty()):
-            with pytest.raises(UserError, match=rf"{type(judge).__name__} reads whole words only. Use model/discrimin"):
+            with pytest.raises(
+                UserError, match=rf"{type(judge).__name__} reads whole tokens only. Use model/discrimin"
+            ):
                 penalty.check(judge)
     for kind, options in KINDS.items():
         R1().check(kind(VOCAB, LENGTH, **options))

@@ -1,4 +1,4 @@
-"""A policy declares a distribution, softmax(policy(logits)), and that is the one words are drawn from."""
+"""A policy declares a distribution, softmax(policy(logits)), and that is the one tokens are drawn from."""
 
 import pytest
 import torch
@@ -62,13 +62,13 @@ def test_the_distribution_worked_by_hand(policy, odds):
 
 @pytest.mark.parametrize("policy", POLICIES, ids=name)
 @pytest.mark.parametrize("size", [6, 500])
-def test_words_are_drawn_from_what_is_declared(policy, size, stream):
+def test_tokens_are_drawn_from_what_is_declared(policy, size, stream):
     logits, n = torch.randn(size, generator=stream) * 2, 2**14
     declared = policy(logits).double().softmax(-1)
     rows = policy(logits.expand(n, -1))
-    word, logp = draw(rows, torch.rand(n, generator=stream))
-    assert_close(logp.double(), declared.log()[word], rtol=0, atol=1e-5)
-    seen, expected = word.bincount(minlength=size).double(), declared * n
+    token, logp = draw(rows, torch.rand(n, generator=stream))
+    assert_close(logp.double(), declared.log()[token], rtol=0, atol=1e-5)
+    seen, expected = token.bincount(minlength=size).double(), declared * n
     assert not seen[declared == 0].any()
     rare = expected <= expected[expected > 0].min().clamp_min(5)
     if (~rare).any():  # more than one cell
@@ -92,8 +92,8 @@ def test_every_position_is_treated_alike(policy, stream):
 @pytest.mark.parametrize("policy", [*POLICIES, Nucleus(1.0)], ids=name)
 def test_learning_through_a_policy_has_finite_gradients(policy, stream):
     logits = torch.randn(3, 4, 8, generator=stream).requires_grad_()
-    words = policy(logits).argmax(-1)
-    token_logp(policy(logits), words, torch.ones_like(words, dtype=torch.bool)).sum().backward()
+    tokens = policy(logits).argmax(-1)
+    token_logp(policy(logits), tokens, torch.ones_like(tokens, dtype=torch.bool)).sum().backward()
     assert logits.grad.isfinite().all()
     assert logits.grad.any() == (not isinstance(policy, Greedy))  # what is certain has nothing to learn
 
@@ -103,7 +103,7 @@ def test_greedy_takes_the_first_of_the_best():
 
 
 def test_a_nucleus_of_everything_leaves_nothing_out(stream):
-    # The sum of 5000 rounded probabilities reaches 1 long before the last word.
+    # The sum of 5000 rounded probabilities reaches 1 long before the last token.
     logits = torch.randn(20, 5000, generator=stream) * 4
     assert Nucleus(1.0)(logits).equal(logits)
 

@@ -41,7 +41,7 @@ def rows(n, length=LENGTH):
 
 
 def following(generator):
-    """Of every sentence's every word: how often its prefix is written, and log G of what may follow it."""
+    """Of every sentence's every token: how often its prefix is written, and log G of what may follow it."""
     sentences = every_sentence(generator.vocab, LENGTH)
     how_often = generator.logp(sentences, Categorical()).sum(1).exp().detach()
     logp = generator.logits(inputs_of(sentences.tokens, generator.vocab.bos)).log_softmax(-1)
@@ -49,7 +49,7 @@ def following(generator):
 
 
 def test_likelihood_is_the_nll_of_real_sentences():
-    # a ¼, b ¾, whatever came before: "b b", and "a" whose second word is padding
+    # a ¼, b ¾, whatever came before: "b b", and "a" whose second token is padding
     vocab = Vocab(("a", "b"), has_eos=True)
     generator = Markov(vocab, 2)
     generator.table.weight.data.copy_(torch.tensor([0.25, 0.75, 1e-30]).log())
@@ -62,25 +62,25 @@ def test_elbo_is_the_bounds_loss():
     vocab = Vocab(("a", "b"), has_eos=True)
     generator = lively(VAE(vocab, LENGTH, latent=2, embedding=3, hidden=4))
     sentences = every_sentence(vocab, LENGTH)
-    wanted = objectives.ELBO(anneal=0)(game(generator, Noise(3)), sentences).loss
+    wanted = objectives.ELBO(anneal_steps=0)(game(generator, Noise(3)), sentences).loss
     assert_close(ELBO()(game(generator, Noise(3)), sentences), wanted)
 
 
-def test_entropy_is_that_of_the_next_word_after_what_g_writes(vocab):
+def test_entropy_is_that_of_the_next_token_after_what_g_writes(vocab):
     generator = quarters(vocab, LENGTH)
     found = Entropy()(game(generator), rows(4**LENGTH))
     weight, logp = following(generator)
     wanted = (weight * (logp.exp() * logp).sum(-1)).sum() / weight.sum()
     assert_close(found, wanted)
-    # words of ¼ and ¾, or of ¼, ¼ and ½: every next word is as unsure
-    of_word = log(4) - 0.75 * log(3) if vocab.eos is None else 1.5 * log(2)
-    assert_close(found.item(), -of_word)
+    # tokens of ¼ and ¾, or of ¼, ¼ and ½: every next token is as unsure
+    of_token = log(4) - 0.75 * log(3) if vocab.eos is None else 1.5 * log(2)
+    assert_close(found.item(), -of_token)
     gradients = [torch.autograd.grad(loss, generator.table.weight)[0] for loss in (found, wanted)]
     assert gradients[0].abs().max() > 0.01
     assert_close(*gradients, **TOLERANCE)
 
 
-def test_descending_it_makes_words_more_even(vocab):
+def test_descending_it_makes_tokens_more_even(vocab):
     generator = quarters(vocab, LENGTH)
     Entropy()(game(generator), rows(4**LENGTH)).backward()
     likely = generator.table.weight.argmax(1, keepdim=True)
@@ -122,7 +122,7 @@ def test_the_reference_is_saved(vocab):
 
 
 @pytest.mark.parametrize("make", [Entropy, ReferenceKL])
-def test_words_that_a_policy_leaves_out_are_no_trouble(make):
+def test_tokens_that_a_policy_leaves_out_are_no_trouble(make):
     vocab = Vocab(("a", "b", "c"))
     generator = lively(Markov(vocab, LENGTH))
     regulariser = make(generator) if make is ReferenceKL else make()

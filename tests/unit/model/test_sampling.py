@@ -25,11 +25,11 @@ def test_a_sentence_of_which_nothing_is_given_is_the_generators_own(stream):
     assert mixed(generator, given, torch.ones(50, 4, dtype=torch.bool), noise, Categorical()).equal(given)
 
 
-def test_every_other_word_follows_the_words_before_it_whoever_wrote_them(stream):
+def test_every_other_token_follows_the_tokens_before_it_whoever_wrote_them(stream):
     """A generator that says b after a, c after b, then eos, and begins anew: the data say where to end."""
     generator = Markov(Vocab(("a", "b", "c"), has_eos=True), 4)
-    for word, after in ((0, 1), (1, 2), (2, 3), (3, 0), (generator.vocab.bos, 0)):
-        generator.table.weight.data[word, after] = 1e4
+    for token, after in ((0, 1), (1, 2), (2, 3), (3, 0), (generator.vocab.bos, 0)):
+        generator.table.weight.data[token, after] = 1e4
     given = torch.tensor([[2, 2, 2, 2], [1, 3, 5, 5]])  # the second ends, and its padding is not given on
     keep = torch.tensor([[False, True, False, False], [True, True, False, True]])
     found = mixed(generator, given, keep, torch.rand(2, 4, generator=stream), Categorical())
@@ -43,4 +43,4 @@ def test_the_way_between_two_latents_is_a_quarter_of_a_circle():
     way = between(one, other, latent=2, steps=3)
     wanted = torch.tensor([[1.0, 0.0], [0.5**0.5, 2 * 0.5**0.5], [0.0, 2.0]])
     assert_close(torch.special.ndtri(way[:, :2]), wanted, rtol=0, atol=1e-5)
-    assert way[:, 2].equal(one[2].expand(3))  # its words' noise stays
+    assert way[:, 2].equal(one[2].expand(3))  # its tokens' noise stays

@@ -58,7 +58,7 @@ def test_in_any_game(seed):
         leads = game.split("G")
         assert all(len(lead) % k == 0 for lead in leads)  # k, or k more for each refusal
         assert all(leads[:-1]) or play.schedule.rule.after_g_too
-        most = getattr(play.schedule.rule, "most", float("inf"))
+        most = getattr(play.schedule.rule, "max_steps", float("inf"))
         assert all(len(lead) < max(most, k) + k for lead in leads)
         assert [len(lead) for lead in leads[:-1]] == [lead for lead, _ in play.told]
     assert "P" not in game

@@ -9,13 +9,17 @@ from textgan_lit.build import parts
 from textgan_lit.errors import UserError
 from textgan_lit.model.schedule import Band, Plateau, Regret, Staleness
 
-FAR_FROM_IT = {"patience": 99, "least": 0.0, "most": 99}  # bounds on D's steps that no script here reaches
+FAR_FROM_IT = {
+    "patience": 99,
+    "min_improvement": 0.0,
+    "max_steps": 99,
+}  # bounds on D's steps that no script here reaches
 
 
 def test_d_plays_until_its_loss_stops_falling():
     # falls, falls too little (twice: 0.449 is 0.001 below the best), enough
     script = says(0.60, 0.50, 0.45, 0.449, 0.449, 0.9, 0.9, 0.9)
-    play = Play(ruled(Plateau(patience=2, least=0.002), adversarial_steps=2, k=2), bce=script).run()
+    play = Play(ruled(Plateau(patience=2, min_improvement=0.002), adversarial_steps=2, k=2), bce=script).run()
     # … and what G steps away from is forgotten: 0.9 is the best so far, then two looks are no better
     assert play.letters == "D" + "DD" * 5 + "G" + "DD" * 3 + "G"
     assert play.told == [(10, {"improving": 4, "plateau": 1}), (6, {"improving": 2, "plateau": 1})]
@@ -24,7 +28,8 @@ def test_d_plays_until_its_loss_stops_falling():
 def test_what_falls_a_little_at_each_look_has_fallen():
     """0.001 a look is less than ``least``, but two looks together are not."""
     play = Play(
-        ruled(Plateau(patience=2, least=0.0015), adversarial_steps=1, k=1), bce=says(0.5, 0.499, 0.498, 0.497, 0.497)
+        ruled(Plateau(patience=2, min_improvement=0.0015), adversarial_steps=1, k=1),
+        bce=says(0.5, 0.499, 0.498, 0.497, 0.497),
     ).run()
     assert play.letters == "D" + "DDDDD" + "G"
 
@@ -32,7 +37,7 @@ def test_what_falls_a_little_at_each_look_has_fallen():
 @pytest.mark.parametrize("rule", [Plateau, Staleness])
 def test_d_does_not_play_for_ever_however_much_it_learns(rule):
     """The first full k beyond ``most``."""
-    endless = ruled(rule(patience=1, least=0.0, most=7), adversarial_steps=2, k=3)
+    endless = ruled(rule(patience=1, min_improvement=0.0, max_steps=7), adversarial_steps=2, k=3)
     endless.rule.before = 0.0  # to Staleness: D will never be as good again
     play = Play(endless, bce=lambda letters: 99.0 - letters.count("D")).run()
     looks = {"improving": 2} if rule is Plateau else {"behind": 3}  # the latter looks right after G's step, too
@@ -67,7 +72,7 @@ def test_d_gets_as_many_steps_as_the_generators_step_cost(cost, steps):
 
 def test_what_the_generator_gained_for_good_is_not_waited_for():
     """The BCE of before is never seen again; D plays as long as it learns, the rest is written off every time."""
-    rule = Staleness(patience=2, least=0.01, most=99)
+    rule = Staleness(patience=2, min_improvement=0.01, max_steps=99)
     play = Play(ruled(rule, adversarial_steps=9, k=1), bce=loss_of(0.25, 0.125, gain=0.03125)).run()
     assert play.letters == "D" + "G" + "DDDDG" * 8  # two to win back what can be, two to see that no more can
     assert play.told[1:] == [(4, {"behind": 4, "plateau": 1})] * 8
@@ -77,7 +82,7 @@ def test_what_the_generator_gained_for_good_is_not_waited_for():
 def test_a_cost_counts_from_where_d_stood_when_the_generator_moved():
     """Written off is written off; and what D won beyond its loss, it has to keep."""
     script = says(0.5, *(0.8, 0.7, 0.7), *(0.75, 0.7), *(0.72, 0.6), *(0.65, 0.6))
-    play = Play(ruled(Staleness(patience=1, least=0.0), adversarial_steps=5, k=1), bce=script).run()
+    play = Play(ruled(Staleness(patience=1, min_improvement=0.0), adversarial_steps=5, k=1), bce=script).run()
     assert [told for _, told in play.told] == [
         {"recovered": 1},
         {"behind": 2, "plateau": 1},  # 0.8 → 0.7, and no further
@@ -96,12 +101,12 @@ def test_a_band_waits_for_the_weak_and_not_for_the_strong(rule, weak, within, st
     play = Play(ruled(rule, adversarial_steps=5, k=2), **{rule.of: script}).run()
     assert play.letters == "D" + "G" + "G" + "G" + "DDDDG" + "DDG"
     assert [k for k, _ in play.told] == [0, 0, 0, 4, 2]
-    words = [told for _, told in play.told]
-    assert words == [{"strong": 1}] * 3 + [{"weak": 2, "within": 1}, {"due": 1, "within": 1}]
+    tokens = [told for _, told in play.told]
+    assert tokens == [{"strong": 1}] * 3 + [{"weak": 2, "within": 1}, {"due": 1, "within": 1}]
 
 
 def test_a_band_that_cannot_be_reached_is_not_waited_for_for_ever():
-    play = Play(ruled(Band(most=5), adversarial_steps=2, k=2), accuracy=lambda letters: 0.5).run()
+    play = Play(ruled(Band(max_steps=5), adversarial_steps=2, k=2), accuracy=lambda letters: 0.5).run()
     assert play.letters == "D" + "DDDDDDG" * 2
     assert play.told == [(6, {"weak": 3, "most": 1})] * 2
 
@@ -110,8 +115,8 @@ def test_a_band_that_cannot_be_reached_is_not_waited_for_for_ever():
     ("rule", "setting", "wanted"),
     [
         ("Plateau", {"patience": 0}, "patience=0: wanted greater than or equal to 1"),
-        ("Plateau", {"least": -0.1}, "least=-0.1: wanted greater than or equal to 0"),
-        ("Staleness", {"most": 0}, "most=0: wanted greater than or equal to 1"),
+        ("Plateau", {"min_improvement": -0.1}, "min_improvement=-0.1: wanted greater than or equal to 0"),
+        ("Staleness", {"max_steps": 0}, "max_steps=0: wanted greater than or equal to 1"),
         ("Band", {"of": "bound"}, "of=bound: wanted 'accuracy' or 'bce'"),
         ("Regret", {"limit": 0.0}, "limit=0.0: wanted greater than 0"),
     ],
@@ -128,13 +133,13 @@ def test_an_empty_band_is_refused():
 
 def test_the_generator_updates_while_the_regret_is_small():
     regret = loss_of(0.0625, learning=0.03125, least=0.0)
-    play = Play(ruled(Regret(limit=0.1, most=5), adversarial_steps=6, k=1), regret=regret).run()
+    play = Play(ruled(Regret(limit=0.1, max_steps=5), adversarial_steps=6, k=1), regret=regret).run()
     assert play.letters == "D" + "GG" + "DG" + "DDG" * 3  # 0, 0.0625; 0.125 → 0.094; 0.156 → 0.094, and so on
     assert play.told[-1] == (2, {"far": 2, "near": 1})
 
 
 def test_a_regret_that_stays_is_not_waited_for_for_ever():
-    play = Play(ruled(Regret(limit=0.1, most=5), adversarial_steps=2, k=2), regret=lambda letters: 0.3).run()
+    play = Play(ruled(Regret(limit=0.1, max_steps=5), adversarial_steps=2, k=2), regret=lambda letters: 0.3).run()
     assert play.letters == "D" + "DDDDDDG" * 2
     assert play.told == [(6, {"far": 3, "most": 1})] * 2
 
@@ -161,7 +166,7 @@ def test_nobody_waits_for_a_player_without_updates(rule):
     rule.before = 0.0  # Staleness: something is lost
     play = Play(ruled(rule, adversarial_steps=3, k=2, updates=("generator",)), regret=lambda letters: 0.5).run()
     assert play.letters == "GGG"
-    assert {word for _, told in play.told for word in told} <= {"alone", "recovered", "plateau"}
+    assert {token for _, told in play.told for token in told} <= {"alone", "recovered", "plateau"}
 
 
 @pytest.mark.parametrize("rule", SHARP, ids=lambda rule: type(rule).__name__)

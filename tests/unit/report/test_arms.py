@@ -28,13 +28,13 @@ def folder(tmp_path):
 
 def test_an_arm_is_what_differs_in_its_seed_alone_and_the_best_is_first(folder):
     found = gather(folder)
-    assert [arm.words for arm in found.arms] == [{"model/reward": "sign"}, {"model/reward": "minimax"}]
+    assert [arm.overrides for arm in found.arms] == [{"model/reward": "sign"}, {"model/reward": "minimax"}]
     assert [list(arm.runs) for arm in found.arms] == [["1"], ["1", "2"]]
     assert [arm.name for arm in found.arms] == ["reward=sign", "reward=minimax"]
     assert (found.keys, found.missing) == (["model/reward", "seed"], [])
 
 
-def test_words_about_the_folder_and_the_log_make_no_arm(folder):
+def test_overrides_about_the_folder_and_the_log_make_no_arm(folder):
     made(folder / "3", ("data=mixture", "model/reward=sign", "seed=2", "logger=csv", "hydra.x=1", "resume=true"), 0.2)
     assert [len(arm.runs) for arm in gather(folder).arms] == [2, 2]
 
@@ -82,8 +82,8 @@ def test_what_is_in_no_mean_is_counted_with_its_reason(what, why, folder):
     if what == "unmeasured":
         closing(run, **{"truth/jsd": "?"})
     found = gather(folder)
-    assert [(run.name, run.words["seed"], run.why) for run in found.missing] == [("1", "2", why)]
-    arm = next(arm for arm in found.arms if arm.words["model/reward"] == "minimax")
+    assert [(run.name, run.overrides["seed"], run.why) for run in found.missing] == [("1", "2", why)]
+    arm = next(arm for arm in found.arms if arm.overrides["model/reward"] == "minimax")
     assert (list(arm.runs), arm.started) == (["1"], 2)
 
 
@@ -91,14 +91,14 @@ def test_an_arm_of_which_no_run_has_ended_is_not_there_and_its_runs_are_said(fol
     (folder / "2" / "closing.json").unlink()
     found = gather(folder)
     assert [arm.name for arm in found.arms] == ["reward=minimax"]
-    assert [run.words for run in found.missing] == [{"model/reward": "sign", "seed": "1"}]
+    assert [run.overrides for run in found.missing] == [{"model/reward": "sign", "seed": "1"}]
 
 
 def test_a_run_that_left_nothing_but_its_folder_is_said_and_has_no_say_in_what_differs(folder):
     (folder / "3").mkdir()
     (folder / "3" / "run.json").write_text("{}")
     found = gather(folder)
-    assert [(run.name, run.words) for run in found.missing] == [("3", {})]
+    assert [(run.name, run.overrides) for run in found.missing] == [("3", {})]
     assert found.keys == ["model/reward", "seed"]
 
 
@@ -109,7 +109,7 @@ def test_nothing_to_compare_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "game", "null"),
+    ("override", "game", "null"),
     [
         ("model/control=constant", True, "constant"),
         ("model/control=shuffled", True, "shuffled"),
@@ -117,18 +117,18 @@ def test_nothing_to_compare_is_refused(tmp_path):
         ("model=mle", False, "likelihood"),
     ],
 )
-def test_a_control_is_told_by_its_words_and_by_what_was_played(word, game, null, tmp_path):
-    made(tmp_path / "0", (word, "seed=1"))
+def test_a_control_is_told_by_its_overrides_and_by_what_was_played(override, game, null, tmp_path):
+    made(tmp_path / "0", (override, "seed=1"))
     if not game:
         columns = json.loads((tmp_path / "0" / "closing.json").read_text())
         (tmp_path / "0" / "closing.json").write_text(json.dumps({"likelihood": columns["likelihood"]}))
     made(tmp_path / "1", ("model/reward=minimax", "seed=1"))
     found = gather(tmp_path)
-    assert {arm.null for arm in found.arms if arm.words.get("model/reward") != "minimax"} == {null}
+    assert {arm.null for arm in found.arms if arm.overrides.get("model/reward") != "minimax"} == {null}
 
 
 def test_a_control_is_told_by_what_was_composed(tmp_path):
-    """As an experiment may choose it, in no word."""
+    """As an experiment may choose it, in no token."""
     run = made(tmp_path / "0")
     (run / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {model/control: shuffled}}}")
     assert gather(tmp_path).arms[0].null == "shuffled"

@@ -19,10 +19,10 @@ JSDS = {  # reward → by seed
 END = View()
 
 
-def sweep(folder, words=()):
+def sweep(folder, overrides=()):
     for reward, by_seed in JSDS.items():
         for seed, jsd in by_seed.items():
-            made(folder / f"{reward}{seed}", (*words, f"model/control={reward}", f"seed={seed}"), jsd)
+            made(folder / f"{reward}{seed}", (*overrides, f"model/control={reward}", f"seed={seed}"), jsd)
     return folder
 
 
@@ -77,8 +77,8 @@ def with_the_best_discriminator(folder, gains):
             ("conv", "constant", 0.5),
             ("oracle", "constant", 0.7),  # of another arm: the trained one is held against its own
         ):
-            words = (f"model/discriminator={discriminator}", f"model/control={reward}", f"seed={seed}")
-            made(folder / f"{discriminator}-{reward}-{seed}", words, jsd)
+            overrides = (f"model/discriminator={discriminator}", f"model/control={reward}", f"seed={seed}")
+            made(folder / f"{discriminator}-{reward}-{seed}", overrides, jsd)
     return compared(folder)
 
 
@@ -108,8 +108,8 @@ def test_where_the_best_discriminator_was_not_played_nobody_speaks_of_shares(tmp
 
 def test_a_named_control_is_taken_and_one_that_is_not_there_refused(tmp_path):
     sweep(tmp_path)
-    for word in ("model/control=own", "control=own"):
-        assert [arm.name for arm in compared(tmp_path, word).controls] == ["control=own"]
+    for token in ("model/control=own", "control=own"):
+        assert [arm.name for arm in compared(tmp_path, token).controls] == ["control=own"]
     with pytest.raises(UserError, match=r"--control control=onw: no arm .* of: control=none; control=own; control=con"):
         compared(tmp_path, "control=onw")
 
@@ -118,13 +118,15 @@ def test_every_arm_is_held_against_the_control_that_is_nearest(tmp_path):
     for k in (1, 3):
         sweep(tmp_path / f"k{k}", (f"model.schedule.k={k}",))
     found = compared(tmp_path).lines("truth/jsd", END)
-    assert {line.control.words["model.schedule.k"] == line.arm.words["model.schedule.k"] for line in found[:4]} == {
-        True
-    }
+    assert {
+        line.control.overrides["model.schedule.k"] == line.arm.overrides["model.schedule.k"] for line in found[:4]
+    } == {True}
     undecided = compared(tmp_path, "k=3").lines("truth/jsd", END)  # its arms k=3 with three rewards
-    assert {line.control.words["model/control"] for line in undecided if line.control} == set(JSDS)
+    assert {line.control.overrides["model/control"] for line in undecided if line.control} == set(JSDS)
     assert all(
-        line.control.words["model/control"] == line.arm.words["model/control"] for line in undecided if line.control
+        line.control.overrides["model/control"] == line.arm.overrides["model/control"]
+        for line in undecided
+        if line.control
     )
 
 
@@ -137,9 +139,9 @@ def test_without_a_control_nothing_is_tested(tmp_path):
     assert "nothing is tested" in " ".join(found.notes)
 
 
-def played(folder, words, jsds, seconds=1.0, steps=10):
+def played(folder, tokens, jsds, seconds=1.0, steps=10):
     """A run with an evaluation after every ``steps`` generator steps."""
-    made(folder, words)
+    made(folder, tokens)
     rows = [
         evaluation(100 + steps * n, **{"truth/jsd": jsd, "steps/generator": steps * n, "system/seconds": seconds * n})
         for n, jsd in enumerate(jsds)

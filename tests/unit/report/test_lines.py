@@ -29,7 +29,7 @@ def test_a_course_has_a_band_of_two_standard_errors_over_every_clock_that_moves(
 
 
 def test_parts_stand_on_top_of_each_other():
-    seen = course(ROWS[:1], {"H(P)": "truth/entropy_p", "KL": "truth/kl_pg_word"}, stacked=True)
+    seen = course(ROWS[:1], {"H(P)": "truth/entropy_p", "KL": "truth/kl_pg_token"}, stacked=True)
     lower, upper = seen.spec["data"]["values"]
     assert (lower["low"], lower["high"]) == (0.0, 1.7)
     assert (upper["low"], upper["high"]) == pytest.approx((1.7, 2.0))

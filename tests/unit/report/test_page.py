@@ -54,7 +54,7 @@ def test_what_a_run_says_is_never_markup(evil):
     assert "<img" not in body
     assert body.count("</script>") == body.count("<script") == 1  # of the data
     told = json.loads(re.search(r'id="data">(.*?)</script>', evil, re.DOTALL)[1])
-    assert told["samples"][0][0]["words"][0].startswith("</script><img src=x")
+    assert told["samples"][0][0]["tokens"][0].startswith("</script><img src=x")
 
 
 def test_no_script_of_ours_ends_early(page):
@@ -94,7 +94,7 @@ def opened(browser, text, folder, width=1280, scheme="light"):
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_drawn_in_a_browser_without_a_word_and_without_overflow(browser, page, width, scheme, tmp_path):
+def test_it_is_drawn_in_a_browser_without_a_token_and_without_overflow(browser, page, width, scheme, tmp_path):
     window, said = opened(browser, page, tmp_path, width, scheme)
     assert window.locator(".plot svg").count() == PLOTS
     assert window.evaluate("document.documentElement.scrollWidth") <= width
@@ -111,7 +111,7 @@ CUT = """() => [...document.querySelectorAll(".plot svg")].flatMap((svg) => {
 
 
 @pytest.mark.slow
-def test_no_word_of_a_plot_is_cut_off_on_a_telephone(browser, tmp_path):
+def test_no_token_of_a_plot_is_cut_off_on_a_telephone(browser, tmp_path):
     folder = made(tmp_path / "run")
     both = {f"quality/self_bleu{n}_1000{side}": 0.5 + n / 20 for n in (2, 3, 4, 5) for side in ("", "_real")}
     text = (folder / "metrics.csv").read_text().splitlines()
@@ -163,13 +163,13 @@ def test_a_run_without_the_truth_is_drawn_too(browser, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_colour_of_a_word_is_what_g_or_the_data_make_of_it(browser, page, tmp_path):
+def test_the_colour_of_a_token_is_what_g_or_the_data_make_of_it(browser, page, tmp_path):
     window, said = opened(browser, page, tmp_path)
-    second = window.locator(".sentences .words span").nth(1)
+    second = window.locator(".sentences .tokens span").nth(1)
     assert second.get_attribute("title") == "log G = -0.50"
     window.locator("select[data-heat]").select_option("real")
     assert second.get_attribute("title") == "log P = -3.00"
-    assert window.locator(".sentences .words span").nth(2).get_attribute("title") == "log P = −∞"
+    assert window.locator(".sentences .tokens span").nth(2).get_attribute("title") == "log P = −∞"
     assert "nearest in training, 2 edits away: a b" in window.locator(".sentences li").inner_text()
     assert said == []
 
@@ -209,7 +209,7 @@ def test_an_evil_text_does_nothing_in_a_browser(browser, evil, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_evil_words_is_drawn_and_does_nothing(browser, tmp_path):
+def test_a_sweep_of_evil_tokens_is_drawn_and_does_nothing(browser, tmp_path):
     folders = [made(tmp_path / "sweep" / str(n), (f"+{EVIL}{n}=datum{EVIL}", f"a={n}"), jsd=0.1 * n) for n in (1, 2)]
     window, said = opened(browser, pages.page(sweep.of(tmp_path / "sweep", folders)), tmp_path, width=400)
     assert window.title() != "taken"

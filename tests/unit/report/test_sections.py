@@ -11,7 +11,7 @@ ALL = [
     "The closing table",
     "Truth against proxies",
     "Likelihoods and their splits",
-    "Word by word",
+    "Token by token",
     "The discriminator",
     "The frontier",
     "Quality and diversity",

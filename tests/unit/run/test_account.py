@@ -45,12 +45,12 @@ def test_an_online_run_goes_to_the_users_own_server_and_runs_nothing_of_the_fold
     said, script = tmp_path / "said", tmp_path / "run" / "script"
     script.write_text(f"#!/bin/sh\necho run > {said}\n")
     script.chmod(0o755)
-    for words in (
+    for overrides in (
         "init",
         "-c user.name=a -c user.email=a commit --allow-empty -m a",
         f"config core.fsmonitor {script}",
     ):
-        subprocess.run(["git", *words.split()], cwd=tmp_path / "run", check=True, capture_output=True)
+        subprocess.run(["git", *overrides.split()], cwd=tmp_path / "run", check=True, capture_output=True)
     log = WandB(str(tmp_path / "run"), "project", "name", "online")
     log.log_metrics({"truth/jsd": 0.25}, step=1)
     logger.finish()

@@ -12,14 +12,14 @@ def test_a_line_has_a_cell_for_every_column():
     assert found == [
         ["true JSD", "0.5000 ± 0.0100", "0.2500 ± 0"],
         ["KL(P‖G)", "2.0000 ± 0.1000", "–"],
-        ["horizon, words", "5.2500", "–"],
+        ["horizon, tokens", "5.2500", "–"],
     ]
 
 
 def test_where_a_jsd_is_saturated_the_table_says_so_and_begins_with_the_horizon():
     _, found = lines({"one": FAR, "other": SATURATED})
     assert found == [
-        ["horizon, words", "5.2500", "2.5000"],
+        ["horizon, tokens", "5.2500", "2.5000"],
         ["true JSD", "0.5000 ± 0.0100", "saturated (0.6971 ± 0.0040)"],
         ["KL(P‖G)", "2.0000 ± 0.1000", "2.0000 ± 0.1000"],
     ]

@@ -96,7 +96,7 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ["-m", "sweep=optuna", "hydra.sweeper.storage=postgresql://me:hunter2@host/db", "model.schedule.k=1,2"],
         ["-m", "+my.password=hunter2,hunter2b"],
@@ -104,11 +104,11 @@ def files(folder: Path) -> list[Path]:
         ["name='hunter2 password=hunter2'"],
     ],
 )
-def test_a_command_with_a_secret_writes_nothing(words, monkeypatch, tmp_path):
-    place = ["hydra.sweep.dir=sweep"] if "-m" in words else ["hydra.run.dir=run"]
+def test_a_command_with_a_secret_writes_nothing(overrides, monkeypatch, tmp_path):
+    place = ["hydra.sweep.dir=sweep"] if "-m" in overrides else ["hydra.run.dir=run"]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as said:
-        run(monkeypatch, *words, "debug=smoke", *place)
+        run(monkeypatch, *overrides, "debug=smoke", *place)
     assert "holds a password or a key" in str(said.value)
     assert "hunter2" not in str(said.value)
     assert not [path for path in files(tmp_path) if b"hunter2" in path.read_bytes()]
@@ -119,12 +119,12 @@ def test_a_password_that_an_interpolation_brings_is_refused_and_not_written(monk
     monkeypatch.setenv("MY_PASSWORD", "hunter2")
     monkeypatch.chdir(tmp_path)
     storage = "hydra.sweeper.storage='postgresql://me:${oc.env:MY_PASSWORD}@host/db'"
-    for words in (
+    for overrides in (
         ["-m", "sweep=optuna", "model.schedule.k=1,2", storage, "hydra.sweep.dir=sweep"],
         ["name='password=${oc.env:MY_PASSWORD}'", "hydra.run.dir=run"],
     ):
         with pytest.raises(SystemExit) as said:
-            run(monkeypatch, *words, "debug=smoke")
+            run(monkeypatch, *overrides, "debug=smoke")
         assert "holds a password or a key" in str(said.value)
         assert not [path for path in files(tmp_path) if b"hunter2" in path.read_bytes()]
 

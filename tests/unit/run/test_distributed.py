@@ -26,7 +26,7 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import LogOdds, Ratio
 from textgan_lit.model.reward import Minimax as Reward
 from textgan_lit.noise import Noise
-from textgan_lit.run.distributed import gather, greatest, mean, own_rows, rank, world
+from textgan_lit.run.distributed import all_mean, gather, greatest_of, rank, shard, world_size
 from textgan_lit.truth.held_out_check import take
 from textgan_lit.types import TextBatch, Vocab
 
@@ -44,14 +44,14 @@ def lively(module):
 
 def objectives(generator, conv, recurrent) -> dict[str, tuple]:
     """Losses, with whose parameters they teach and which discriminator judges."""
-    weighed = {"clip": None, "ratio": "sentence", "proposal": 0.5}
+    weighed = {"clip_range": None, "importance_sampling_level": "sentence", "sampling_temperature": 0.5}
     mediator = lively(Mediator(VOCAB, LENGTH, LSTM(VOCAB, LENGTH, embedding=3, hidden=5)))
-    scheduled = ScheduledSampling("exponential", half=1)
+    scheduled = ScheduledSampling("exponential", half_steps=1)
     scheduled.played += 1
     return {
         "likelihood": (Likelihood(), generator, None),
         "a score a sentence": (Minimax(), conv, conv),
-        "a score a word": (Minimax(), recurrent, recurrent),
+        "a score a token": (Minimax(), recurrent, recurrent),
         "batch mean": (ScoreFunction(Reward(), Terminal(), BatchMean()), generator, conv),
         "leave one out": (ScoreFunction(Reward(), MonteCarlo(2), LeaveOneOut()), generator, conv),
         "moving average": (ScoreFunction(Reward(), RewardToGo(), MovingAverage()), generator, recurrent),
@@ -60,7 +60,7 @@ def objectives(generator, conv, recurrent) -> dict[str, tuple]:
         "self-normalised": (ScoreFunction(Ratio(), Terminal(), SelfNormalised()), generator, conv),
         "importance weights": (ScoreFunction(Reward(), Terminal(), LeaveOneOut(), **weighed), generator, conv),
         "pairs of sentences": (Relativistic(R1()), conv, conv),
-        "pairs of words": (Relativistic(), recurrent, recurrent),
+        "pairs of tokens": (Relativistic(), recurrent, recurrent),
         "between sentences": (Minimax(GradientPenalty(weight=0.01)), conv, conv),
         "mediation": (Mediation(), mediator, mediator),
         "exact": (Exact(LogOdds(), future=0.5), generator, mediator),
@@ -76,30 +76,30 @@ def learnt(game, objective, player, real) -> list[torch.Tensor]:
     """Loss, gradients and logs, averaged as DDP and the log do."""
     loss, logs = objective(game, real)
     gradients = torch.autograd.grad(loss, list(player.parameters()))
-    return [mean(part) for part in (loss.detach(), *gradients, *logs.values())]
+    return [all_mean(part) for part in (loss.detach(), *gradients, *logs.values())]
 
 
 def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
     """Whatever must be the same however many processes share the work; this process's part of it."""
     noise = Noise(0, "dealt")
-    uniform = noise.uniform(ROWS // world(), 3)
+    uniform = noise.uniform(ROWS // world_size(), 3)
     generator = lively(LSTM(VOCAB, LENGTH, embedding=3, hidden=4))
     conv, recurrent = lively(Conv(VOCAB, LENGTH, embedding=3)), lively(Recurrent(VOCAB, LENGTH, embedding=3, hidden=4))
     real = generator.sample(torch.rand(ROWS, LENGTH, generator=torch.Generator().manual_seed(4)), Categorical()).batch
-    own = TextBatch(*map(own_rows, real))
-    assert real.mask[::2].sum() != real.mask[1::2].sum()  # two ranks read unequally many words
+    own = TextBatch(*map(shard, real))
+    assert real.mask[::2].sum() != real.mask[1::2].sum()  # two ranks read unequally many tokens
     found = {
         "gathered": gather(uniform),
         "drawn": torch.tensor(noise.drawn),
         "permutation": noise.permutation(ROWS),
-        "mean": mean(own_rows(torch.arange(float(ROWS))).mean()),
+        "mean": all_mean(shard(torch.arange(float(ROWS))).mean()),
     }
     played = objectives(generator, conv, recurrent)
     for name, (objective, player, critic) in played.items():
         found[name] = learnt(Game(generator, critic, Categorical(), Noise(0, name)), objective, player, own)
     found["average"] = played["moving average"][0].baseline.average
     game = Game(generator, conv, Categorical(), Noise(0, "reading"))
-    reading = take(game, real, ROWS, {"generator": 0}, Tiny(words=3, length=LENGTH - 1, variable=True))
+    reading = take(game, real, ROWS, {"generator": 0}, Tiny(vocab_size=3, length=LENGTH - 1, variable=True))
     numbers = reading.bce, reading.bound, reading.bound_se, reading.accuracy, reading.regret
     found["reading"] = torch.tensor(numbers)
     return found
@@ -108,8 +108,8 @@ def everything() -> dict[str, torch.Tensor | list[torch.Tensor]]:
 def one_of_two(number: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=number, world_size=RANKS)
-    assert (rank(), world()) == (number, RANKS)
-    assert greatest(number == 1, torch.device("cpu")) == 1  # which the other has not seen
+    assert (rank(), world_size()) == (number, RANKS)
+    assert greatest_of(number == 1, torch.device("cpu")) == 1  # which the other has not seen
     torch.save(everything(), f"{folder}/{number}.pt")
     dist.destroy_process_group()
 
@@ -138,8 +138,8 @@ def test_two_processes_say_what_one_says(shared, single):
 
 
 def test_a_single_process_has_it_all(single):
-    assert (rank(), world()) == (0, 1)
+    assert (rank(), world_size()) == (0, 1)
     assert single["gathered"].equal(Noise(0, "dealt").uniform(ROWS, 3))
-    assert own_rows(single["gathered"]) is single["gathered"]
+    assert shard(single["gathered"]) is single["gathered"]
     assert single["mean"] == 2.5
-    assert greatest(7, torch.device("cpu")) == 7
+    assert greatest_of(7, torch.device("cpu")) == 7

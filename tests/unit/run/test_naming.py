@@ -1,4 +1,4 @@
-"""What a run is called: from words that Hydra has written, and from folders that hold none or bad ones."""
+"""What a run is called: from tokens that Hydra has written, and from folders that hold none or bad ones."""
 
 import json
 
@@ -9,9 +9,9 @@ from textgan_lit.run.naming import called
 CHOICES = {"model": "minimax", "data": "mixture", "model/reward": "log_odds", "debug": "smoke", "experiment": None}
 
 
-def started(folder, *words, choices=CHOICES, number=None):
+def started(folder, *overrides, choices=CHOICES, number=None):
     (folder / ".hydra").mkdir(parents=True)
-    (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(words))
+    (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
     job = {} if number is None else {"num": number}
     hydra = {"hydra": {"runtime": {"choices": choices}, "job": job}}
     (folder / ".hydra" / "hydra.yaml").write_text(json.dumps(hydra))
@@ -19,7 +19,7 @@ def started(folder, *words, choices=CHOICES, number=None):
 
 
 @pytest.mark.parametrize(
-    ("words", "name", "kind", "tags"),
+    ("overrides", "name", "kind", "tags"),
     [
         ([], "minimax-mixture", "minimax-mixture", ()),
         (["model=minimax", "data=mixture", "name=mine", "resume=true", "logger.wandb.mode=online"], *("",) * 2, ()),
@@ -29,8 +29,8 @@ def started(folder, *words, choices=CHOICES, number=None):
         (["model/optimizer@model.optim.generator=sgd"], " generator=sgd", " generator=sgd", ()),
     ],
 )
-def test_words_that_tell_runs_apart_complete_the_name(words, name, kind, tags, tmp_path):
-    found, base = started(tmp_path / "run", *words), "minimax-mixture"
+def test_overrides_that_tell_runs_apart_complete_the_name(overrides, name, kind, tags, tmp_path):
+    found, base = started(tmp_path / "run", *overrides), "minimax-mixture"
     assert found.name == base + name.removeprefix(base)
     assert found.kind == base + kind.removeprefix(base)
     assert found.tags == ("minimax", "mixture", *tags)
@@ -57,7 +57,7 @@ def test_what_is_too_long_is_cut_and_still_another_name(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "- 1\n- {a: b}", "hydra: {runtime: [1], job: 2}", "\x00"])
-def test_a_folder_without_words_or_with_bad_ones_leaves_the_name_alone(text, tmp_path):
+def test_a_folder_without_overrides_or_with_bad_ones_leaves_the_name_alone(text, tmp_path):
     assert called("mine", tmp_path).name == "mine"
     (tmp_path / ".hydra").mkdir()
     for file in ("overrides.yaml", "hydra.yaml"):

@@ -159,7 +159,7 @@ def test_bytes_that_hold_nothing_are_refused(length):
 
 
 def test_no_bit_can_be_altered():
-    content = packed({"a": torch.arange(3.0), "b": "word"})
+    content = packed({"a": torch.arange(3.0), "b": "token"})
     for place in range(8 * len(content)):
         altered = bytearray(content)
         altered[place // 8] ^= 1 << place % 8

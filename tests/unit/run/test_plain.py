@@ -22,7 +22,7 @@ def read(load, tmp_path, content: str | bytes):
     return list(found) if load in (plain.lines, plain.table) else found
 
 
-def test_yaml_is_words_numbers_lists_and_settings(tmp_path):
+def test_yaml_is_tokens_numbers_lists_and_settings(tmp_path):
     text = 'a: [1, 1.0e-05, 1e-3, true, "true", ~, x, .inf, -3, .5]\nb: {}\n"c": "${oc.env:HOME}"\nd:\n'
     wanted = [1, 1e-5, 1e-3, True, "true", None, "x", float("inf"), -3, 0.5]
     assert read(plain.yaml, tmp_path, text) == {"a": wanted, "b": {}, "c": "${oc.env:HOME}", "d": None}
@@ -58,10 +58,10 @@ def test_yaml_that_is_no_runs_is_refused(text, tmp_path):
         read(plain.yaml, tmp_path, text)
 
 
-def test_numbers_that_would_be_worked_on_for_ever_are_words(tmp_path):
+def test_numbers_that_would_be_worked_on_for_ever_are_overrides(tmp_path):
     """Sexagesimal numbers, which YAML has, take time that grows with the square of their length."""
-    word = "1" + ":1" * 100_000
-    assert read(plain.yaml, tmp_path, word) == word
+    override = "1" + ":1" * 100_000
+    assert read(plain.yaml, tmp_path, override) == override
     assert read(plain.yaml, tmp_path, "1" * 100_000 + ".0") == float("inf")
 
 

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from textgan_lit.errors import UserError
-from textgan_lit.run.schema import Count, Least, Measured, Seconds, Word, check, form
+from textgan_lit.run.schema import Count, Least, Measured, Name, Seconds, check, form
 
 INNER = form(number=Count)
-OUTER = form(form(inner=INNER | None, rows=list[INNER]), least=Least, word=Word)
-WHOLE = {"inner": {"number": 3}, "rows": [], "least": math.inf, "word": "a/b_c-d.é"}
+OUTER = form(form(inner=INNER | None, rows=list[INNER]), least=Least, name=Name)
+WHOLE = {"inner": {"number": 3}, "rows": [], "least": math.inf, "name": "a/b_c-d.é"}
 
 
 def test_what_is_of_its_form_passes():
@@ -29,9 +29,9 @@ def test_what_is_of_its_form_passes():
         ({"rows": [{"number": 1}, {"number": -1}]}, r"x\.rows\.1\.number=-1: wanted greater than or equal to 0\."),
         ({"rows": {"number": 1}}, r"x\.rows=\{'number': 1\}: wanted a valid list\."),
         ({"least": math.nan}, r"x\.least=nan: wanted"),
-        ({"word": "a\nb"}, r"x\.word='a\\nb': wanted"),
-        ({"word": "a,b"}, r"x\.word=a,b: wanted"),
-        ({"word": ""}, r"x\.word='': wanted"),
+        ({"name": "a\nb"}, r"x\.name='a\\nb': wanted"),
+        ({"name": "a,b"}, r"x\.name=a,b: wanted"),
+        ({"name": ""}, r"x\.name='': wanted"),
         ({"\x1b[2J": 1}, r"'x\.\\x1b\[2J': nothing of that name"),
     ],
 )

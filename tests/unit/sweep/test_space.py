@@ -1,4 +1,4 @@
-"""The words of a sweep, read as Hydra reads them."""
+"""The overrides of a sweep, read as Hydra reads them."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,21 +28,21 @@ READ = OverridesParser.create().parse_overrides
 def test_every_kind_of_values(given, wanted):
     asked = space(READ([f"a.b={given}", "c=1", "+d={x:1}"]))
     assert asked.searched == {"a.b": wanted}
-    assert asked.words == ("c=1", "+d={x:1}")
+    assert asked.overrides == ("c=1", "+d={x:1}")
 
 
-def test_a_trial_is_the_words_with_what_was_chosen():
+def test_a_trial_is_the_overrides_with_what_was_chosen():
     asked = space(READ(["model/reward=ratio,score", "seed=1", "resume=true", "seed=2"]))
     assert asked.trial({"model/reward": "score"}) == ["seed=2", "model/reward=score"]
     assert asked.some() == {"model/reward": "ratio"}
 
 
 def test_the_command_line_comes_on_top_of_the_file():
-    assert space(READ(["k=1,2", "j=1,2", "k=3"])).words == ("k=3",)
+    assert space(READ(["k=1,2", "j=1,2", "k=3"])).overrides == ("k=3",)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["a=1"], "nothing to search"),
         (["a=1,2", "seed=1,2"], "luckiest seed"),
@@ -50,6 +50,6 @@ def test_the_command_line_comes_on_top_of_the_file():
         (["a=interval(2,1)"], "cannot be searched"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(words, said):
+def test_what_cannot_be_searched_is_refused(overrides, said):
     with pytest.raises(UserError, match=said):
-        space(READ(words))
+        space(READ(overrides))

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 import textgan_lit
 from tests.helpers.command import run
 from tests.helpers.lives import left, play, same
-from tests.helpers.sweeps import SPACE, WORLD, trials, words
+from tests.helpers.sweeps import SPACE, WORLD, overrides, trials
 from textgan_lit.sweep.study import JOURNAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
@@ -21,16 +21,16 @@ def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     asked = (*SPACE, "+callbacks.death._target_=tests.helpers.dying.Death", "hydra.sweeper.n_trials=3")
     for n in (1, 2):
-        assert play(whole, *words(whole, *asked, f"hydra.sweeper.n_trials={n}")).returncode == 0
-    first = play(folder, *words(folder, *asked, "hydra.sweeper.n_trials=1"))
+        assert play(whole, *overrides(whole, *asked, f"hydra.sweeper.n_trials={n}")).returncode == 0
+    first = play(folder, *overrides(folder, *asked, "hydra.sweeper.n_trials=1"))
     assert first.returncode == 0, first.stderr
     before = (folder / "0" / "closing.json").stat().st_mtime_ns
-    killed = play(folder, *words(folder, *asked), death="SIGKILL at 4 start")
+    killed = play(folder, *overrides(folder, *asked), death="SIGKILL at 4 start")
     assert killed.returncode == -signal.SIGKILL
     assert [trial.state for trial in trials(folder)] == [TrialState.COMPLETE, TrialState.RUNNING]
     (folder / f"{JOURNAL}.lock").touch()  # as a kill in mid-write leaves it
     folder = folder.rename(tmp_path / "moved")
-    again = play(folder, *words(folder, *asked))
+    again = play(folder, *overrides(folder, *asked))
     assert again.returncode == 0, again.stderr
     assert "Going on after step" in again.stdout
     assert (folder / "0" / "closing.json").stat().st_mtime_ns == before
@@ -46,7 +46,7 @@ def test_the_same_command_goes_on_where_it_was_killed(tmp_path):
 def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(monkeypatch, tmp_path):
     asked = ("model.optim.generator.batch_size=0,16", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
     with pytest.raises(SystemExit, match=r"of 4 trials failed; run\.json says why"):
-        run(monkeypatch, *words(tmp_path, *asked))
+        run(monkeypatch, *overrides(tmp_path, *asked))
     found = trials(tmp_path)
     bad = [trial.params["model.optim.generator.batch_size"] == "0" for trial in found]
     assert 0 < sum(bad) < 4
@@ -58,7 +58,10 @@ def test_a_failed_trial_is_recorded_and_the_sweep_goes_on(monkeypatch, tmp_path)
 
 def test_two_objectives_from_the_closing_table(monkeypatch, tmp_path):
     keys = "hydra.sweeper.objectives=[truth/jsd,truth/kl_pg]"
-    run(monkeypatch, *words(tmp_path, SPACE[0], keys, "hydra.sweeper.n_trials=1", "hydra/sweeper/sampler=quasi_random"))
+    run(
+        monkeypatch,
+        *overrides(tmp_path, SPACE[0], keys, "hydra.sweeper.n_trials=1", "hydra/sweeper/sampler=quasi_random"),
+    )
     row = json.loads((tmp_path / "0" / "closing.json").read_text())["game"]
     assert trials(tmp_path)[0].values == [row["truth/jsd"], row["truth/kl_pg"]]
 
@@ -68,7 +71,7 @@ def test_a_trial_that_stands_badly_is_pruned(monkeypatch, tmp_path):
     late = "+hydra.sweeper.pruner.n_warmup_steps=30"
     learns = ("model.schedule.pretrain_steps=100", "model.optim.pretrain.lr=1e-9,0.1")
     asked = (*learns, "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=3", *pruner, late)
-    run(monkeypatch, *words(tmp_path, *asked))
+    run(monkeypatch, *overrides(tmp_path, *asked))
     for trial in trials(tmp_path):
         assert (trial.state == TrialState.PRUNED) == (trial.params["model.optim.pretrain.lr"] == "1e-09")
         assert trial.intermediate_values
@@ -84,7 +87,7 @@ def test_a_sweep_looks_for_what_likelihood_does_not_have_at_any_temperature(monk
     gap = (wide, "hydra.sweeper.objectives=[likelihood_gap]", f"hydra.sweeper.against={tmp_path / 'mle'}")
     run(
         monkeypatch,
-        *words(tmp_path / "sweep", SPACE[0], "model.schedule.pretrain_steps=5", *gap, "hydra.sweeper.n_trials=1"),
+        *overrides(tmp_path / "sweep", SPACE[0], "model.schedule.pretrain_steps=5", *gap, "hydra.sweeper.n_trials=1"),
     )
     (found,) = trials(tmp_path / "sweep")
     assert found.state == TrialState.COMPLETE
@@ -105,14 +108,14 @@ def test_a_sweep_looks_for_what_likelihood_does_not_have_at_any_temperature(monk
 )
 def test_what_cannot_be_played_is_refused_before_any_trial(monkeypatch, tmp_path, more, said):
     with pytest.raises(SystemExit, match=said):
-        run(monkeypatch, *words(tmp_path / "sweep", *more))
+        run(monkeypatch, *overrides(tmp_path / "sweep", *more))
     assert not (tmp_path / "sweep" / "0").exists()
 
 
 def test_another_question_needs_another_folder(monkeypatch, tmp_path):
-    run(monkeypatch, *words(tmp_path, SPACE[0], "hydra.sweeper.n_trials=1"))
+    run(monkeypatch, *overrides(tmp_path, SPACE[0], "hydra.sweeper.n_trials=1"))
     with pytest.raises(SystemExit, match=r"another sweep: its search space had model\.schedule\.k.*\('1', '2'\)"):
-        run(monkeypatch, *words(tmp_path, "model.schedule.k=1,3", "hydra.sweeper.n_trials=2"))
+        run(monkeypatch, *overrides(tmp_path, "model.schedule.k=1,3", "hydra.sweeper.n_trials=2"))
 
 
 def test_a_grid_notes_why_a_job_failed_and_goes_on(monkeypatch, tmp_path):

@@ -16,7 +16,9 @@ from textgan_lit.truth.held_out_check import sentences, take
 WORLDS = {  # P and G
     "fixed": lambda: (fractions(1, variable=False), fractions(2, variable=False)),
     "eos": lambda: (fractions(1, variable=True), fractions(2, variable=True)),
-    "impossible words": lambda: tuple(Mixture(words=6, length=LENGTH, smoothing=0.0, seed=seed) for seed in (1, 2)),
+    "impossible tokens": lambda: tuple(
+        Mixture(vocab_size=6, length=LENGTH, smoothing=0.0, seed=seed) for seed in (1, 2)
+    ),
 }
 
 
@@ -36,7 +38,7 @@ def test_regret_is_how_much_worse_d_bets_than_the_best_d(world, policy):
     for batch in sentences(game(), held_out(oracle), 200):  # the same noise, so the same sentences
         p = probability(oracle.predict(batch, Categorical()).double(), batch)
         g = probability(generator.predict(batch, policy).double(), batch)
-        best, mine = (p / (p + g)).numpy(), game().verdict(batch).double().sigmoid().detach().numpy()
+        best, mine = (p / (p + g)).numpy(), game().sentence_logit(batch).double().sigmoid().detach().numpy()
         sides.append((rel_entr(best, mine) + rel_entr(1 - best, 1 - mine)).mean())
     found = take(game(), held_out(oracle), 200, {"generator": 0}, oracle).regret
     assert_close(found, sum(sides) / 2, rtol=1e-5, atol=1e-7)

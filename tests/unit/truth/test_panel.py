@@ -63,8 +63,8 @@ def rows(evidence, index):
 
 def test_scalars_of_a_population_are_those_of_the_world(models):
     world = listed(*models)
-    words = world.sentences.mask.sum(1).double()
-    words_p, words_g = (world.p @ words).item(), (world.g @ words).item()
+    tokens = world.sentences.mask.sum(1).double()
+    tokens_p, tokens_g = (world.p @ tokens).item(), (world.g @ tokens).item()
     found = told(models, *map(population, models)).compute()
     wanted = {
         "truth/jsd_direct": jsd(world.p, world.g),
@@ -72,12 +72,12 @@ def test_scalars_of_a_population_are_those_of_the_world(models):
         "truth/jsd": jsd(world.p, world.g),
         "truth/kl_pg": kl(world.p, world.g),
         "truth/kl_gp": kl(world.g, world.p),
-        "truth/kl_pg_word": kl(world.p, world.g) / words_p,
-        "truth/kl_gp_word": kl(world.g, world.p) / words_g,
-        "truth/entropy_p": -(world.p @ world.p.log()).item() / words_p,
-        "truth/entropy_g": -(world.g @ world.g.log()).item() / words_g,
-        "truth/nll_test": -(world.p @ world.g.log()).item() / words_p,
-        "truth/nll_oracle": -(world.g @ world.p.log()).item() / words_g,
+        "truth/kl_pg_token": kl(world.p, world.g) / tokens_p,
+        "truth/kl_gp_token": kl(world.g, world.p) / tokens_g,
+        "truth/entropy_p": -(world.p @ world.p.log()).item() / tokens_p,
+        "truth/entropy_g": -(world.g @ world.g.log()).item() / tokens_g,
+        "truth/nll_test": -(world.p @ world.g.log()).item() / tokens_p,
+        "truth/nll_oracle": -(world.g @ world.p.log()).item() / tokens_g,
         "truth/bayes_accuracy": 0.5 + (world.p - world.g).abs().sum().item() / 4,
     }
     assert_close({name: found[name].item() for name in wanted}, wanted, rtol=1e-5, atol=1e-6)
@@ -105,7 +105,7 @@ def test_curves_of_a_population_are_those_of_the_world(models):
 
 
 def test_horizon_is_where_the_curve_crosses():
-    far = Tiny(words=4, length=6, sharpness=3.0, seed=1), Tiny(words=4, length=6, sharpness=3.0, seed=2)
+    far = Tiny(vocab_size=4, length=6, sharpness=3.0, seed=1), Tiny(vocab_size=4, length=6, sharpness=3.0, seed=2)
     found = measure(Models(*far, Categorical()), next(_sampled(far[0], 300)), Noise(1).uniform(300, 6))
     assert found.compute()["truth/horizon"] == horizon(found.curves()["prefix_jsd"])
     near = fractions(1), fractions(1)
@@ -119,8 +119,8 @@ def _sampled(model, *sizes):
 
 def test_the_split_adds_up(models):
     found = told(models, *drawn(models, 50)).compute()
-    assert_close(found["truth/nll_test"], found["truth/entropy_p"] + found["truth/kl_pg_word"], rtol=0, atol=1e-13)
-    assert_close(found["truth/nll_oracle"], found["truth/entropy_g"] + found["truth/kl_gp_word"], rtol=0, atol=1e-13)
+    assert_close(found["truth/nll_test"], found["truth/entropy_p"] + found["truth/kl_pg_token"], rtol=0, atol=1e-13)
+    assert_close(found["truth/nll_oracle"], found["truth/entropy_g"] + found["truth/kl_gp_token"], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("critic", [1.0, 0.1, -20.0])
@@ -151,7 +151,7 @@ def test_both_estimates_lie_within_three_standard_errors(models):
 
 @pytest.mark.parametrize("sharpness", [0.3, 6.0])
 def test_the_headline_is_the_chain_rule_whichever_error_is_smaller(sharpness):
-    models = [Tiny(words=4, length=6, sharpness=sharpness, seed=seed) for seed in (1, 2)]
+    models = [Tiny(vocab_size=4, length=6, sharpness=sharpness, seed=seed) for seed in (1, 2)]
     found = measure(Models(*models, Categorical()), next(_sampled(models[0], 300)), Noise(1).uniform(300, 6))
     found = found.compute()
     assert (found["truth/jsd_direct_se"] < found["truth/jsd_chain_se"]) == (sharpness == 6.0)
@@ -174,14 +174,14 @@ def test_standard_errors_are_the_spread_over_repeats(models, unchecked_shapes):
 
 
 def test_the_errors_of_two_sentences_by_hand():
-    # 1 and 3 nats, in 2 words each: a mean of 2 whose squared error is 2/2 (a spread of 2 by n − 1), and 1 nat a word:
-    # the sentences are −1 and 1 away from their words, so its error is √(2/2)/2.
-    nats, words = torch.tensor([1.0, 3.0]).double(), torch.tensor([2.0, 2.0]).double()
+    # 1 and 3 nats, in 2 tokens each: a mean of 2 whose squared error is 2/2 (a spread of 2 by n − 1), and 1 nat a
+    # token: the sentences are −1 and 1 away from their tokens, so its error is √(2/2)/2.
+    nats, tokens = torch.tensor([1.0, 3.0]).double(), torch.tensor([2.0, 2.0]).double()
     side = Side(torch.zeros(len(SENTENCE), 5).double())
-    for name, x in (("words", words), ("nll", nats)):
-        side.moments[SENTENCE.index(name)] = torch.stack([torch.ones(2), x, x * x, x * words, 0 * x]).sum(1)
+    for name, x in (("tokens", tokens), ("nll", nats)):
+        side.moments[SENTENCE.index(name)] = torch.stack([torch.ones(2), x, x * x, x * tokens, 0 * x]).sum(1)
     assert [side.mean("nll"), side.error("nll")] == [2, 1]
-    assert [side.per("words", "nll"), side.per_se("words", "nll")] == [1, 0.5]
+    assert [side.per("tokens", "nll"), side.per_se("tokens", "nll")] == [1, 0.5]
 
 
 def test_parts_are_the_same_as_the_whole(models):
@@ -271,7 +271,7 @@ def test_greedy_is_infinitely_far_in_one_direction(models):
     assert nothing_is_nan(scalars)
 
 
-def test_data_that_never_say_a_word():
+def test_data_that_never_say_a_token():
     models = fractions(1, never=0), fractions(2)
     world = listed(*models)
     truth = told(models, *map(population, models), log_odds(models))
@@ -288,7 +288,7 @@ def test_data_that_never_say_a_word():
 
 
 def test_data_of_one_sentence():
-    models = OneSentence("a b", words="c"), Tiny(words=3, length=3, variable=True)
+    models = OneSentence("a b", unused="c"), Tiny(vocab_size=3, length=3, variable=True)
     real = next(_sampled(models[0], 10))
     found = measure(Models(*models, Categorical(), None), real, Noise(0).uniform(50, 3)).compute()
     q = models[1].logp(real, Categorical())[0].sum().item()
@@ -298,7 +298,7 @@ def test_data_of_one_sentence():
 
 
 def test_valid_shares_are_of_generated_sentences():
-    oracle = Mixture(words=6, length=4, successors=3)  # a rule for each of two languages
+    oracle = Mixture(vocab_size=6, length=4, successors=3)  # a rule for each of two languages
     real, noise = next(_sampled(oracle, 20)), Noise(0).uniform(200, 4)
     generator = LSTM(oracle.vocab, 4)
     valid = oracle.validity(generator.sample(noise, Categorical()).batch)

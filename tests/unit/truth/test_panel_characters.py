@@ -16,7 +16,7 @@ from textgan_lit.types import TextBatch, Vocab
 def test_nats_a_character_are_all_nats_over_all_characters(kind):
     lines = ["a bird", "two birds sing", "no"]
     spelling = tokenizer.trained(kind, iter([lines]), 40)
-    vocab = Vocab(tokenizer.words(spelling), True, spelling)
+    vocab = Vocab(tokenizer.tokens(spelling), True, spelling)
     generator, encoded = LSTM(vocab, 20), [[*vocab.encode(line), vocab.eos] for line in lines]
     tokens = torch.tensor([row + [vocab.pad] * (20 - len(row)) for row in encoded])
     real = TextBatch(tokens, tokens != vocab.pad)

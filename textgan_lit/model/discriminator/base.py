@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.types import Vocab, Words
+from textgan_lit.types import Tokens, Vocab
 
 
 class Discriminator(nn.Module, ABC):
@@ -17,29 +17,29 @@ class Discriminator(nn.Module, ABC):
 
     ::
 
-        forward(words, mask, density=None) -> Float[B]      scores = "sentence"
-                                           -> Float[B T]    scores = "word": each position judges its prefix
-          words    Int[B T]      sentences; Float[B T V], weights of what can be emitted, where reads_soft
+        forward(tokens, mask, density=None) -> Float[B]      scores = "sentence"
+                                           -> Float[B T]    scores = "token": each position judges its prefix
+          tokens    Int[B T]      sentences; Float[B T V], weights of what can be emitted, where accepts_soft
           mask     Bool[B T]     False on padding; what stands there never changes a score
           density  Float[B T]    log G(x_t | x<t) of the generator being judged: given to a discriminator
-                                 that declares reads_density, and to no other
+                                 that declares needs_density, and to no other
         continuations(written) -> Float[P B N]      where shares_prefixes: what forward gives, without a gradient
-          written  Int[P B N T]  entry [t-1, b, n] keeps the first t words of sentence b; pad where it has ended
+          written  Int[P B N T]  entry [t-1, b, n] keeps the first t tokens of sentence b; pad where it has ended
 
     and where it ``leaks`` what it sees of a sentence's beginnings, ``leaked`` numbers F each::
 
-        prefixes(words) -> Float[B T F]             of the words up to each; the last of a sentence are what forward
-                                                    reads its verdict off, where that is not random
-        unread(n) -> state                          the same word by word; every leaf is batch first
-        read(word, state) -> (Float[B F], state)
-          words    Int[B T]      what cannot be emitted (bos, pad) is passed over
+        prefixes(tokens) -> Float[B T F]             of the tokens up to each; the last of a sentence are what forward
+                                                    reads its logit off, where that is not random
+        start(n) -> state                           the same token by token; every leaf is batch first
+        step(token, state) -> (Float[B F], state)
+          tokens    Int[B T]      what cannot be emitted (bos, pad) is passed over
     """
 
-    scores: ClassVar[Literal["sentence", "word"]] = "sentence"
-    reads_density: ClassVar[bool] = False
-    reads_soft: ClassVar[bool] = False  # whether it can judge soft words, and pass a gradient to them
+    scores: ClassVar[Literal["sentence", "token"]] = "sentence"
+    needs_density: ClassVar[bool] = False
+    accepts_soft: ClassVar[bool] = False  # whether it can judge soft tokens, and pass a gradient to them
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
-    leaks: ClassVar[bool] = False  # whether it has prefixes(), unread() and read(), for a generator that looks on
+    leaks: ClassVar[bool] = False  # whether it has prefixes(), start() and step(), for a generator that looks on
     limited: ClassVar[bool] = False  # whether its score cannot become log P/G: then no reward's divergence is descended
 
     def __init__(self, vocab: Vocab, max_length: int):
@@ -47,32 +47,32 @@ class Discriminator(nn.Module, ABC):
         self.vocab = vocab
         self.max_length = max_length
 
-    def meet(self, generator: Generator) -> None:
+    def sync_with(self, generator: Generator) -> None:
         """Called before its first step, and before its first step after each of the generator's, with the generator."""
         return
 
     @abstractmethod
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B *T"]: ...
 
 
 def sentence_density(
-    judge: Discriminator, density: Float[Tensor, "B T"] | None, mask: Bool[Tensor, "B T"]
+    discriminator: Discriminator, density: Float[Tensor, "B T"] | None, mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, " B"]:
-    """log G(x) of whole sentences, from the density that ``judge`` was given; one that was given none says so."""
+    """log G(x) of whole sentences, from the density that was given; where none was, that is said."""
     if density is None:
         raise ValueError(
-            f"{type(judge).__name__} compares with the generator's own density: pass density, log G(x_t | x<t)."
+            f"{type(discriminator).__name__} compares with the generator's own density: pass density, log G(x_t | x<t)."
         )
     return density.masked_fill(~mask, 0.0).sum(1)
 
 
 def last_score(scores: Float[Tensor, "B *T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
-    """One score a sentence: a word-scoring discriminator's verdict on the whole sentence is its last."""
+    """One score a sentence: a token-scoring discriminator's score of the whole sentence is its last."""
     if scores.dim() == 1:
         return scores
     last = mask.sum(1, keepdim=True).clamp_min(1) - 1

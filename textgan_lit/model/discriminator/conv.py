@@ -15,7 +15,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.types import Size, Vocab, Words
+from textgan_lit.types import Size, Tokens, Vocab
 
 
 @final
@@ -25,11 +25,11 @@ class Conv(Discriminator):
     ``filters`` lists (width, how many). Widths that no sentence can hold are left out, as in SeqGAN's own code.
     Windows that touch padding are ignored, so padding never changes a score.
 
-    ``views`` embeds every word that many times, each in ``embedding`` numbers; the layers read each view by itself,
+    ``views`` embeds every token that many times, each in ``embedding`` numbers; the layers read each view by itself,
     and the score is the mean of theirs (RelGAN: Nie et al. 2019).
     """
 
-    reads_soft = True
+    accepts_soft = True
     shares_prefixes = True
     leaks = True
 
@@ -47,7 +47,7 @@ class Conv(Discriminator):
         if not fitting or min(width for width, _ in fitting) < 1:
             raise UserError(
                 f"discriminator=conv has no usable filter: widths {[width for width, _ in filters]} for sentences of "
-                f"{max_length} words. Give at least one width from 1 to {max_length}."
+                f"{max_length} tokens. Give at least one width from 1 to {max_length}."
             )
         self.views = views
         self.embedding = nn.Embedding(vocab.inputs, views * embedding)
@@ -61,71 +61,71 @@ class Conv(Discriminator):
 
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        return self.output(self.features(words, mask)).squeeze(1)
+        return self.output(self.features(tokens, mask)).squeeze(1)
 
-    def features(self, words: Words, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
-        """What the verdict is read off: as it is linear in them, their mean over the views gives its mean."""
-        embedded = self._embed(words)
+    def features(self, tokens: Tokens, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
+        """What the logit is read off: as it is linear in them, their mean over the views gives its mean."""
+        embedded = self._embed(tokens)
         mask = mask.repeat_interleave(self.views, 0)
         pooled = [self._pool(convolution, embedded, mask) for convolution in self.convolutions]
-        return self._pass(torch.cat(pooled, 1)).unflatten(0, (len(words), self.views)).mean(1)
+        return self._pass(torch.cat(pooled, 1)).unflatten(0, (len(tokens), self.views)).mean(1)
 
     @property
     def leaked(self) -> int:
         return self.output.in_features
 
-    def prefixes(self, words: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        """``features`` of the words up to each."""
-        before = nn.functional.pad(words, (self._longest - 1, 0), value=self.vocab.pad)
+    def prefixes(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """``features`` of the tokens up to each."""
+        before = nn.functional.pad(tokens, (self._longest - 1, 0), value=self.vocab.pad)
         return self._pass(self._respond(before).cummax(2).values).mean(1)
 
-    def unread(self, n: int) -> tuple[Int[Tensor, "n W"], Float[Tensor, "n S H"]]:
-        """The last words, as many as the longest filter looks back, and the best response of each filter so far."""
+    def start(self, n: int) -> tuple[Int[Tensor, "n W"], Float[Tensor, "n S H"]]:
+        """The last tokens, as many as the longest filter looks back, and the best response of each filter so far."""
         weight = self.output.weight
-        words = torch.full((n, self._longest - 1), self.vocab.pad, device=weight.device)
-        return words, weight.new_zeros(n, self.views, self.leaked)
+        tokens = torch.full((n, self._longest - 1), self.vocab.pad, device=weight.device)
+        return tokens, weight.new_zeros(n, self.views, self.leaked)
 
-    def read(
-        self, word: Int[Tensor, " B"], state: tuple[Int[Tensor, "B W"], Float[Tensor, "B S H"]]
+    def step(
+        self, token: Int[Tensor, " B"], state: tuple[Int[Tensor, "B W"], Float[Tensor, "B S H"]]
     ) -> tuple[Float[Tensor, "B H"], tuple[Int[Tensor, "B W"], Float[Tensor, "B S H"]]]:
-        words, best = state
-        window = torch.cat([words, word.unsqueeze(1)], 1)
+        tokens, best = state
+        window = torch.cat([tokens, token.unsqueeze(1)], 1)
         best = best.maximum(self._respond(window).squeeze(2))
         return self._pass(best).mean(1), (window[:, 1:], best)
 
     @torch.no_grad()
     def continuations(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
-        """Scores of rollouts. A convolution becomes a sum of looked-up rows, one for each word of a window, and the
+        """Scores of rollouts. A convolution becomes a sum of looked-up rows, one for each token of a window, and the
         windows that lie inside a prefix are looked at once for all of its continuations."""
-        views = [self._verdicts(view, written) for view in self.embedding.weight.chunk(self.views, 1)]
+        views = [self._scores(view, written) for view in self.embedding.weight.chunk(self.views, 1)]
         return torch.stack(views).mean(0)
 
-    def _verdicts(self, view: Float[Tensor, "inputs E"], written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
+    def _scores(self, view: Float[Tensor, "inputs E"], written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
         each = [self._pool_continuations(convolution, view, written) for convolution in self.convolutions]
-        verdicts = [self.output(self._pass(part)) for part in torch.cat(each, -1).flatten(0, 2).split(1024)]
-        return torch.cat(verdicts).view(written.shape[:-1])
+        scores = [self.output(self._pass(part)) for part in torch.cat(each, -1).flatten(0, 2).split(1024)]
+        return torch.cat(scores).view(written.shape[:-1])
 
     @property
     def _longest(self) -> int:
         return max(convolution.kernel_size[0] for convolution in self.convolutions)
 
-    def _embed(self, words: Words) -> Float[Tensor, "rows E T"]:
-        """Every view of the words, each as a sentence of its own."""
-        return embed(self.embedding, words).unflatten(2, (self.views, -1)).movedim(1, 3).flatten(0, 1)
+    def _embed(self, tokens: Tokens) -> Float[Tensor, "rows E T"]:
+        """Every view of the tokens, each as a sentence of its own."""
+        return embed(self.embedding, tokens).unflatten(2, (self.views, -1)).movedim(1, 3).flatten(0, 1)
 
-    def _respond(self, words: Int[Tensor, "B L"]) -> Float[Tensor, "B S T H"]:
-        """Every filter's response to the window that ends at each word but the first W, one less than the longest
-        filter is wide; 0 where a window holds what is no word."""
-        embedded, found = self._embed(words), []
+    def _respond(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B S T H"]:
+        """Every filter's response to the window that ends at each token but the first W, one less than the longest
+        filter is wide; 0 where a window holds what is no token."""
+        embedded, found = self._embed(tokens), []
         for convolution in self.convolutions:
             width = convolution.kernel_size[0]
             response = convolution(embedded[..., self._longest - width :]).relu()
-            inside = (words[:, self._longest - width :] < self.vocab.size).unfold(1, width, 1).all(2)
-            found.append(response.unflatten(0, (len(words), self.views)) * inside[:, None, None])
+            inside = (tokens[:, self._longest - width :] < self.vocab.size).unfold(1, width, 1).all(2)
+            found.append(response.unflatten(0, (len(tokens), self.views)) * inside[:, None, None])
         return torch.cat(found, 2).transpose(2, 3)
 
     def _pass(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows H"]:
@@ -150,15 +150,15 @@ class Conv(Discriminator):
         respond = functools.partial(self._look_up, table, convolution.bias, width)
         before = respond(written[-1, :, 0]).cummax(1).values  # best window of each sentence so far, Float[B windows H]
         pooled = []
-        for t, words in enumerate(written, start=1):
-            rows = words[..., max(0, t - width + 1) :].flatten(0, 1)  # windows that hold a new word
-            best = torch.cat([respond(part).amax(1) for part in rows.split(1024)]).unflatten(0, words.shape[:2])
+        for t, tokens in enumerate(written, start=1):
+            rows = tokens[..., max(0, t - width + 1) :].flatten(0, 1)  # windows that hold a new token
+            best = torch.cat([respond(part).amax(1) for part in rows.split(1024)]).unflatten(0, tokens.shape[:2])
             pooled.append(best.maximum(before[:, None, t - width]) if t >= width else best)
         return torch.stack(pooled).relu()
 
-    def _look_up(self, table: Tensor, bias: Tensor, width: int, words: Int[Tensor, "R T"]) -> Float[Tensor, "R W H"]:
+    def _look_up(self, table: Tensor, bias: Tensor, width: int, tokens: Int[Tensor, "R T"]) -> Float[Tensor, "R W H"]:
         """The convolution's response at every window; 0 where a window reaches into padding."""
-        windows = words.unfold(1, width, 1)
-        rows = windows * width + torch.arange(width, device=words.device)
+        windows = tokens.unfold(1, width, 1)
+        rows = windows * width + torch.arange(width, device=tokens.device)
         response = nn.functional.embedding_bag(rows.flatten(0, 1), table, mode="sum").unflatten(0, windows.shape[:2])
         return (response + bias) * (windows[..., -1:] != self.vocab.pad)

@@ -26,7 +26,7 @@ class DensityAware(Discriminator):
     .. math:: \mathrm{logit}\, D(x) = c(x) + \log G_0(x) - \log G(x)
 
     G₀ is a frozen copy of the generator that the critic first met. The best critic, log P/G₀, does not depend on G:
-    when G moves, D moves with it exactly, however well or badly c is trained. Where a critic scores words, x is the
+    when G moves, D moves with it exactly, however well or badly c is trained. Where a critic scores tokens, x is the
     prefix. No gradient flows through either density. It is the discriminator of Finn et al. 2016 (arXiv:1611.03852)
     and AIRL (Fu et al. 2018, arXiv:1710.11248), for whole sentences; exp(c) · G₀ is an energy model of the data,
     which the game distils into G.
@@ -35,7 +35,7 @@ class DensityAware(Discriminator):
     long.
     """
 
-    reads_density: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -47,23 +47,23 @@ class DensityAware(Discriminator):
     ):
         super().__init__(vocab, max_length)
         generator.need_likelihood("discriminator=density_aware", "model/discriminator=conv")
-        if critic.reads_density:
+        if critic.needs_density:
             raise UserError(
                 f"discriminator=density_aware wraps a critic that reads sentences alone, but {type(critic).__name__} "
                 "is given the density itself. Use model/discriminator@model.discriminator.critic=conv, for example."
             )
-        if critic.scores == "word" and not generator.as_read:
+        if critic.scores == "token" and not generator.is_left_to_right:
             raise UserError(
                 f"discriminator=density_aware needs the density of every beginning of a sentence around "
-                f"{type(critic).__name__}, which scores words, but {type(generator).__name__} writes in another order. "
-                "Use model/discriminator@model.discriminator.critic=conv, or model.generator.order=l2r."
+                f"{type(critic).__name__}, which scores tokens, but {type(generator).__name__} writes in another "
+                "order. Use model/discriminator@model.discriminator.critic=conv, or model.generator.order=l2r."
             )
         self.critic, self.scores = critic, critic.scores
         self.reference = copy.deepcopy(generator).requires_grad_(False)
         self.refresh = refresh
         self.register_buffer("met", torch.zeros((), dtype=torch.long))
 
-    def meet(self, generator: Generator) -> None:
+    def sync_with(self, generator: Generator) -> None:
         if int(self.met) == 0 or (self.refresh and int(self.met) % self.refresh == 0):
             self.reference.load_state_dict(generator.state_dict())
         self.met += 1
@@ -75,14 +75,14 @@ class DensityAware(Discriminator):
 
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        tokens: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B *T"]:
         if density is None:
             raise ValueError("DensityAware compares with the generator's own density: pass density, log G(x_t | x<t).")
         with torch.no_grad():
-            before = self.reference.logp(TextBatch(words, mask), Categorical())
+            before = self.reference.logp(TextBatch(tokens, mask), Categorical())
             moved = (before - density).masked_fill(~mask, 0.0).clamp(-LIMIT, LIMIT)
-            moved = moved.cumsum(1) * mask if self.scores == "word" else moved.sum(1)
-        return self.critic(words, mask) + moved
+            moved = moved.cumsum(1) * mask if self.scores == "token" else moved.sum(1)
+        return self.critic(tokens, mask) + moved

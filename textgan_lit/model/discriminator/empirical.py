@@ -25,7 +25,7 @@ class Empirical(Discriminator):
     −10⁴. Made for ``estimator=data_side``: a score function is paid nothing where G never writes one of them.
     """
 
-    reads_density: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = True
 
     def __init__(self, vocab: Vocab, max_length: int, sentences: Callable[[str], TextBatch]):
         super().__init__(vocab, max_length)
@@ -36,15 +36,15 @@ class Empirical(Discriminator):
     @torch.no_grad()
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        tokens: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        seen = torch.tensor([self._counts[key] for key in _keys(words, mask)], device=words.device)
+        seen = torch.tensor([self._counts[key] for key in _keys(tokens, mask)], device=tokens.device)
         odds = seen.log() - self._log_n - sentence_density(self, density, mask)
         return odds.nan_to_num(nan=-LIMIT).clamp(-LIMIT, LIMIT)
 
 
-def _keys(words: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> list[tuple[int, ...]]:
-    rows = words.masked_fill(~mask, -1).tolist()
-    return [tuple(word for word in row if word >= 0) for row in rows]
+def _keys(tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> list[tuple[int, ...]]:
+    rows = tokens.masked_fill(~mask, -1).tolist()
+    return [tuple(token for token in row if token >= 0) for row in rows]

@@ -28,7 +28,7 @@ class Mediator(Discriminator):
     It is taught by likelihood (``discriminator_loss=mediation``), not through its score.
     """
 
-    reads_density: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = True
 
     def __init__(self, vocab: Vocab, max_length: int, model: Generator):
         super().__init__(vocab, max_length)
@@ -43,12 +43,12 @@ class Mediator(Discriminator):
 
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        tokens: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
         generated = sentence_density(self, density, mask)
-        mixture = self.model.logp(TextBatch(words, mask), Categorical()).sum(1)
+        mixture = self.model.logp(TextBatch(tokens, mask), Categorical()).sum(1)
         above = (mixture - generated + math.log(2)).clamp(-LIMIT, LIMIT)
         # log(e^above − 1), in the form that neither overflows nor loses digits
         odds = above + torch.log1p(-(-above).exp().clamp_max(1 - 1e-7))

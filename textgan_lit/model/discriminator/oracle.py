@@ -26,7 +26,7 @@ class Optimal(Discriminator):
     that losses and rewards stay finite. Source: Goodfellow et al. 2014, arXiv:1406.2661, proposition 1.
     """
 
-    reads_density: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = True
 
     def __init__(self, vocab: Vocab, max_length: int, oracle: Generator):
         super().__init__(vocab, max_length)
@@ -35,11 +35,11 @@ class Optimal(Discriminator):
     @torch.no_grad()
     def forward(
         self,
-        words: Int[Tensor, "B T"],
+        tokens: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
         generated = sentence_density(self, density, mask)
-        oracle = self._held[0].to(words.device)
-        real = oracle.logp(TextBatch(words, mask), Categorical()).sum(1)
+        oracle = self._held[0].to(tokens.device)
+        real = oracle.logp(TextBatch(tokens, mask), Categorical()).sum(1)
         return (real - generated).nan_to_num(nan=0.0).clamp(-LIMIT, LIMIT)

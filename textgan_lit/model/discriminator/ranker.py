@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.conv import Conv
-from textgan_lit.types import TextBatch, Vocab, Words
+from textgan_lit.types import TextBatch, Tokens, Vocab
 
 
 @final
@@ -32,7 +32,7 @@ class Ranker(Discriminator):
     with y the critic's features and u_1 … u_K the references: the log-odds of its rank among them (eq. 4 and 5).
     """
 
-    reads_soft = True
+    accepts_soft = True
     limited = True  # a mean of cosines lies between −1 and 1
 
     def __init__(
@@ -55,17 +55,17 @@ class Ranker(Discriminator):
         self.register_buffer("mask", torch.ones(size, dtype=torch.bool))
         if sentences is not None:  # a checkpoint brings its own
             self.tokens, self.mask = (rows.clone() for rows in sentences("train").first(references))
-        critic.output = nn.Identity()  # its features are asked for, not its verdict
+        critic.output = nn.Identity()  # its features are asked for, not its score
         self.critic, self.gamma = critic, gamma
 
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        references, judged = (
-            F.normalize(self.critic.features(*batch), dim=1) for batch in ((self.tokens, self.mask), (words, mask))
+        references, own = (
+            F.normalize(self.critic.features(*batch), dim=1) for batch in ((self.tokens, self.mask), (tokens, mask))
         )
-        alike, among = (self.gamma * some @ references.mean(0) for some in (judged, references))
+        alike, among = (self.gamma * some @ references.mean(0) for some in (own, references))
         return alike - among.logsumexp(0) + math.log(len(among))

@@ -2,7 +2,7 @@
 
 Left out on purpose (d'Autume et al. 2019, arXiv:1905.09922, and the authors' code):
 1. the position signal, the second layer and layer normalisation inside the recurrent cell
-2. word embeddings trained elsewhere
+2. token embeddings trained elsewhere
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.types import Size, Vocab, Words
+from textgan_lit.types import Size, Tokens, Vocab
 
 
 @final
 class Recurrent(Discriminator):
-    """Embedding → GRU → one logit a position, which judges the words up to and including it; 0 on padding.
+    """Embedding → GRU → one logit a position, which judges the tokens up to and including it; 0 on padding.
 
     Dropout sits in modules of its own, so that the recurrent core can stay in train mode while the rest is in
     eval mode (cuDNN's backward pass needs the core in train mode).
     """
 
-    scores: ClassVar[Literal["sentence", "word"]] = "word"
-    reads_soft: ClassVar[bool] = True
+    scores: ClassVar[Literal["sentence", "token"]] = "token"
+    accepts_soft: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class Recurrent(Discriminator):
 
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
-        hidden, _ = self.core(self.dropout(embed(self.embedding, words)))
+        hidden, _ = self.core(self.dropout(embed(self.embedding, tokens)))
         return self.output(self.dropout(hidden)).squeeze(2).masked_fill(~mask, 0.0)

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.types import Vocab, Words
+from textgan_lit.types import Tokens, Vocab
 
 
 @final
@@ -25,7 +25,7 @@ class Spectral(Discriminator):
 
     def __init__(self, vocab: Vocab, max_length: int, critic: Discriminator):
         super().__init__(vocab, max_length)
-        if critic.reads_density or any(isinstance(module, nn.RNNBase) for module in critic.modules()):
+        if critic.needs_density or any(isinstance(module, nn.RNNBase) for module in critic.modules()):
             raise UserError(
                 f"discriminator=spectral bounds feed-forward layers, which {type(critic).__name__} is not made of. "
                 "Use model/discriminator@model.discriminator.critic=conv or transformer."
@@ -34,13 +34,13 @@ class Spectral(Discriminator):
             for name, weight in list(module.named_parameters(recurse=False)):
                 if weight.dim() > 1:
                     spectral_norm(module, name)
-        self.critic, self.scores, self.reads_soft = critic, critic.scores, critic.reads_soft
+        self.critic, self.scores, self.accepts_soft = critic, critic.scores, critic.accepts_soft
         self.limited = critic.limited
 
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B *T"]:
-        return self.critic(words, mask)
+        return self.critic(tokens, mask)

@@ -1,4 +1,4 @@
-"""A transformer that reads the whole sentence in both directions and gives one verdict."""
+"""A transformer that reads the whole sentence in both directions and gives one score."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from textgan_lit.errors import UserError
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.discriminator.base import Discriminator
-from textgan_lit.types import Layers, Size, Vocab, Words
+from textgan_lit.types import Layers, Size, Tokens, Vocab
 
 
 @final
 class Transformer(Discriminator):
-    """Words and learned positions → pre-norm encoder layers → mean over the sentence → one logit.
+    """Tokens and learned positions → pre-norm encoder layers → mean over the sentence → one logit.
 
     Attention and mean leave padding out, so it never changes a score. Source: Vaswani et al. 2017,
     arXiv:1706.03762.
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Transformer(Discriminator):
 
     def forward(
         self,
-        words: Words,
+        tokens: Tokens,
         mask: Bool[Tensor, "B T"],
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
-        hidden = self.dropout(embed(self.embedding, words) + self.positions.weight[: words.shape[1]])
+        hidden = self.dropout(embed(self.embedding, tokens) + self.positions.weight[: tokens.shape[1]])
         for layer in self.layers:
             hidden = layer(hidden, src_key_padding_mask=~mask)
         inside = mask.unsqueeze(2)

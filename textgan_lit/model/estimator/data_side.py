@@ -57,7 +57,7 @@ class DataSide(Loss):
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
         with torch.no_grad():
-            score = game.verdict(batch).double().clamp_max(MOST)
+            score = game.sentence_logit(batch).double().clamp_max(MOST)
             reward = self.reward.paid(score) - self.reward.paid(torch.full_like(score, NEVER))
             weight = ((-score).exp() * reward).float()
         logp = game.generator.logp(batch, game.policy)

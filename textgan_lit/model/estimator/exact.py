@@ -1,4 +1,4 @@
-"""Cooperative training: a mediator's opinion on every word of the vocabulary, summed exactly."""
+"""Cooperative training: a mediator's opinion on every token of the vocabulary, summed exactly."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import LogOdds, Reward
-from textgan_lit.run.distributed import gather, mean, own_rows
+from textgan_lit.run.distributed import all_mean, gather, shard
 from textgan_lit.types import Outcome, TextBatch
 
-LEAST = -1e4  # nats, of words that a policy leaves out
+LEAST = -1e4  # nats, of tokens that a policy leaves out
 
 
 @final
 class Exact(Loss):
-    r"""½ KL(G‖M) of the next word, summed over the vocabulary, after prefixes that G wrote (CoT: Lu et al. 2018,
+    r"""½ KL(G‖M) of the next token, summed over the vocabulary, after prefixes that G wrote (CoT: Lu et al. 2018,
     arXiv:1804.03782, eq. 13).
 
     .. math:: \tfrac12 \sum_t \sum_v G(v | x_{<t}) \log\frac{G(v | x_{<t})}{M(v | x_{<t})}
 
     At M = (P + G)/2 the gradient of ½ KL(G‖M) with M held fixed is that of JSD(P‖G). Holding the prefixes fixed too, as
-    the paper does, leaves out what a word does to the words after it. ``future`` = 1 brings that back as a
-    score-function term and makes the gradient unbiased; between 0 and 1 it is discounted word by word. A reward that
-    shuffles deals the mediator's opinions to other words, and what is to come to other sentences.
+    the paper does, leaves out what a token does to the tokens after it. ``future`` = 1 brings that back as a
+    score-function term and makes the gradient unbiased; between 0 and 1 it is discounted token by token. A reward that
+    shuffles deals the mediator's opinions to other tokens, and what is to come to other sentences.
     """
 
     def __init__(self, reward: Reward, future: Annotated[float, Interval(ge=0, le=1)] = 0.0):
@@ -49,15 +49,15 @@ class Exact(Loss):
             )
         if isinstance(reward, Constant) and future:
             raise UserError(
-                "estimator.future with control=constant pays every word still to come, so it teaches length and is no "
+                "estimator.future with control=constant pays every token still to come, so it teaches length and is no "
                 "null control. Use model/control=shuffled, or model.estimator.future=0."
             )
         self.reward, self.null, self.future = reward, reward.null, future
-        bias = "prefixes are held fixed: some of what a word does to the words after it is left out"
+        bias = "prefixes are held fixed: some of what a token does to the tokens after it is left out"
         self.claim = Claim("JSD(P‖G)", bias if future < 1 else "")
 
     def worth(self, game: Game, sentences: TextBatch) -> Float[Tensor, "N T"]:
-        """½ log M/G of this word and those after it."""
+        """½ log M/G of this token and those after it."""
         with torch.no_grad():
             odds = game.discriminator.model.logp(sentences, Categorical()) - game.generator.logp(sentences, game.policy)
         return 0.5 * odds.flip(1).cumsum(1).flip(1) * sentences.mask
@@ -66,13 +66,13 @@ class Exact(Loss):
         generator.need_likelihood("estimator=exact", "model/estimator=score_function")
         if not isinstance(discriminator, Mediator):
             raise UserError(
-                "estimator=exact asks a mediator for every word, but the discriminator is "
+                "estimator=exact asks a mediator for every token, but the discriminator is "
                 f"{type(discriminator).__name__}. Use model/discriminator=mediator with "
                 "model/discriminator_loss=mediation, or model/estimator=score_function."
             )
-        if not (generator.as_read and discriminator.model.as_read):
+        if not (generator.is_left_to_right and discriminator.model.is_left_to_right):
             raise UserError(
-                "estimator=exact compares what G and M say of a word after the words before it, so both must write "
+                "estimator=exact compares what G and M say of a token after the tokens before it, so both must write "
                 "left to right. Use order=l2r for both, or model/estimator=score_function."
             )
 
@@ -82,18 +82,18 @@ class Exact(Loss):
         chances = game.generator.predict(written.batch, game.policy).log_softmax(-1).clamp_min(LEAST)
         with torch.no_grad():
             mixture = game.discriminator.model.predict(written.batch, Categorical()).log_softmax(-1)
-            earned = self.reward.paid(mixture - chances) * written.mask.unsqueeze(-1)
+            returns = self.reward.paid(mixture - chances) * written.mask.unsqueeze(-1)
             if self.reward.shuffles:
-                earned = earned[..., game.noise.permutation(game.vocab.size)]
-            here = (chances.exp() * earned).sum(-1)
+                returns = returns[..., game.noise.permutation(game.vocab.size)]
+            here = (chances.exp() * returns).sum(-1)
             later = reward_to_go(here, written.mask, self.future) - here if self.future else torch.zeros_like(here)
-            if self.reward.shuffles and self.future:  # opinions on other words still say how prefixes differ
+            if self.reward.shuffles and self.future:  # opinions on other tokens still say how prefixes differ
                 everyone = gather(later)
-                later = own_rows(everyone[game.noise.permutation(len(everyone))])
-        gained = (chances.exp() * earned).sum(-1)
+                later = shard(everyone[game.noise.permutation(len(everyone))])
+        gained = (chances.exp() * returns).sum(-1)
         if self.future:
             logp = game.generator.logp(written.batch, game.policy)
             gained = gained + logp * LeaveOneOut()(later, written.mask)
-        words = mean(written.mask.sum(dtype=torch.float))
-        logs = {"reward": here.sum() / words, "entropy": -written.logp.sum() / words}
+        tokens = all_mean(written.mask.sum(dtype=torch.float))
+        logs = {"reward": here.sum() / tokens, "entropy": -written.logp.sum() / tokens}
         return Outcome(-0.5 * (gained * written.mask).sum() / len(gained), logs)

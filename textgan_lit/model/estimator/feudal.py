@@ -19,7 +19,7 @@ from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.functional.policy_gradient import surrogate
 from textgan_lit.functional.transition import intrinsic, transitions
 from textgan_lit.model.baseline import Baseline, BatchMean, LeaveOneOut, Standardised
-from textgan_lit.model.credit import Credit, earned
+from textgan_lit.model.credit import Credit, returns
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.estimator.score_function import check_weights
 from textgan_lit.model.game import Game, silence_dropout
@@ -27,15 +27,15 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.manager_worker import ManagerWorker
 from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
-from textgan_lit.run.distributed import mean
-from textgan_lit.types import Outcome, Rollout, TextBatch
+from textgan_lit.run.distributed import all_mean
+from textgan_lit.types import Outcome, Samples, TextBatch
 
-BIAS = "a word's share of the credit is how far it followed the goals, and goals move along a cosine, not along E r"
+BIAS = "a token's share of the credit is how far it followed the goals, and goals move along a cosine, not along E r"
 
 
 @final
 class Feudal(Loss):
-    r"""Word t moves the features from f_{t-1} to f_t; D's advantage A_t of it pays both (Guo et al. 2018,
+    r"""Token t moves the features from f_{t-1} to f_t; D's advantage A_t of it pays both (Guo et al. 2018,
     arXiv:1709.08624, eq. 8 to 10; the manager's is the transition policy gradient of Vezhnevets et al. 2017,
     arXiv:1703.01161).
 
@@ -44,7 +44,7 @@ class Feudal(Loss):
         \text{manager:} \sum_t A_{t+c}\, \nabla \cos(f_{t+c} - f_t,\, g_t)
 
     with r_t the mean cosine between the last changes of f and the goals set for them, and g held fixed for the
-    worker. At the end of a sentence its last word stands for word t + c.
+    worker. At the end of a sentence its last token stands for token t + c.
 
     The worker's share of the credit is of its own making, and no sentence's probability is in the manager's cosine, so
     neither is the gradient of an expected reward: what can be held to is that both together point along it.
@@ -73,20 +73,20 @@ class Feudal(Loss):
         silence_dropout(game.generator)
         with torch.no_grad():
             written = game.sample(len(batch.tokens))
-            value = earned(self.reward, self.credit, game, written)
+            value = returns(self.reward, self.credit, game, written)
             advantage = self.baseline.advantage(value, written.mask) * written.mask
         worker, manager, followed = self._losses(game, written, advantage)
-        words = mean(written.mask.sum(dtype=torch.float))
+        tokens = all_mean(written.mask.sum(dtype=torch.float))
         logs = {
-            "reward": value.sum() / words,
-            "advantage_rms": (mean(advantage.square().sum()) / words).sqrt(),
-            "entropy": -written.logp.sum() / words,
-            "followed": (followed * written.mask).sum() / words,
+            "reward": value.sum() / tokens,
+            "advantage_rms": (all_mean(advantage.square().sum()) / tokens).sqrt(),
+            "entropy": -written.logp.sum() / tokens,
+            "followed": (followed * written.mask).sum() / tokens,
         }
         return Outcome(worker + manager, logs)
 
-    def _losses(self, game: Game, written: Rollout, advantage: Float[Tensor, "B T"]) -> tuple[Tensor, Tensor, Tensor]:
-        """The worker's, the manager's, and how far each word followed."""
+    def _losses(self, game: Game, written: Samples, advantage: Float[Tensor, "B T"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The worker's, the manager's, and how far each token followed."""
         generator, mask = game.generator, written.mask
         seen = generator.seen(pad(written.tokens, (1, 0), value=game.vocab.bos))
         goals = generator.goals(seen[:, :-1])

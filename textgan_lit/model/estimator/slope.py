@@ -1,4 +1,4 @@
-"""How the reward changes with the words: what the estimators that differentiate D have in common."""
+"""How the reward changes with the tokens: what the estimators that differentiate D have in common."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from textgan_lit.model.reward import Reward
 
 
 def slope(
-    reward: Reward, game: Game, words: Float[Tensor, "B T V"], mask: Bool[Tensor, "B T"]
+    reward: Reward, game: Game, tokens: Float[Tensor, "B T V"], mask: Bool[Tensor, "B T"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "B T V"]]:
-    """The mean reward of soft sentences, and ∂ reward / ∂ words of each; a word scorer's rewards are summed over words.
+    """The mean reward of soft sentences, and ∂ reward / ∂ tokens of each; a token scorer's rewards are summed over
+    tokens.
 
-    A reward that shuffles deals the slopes to other words of the vocabulary, in all sentences alike: sentences share so
-    much of their slopes that dealing those to other sentences would still teach.
+    A reward that shuffles deals the slopes to other tokens of the vocabulary, in all sentences alike: sentences share
+    so much of their slopes that dealing those to other sentences would still teach.
     """
     assert game.discriminator is not None
     silence_dropout(game.discriminator)  # a recurrent core must be in train mode for cuDNN's backward pass
-    words = words.detach().requires_grad_()
+    tokens = tokens.detach().requires_grad_()
     with torch.enable_grad():
-        earned = reward.paid(game.score(words, mask))
-        total = (earned * mask).sum() if earned.dim() == 2 else earned.sum()
-        total = total + 0.0 * words.sum()  # a constant reward has a slope, too: 0
-        (direction,) = torch.autograd.grad(total, words)
+        returns = reward.paid(game.score(tokens, mask))
+        total = (returns * mask).sum() if returns.dim() == 2 else returns.sum()
+        total = total + 0.0 * tokens.sum()  # a constant reward has a slope, too: 0
+        (direction,) = torch.autograd.grad(total, tokens)
     if reward.shuffles:
         direction = direction[..., game.noise.permutation(game.vocab.size)]
-    return total.detach() / len(words), direction * mask.unsqueeze(-1)
+    return total.detach() / len(tokens), direction * mask.unsqueeze(-1)
 
 
 def check_soft(name: str, discriminator: Discriminator | None) -> None:
-    if discriminator is None or not discriminator.reads_soft:
+    if discriminator is None or not discriminator.accepts_soft:
         raise UserError(
-            f"estimator={name} differentiates the verdict in the words, but {type(discriminator).__name__} reads whole "
-            "words only. Use model/discriminator=conv, recurrent or transformer, or model/estimator=score_function."
+            f"estimator={name} differentiates the score in the tokens, but {type(discriminator).__name__} reads whole "
+            "tokens only. Use model/discriminator=conv, recurrent or transformer, or model/estimator=score_function."
         )

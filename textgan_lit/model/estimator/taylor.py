@@ -1,7 +1,7 @@
-"""First-order rewards for every word of the vocabulary, in the manner of TaylorGAN.
+"""First-order rewards for every token of the vocabulary, in the manner of TaylorGAN.
 
 Left out on purpose (Lin et al. 2020, arXiv:2011.13527, and the authors' code): the Gaussian kernel that spreads a
-reward over words with similar embeddings; the discount of what a changed word does to the words after it.
+reward over tokens with similar embeddings; the discount of what a changed token does to the tokens after it.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Claim, Loss
 from textgan_lit.model.reward import Reward
-from textgan_lit.run.distributed import mean
+from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, TextBatch
 
 
 @final
 class Taylor(Loss):
-    r"""Write sentences; what another word would have earned is read off the slope of the reward.
+    r"""Write sentences; what another token would have earned is read off the slope of the reward.
 
     .. math:: \hat r_t(v) = r(x) + \partial_t r(x) \cdot (e_v - e_{x_t}), \qquad
               \nabla \sum_t \sum_v G(v | x_{<t})\, \hat r_t(v)
 
-    One backward pass through D gives a reward to every word of the vocabulary at every position: little variance.
-    Biased by design: D is taken for linear between words, and the rest of the sentence stays as it was.
+    One backward pass through D gives a reward to every token of the vocabulary at every position: little variance.
+    Biased by design: D is taken for linear between tokens, and the rest of the sentence stays as it was.
     """
 
     def __init__(self, reward: Reward):
         super().__init__()
         self.reward, self.null = reward, reward.null
-        self.claim = Claim(reward.divergence, "D is taken for linear between words")
+        self.claim = Claim(reward.divergence, "D is taken for linear between tokens")
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
         check_soft("taylor", discriminator)
@@ -44,10 +44,10 @@ class Taylor(Loss):
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
         silence_dropout(game.generator)
         written = game.sample(len(batch.tokens))
-        words = one_hot(written.tokens, written.mask, game.vocab.size)
-        reward, direction = slope(self.reward, game, words, written.mask)
+        tokens = one_hot(written.tokens, written.mask, game.vocab.size)
+        reward, direction = slope(self.reward, game, tokens, written.mask)
         chance = game.generator.predict(written.batch, game.policy, written.latent).softmax(-1)
         # the terms without v add up to a constant, whose gradient is 0
         loss = -(chance * direction).sum() / len(chance)
-        words = mean(written.mask.sum(dtype=torch.float))
-        return Outcome(loss, {"reward": reward, "entropy": -written.logp.sum() / words})
+        tokens = all_mean(written.mask.sum(dtype=torch.float))
+        return Outcome(loss, {"reward": reward, "entropy": -written.logp.sum() / tokens})

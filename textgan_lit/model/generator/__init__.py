@@ -1,1 +1,1 @@
-"""Generators: networks that write a sentence word by word. One file each."""
+"""Generators: networks that write a sentence token by token. One file each."""

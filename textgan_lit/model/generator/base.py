@@ -19,7 +19,7 @@ from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import inputs_of, token_logp
 from textgan_lit.functional.recompute import in_parts
 from textgan_lit.model.policy import Policy
-from textgan_lit.types import Rollout, TextBatch, Vocab, Word
+from textgan_lit.types import Samples, TextBatch, Token, Vocab
 
 State = tuple[Tensor, ...]
 Likelihood = Literal["exact", "bound", "none"]
@@ -34,15 +34,15 @@ WORTH = 0.8  # share of rows still open above which the others are not worth a c
 FEWEST = 96  # rows: with fewer, a matrix product may round otherwise, and who has ended would change the others
 
 
-class Pen(NamedTuple):
-    """Where writing stands: the last word, the generator's state, and which sentences are still open."""
+class DecodeState(NamedTuple):
+    """Where writing stands: the last token, the generator's state, and which sentences are still open."""
 
     prev: Int[Tensor, " B"]
     state: State
     open: Bool[Tensor, " B"]
 
-    def rows(self, index: Tensor | slice) -> Pen:
-        return Pen(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
+    def rows(self, index: Tensor | slice) -> DecodeState:
+        return DecodeState(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
 
     def unfinished(self) -> Int[Tensor, " rows"] | slice:
         """The rows worth writing on: none where all sentences have ended, all where few have, else those that are
@@ -54,41 +54,41 @@ class Pen(NamedTuple):
         return self.open.int().topk(kept).indices.sort().values if open else slice(0)
 
     @staticmethod
-    def join(pens: list[Pen]) -> Pen:
-        return Pen(
-            torch.cat([pen.prev for pen in pens]),
-            tuple(torch.cat(leaves) for leaves in zip(*(pen.state for pen in pens), strict=True)),
-            torch.cat([pen.open for pen in pens]),
+    def join(decodings: list[DecodeState]) -> DecodeState:
+        return DecodeState(
+            torch.cat([decoding.prev for decoding in decodings]),
+            tuple(torch.cat(leaves) for leaves in zip(*(decoding.state for decoding in decodings), strict=True)),
+            torch.cat([decoding.open for decoding in decodings]),
         )
 
 
 class Generator(nn.Module, ABC):
-    """A distribution over sentences of at most ``max_length`` words.
+    """A distribution over sentences of at most ``max_length`` tokens.
 
     ::
 
         start(n)               -> state               n empty sentences; every leaf is batch first, [n …],
                                                       so that a state can be repeated for rollouts
-        advance(prev, state)   -> (features, state)   prev Int[B], the word just written (bos at first), or a soft
-                                                      one, Float[B V], where reads_soft;
+        advance(prev, state)   -> (features, state)   prev Int[B], the token just written (bos at first), or a soft
+                                                      one, Float[B V], where accepts_soft;
                                                       features [B H] of what stands there now
         features(inputs)       -> [B T H]             teacher forcing; equals advancing
-        head(features)         -> Float[… V]          unnormalised logits of the next word, row by row
+        head(features)         -> Float[… V]          unnormalised logits of the next token, row by row
 
     ``head`` stands apart because it is what costs where V is large: it is asked for a few rows at a time, perhaps
     twice, and must give the same logits each time (no dropout). Without one, the features are the logits. ``advance``
     may reuse the memory of the state it was given, but never what that state stands for.
 
     Sentences are written in an order of their own, left to right unless ``order`` says otherwise: ``advance`` and
-    ``features`` meet words as they are written, everybody else at their places. ``written`` and ``read`` lead from
-    one to the other. A generator of ``any_order`` is told where each word stands and where the next one goes, and
+    ``features`` meet tokens as they are written, everybody else at their places. ``written`` and ``read`` lead from
+    one to the other. A generator of ``any_order`` is told where each token stands and where the next one goes, and
     takes the order of each sentence as a further argument of ``start(n, order)`` and ``features(inputs, order)``.
     """
 
-    reads_soft: ClassVar[bool] = False  # whether advance takes soft words, and passes a gradient to them
+    accepts_soft: ClassVar[bool] = False  # whether advance takes soft tokens, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
-    left_to_right: ClassVar[bool] = True  # else there is no start and no advance: no next word after a prefix
-    latent: int = 0  # uniform numbers that a sentence needs before those of its words
+    autoregressive: ClassVar[bool] = True  # else there is no start and no advance: no next token after a prefix
+    latent: int = 0  # uniform numbers that a sentence needs before those of its tokens
 
     def __init__(
         self, vocab: Vocab, max_length: int, order: Order = "l2r", order_seed: int = 0, any_order: bool = False
@@ -109,14 +109,14 @@ class Generator(nn.Module, ABC):
             )
 
     def need_prefixes(self, who: str, otherwise: str) -> None:
-        """Refuses, in the name of ``who`` asks for the next word, a generator that has none."""
-        if not self.left_to_right:
+        """Refuses, in the name of ``who`` asks for the next token, a generator that has none."""
+        if not self.autoregressive:
             raise UserError(
-                f"{who} asks for the next word, but {type(self).__name__} does not write from left to right. "
-                f"Use {otherwise}, or model/generator={fitting(lambda kind: kind.left_to_right)}."
+                f"{who} asks for the next token, but {type(self).__name__} does not write from left to right. "
+                f"Use {otherwise}, or model/generator={fitting(lambda kind: kind.autoregressive)}."
             )
 
-    def meet(self, discriminator: nn.Module) -> None:
+    def sync_with(self, discriminator: nn.Module) -> None:
         """Called before its first step, and before its first step after each of the discriminator's, with the
         discriminator, where there is one."""
         return
@@ -124,7 +124,7 @@ class Generator(nn.Module, ABC):
     def start(self, n: int) -> State:
         raise NotImplementedError(f"{type(self).__name__} does not say how a sentence starts.")
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         raise NotImplementedError(f"{type(self).__name__} does not say how a sentence goes on.")
 
     @abstractmethod
@@ -139,75 +139,79 @@ class Generator(nn.Module, ABC):
         return self.latent + self.max_length
 
     def prior(self, uniform: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-        """What a sentence depends on beside its words, from the first of its uniform numbers."""
+        """What a sentence depends on beside its tokens, from the first of its uniform numbers."""
         return uniform
 
     @torch.no_grad()
-    def sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
+    def sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Samples:
         """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
 
-        The first columns are for the latent, if there is one; then there is one a word, in the order of writing. A
+        The first columns are for the latent, if there is one; then there is one a token, in the order of writing. A
         sentence ends at eos or with the last column of noise; one cut there is an outcome of its own. What has ended
         is let go of on the way, which changes nothing of the others and costs what is written, not all columns.
         """
         parts = [self._sample(part, policy) for part in noise.split(SENTENCES)]
-        return Rollout(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+        return Samples(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
-    def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Rollout:
-        """Word by word."""
+    def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Samples:
+        """Token by token."""
         latent = self.prior(noise[:, : self.latent])
-        uniform, pen = noise[:, self.latent :], self.begin(len(noise), latent)
-        words = torch.full(uniform.shape, self.vocab.pad, device=noise.device)
-        masks, logps = torch.zeros_like(words, dtype=torch.bool), torch.zeros_like(uniform, dtype=torch.float)
+        uniform, decoding = noise[:, self.latent :], self.start_decoding(len(noise), latent)
+        tokens = torch.full(uniform.shape, self.vocab.pad, device=noise.device)
+        masks, logps = torch.zeros_like(tokens, dtype=torch.bool), torch.zeros_like(uniform, dtype=torch.float)
         rows = torch.arange(len(noise), device=noise.device)
         for step in range(uniform.shape[1]):
-            if self.vocab.has_eos and step % LOOK == 0:
-                kept = pen.unfinished()
-                rows, pen = rows[kept], pen.rows(kept)
+            if self.vocab.has_eos and step and step % LOOK == 0:
+                kept = decoding.unfinished()
+                rows, decoding = rows[kept], decoding.rows(kept)
             if not len(rows):
                 break
-            masks[rows, step] = pen.open
-            words[rows, step], logps[rows, step], pen = self.write(pen, policy, uniform[rows, step])
-        return Rollout(*map(self.read, (words, masks, logps)), latent)
+            masks[rows, step] = decoding.open
+            tokens[rows, step], logps[rows, step], decoding = self.decode_step(decoding, policy, uniform[rows, step])
+        return Samples(*map(self.to_reading_order, (tokens, masks, logps)), latent)
 
-    def begin(
+    def start_decoding(
         self, n: int, latent: Float[Tensor, "B L"] | None = None, order: Int[Tensor, "#B T"] | None = None
-    ) -> Pen:
+    ) -> DecodeState:
         """n empty sentences, each with its latent where there is one, in another ``order`` where that is asked."""
         state = self.start(n, *self.given(latent), *(() if order is None else (order,)))
         prev = torch.full((n,), self.vocab.bos, device=state[0].device)
-        return Pen(prev, state, torch.ones_like(prev, dtype=torch.bool))
+        return DecodeState(prev, state, torch.ones_like(prev, dtype=torch.bool))
 
-    def write(
-        self, pen: Pen, policy: Policy, uniform: Float[Tensor, " B"]
-    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"], Pen]:
-        """One more word: the word (pad where the sentence has ended), its log-probability, and the pen after it."""
-        features, state = self.advance(pen.prev, pen.state)
-        word, logp = self.draw(features, policy, uniform)
-        word = word.masked_fill(~pen.open, self.vocab.pad)
-        return word, logp.masked_fill(~pen.open, 0.0), Pen(word, state, self.still_open(pen.open, word))
+    def decode_step(
+        self, decoding: DecodeState, policy: Policy, uniform: Float[Tensor, " B"]
+    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"], DecodeState]:
+        """The next token (pad where the sentence has ended), its log-probability, and the state after it."""
+        features, state = self.advance(decoding.prev, decoding.state)
+        token, logp = self.draw(features, policy, uniform)
+        token = token.masked_fill(~decoding.open, self.vocab.pad)
+        return (
+            token,
+            logp.masked_fill(~decoding.open, 0.0),
+            DecodeState(token, state, self.unfinished(decoding.open, token)),
+        )
 
     def draw(
         self, features: Float[Tensor, "B H"], policy: Policy, uniform: Float[Tensor, " B"]
     ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
-        """A word after each row of ``features``, and its log-probability; in float32, as where it is scored again."""
+        """A token after each row of ``features``, and its log-probability; in float32, as where it is scored again."""
         rows = self.rows_at_once()
         parts = zip(features.split(rows), uniform.split(rows), strict=True)
         drawn = [draw(policy(self.head(some).float()), part) for some, part in parts]
         return tuple(map(torch.cat, zip(*drawn, strict=True)))
 
-    def follow(self, pen: Pen, word: Int[Tensor, " B"]) -> Pen:
-        """The pen after a word that is given, not drawn."""
-        _, state = self.advance(pen.prev, pen.state)
-        return Pen(word, state, self.still_open(pen.open, word))
+    def force_token(self, decoding: DecodeState, token: Int[Tensor, " B"]) -> DecodeState:
+        """The decoding after a token that is given, not drawn."""
+        _, state = self.advance(decoding.prev, decoding.state)
+        return DecodeState(token, state, self.unfinished(decoding.open, token))
 
-    def still_open(self, was_open: Bool[Tensor, " B"], word: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
-        """Which sentences go on after ``word``: all of them in a world without eos."""
+    def unfinished(self, was_open: Bool[Tensor, " B"], token: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+        """Which sentences go on after ``token``: all of them in a world without eos."""
         eos = self.vocab.eos
-        return was_open if eos is None else was_open & (word != eos)
+        return was_open if eos is None else was_open & (token != eos)
 
     def logits(self, inputs: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None = None) -> Float[Tensor, "B T V"]:
-        """Unnormalised logits of the word after each input."""
+        """Unnormalised logits of the token after each input."""
         return self.head(self.features(inputs, *self.given(latent)))
 
     def given(self, latent: Float[Tensor, "B L"] | None) -> tuple[Tensor, ...]:
@@ -223,24 +227,24 @@ class Generator(nn.Module, ABC):
         return max(FEWEST_ROWS, AT_ONCE // self.vocab.size)
 
     @property
-    def as_read(self) -> bool:
-        """Whether words are written in the order of reading."""
+    def is_left_to_right(self) -> bool:
+        """Whether tokens are written in the order of reading."""
         return self.order_of_writing is None
 
-    def written(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
+    def to_generation_order(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
         """What stands at each place, in the order of writing."""
-        return x if self.as_read else orders.written(x, self.order_of_writing)
+        return x if self.is_left_to_right else orders.to_generation_order(x, self.order_of_writing)
 
-    def read(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
+    def to_reading_order(self, x: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "B T *rest"]:
         """What was written step by step, at its places."""
-        return x if self.as_read else orders.read(x, self.order_of_writing)
+        return x if self.is_left_to_right else orders.to_reading_order(x, self.order_of_writing)
 
     def predict(
         self, batch: TextBatch, policy: Policy, latent: Float[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        """Logits of every word of ``batch`` given the words written before it (and its latent), under ``policy``."""
-        inputs = inputs_of(self.written(batch.tokens), self.vocab.bos)
-        return self.read(policy(self.logits(inputs, latent).float()))
+        """Logits of every token of ``batch`` given the tokens written before it (and its latent), under ``policy``."""
+        inputs = inputs_of(self.to_generation_order(batch.tokens), self.vocab.bos)
+        return self.to_reading_order(policy(self.logits(inputs, latent).float()))
 
     def logp(
         self,
@@ -250,37 +254,37 @@ class Generator(nn.Module, ABC):
         latent: Float[Tensor, "B L"] | None = None,
         order: Int[Tensor, "#B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
-        """log G(x_t | words written before x_t) in nats, at x_t's place; 0 on padding.
+        """log G(x_t | tokens written before x_t) in nats, at x_t's place; 0 on padding.
 
-        ``given`` are sentences whose words are read in place of x's own. Where there is a ``latent``, all of this is
+        ``given`` are sentences whose tokens are read in place of x's own. Where there is a ``latent``, all of this is
         given it. ``order`` is another order of writing than the generator's own, for one of ``any_order``.
 
         Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
         where there would be more, none are, and the logits are computed again.
         """
         if order is not None:
-            ordered = TextBatch(*(orders.written(part, order) for part in batch))
-            read = ordered.tokens if given is None else orders.written(given, order)
+            ordered = TextBatch(*(orders.to_generation_order(part, order) for part in batch))
+            read = ordered.tokens if given is None else orders.to_generation_order(given, order)
             features = self.features(inputs_of(read, self.vocab.bos), order)
-            return orders.read(self.of_written(features, ordered, policy), order)
-        ordered = TextBatch(*map(self.written, batch))
-        read = ordered.tokens if given is None else self.written(given)
+            return orders.to_reading_order(self.of_written(features, ordered, policy), order)
+        ordered = TextBatch(*map(self.to_generation_order, batch))
+        read = ordered.tokens if given is None else self.to_generation_order(given)
         features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent))
-        return self.read(self.of_written(features, ordered, policy))
+        return self.to_reading_order(self.of_written(features, ordered, policy))
 
     def of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
-        """log-probability of each word of ``batch``, in the order of writing, from what ``features`` gave for it."""
+        """log-probability of each token of ``batch``, in the order of writing, from what ``features`` gave for it."""
         features = features.flatten(0, 1)
 
         def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
             return token_logp(policy(self.head(features).float()), tokens, mask)
 
-        rows, words = self.rows_at_once(), (batch.tokens.flatten(), batch.mask.flatten())
+        rows, flat = self.rows_at_once(), (batch.tokens.flatten(), batch.mask.flatten())
         many = len(features) * self.vocab.size > KEPT and type(self).head is not Generator.head
         if torch.is_grad_enabled() and many:
-            found = in_parts(score, rows, features, words, lambda: list(self.parameters()))
+            found = in_parts(score, rows, features, flat, lambda: list(self.parameters()))
         else:
-            parts = zip(*(part.split(rows) for part in (features, *words)), strict=True)
+            parts = zip(*(part.split(rows) for part in (features, *flat)), strict=True)
             found = torch.cat([score(*part) for part in parts])
         return found.view(batch.tokens.shape)
 
@@ -298,12 +302,14 @@ def fitting(fits: Callable[[type[Generator]], bool]) -> str:
         kinds = vars(import_module(f"{package.__name__}.{name}")).values()
         own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__ == f"{package.__name__}.{name}"]
         final = [kind for kind in own if issubclass(kind, Generator) and "__final__" in vars(kind)]
-        found += [name for kind in final if "reader" not in inspect.signature(kind).parameters and fits(kind)]
+        found += [
+            name for kind in final if "leaked_discriminator" not in inspect.signature(kind).parameters and fits(kind)
+        ]
     return " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 
 def _checked(order: Order, seed: int, any_order: bool, vocab: Vocab, length: int) -> Int[Tensor, "1 T"] | None:
-    """The order of writing; None where words are written as they are read."""
+    """The order of writing; None where tokens are written as they are read."""
     try:
         found = orders.positions(order, length, seed)
     except ValueError:
@@ -311,11 +317,11 @@ def _checked(order: Order, seed: int, any_order: bool, vocab: Vocab, length: int
             f"generator.order={shown(order)}: wanted each of the {length} positions from 0 to {length - 1} once, "
             "or l2r, r2l, random or binary_tree."
         ) from None
-    as_read = found == list(range(length))
-    if vocab.has_eos and not (as_read and not any_order):
+    is_left_to_right = found == list(range(length))
+    if vocab.has_eos and not (is_left_to_right and not any_order):
         raise UserError(
             f"generator.{'any_order=true' if any_order else f'order={shown(order)}'}: these sentences vary in length, "
-            "and where one ends has to be known before its last words can be written first. Use "
+            "and where one ends has to be known before its last tokens can be written first. Use "
             "model.generator.order=l2r and any_order=false, or data of one length, such as data=mixture or oracle_lstm."
         )
-    return None if as_read else torch.tensor([found])
+    return None if is_left_to_right else torch.tensor([found])

@@ -68,16 +68,16 @@ class Encoder(nn.Module):
         nn.init.normal_(self.embedding.weight, 0.0, 0.1)
 
     def forward(self, batch: TextBatch) -> tuple[Float[Tensor, "B L"], Float[Tensor, "B L"]]:
-        words = batch.tokens.masked_fill(~batch.mask, 0)
+        tokens = batch.tokens.masked_fill(~batch.mask, 0)
         last = batch.mask.sum(1, keepdim=True) - 1
-        turned = (last - torch.arange(words.shape[1], device=words.device)).clamp_min(0)
-        ends = [_end(self.forwards, self.embedding(words), last)]
-        ends += [_end(self.backwards, self.embedding(words.gather(1, turned)), last)]
+        turned = (last - torch.arange(tokens.shape[1], device=tokens.device)).clamp_min(0)
+        ends = [_end(self.forwards, self.embedding(tokens), last)]
+        ends += [_end(self.backwards, self.embedding(tokens.gather(1, turned)), last)]
         mean, spread = self.output(torch.cat(ends, 1)).float().chunk(2, 1)
         return mean, SPREAD * (spread / SPREAD).tanh()
 
 
-def _end(core: nn.LSTM, words: Float[Tensor, "B T E"], last: Int[Tensor, "B 1"]) -> Float[Tensor, "B H"]:
-    """What the core says after each sentence's last word."""
-    said, _ = core(words)
+def _end(core: nn.LSTM, tokens: Float[Tensor, "B T E"], last: Int[Tensor, "B 1"]) -> Float[Tensor, "B H"]:
+    """What the core says after each sentence's last token."""
+    said, _ = core(tokens)
     return said.gather(1, last.unsqueeze(2).expand(-1, -1, said.shape[2])).squeeze(1)

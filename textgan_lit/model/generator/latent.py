@@ -1,4 +1,4 @@
-"""Generators whose sentences depend on noise of their own, beside that of their words."""
+"""Generators whose sentences depend on noise of their own, beside that of their tokens."""
 
 from __future__ import annotations
 

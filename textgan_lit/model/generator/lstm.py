@@ -12,7 +12,7 @@ from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.generator.base import Generator, Order, State
 from textgan_lit.model.generator.places import Places
-from textgan_lit.types import Layers, Size, Vocab, Word, Words
+from textgan_lit.types import Layers, Size, Token, Tokens, Vocab
 
 
 @final
@@ -27,7 +27,7 @@ class LSTM(Generator):
     by each sentence's order Int[B T] and the steps made Int[B].
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class LSTM(Generator):
         zeros = self.output.weight.new_zeros(n, self.output.in_features)
         return (zeros,) * (2 * len(self.cores)) + (self.places.start(n, order) if self.places else ())
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         memory, told, place = state[: 2 * len(self.cores)], (), None
         if self.places:
             place, told = self.places.advance(state[2 * len(self.cores) :])
@@ -71,11 +71,11 @@ class LSTM(Generator):
         return linear(features, self.output)
 
     def run(
-        self, inputs: Words, state: State, place: Float[Tensor, "#B T E"] | None = None
+        self, inputs: Tokens, state: State, place: Float[Tensor, "#B T E"] | None = None
     ) -> tuple[Float[Tensor, "B T H"], State]:
         """What is said after each input, and the state after the last; ``place`` is what it is told of places."""
-        words = embed(self.embedding, inputs)
-        hidden, after = self.dropout(words if place is None else words + place), []
+        tokens = embed(self.embedding, inputs)
+        hidden, after = self.dropout(tokens if place is None else tokens + place), []
         for core, h, c in zip(self.cores, state[::2], state[1::2], strict=True):
             hidden, (h, c) = core(hidden, (h.unsqueeze(0), c.unsqueeze(0)))
             hidden = self.dropout(hidden)

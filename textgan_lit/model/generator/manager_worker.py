@@ -19,43 +19,44 @@ from textgan_lit.types import Size, Vocab
 
 @final
 class ManagerWorker(Generator):
-    r"""What D sees of the words so far → manager → goal; words so far and the last goals → worker → next word (Guo et
-    al. 2018, arXiv:1709.08624, section 3).
+    r"""What D sees of the tokens so far → manager → goal; tokens so far and the last goals → worker → next token (Guo
+    et al. 2018, arXiv:1709.08624, section 3).
 
     .. math::
         g_t = \frac{M(f_0 \dots f_t)}{\lVert M(f_0 \dots f_t) \rVert}, \qquad
         w_t = \Psi \sum_{i=0}^{c-1} g_{t-i}, \qquad
         \log G(\cdot \mid x_{\le t}) \propto O(x_{\le t})\, w_t
 
-    f_t are features of the first t words, Float[F], as D reads them; M and the worker are LSTMs. Ψ takes F numbers to
+    f_t are features of the first t tokens, Float[F], as D reads them; M and the worker are LSTMs. Ψ takes F numbers to
     ``goal``, and O is a matrix of V by ``goal`` numbers, linear in the worker's state. c is the ``horizon``.
 
-    ``reader`` makes a discriminator like the model's own: the generator keeps one, takes over D's weights whenever it
-    meets D, and never trains it. So between two meetings the likelihood is exact and nobody updates it but G.
+    ``leaked_discriminator`` makes a discriminator like the model's own: the generator keeps one, takes over D's weights
+    whenever it meets D, and never trains it. So between two meetings the likelihood is exact and nobody updates it but
+    G.
 
     The state holds the worker's h and c, Float[B hidden]; the manager's; the last c goals, projected, Float[B c goal];
-    then the reader's own.
+    then the leaked_discriminator's own.
     """
 
     def __init__(
         self,
         vocab: Vocab,
         max_length: int,
-        reader: Callable[[], nn.Module | None],
+        leaked_discriminator: Callable[[], nn.Module | None],
         embedding: Size = 32,
         hidden: Size = 32,
         goal: Size = 16,
         horizon: Annotated[int, Interval(ge=1, le=1000)] = 4,
     ):
         super().__init__(vocab, max_length)
-        own = reader()
+        own = leaked_discriminator()
         if own is None:
             raise UserError(
                 "generator=manager_worker reads what leaks of a discriminator, and this model has none that shows what "
                 "it sees of a sentence's beginning. Use model/discriminator=conv, conv_seqgan or multi_view, or "
                 "model/generator=lstm."
             )
-        self.reader = own.requires_grad_(False).eval()
+        self.leaked_discriminator = own.requires_grad_(False).eval()
         self.horizon, size = horizon, own.leaked
         self.manager = nn.LSTM(size, hidden, batch_first=True)
         self.aim = nn.Linear(hidden, size)
@@ -68,21 +69,21 @@ class ManagerWorker(Generator):
 
     def train(self, mode: bool = True) -> ManagerWorker:
         super().train(mode)
-        self.reader.eval()
+        self.leaked_discriminator.eval()
         return self
 
-    def meet(self, discriminator: nn.Module) -> None:
-        self.reader.load_state_dict(discriminator.state_dict())
+    def sync_with(self, discriminator: nn.Module) -> None:
+        self.leaked_discriminator.load_state_dict(discriminator.state_dict())
 
     def start(self, n: int) -> State:
         zeros = self.aim.weight.new_zeros(n, self.aim.in_features)
         recent = zeros.new_zeros(n, self.horizon, self.project.out_features)
-        return (zeros, zeros, zeros, zeros, recent, *self.reader.unread(n))
+        return (zeros, zeros, zeros, zeros, recent, *self.leaked_discriminator.start(n))
 
     def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         hidden, cell, manager_hidden, manager_cell, recent, *read = state
         with torch.no_grad():
-            seen, read = self.reader.read(prev, tuple(read))
+            seen, read = self.leaked_discriminator.step(prev, tuple(read))
         goals, managers = self._manage(seen.unsqueeze(1), (manager_hidden, manager_cell))
         recent = torch.cat([recent[:, 1:], self.project(goals)], 1)
         said, workers = _run(self.worker, self.embedding(prev).unsqueeze(1), (hidden, cell))
@@ -96,8 +97,8 @@ class ManagerWorker(Generator):
 
     @torch.no_grad()
     def seen(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
-        """What leaks: the reader's features of the words up to each input; bos is none."""
-        return self.reader.prefixes(inputs)
+        """What leaks: the leaked_discriminator's features of the tokens up to each input; bos is none."""
+        return self.leaked_discriminator.prefixes(inputs)
 
     def goals(self, seen: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
         """Where the manager wants the features to go from each input on, a direction: length 1."""

@@ -1,4 +1,4 @@
-"""A table of next-word logits: the smallest generator, with a convex likelihood problem."""
+"""A table of next-token logits: the smallest generator, with a convex likelihood problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_TABLE = 10**8
 
 @final
 class Markov(Generator):
-    """The next word given the last ``order`` words, and the position where ``positional`` is set.
+    """The next token given the last ``order`` tokens, and the position where ``positional`` is set.
 
     What came before bos counts as bos. Memory: (V + 2)^order × V (× max_length) floats.
     """
@@ -57,6 +57,6 @@ class Markov(Generator):
 
     def _row(self, history: Int[Tensor, "... order"], position: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         row = position if self.positional else torch.zeros_like(position)
-        for word in history.unbind(-1):
-            row = row * self.vocab.inputs + word
+        for token in history.unbind(-1):
+            row = row * self.vocab.inputs + token
         return row

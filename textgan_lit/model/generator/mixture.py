@@ -1,4 +1,4 @@
-"""A committee: several generators of one kind, and which of them is speaking is never said."""
+"""A mixture: several generators of one kind, and which of them is speaking is never said."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import token_logp
 from textgan_lit.model.generator.base import Generator, State
 from textgan_lit.model.policy import Categorical
-from textgan_lit.types import TextBatch, Vocab, Word
+from textgan_lit.types import TextBatch, Token, Vocab
 
 
 @final
@@ -42,14 +42,14 @@ class Mixture(Generator):
     ):
         super().__init__(vocab, max_length)
         member.need_likelihood("generator=mixture", "another member")
-        if member.any_order or not member.as_read:
+        if member.any_order or not member.is_left_to_right:
             raise UserError(
                 f"generator=mixture writes from left to right, but its member {type(member).__name__} has an order of "
                 "its own. Use model.generator.member.order=l2r without any_order."
             )
         self.members = nn.ModuleList([member, *(moved(member, spread) for _ in range(members - 1))])
         self.prior_logits = nn.Parameter(torch.zeros(members))
-        self.reads_soft = member.reads_soft
+        self.accepts_soft = member.accepts_soft
 
     def start(self, n: int) -> State:
         weight = self.prior_logits.log_softmax(0).repeat(n, 1)
@@ -60,7 +60,7 @@ class Mixture(Generator):
         begun = torch.zeros(n, dtype=torch.bool, device=weight.device)
         return weight, before, begun, *(leaf for member in self.members for leaf in member.start(n))
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         weight, before, begun, *leaves = state
         weight = weight + torch.stack(self._said(prev, before), 1) * begun.unsqueeze(1)
         each, found, after = len(leaves) // len(self.members), [], []
@@ -72,8 +72,8 @@ class Mixture(Generator):
         return torch.cat([weight, before.flatten(1)], 1), (weight, before, torch.ones_like(begun), *after)
 
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        words = torch.cat([inputs[:, 1:], torch.full_like(inputs[:, :1], self.vocab.pad)], 1)
-        read = TextBatch(words, words < self.vocab.size)
+        tokens = torch.cat([inputs[:, 1:], torch.full_like(inputs[:, :1], self.vocab.pad)], 1)
+        read = TextBatch(tokens, tokens < self.vocab.size)
         found = [member.features(inputs) for member in self.members]
         pairs = zip(self.members, found, strict=True)
         said = torch.stack([member.of_written(features, read, Categorical()) for member, features in pairs], 2)
@@ -93,12 +93,12 @@ class Mixture(Generator):
         members = len(self.members)
         return [(features.shape[-1] - members) // members] * members
 
-    def _said(self, word: Word, before: Float[Tensor, "B K H"]) -> list[Float[Tensor, " B"]]:
-        """log G_k of the word that was written, in each member's eyes: 0 of bos and of what follows an end."""
+    def _said(self, token: Token, before: Float[Tensor, "B K H"]) -> list[Float[Tensor, " B"]]:
+        """log G_k of the token that was written, in each member's eyes: 0 of bos and of what follows an end."""
         logits = [member.head(part).float() for member, part in zip(self.members, before.unbind(1), strict=True)]
-        if word.is_floating_point():
-            return [(own.log_softmax(-1) * word).sum(-1) for own in logits]
-        return [token_logp(own, word, word < self.vocab.size) for own in logits]
+        if token.is_floating_point():
+            return [(own.log_softmax(-1) * token).sum(-1) for own in logits]
+        return [token_logp(own, token, token < self.vocab.size) for own in logits]
 
 
 def moved(member: Generator, spread: float) -> Generator:

@@ -1,4 +1,4 @@
-"""All words at once: one pass of a network from noise to every position."""
+"""All tokens at once: one pass of a network from noise to every position."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from textgan_lit.model.generator.base import State
 from textgan_lit.model.generator.gaussian import Gaussian
 from textgan_lit.model.generator.latent import Proposals
 from textgan_lit.model.generator.transformer import Block, share_width
-from textgan_lit.types import Layers, Size, Vocab, Word
+from textgan_lit.types import Layers, Size, Token, Vocab
 
 
 @final
 class OneShot(Gaussian):
-    r"""z → attention between positions → a distribution of each word, the words independent given z.
+    r"""z → attention between positions → a distribution of each token, the tokens independent given z.
 
     .. math:: G(x) = E_z \prod_t G_t(x_t | z)
 
-    Whatever the words owe to each other has to come from z: what two words agree on is decided before either is
+    Whatever the tokens owe to each other has to come from z: what two tokens agree on is decided before either is
     written. Where sentences may end, the first eos ends them. The encoder is a VAE's: without pretraining steps the
     bound is there, but loose.
     """
 
-    reads_soft = True  # and ignores them, like all words before
+    accepts_soft = True  # and ignores them, like all tokens before
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class OneShot(Gaussian):
     def start(self, n: int, latent: Float[Tensor, "n L"]) -> State:
         return self._planned(latent), torch.zeros(n, dtype=torch.long, device=latent.device)
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         planned, position = state
         here = planned[torch.arange(len(planned), device=planned.device), position]
         return here, (planned, position + 1)

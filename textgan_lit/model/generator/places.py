@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Places(nn.Module):
-    """The place of the last word and the place of the next one, as two embeddings added to the word's.
+    """The place of the last token and the place of the next one, as two embeddings added to the token's.
 
     Without the second a network could not know what it is asked for, as every order has its own next place: XLNet's
     target position (Yang et al. 2019, arXiv:1906.08237), here as the double positional encodings of σ-GPT (Pannatier
@@ -16,7 +16,7 @@ class Places(nn.Module):
 
     ::
 
-        state   order Int[B T] of each sentence, step Int[B]: how many words it has read
+        state   order Int[B T] of each sentence, step Int[B]: how many tokens it has read
     """
 
     def __init__(self, length: int, width: int, order: Int[Tensor, "1 T"] | None = None):

@@ -13,7 +13,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.generator.base import Generator, State
-from textgan_lit.types import Size, Vocab, Word
+from textgan_lit.types import Size, Token, Vocab
 
 
 @final
@@ -24,7 +24,7 @@ class RelationalMemory(Generator):
     It has no dropout.
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class RelationalMemory(Generator):
         memory = torch.eye(self.slots, self.width, device=self.output.weight.device, dtype=self.output.weight.dtype)
         return (memory.repeat(n, 1, 1),)
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         memory = self.core(self.enter(embed(self.embedding, prev)), *state)
         return memory.flatten(1), (memory,)
 
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         (memory,), seen = self.start(len(inputs)), []
-        for word in self.enter(self.embedding(inputs)).unbind(1):
-            memory = self.core(word, memory)
+        for token in self.enter(self.embedding(inputs)).unbind(1):
+            memory = self.core(token, memory)
             seen.append(memory.flatten(1))
         return torch.stack(seen, 1)
 
@@ -84,17 +84,17 @@ class Core(nn.Module):
         self.keys_values = nn.Linear(width, 2 * width, bias=False)
         self.attended_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-        self.gate_word = nn.Linear(width, 2 * width)
+        self.gate_token = nn.Linear(width, 2 * width)
         self.gate_memory = nn.Linear(width, 2 * width, bias=False)
         with torch.no_grad():
-            self.gate_word.bias.copy_(torch.tensor([0.0, 1.0]).repeat_interleave(width))
+            self.gate_token.bias.copy_(torch.tensor([0.0, 1.0]).repeat_interleave(width))
 
-    def forward(self, word: Float[Tensor, "B W"], memory: Float[Tensor, "B slots W"]) -> Float[Tensor, "B slots W"]:
-        seen = torch.cat([memory, word.unsqueeze(1)], 1)
+    def forward(self, token: Float[Tensor, "B W"], memory: Float[Tensor, "B slots W"]) -> Float[Tensor, "B slots W"]:
+        seen = torch.cat([memory, token.unsqueeze(1)], 1)
         query = self.query(memory).unflatten(2, (self.heads, -1)).transpose(1, 2)
         key, value = self.keys_values(seen).unflatten(2, (2, self.heads, -1)).transpose(1, 3).unbind(2)
         found = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         attended = self.attended_norm(memory + found)
         candidate = self.norm(attended + self.mlp(attended))
-        enter, keep = (self.gate_word(word).unsqueeze(1) + self.gate_memory(memory.tanh())).sigmoid().chunk(2, 2)
+        enter, keep = (self.gate_token(token).unsqueeze(1) + self.gate_memory(memory.tanh())).sigmoid().chunk(2, 2)
         return enter * candidate.tanh() + keep * memory

@@ -15,18 +15,18 @@ from textgan_lit.functional.linear import linear
 from textgan_lit.functional.relaxation import embed
 from textgan_lit.model.generator.base import Generator, Order, State
 from textgan_lit.model.generator.places import Places
-from textgan_lit.types import Layers, Size, Vocab, Word
+from textgan_lit.types import Layers, Size, Token, Vocab
 
 
 @final
 class Transformer(Generator):
-    """Words and learned positions → pre-norm decoder layers → linear (Radford et al. 2019).
+    """Tokens and learned positions → pre-norm decoder layers → linear (Radford et al. 2019).
 
     ::
 
         state   (keys, values) of every layer, then position
           keys, values   Float[B heads max_length d]   what lies at or after a row's own position is never read
-          position       Int[B]                        how many words each row has read; rows may differ
+          position       Int[B]                        how many tokens each row has read; rows may differ
         with any_order, then also the state of Places
 
     ``order`` is the order of writing (:func:`textgan_lit.functional.order.positions`; ``order_seed`` is that of
@@ -34,12 +34,12 @@ class Transformer(Generator):
     network is also told places, as :class:`Places` says.
 
     Without autograd ``advance`` writes into the caches it was given, always at the rows' own positions. So a state
-    kept aside still stands for the same words after newer ones were made from it, and may be continued once
+    kept aside still stands for the same tokens after newer ones were made from it, and may be continued once
     those are no longer needed. Two branches that are alive at the same time need memory of their own: rows taken
     with an index tensor, ``repeat``, ``repeat_interleave`` and ``torch.cat`` copy, a slice does not.
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Transformer(Generator):
         position = torch.zeros(n, dtype=torch.long, device=self.output.weight.device)
         return *caches, position, *(self.places.start(n, order) if self.places else ())
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         caches, position, told = list(state[: 2 * len(self.blocks)]), state[2 * len(self.blocks)], ()
         put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
         at = position[:, None, None, None]
@@ -115,7 +115,7 @@ def share_width(name: str, width: int, heads: int) -> None:
 
 
 class Block(nn.Module):
-    """Attention to the words so far (or those that ``read`` says), then a feed-forward layer of four times the width,
+    """Attention to the tokens so far (or those that ``read`` says), then a feed-forward layer of four times the width,
     each added to its input."""
 
     def __init__(self, width: int, heads: int, dropout: float):

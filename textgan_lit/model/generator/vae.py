@@ -12,18 +12,18 @@ from textgan_lit.model.generator.base import State
 from textgan_lit.model.generator.gaussian import Gaussian
 from textgan_lit.model.generator.latent import Proposals
 from textgan_lit.model.generator.lstm import LSTM
-from textgan_lit.types import Layers, Size, Vocab, Word
+from textgan_lit.types import Layers, Size, Token, Vocab
 
 
 @final
 class VAE(Gaussian):
-    """z → the LSTM's first state → words, left to right (Bowman et al. 2016, arXiv:1511.06349).
+    """z → the LSTM's first state → tokens, left to right (Bowman et al. 2016, arXiv:1511.06349).
 
     ``latent`` is how many numbers z has; log G(x) is bounded with ``proposals`` draws from the encoder, K in
     :meth:`~textgan_lit.model.generator.latent.Latent.bound`.
     """
 
-    reads_soft = True
+    accepts_soft = True
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class VAE(Gaussian):
         parts = self.first(latent).tanh().chunk(2 * len(self.decoder.cores), 1)
         return tuple(part.contiguous() for part in parts)  # as cuDNN wants them
 
-    def advance(self, prev: Word, state: State) -> tuple[Float[Tensor, "B H"], State]:
+    def advance(self, prev: Token, state: State) -> tuple[Float[Tensor, "B H"], State]:
         return self.decoder.advance(prev, state)
 
     def features(self, inputs: Int[Tensor, "B T"], latent: Float[Tensor, "B L"]) -> Float[Tensor, "B T H"]:

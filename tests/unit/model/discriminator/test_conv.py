@@ -1,4 +1,4 @@
-"""Several views of the same words."""
+"""Several views of the same tokens."""
 
 import torch
 from torch.testing import assert_close

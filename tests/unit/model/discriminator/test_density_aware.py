@@ -33,14 +33,14 @@ def test_one_that_is_given_the_density_updates_with_the_generator(vocab, aware, 
 @torch.no_grad()
 def test_where_it_starts_is_the_generator_that_it_met(vocab, aware, fake, sentences, unlike):
     unlike(fake, seed=8)
-    aware.meet(fake)
+    aware.sync_with(fake)
     assert_close(aware(*sentences, fake.logp(sentences, Categorical())), aware.critic(*sentences))
     assert not any(weight.requires_grad for weight in aware.reference.parameters())
     assert not aware.train().reference.training
     assert aware.critic.training
 
 
-def test_its_score_stays_finite_where_the_generator_leaves_words_out(aware, fake, sentences):
+def test_its_score_stays_finite_where_the_generator_leaves_tokens_out(aware, fake, sentences):
     assert aware(*sentences, fake.logp(sentences, TopK(2))).isfinite().all()
 
 

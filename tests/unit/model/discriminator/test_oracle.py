@@ -15,7 +15,7 @@ def test_optimal_is_p_over_p_plus_g(vocab, real, fake, sentences):
     score = Optimal(vocab, LENGTH, real)(*sentences, fake.logp(sentences, Categorical())).double()
     assert_close(score, p.log() - g.log(), rtol=1e-4, atol=1e-5)
     assert_close(score.sigmoid(), p / (p + g), rtol=1e-4, atol=1e-5)
-    # No D earns more in the game than D*: nudge any one of its verdicts and E_P log D + E_G log(1 − D) falls.
+    # No D earns more in the game than D*: nudge any one of its logits and E_P log D + E_G log(1 − D) falls.
     value = p * score.sigmoid().log() + g * (-score).sigmoid().log()
     for nudged in (score - 0.1, score + 0.1):
         assert (p * nudged.sigmoid().log() + g * (-nudged).sigmoid().log() < value).all()
@@ -23,7 +23,7 @@ def test_optimal_is_p_over_p_plus_g(vocab, real, fake, sentences):
 
 def test_optimal_stays_finite_where_one_of_the_two_is_impossible(vocab, real, fake, sentences):
     with torch.no_grad():
-        real.output.bias[0] = float("-inf")  # P never says "a"; under top-2, G leaves words out as well
+        real.output.bias[0] = float("-inf")  # P never says "a"; under top-2, G leaves tokens out as well
     density = fake.logp(sentences, TopK(2))
     never_p, never_g = (sentences.tokens == 0).any(1), density.isinf().any(1)
     score = Optimal(vocab, LENGTH, real)(*sentences, density)
@@ -43,9 +43,9 @@ def test_optimal_has_nothing_to_train_and_nothing_to_save(vocab, real, fake, sen
     assert not judge(*sentences, fake.logp(sentences, Categorical())).requires_grad
 
 
-def test_optimal_takes_its_oracle_to_where_the_words_are(vocab, real, sentences):
-    words, mask = sentences.tokens.to("meta"), sentences.mask.to("meta")
-    assert Optimal(vocab, LENGTH, real)(words, mask, torch.zeros(words.shape, device="meta")).device.type == "meta"
+def test_optimal_takes_its_oracle_to_where_the_tokens_are(vocab, real, sentences):
+    tokens, mask = sentences.tokens.to("meta"), sentences.mask.to("meta")
+    assert Optimal(vocab, LENGTH, real)(tokens, mask, torch.zeros(tokens.shape, device="meta")).device.type == "meta"
 
 
 def test_optimal_asks_for_the_density(vocab, real, sentences):

@@ -21,7 +21,7 @@ from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.model.reward import LogOdds, Minimax
 from textgan_lit.noise import Noise
-from textgan_lit.types import Rollout, TextBatch, Vocab
+from textgan_lit.types import Samples, TextBatch, Vocab
 
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}
 
@@ -30,7 +30,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}
 class Told(Game):
     """Says what it is told to say."""
 
-    said: Rollout
+    said: Samples
 
     def sample(self, n):
         return self.said
@@ -40,7 +40,7 @@ class World:
     """P, a table without structure; G, a bigram table at each position, in quarters; M, by default (P + G)/2."""
 
     def __init__(self, length, variable, model=None):
-        self.oracle = Tiny(words=2, length=length, variable=variable, seed=3)
+        self.oracle = Tiny(vocab_size=2, length=length, variable=variable, seed=3)
         self.vocab, self.length = self.oracle.vocab, length
         self.sentences = every_sentence(self.vocab, length)
         self.generator = quarters(self.vocab, length)
@@ -67,9 +67,9 @@ class World:
     def expected(self, objective, size=2, noises=(None,)):
         """From every batch of so many sentences, each weighed by its probability."""
         logp = self.generator.logp(self.sentences, Categorical()).detach()
-        everyone, loss = Rollout(*self.sentences, logp, logp[:, :0]), torch.zeros(())
+        everyone, loss = Samples(*self.sentences, logp, logp[:, :0]), torch.zeros(())
         for rows in product(range(len(logp)), repeat=size):
-            said = Rollout(*(part[list(rows)] for part in everyone))
+            said = Samples(*(part[list(rows)] for part in everyone))
             of_noises = sum(objective(self.game(noise, said), said.batch).loss for noise in noises) / len(noises)
             loss = loss + said.logp.sum().exp() * of_noises
         return self.gradient(loss)
@@ -104,7 +104,7 @@ def variable(request):
 @pytest.fixture
 def other(variable):
     """A mediator that has not learnt its mixture yet."""
-    vocab = Tiny(words=2, length=2, variable=variable).vocab
+    vocab = Tiny(vocab_size=2, length=2, variable=variable).vocab
     return lively(Markov(vocab, 2, order=2, positional=True))
 
 
@@ -122,7 +122,7 @@ def test_with_the_future_and_the_mixture_it_descends_the_jsd(variable):
 
 
 def test_without_it_prefixes_are_held_fixed(variable):
-    """What the paper does: another gradient, but at the last word the same one."""
+    """What the paper does: another gradient, but at the last token the same one."""
     world = World(3, variable)
     found = world.estimate(Exact(LogOdds()))
     assert_close(found, world.after_fixed_prefixes(), **TOLERANCE)
@@ -131,18 +131,18 @@ def test_without_it_prefixes_are_held_fixed(variable):
     assert_close(found[last], world.exact()[last], **TOLERANCE)
 
 
-def test_a_single_word_has_no_future(variable):
+def test_a_single_token_has_no_future(variable):
     world = World(1, variable)
     for future in (0.0, 1.0):
         assert_close(world.estimate(Exact(LogOdds(), future=future)), world.exact(), **TOLERANCE)
 
 
-def test_the_future_is_discounted_word_by_word(variable):
-    """Three words of one sentence, against the sum by hand: Σ_t Σ_{s>t} γ^{s−t} here_s · log G(x_t)."""
+def test_the_future_is_discounted_token_by_token(variable):
+    """Three tokens of one sentence, against the sum by hand: Σ_t Σ_{s>t} γ^{s−t} here_s · log G(x_t)."""
     world, gamma = World(3, variable), 0.5
-    rows = [len(world.sentences.tokens) - 1]  # the last one has all three words
+    rows = [len(world.sentences.tokens) - 1]  # the last one has all three tokens
     logp = world.generator.logp(world.sentences, Categorical())
-    said = Rollout(*(part[rows] for part in (*world.sentences, logp, logp[:, :0])))
+    said = Samples(*(part[rows] for part in (*world.sentences, logp, logp[:, :0])))
     said = said._replace(logp=said.logp.detach())
     ours, theirs = (
         model.predict(said.batch, Categorical()).log_softmax(-1) for model in (world.generator, world.model)
@@ -192,7 +192,7 @@ class Twice(Even):
 
 @pytest.mark.parametrize("future", [0.0, 1.0])
 def test_shuffled_teaches_nothing_on_average(future):
-    """Over all orders of the words, and of the sentences whose future is dealt out."""
+    """Over all orders of the tokens, and of the sentences whose future is dealt out."""
     world, orders = World(2, variable=False), list(permutations(range(2)))
     noises = [Twice(*pair) if future else Twice(pair[0]) for pair in product(orders, repeat=2)]
     objective = Exact(Shuffled(LogOdds()), future=future)
@@ -205,7 +205,7 @@ def test_shuffled_teaches_nothing_on_average(future):
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def test_words_that_a_policy_leaves_out_are_no_trouble():
+def test_tokens_that_a_policy_leaves_out_are_no_trouble():
     vocab = Vocab(("a", "b", "c"))
     generator = lively(Markov(vocab, 3))
     judge = Mediator(vocab, 3, lively(Markov(vocab, 3), seed=1))

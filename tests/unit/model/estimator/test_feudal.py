@@ -1,4 +1,4 @@
-"""LeakGAN's two gradients against their definitions, word by word, and what they must leave alone."""
+"""LeakGAN's two gradients against their definitions, token by token, and what they must leave alone."""
 
 import math
 from itertools import permutations
@@ -38,7 +38,7 @@ def players(vocab):
         return Conv(vocab, LENGTH, filters=[(1, 3), (2, 5)], embedding=3)
 
     generator, discriminator = lively(ManagerWorker(vocab, LENGTH, judge, 3, 4, 3, HORIZON), 2), lively(judge(), 1)
-    generator.meet(discriminator.eval())
+    generator.sync_with(discriminator.eval())
     return generator.eval(), discriminator
 
 
@@ -60,11 +60,11 @@ def of_manager(name):
     return name.startswith(("manager.", "aim."))
 
 
-def features(judge, words):
+def features(judge, beginning):
     """Of a beginning: what each filter made of it, where it is long enough for one."""
-    tokens, pooled = torch.tensor([words], dtype=torch.long), []
+    tokens, pooled = torch.tensor([beginning], dtype=torch.long), []
     for convolution in judge.convolutions:
-        fits = convolution.kernel_size[0] <= len(words)
+        fits = convolution.kernel_size[0] <= len(beginning)
         response = convolution(judge.embedding(tokens).transpose(1, 2)) if fits else None
         pooled.append(response.amax(2).relu() if fits else torch.zeros(1, convolution.out_channels))
     return judge._pass(torch.cat(pooled, 1))[0]
@@ -75,21 +75,21 @@ def along(change, goal):
 
 
 def by_definition(players, written, advantage):
-    """The two losses of Guo et al. 2018, eq. 8 to 10, with the advantage for Q, one word after another."""
+    """The two losses of Guo et al. 2018, eq. 8 to 10, with the advantage for Q, one token after another."""
     generator, judge = players
     workers, managers = torch.zeros(()), torch.zeros(())
     for tokens, mask, share in zip(written.tokens, written.mask, advantage, strict=True):
         length = int(mask.sum())
-        words = tokens[:length].tolist()
-        seen = [features(judge, words[:t]).detach() for t in range(length + 1)]
-        inputs = torch.tensor([[generator.vocab.bos, *words[:-1]]])
+        ids = tokens[:length].tolist()
+        seen = [features(judge, ids[:t]).detach() for t in range(length + 1)]
+        inputs = torch.tensor([[generator.vocab.bos, *ids[:-1]]])
         goals = generator.goals(torch.stack(seen[:-1]).unsqueeze(0))[0]
         assert_close(goals.norm(dim=1), torch.ones(length))
         logits = generator.head(generator.work(inputs, goals.detach().unsqueeze(0)))[0]
         for t in range(1, length + 1):
             followed = [along(seen[t] - seen[t - i], goals[t - i].detach()) for i in range(1, min(HORIZON, t) + 1)]
             weight = share[t - 1] * (1 + sum(followed) / len(followed)) / 2
-            workers = workers - weight * logits[t - 1].log_softmax(0)[words[t - 1]]
+            workers = workers - weight * logits[t - 1].log_softmax(0)[ids[t - 1]]
         for t in range(length):
             end = min(t + HORIZON, length)
             managers = managers - share[end - 1] * along(seen[end] - seen[t], goals[t])
@@ -98,7 +98,7 @@ def by_definition(players, written, advantage):
 
 def test_the_worker_is_paid_for_following_and_the_manager_for_where_it_led(players):
     written, found = played(players, Feudal(Probability(), Terminal(), LeaveOneOut()))
-    value = game(players).verdict(written.batch).sigmoid().unsqueeze(1) * written.mask
+    value = game(players).sentence_logit(written.batch).sigmoid().unsqueeze(1) * written.mask
     advantage = LeaveOneOut()(value, written.mask) * written.mask
     workers, managers = by_definition(players, written, advantage.detach())
     assert len({len(row[row < players[0].vocab.size]) for row in written.tokens}) > players[0].vocab.has_eos
@@ -115,8 +115,12 @@ def test_nobody_updates_the_discriminator_or_the_eyes_it_lends(players, credit):
     generator, judge = players
     batch = TextBatch(*(part[:5] for part in every_sentence(generator.vocab, LENGTH)))
     Feudal(Probability(), credit, LeaveOneOut())(game(players), batch).loss.backward()
-    assert all(weight.grad is None for weight in (*judge.parameters(), *generator.reader.parameters()))
-    assert all(weight.grad.any() for name, weight in generator.named_parameters() if not name.startswith("reader."))
+    assert all(weight.grad is None for weight in (*judge.parameters(), *generator.leaked_discriminator.parameters()))
+    assert all(
+        weight.grad.any()
+        for name, weight in generator.named_parameters()
+        if not name.startswith("leaked_discriminator.")
+    )
 
 
 @pytest.mark.parametrize("baseline", [LeaveOneOut, BatchMean])

@@ -1,4 +1,4 @@
-"""Gradients through soft words: against differences of what is said to be ascended, and against limits by hand."""
+"""Gradients through soft tokens: against differences of what is said to be ascended, and against limits by hand."""
 
 from itertools import permutations
 
@@ -64,20 +64,20 @@ def gradient(objective, players, n=8):
 class Seen(Discriminator):
     """Keeps what it is shown."""
 
-    reads_soft = True
+    accepts_soft = True
 
-    def forward(self, words, mask, density=None):
-        self.words, self.mask = words.detach(), mask
-        return words.sum((1, 2))
+    def forward(self, tokens, mask, density=None):
+        self.tokens, self.mask = tokens.detach(), mask
+        return tokens.sum((1, 2))
 
 
 # --- what is ascended -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("vocab", ["fixed"], indirect=True)  # where sentences end is not differentiated
-def test_of_soft_words_it_is_the_gradient_of_the_mean_reward(generator, judge):
-    """Through D, through the words, and through what they lead to: the difference of the reward for the same noise."""
-    objective = Relaxed(Minimax(), temperature=0.8, coldest=0.8, hard=False)
+def test_of_soft_tokens_it_is_the_gradient_of_the_mean_reward(generator, judge):
+    """Through D, through the tokens, and through what they lead to: the difference of the reward for the same noise."""
+    objective = Relaxed(Minimax(), temperature=0.8, final_temperature=0.8, hard=False)
     found = gradient(objective, game(generator, judge))
     size = sum(part.square().sum() for part in found).sqrt()
     assert size > 1e-3
@@ -90,8 +90,8 @@ def test_of_soft_words_it_is_the_gradient_of_the_mean_reward(generator, judge):
     assert_close((values[0] - values[1]) / (2 * step), size, rtol=2e-2, atol=1e-4)
 
 
-def test_a_word_is_blamed_for_what_it_leads_to(generator, vocab, monkeypatch):
-    """D looks at the last word only, and yet the first one's chances update."""
+def test_a_token_is_blamed_for_what_it_leads_to(generator, vocab, monkeypatch):
+    """D looks at the last token only, and yet the first one's chances update."""
     judge, logits, head = Additive(vocab, LENGTH), [], generator.head
     judge.weight.data[:-1] = 0
     monkeypatch.setattr(generator, "head", lambda features: logits.append(head(features)) or logits[-1])
@@ -102,12 +102,12 @@ def test_a_word_is_blamed_for_what_it_leads_to(generator, vocab, monkeypatch):
 
 
 class Curved(Discriminator):
-    """r(y) = tanh(3 x·y − 2) of one word: the example of docs/theory.md."""
+    """r(y) = tanh(3 x·y − 2) of one token: the example of docs/theory.md."""
 
-    reads_soft, values = True, torch.tensor([1.0, -0.5])
+    accepts_soft, values = True, torch.tensor([1.0, -0.5])
 
-    def forward(self, words, mask, density=None):
-        return (3 * words[:, 0] @ self.values - 2).tanh()
+    def forward(self, tokens, mask, density=None):
+        return (3 * tokens[:, 0] @ self.values - 2).tanh()
 
 
 class Grid(Noise):
@@ -118,8 +118,8 @@ class Grid(Noise):
         return torch.cartesian_prod(grid, grid)
 
 
-def of_one_word(judge, temperature, hard):
-    """The expected gradient of one word of two, with chances 0.6 and 0.4, in the first one's logit."""
+def of_one_token(judge, temperature, hard):
+    """The expected gradient of one token of two, with chances 0.6 and 0.4, in the first one's logit."""
     generator = Markov(Vocab(("a", "b")), 1)
     generator.table.weight.data[generator.vocab.bos] = torch.tensor([0.6, 0.4]).log()
     objective = Relaxed(Score(), temperature, temperature, hard=hard)
@@ -127,47 +127,47 @@ def of_one_word(judge, temperature, hard):
     return -torch.autograd.grad(loss, generator.table.weight)[0][generator.vocab.bos, 0].item()
 
 
-def test_cold_soft_words_have_the_true_gradient_and_straight_through_the_trapezoid():
+def test_cold_soft_tokens_have_the_true_gradient_and_straight_through_the_trapezoid():
     # d/dl0 of Σ p r = p0 p1 (r0 − r1); straight-through has ½ (r0' + r1') · (x0 − x1) in place of r0 − r1.
     r0, r1 = torch.tensor([1.0, -3.5]).tanh().tolist()
     true = 0.24 * (r0 - r1)
     trapezoid = 0.24 * 0.5 * (3 * (1 - r0**2) + 3 * (1 - r1**2)) * 1.5
     judge = Curved(Vocab(("a", "b")), 1)
     assert abs(true - trapezoid) > 0.1
-    assert of_one_word(judge, 0.03, hard=False) == pytest.approx(true, rel=0.02)
-    assert of_one_word(judge, 0.03, hard=True) == pytest.approx(trapezoid, rel=0.02)
+    assert of_one_token(judge, 0.03, hard=False) == pytest.approx(true, rel=0.02)
+    assert of_one_token(judge, 0.03, hard=True) == pytest.approx(trapezoid, rel=0.02)
 
 
 def test_straight_through_a_linear_d_is_unbiased_in_the_cold():
     judge = Additive(Vocab(("a", "b")), 1)
     judge.weight.data = torch.tensor([[2.0, -1.0]])
-    assert of_one_word(judge, 0.03, hard=True) == pytest.approx(0.24 * 3, rel=0.01)
-    assert of_one_word(judge, 1.0, hard=True) < 0.24 * 3 * 0.9  # warm words are nearer to each other than a and b
+    assert of_one_token(judge, 0.03, hard=True) == pytest.approx(0.24 * 3, rel=0.01)
+    assert of_one_token(judge, 1.0, hard=True) < 0.24 * 3 * 0.9  # warm tokens are nearer to each other than a and b
 
 
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_sentences_end_at_eos_or_with_the_last_word(generator, hard):
+def test_sentences_end_at_eos_or_with_the_last_token(generator, hard):
     vocab, judge = generator.vocab, Seen(generator.vocab, LENGTH)
     Relaxed(LogOdds(), hard=hard)(game(generator, judge), rows(200))
-    assert_close(judge.words.sum(2), judge.mask.float())  # weights of a word; nothing on padding
-    chosen = judge.words.argmax(2)
+    assert_close(judge.tokens.sum(2), judge.mask.float())  # weights of a token; nothing on padding
+    chosen = judge.tokens.argmax(2)
     ended = (chosen == vocab.eos) & judge.mask if vocab.eos is not None else torch.zeros_like(judge.mask)
     assert judge.mask[:, 0].all()
     assert judge.mask[:, 1:].equal(judge.mask[:, :-1] & ~ended[:, :-1])
     if vocab.eos is not None:
         assert 0.2 < judge.mask.float().mean() < 0.95
     if hard:
-        assert (judge.words.ne(0).sum(2) == judge.mask).all()
+        assert (judge.tokens.ne(0).sum(2) == judge.mask).all()
 
 
 def test_hard_sentences_are_as_frequent_as_they_are_probable(generator):
-    """The first two words of many: straight-through words are exact draws, also of what is read back."""
+    """The first two tokens of many: straight-through tokens are exact draws, also of what is read back."""
     judge, n = Seen(generator.vocab, LENGTH), 4000
     outcome = Relaxed(LogOdds(), temperature=2.0)(game(generator, judge), rows(n))
-    tokens = judge.words.argmax(2).masked_fill(~judge.mask, generator.vocab.pad)
+    tokens = judge.tokens.argmax(2).masked_fill(~judge.mask, generator.vocab.pad)
     found = generator.logp(TextBatch(tokens, judge.mask), Categorical()).detach()
     logits = generator.predict(TextBatch(tokens, judge.mask), Categorical())
     nats = torch.distributions.Categorical(logits=logits).entropy()[judge.mask]
@@ -179,10 +179,10 @@ def test_hard_sentences_are_as_frequent_as_they_are_probable(generator):
 
 def test_the_temperature_falls_by_a_factor_a_step(generator, vocab):
     # from 1 to ¼ in 4 steps: a factor of 1/√2 each
-    objective = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, steps=4)
+    objective = Relaxed(LogOdds(), temperature=1.0, final_temperature=0.25, steps=4)
     seen = [objective(game(generator, Additive(vocab, LENGTH)), rows(2)).logs["temperature"].item() for _ in range(6)]
     assert seen == pytest.approx([1.0, 0.5**0.5, 0.5, 0.5**1.5, 0.25, 0.25])
-    resumed = Relaxed(LogOdds(), temperature=1.0, coldest=0.25, steps=4)
+    resumed = Relaxed(LogOdds(), temperature=1.0, final_temperature=0.25, steps=4)
     objective.played.fill_(3)
     resumed.load_state_dict(objective.state_dict())
     assert resumed(game(generator, Additive(vocab, LENGTH)), rows(2)).logs["temperature"].item() == pytest.approx(
@@ -231,10 +231,12 @@ def test_no_gradient_reaches_the_discriminator_and_dropout_is_silent(vocab):
     assert not judge.dropout.training
 
 
-def test_players_that_read_whole_words_only_are_refused(vocab):
+def test_players_that_read_whole_tokens_only_are_refused(vocab):
     lstm, markov, conv = LSTM(vocab, LENGTH), Markov(vocab, LENGTH), Conv(vocab, LENGTH)
     Relaxed(LogOdds()).check(lstm, conv)
-    with pytest.raises(UserError, match=r"Markov reads whole words only. Use model/generator=lstm, one_shot, .*or vae"):
+    with pytest.raises(
+        UserError, match=r"Markov reads whole tokens only. Use model/generator=lstm, one_shot, .*or vae"
+    ):
         Relaxed(LogOdds()).check(markov, conv)
-    with pytest.raises(UserError, match=r"estimator=relaxed .*Optimal reads whole words only"):
+    with pytest.raises(UserError, match=r"estimator=relaxed .*Optimal reads whole tokens only"):
         Relaxed(LogOdds()).check(lstm, Optimal(vocab, LENGTH, markov))

@@ -24,10 +24,10 @@ VOCAB = Vocab(("a", "b", "c"), has_eos=True)  # eos 3, pad 5
 
 
 class FirstWord(Discriminator):
-    """A sentence scores the number of its first word."""
+    """A sentence scores the number of its first token."""
 
-    def forward(self, words, mask, density=None):
-        return words[:, 0].float()
+    def forward(self, tokens, mask, density=None):
+        return tokens[:, 0].float()
 
 
 class Order(Noise):
@@ -60,12 +60,12 @@ def sentences(n):
 
 def test_the_loss_by_hand(generator):
     said = game(generator).sample(5)
-    score, words = said.tokens[:, 0].float(), said.mask.sum(1)
+    score, tokens = said.tokens[:, 0].float(), said.mask.sum(1)
     outcome = ScoreFunction(LogOdds(), Terminal(), Zero())(game(generator), sentences(5))
-    # every word has log-probability −log 4: −mean over sentences of Σ_t score · −log 4
-    assert_close(outcome.loss, (score * words * log(4)).mean())
-    assert_close(outcome.logs["reward"], (score * words).sum() / words.sum())
-    assert_close(outcome.logs["advantage_rms"], ((score**2 * words).sum() / words.sum()).sqrt())
+    # every token has log-probability −log 4: −mean over sentences of Σ_t score · −log 4
+    assert_close(outcome.loss, (score * tokens * log(4)).mean())
+    assert_close(outcome.logs["reward"], (score * tokens).sum() / tokens.sum())
+    assert_close(outcome.logs["advantage_rms"], ((score**2 * tokens).sum() / tokens.sum()).sqrt())
     assert_close(outcome.logs["entropy"].item(), log(4))
     assert not any(value.requires_grad for value in outcome.logs.values())
 
@@ -76,7 +76,7 @@ def test_as_many_are_written_as_real_ones_are_given(generator):
     assert players.noise.drawn == 7 * 3
 
 
-def test_the_baseline_is_subtracted_from_words_only(generator):
+def test_the_baseline_is_subtracted_from_tokens_only(generator):
     remembered = MovingAverage()
     remembered(torch.full((1, 1), 2.0), torch.ones(1, 1, dtype=torch.bool))
     said = game(generator).sample(5)
@@ -113,7 +113,7 @@ def test_what_wrote_is_what_is_improved():
 def test_no_gradient_reaches_the_discriminator(generator):
     judge = FirstWord(VOCAB, 3)
     judge.scale = torch.nn.Parameter(torch.ones(()))
-    judge.forward = lambda words, mask, density=None: words[:, 0] * judge.scale
+    judge.forward = lambda tokens, mask, density=None: tokens[:, 0] * judge.scale
     players = Game(generator, judge, Categorical(), Noise(0, "step"))
     ScoreFunction(LogOdds(), Terminal(), BatchMean())(players, sentences(5)).loss.backward()
     assert judge.scale.grad is None
@@ -121,19 +121,21 @@ def test_no_gradient_reaches_the_discriminator(generator):
 
 
 def test_a_discriminator_that_speaks_bfloat16_rounds_no_sum_over_the_batch(generator):
-    """bfloat16 knows no 301, nor how far a word is from the mean."""
+    """bfloat16 knows no 301, nor how far a token is from the mean."""
 
     class Half(Discriminator):
-        def forward(self, words, mask, density=None):
-            return words[:, 0].bfloat16()
+        def forward(self, tokens, mask, density=None):
+            return tokens[:, 0].bfloat16()
 
     half = Game(generator, Half(VOCAB, 3), Categorical(), Noise(0, "step"))
     step = ScoreFunction(LogOdds(), Terminal(), BatchMean())
     assert step(half, sentences(301)).loss.equal(step(game(generator), sentences(301)).loss)
 
 
-def ppo(ratio="word", **settings):
-    return ScoreFunction(LogOdds(), Terminal(), BatchMean(), **{"epochs": 3, "ratio": ratio} | settings)
+def ppo(ratio="token", **settings):
+    return ScoreFunction(
+        LogOdds(), Terminal(), BatchMean(), **{"num_iterations": 3, "importance_sampling_level": ratio} | settings
+    )
 
 
 def moved(generator, by=0.3):
@@ -143,10 +145,10 @@ def moved(generator, by=0.3):
         )
 
 
-@pytest.mark.parametrize("ratio", ["word", "sentence"])
+@pytest.mark.parametrize("ratio", ["token", "sentence"])
 def test_the_first_of_several_epochs_is_reinforce(generator, ratio):
     """As long as G has not moved, the clipped step is the plain one."""
-    steps = (ScoreFunction(LogOdds(), Terminal(), Zero(), epochs, ratio=ratio) for epochs in (1, 3))
+    steps = (ScoreFunction(LogOdds(), Terminal(), Zero(), epochs, importance_sampling_level=ratio) for epochs in (1, 3))
     gradients = [
         torch.autograd.grad(step(game(generator), sentences(6)).loss, generator.table.weight) for step in steps
     ]
@@ -161,9 +163,9 @@ def test_epochs_share_their_samples_and_the_next_ones_are_new(generator):
         assert players.noise.drawn == 5 * 3 * (epoch // 3 + 1)
 
 
-@pytest.mark.parametrize("ratio", ["word", "sentence"])
+@pytest.mark.parametrize("ratio", ["token", "sentence"])
 def test_the_clipped_loss_by_hand(generator, ratio):
-    step = ppo(ratio, clip=0.1)
+    step = ppo(ratio, clip_range=0.1)
     said = game(generator).sample(5)
     step(game(generator), sentences(5))
     moved(generator)
@@ -173,7 +175,7 @@ def test_the_clipped_loss_by_hand(generator, ratio):
     for b in range(5):
         advantage = [said.tokens[b, 0] - (said.tokens[:, 0].float()[said.mask[:, t]]).mean() for t in range(3)]
         inside = [t for t in range(3) if said.mask[b, t]]
-        if ratio == "word":
+        if ratio == "token":
             pairs = [(change[b, t].exp(), advantage[t]) for t in inside]
         else:
             pairs = [(change[b].sum().exp(), advantage[0])]  # one baseline, that of all five
@@ -194,5 +196,5 @@ def test_a_step_taken_up_between_epochs_goes_on_with_its_samples(generator):
 
 
 def test_a_sentence_is_one_action_only_where_it_is_paid_as_one():
-    with pytest.raises(UserError, match=r"ratio=sentence.*RewardToGo.*model/credit=terminal"):
-        ScoreFunction(LogOdds(), RewardToGo(), BatchMean(), epochs=2, ratio="sentence")
+    with pytest.raises(UserError, match=r"importance_sampling_level=sentence.*RewardToGo.*model/credit=terminal"):
+        ScoreFunction(LogOdds(), RewardToGo(), BatchMean(), num_iterations=2, importance_sampling_level="sentence")

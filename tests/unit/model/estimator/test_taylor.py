@@ -32,7 +32,7 @@ def vocab(request):
 
 
 def unigrams(vocab, length):
-    """A generator whose words do not depend on the words before them."""
+    """A generator whose tokens do not depend on the tokens before them."""
     generator = quarters(vocab, length)
     rows = generator.table.weight.data.view(length, vocab.inputs, -1)
     rows.copy_(rows[:, :1].clone().expand_as(rows))
@@ -54,12 +54,12 @@ def estimate(generator, judge, reward, noise=None, policy=None):
 def exact(generator, judge, reward):
     """−∇ Σ_x G(x) r(x), over all sentences."""
     sentences = every_sentence(generator.vocab, generator.max_length)
-    earned = reward(Game(generator, judge, Categorical(), Noise(0)).verdict(sentences)).detach()
+    earned = reward(Game(generator, judge, Categorical(), Noise(0)).sentence_logit(sentences)).detach()
     chance = generator.logp(sentences, Categorical()).sum(1).exp()
     return torch.autograd.grad(-(chance * earned).sum(), generator.table.weight)[0], (chance * earned).sum().detach()
 
 
-def test_it_is_exact_where_rewards_add_up_and_words_lead_to_nothing():
+def test_it_is_exact_where_rewards_add_up_and_tokens_lead_to_nothing():
     vocab = Vocab(("a", "b"))
     generator, judge = unigrams(vocab, 3), Additive(vocab, 3)
     gradient, logs = estimate(generator, judge, LogOdds())
@@ -69,13 +69,13 @@ def test_it_is_exact_where_rewards_add_up_and_words_lead_to_nothing():
     assert_close(logs["reward"], value)
 
 
-def test_of_one_word_it_is_exact_whoever_writes(vocab):
+def test_of_one_token_it_is_exact_whoever_writes(vocab):
     generator, judge = quarters(vocab, 1), Additive(vocab, 1)
     assert_close(estimate(generator, judge, LogOdds())[0], exact(generator, judge, LogOdds())[0], **TOLERANCE)
 
 
-def test_what_a_word_leads_to_is_left_out():
-    """Biased by design, and visibly so, where the next word depends on it or D is curved."""
+def test_what_a_token_leads_to_is_left_out():
+    """Biased by design, and visibly so, where the next token depends on it or D is curved."""
     vocab = Vocab(("a", "b"))
     leading, judge = quarters(vocab, 3), Additive(vocab, 3)
     for generator, reward in ((leading, LogOdds()), (unigrams(vocab, 3), Minimax())):
@@ -92,10 +92,10 @@ def test_the_formula_by_enumeration(vocab):
     generator, judge = quarters(vocab, 3), lively(Conv(vocab, 3, filters=[(1, 3), (2, 3)], embedding=3))
     gradient, _ = estimate(generator, judge, Minimax())
     sentences = every_sentence(vocab, 3)
-    words = one_hot(*sentences, vocab.size).requires_grad_()
-    earned = Minimax()(judge(words, sentences.mask))
-    (slope,) = torch.autograd.grad(earned.sum(), words)
-    first_order = earned[:, None, None] + slope - (slope * words).sum(2, keepdim=True)
+    tokens = one_hot(*sentences, vocab.size).requires_grad_()
+    earned = Minimax()(judge(tokens, sentences.mask))
+    (slope,) = torch.autograd.grad(earned.sum(), tokens)
+    first_order = earned[:, None, None] + slope - (slope * tokens).sum(2, keepdim=True)
     following = generator.logits(inputs_of(sentences.tokens, vocab.bos)).softmax(-1)
     how_often = generator.logp(sentences, Categorical()).sum(1).exp().detach()
     inside = sentences.mask.unsqueeze(2)
@@ -103,13 +103,13 @@ def test_the_formula_by_enumeration(vocab):
     assert_close(gradient, torch.autograd.grad(wanted, generator.table.weight)[0], **TOLERANCE)
 
 
-def test_a_scorer_of_words_is_summed_over_words(vocab):
+def test_a_scorer_of_tokens_is_summed_over_tokens(vocab):
     generator, judge = quarters(vocab, 2), lively(Recurrent(vocab, 2, embedding=3, hidden=4))
     gradient, logs = estimate(generator, judge, LogOdds())
 
     class Total(Additive):
-        def forward(self, words, mask, density=None):
-            return judge(words, mask).sum(1)
+        def forward(self, tokens, mask, density=None):
+            return judge(tokens, mask).sum(1)
 
     wanted, value = estimate(generator, Total(vocab, 2), LogOdds())
     assert_close(gradient, wanted)
@@ -154,8 +154,8 @@ def test_no_gradient_reaches_the_discriminator_and_its_weights_stay_as_they_are(
     assert judge.weight.equal(before["weight"])
 
 
-def test_a_discriminator_that_reads_whole_words_is_refused(vocab):
+def test_a_discriminator_that_reads_whole_tokens_is_refused(vocab):
     generator = quarters(vocab, 2)
-    with pytest.raises(UserError, match=r"estimator=taylor .*Optimal reads whole words only. Use model/discriminator"):
+    with pytest.raises(UserError, match=r"estimator=taylor .*Optimal reads whole tokens only. Use model/discriminator"):
         Taylor(LogOdds()).check(generator, Optimal(vocab, 2, generator))
     Taylor(LogOdds()).check(generator, Conv(vocab, 2))

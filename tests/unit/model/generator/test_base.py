@@ -1,17 +1,17 @@
-"""What every generator is given: sentences written word by word, from noise alone."""
+"""What every generator is given: sentences written token by token, from noise alone."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from tests.helpers.enumeration import lively
-from textgan_lit.model.generator.base import LOOK, Generator, Pen
+from textgan_lit.model.generator.base import LOOK, DecodeState, Generator
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.relational_memory import RelationalMemory
 from textgan_lit.model.generator.transformer import Transformer
 from textgan_lit.model.policy import Categorical, Nucleus
-from textgan_lit.types import Rollout, Vocab
+from textgan_lit.types import Samples, Vocab
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def test_the_last_column_of_noise_ends_every_sentence(certain):
 
 def test_pens_are_taken_up_again_where_they_were(certain):
     half = torch.full((2,), 0.5)
-    start = certain.begin(2)
-    word, _, after_a = certain.write(start, Categorical(), half)
-    _, _, after_b = certain.write(after_a, Categorical(), half)
-    _, _, ended = certain.write(after_b, Categorical(), half)
-    assert word.tolist() == [0, 0]
-    pens = Pen.join([pen.rows(torch.tensor([0])) for pen in (start, after_a, after_b, ended)])
-    word, _, after = certain.write(pens, Categorical(), torch.full((4,), 0.5))
-    assert word.tolist() == [0, 1, 2, 4]
+    start = certain.start_decoding(2)
+    token, _, after_a = certain.decode_step(start, Categorical(), half)
+    _, _, after_b = certain.decode_step(after_a, Categorical(), half)
+    _, _, ended = certain.decode_step(after_b, Categorical(), half)
+    assert token.tolist() == [0, 0]
+    decodings = DecodeState.join([decoding.rows(torch.tensor([0])) for decoding in (start, after_a, after_b, ended)])
+    token, _, after = certain.decode_step(decodings, Categorical(), torch.full((4,), 0.5))
+    assert token.tolist() == [0, 1, 2, 4]
     assert after.open.tolist() == [True, True, False, False]
 
 
@@ -75,7 +75,7 @@ class Half(Generator):
 
 
 def test_what_was_written_in_half_precision_can_be_rescored(stream):
-    # In bfloat16 a cumulative sum stalls, so a nucleus taken there would hold other words than when re-scored.
+    # In bfloat16 a cumulative sum stalls, so a nucleus taken there would hold other tokens than when re-scored.
     generator = Half(Markov(Vocab(tuple(map(str, range(300)))), 3))
     torch.nn.init.normal_(generator.inner.table.weight, generator=stream)
     rollout, policy = generator.sample(torch.rand(200, 3, generator=stream), Nucleus(0.5)), Nucleus(0.5)
@@ -83,24 +83,24 @@ def test_what_was_written_in_half_precision_can_be_rescored(stream):
 
 
 class Echo(Generator):
-    """Writes all of a sentence at once: word 1 where its noise is at least a half."""
+    """Writes all of a sentence at once: token 1 where its noise is at least a half."""
 
-    left_to_right = False
+    autoregressive = False
 
     def features(self, inputs):
         return torch.zeros(*inputs.shape, 2)
 
     def _sample(self, noise, policy):
         tokens = (noise >= 0.5).long()
-        return Rollout(tokens, noise < 2, noise.log(), noise[:, :0])
+        return Samples(tokens, noise < 2, noise.log(), noise[:, :0])
 
 
-def test_who_does_not_write_word_by_word_says_how_a_few_sentences_are_written(stream, monkeypatch):
+def test_who_does_not_write_token_by_token_says_how_a_few_sentences_are_written(stream, monkeypatch):
     generator, noise = Echo(Vocab(("a", "b")), 3), torch.rand(10, 3, generator=stream)
     monkeypatch.setattr("textgan_lit.model.generator.base.SENTENCES", 4)
     assert generator.sample(noise, Categorical()).tokens.equal((noise >= 0.5).long())
     with pytest.raises(NotImplementedError, match="Echo does not say how a sentence starts"):
-        generator.begin(2)
+        generator.start_decoding(2)
 
 
 @pytest.mark.parametrize("kind", [LSTM, Transformer, Markov, RelationalMemory])
@@ -108,7 +108,7 @@ def test_letting_go_of_what_has_ended_changes_no_bit_of_any_sentence(kind, strea
     generator = ending(kind)
     noise = torch.rand(700, generator.uniforms, generator=stream)
     found = generator.sample(noise, Categorical())
-    monkeypatch.setattr(Pen, "unfinished", lambda pen: slice(None))
+    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding: slice(None))
     all_columns = generator.sample(noise, Categorical())
     for one, other in zip(found, all_columns, strict=True):
         assert one.equal(other)
@@ -119,18 +119,18 @@ def test_letting_go_of_what_has_ended_changes_no_bit_of_any_sentence(kind, strea
 def test_writing_costs_what_is_written(stream, monkeypatch):
     generator, advance, rows = ending(LSTM), LSTM.advance, []
     monkeypatch.setattr(LSTM, "advance", lambda *given: rows.append(len(given[1])) or advance(*given))
-    words = generator.sample(torch.rand(1000, 200, generator=stream), Categorical()).mask.sum()
-    assert sum(rows) < 2 * words
+    tokens = generator.sample(torch.rand(1000, 200, generator=stream), Categorical()).mask.sum()
+    assert sum(rows) < 2 * tokens
     assert len(rows) < 200
 
 
 def test_a_look_at_what_has_ended_is_rare(stream, monkeypatch):
-    look, looks = Pen.unfinished, []
-    monkeypatch.setattr(Pen, "unfinished", lambda pen: looks.append(pen) or look(pen))
+    look, looks = DecodeState.unfinished, []
+    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding: looks.append(decoding) or look(decoding))
     ending(LSTM).sample(torch.rand(10, 200, generator=stream), Categorical())
     assert 0 < len(looks) <= 200 / LOOK  # each waits for the device
 
 
 def ending(kind):
-    """A generator of 200 positions whose sentences have some 20 words, and here and there many more."""
+    """A generator of 200 positions whose sentences have some 20 tokens, and here and there many more."""
     return lively(kind(Vocab(tuple("abcdefghijklmnopqrs"), has_eos=True), 200))

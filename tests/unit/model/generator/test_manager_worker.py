@@ -1,4 +1,4 @@
-"""The generator that looks on while it is judged: its words by hand, and when it takes over what D has learned."""
+"""The generator that looks on while it is judged: its tokens by hand, and when it takes over what D has learned."""
 
 import pytest
 import pytorch_lightning as pl
@@ -24,11 +24,11 @@ def judge():
 
 
 @torch.no_grad()
-def test_a_word_is_written_towards_the_last_goals():
+def test_a_token_is_written_towards_the_last_goals():
     """Logits are O w: O, V by 3 numbers, linear in the worker's state, and w the last two goals, projected."""
     made = lively(ManagerWorker(VOCAB, LENGTH, judge, embedding=3, hidden=4, goal=3, horizon=2))
     inputs = torch.tensor([[VOCAB.bos, 0, 2, 1], [VOCAB.bos, 1, 1, 0]])
-    managed, _ = made.manager(made.reader.prefixes(inputs))
+    managed, _ = made.manager(made.leaked_discriminator.prefixes(inputs))
     aim = made.aim(managed)
     goals = aim / aim.norm(dim=2, keepdim=True)
     said, _ = made.worker(made.embedding(inputs))
@@ -42,9 +42,9 @@ def test_a_word_is_written_towards_the_last_goals():
 def test_it_takes_a_model_that_shows_what_it_sees():
     with pytest.raises(UserError, match=r"reads what leaks of a discriminator.*Use model/discriminator=conv"):
         ManagerWorker(VOCAB, LENGTH, lambda: None)
-    for words in (["model/discriminator=recurrent"], ["model/discriminator=density_aware"]):
+    for tokens in (["model/discriminator=recurrent"], ["model/discriminator=density_aware"]):
         with pytest.raises(UserError, match=r"reads what leaks of a discriminator"):
-            built(*WORDS[: len(TINY)], "model=minimax", "model/generator=manager_worker", *words)
+            built(*WORDS[: len(TINY)], "model=minimax", "model/generator=manager_worker", *tokens)
 
 
 def weights(player):
@@ -62,13 +62,15 @@ class Watch(pl.Callback):
         self.up_to_date, self.moved = [], []
 
     def on_train_batch_start(self, trainer, system, *_):
-        self.before = weights(system.generator.reader)
+        self.before = weights(system.generator.leaked_discriminator)
         self.up_to_date.append((system.upcoming, alike(self.before, weights(system.discriminator))))
 
     def on_before_optimizer_step(self, trainer, system, optimizer):
-        assert all(weight.grad is None for weight in system.generator.reader.parameters())
-        assert not any(part.training for part in system.generator.reader.modules())  # it drops nothing out
-        self.moved.append(not alike(self.before, weights(system.generator.reader)))
+        assert all(weight.grad is None for weight in system.generator.leaked_discriminator.parameters())
+        assert not any(
+            part.training for part in system.generator.leaked_discriminator.modules()
+        )  # it drops nothing out
+        self.moved.append(not alike(self.before, weights(system.generator.leaked_discriminator)))
 
 
 def test_it_takes_over_what_d_has_learned_before_its_steps_and_at_no_other_time():
@@ -81,7 +83,7 @@ def test_it_takes_over_what_d_has_learned_before_its_steps_and_at_no_other_time(
     assert False in during  # from D's second step in a row on
     assert not any(watch.moved)
     held = {id(weight) for group in run.trainer.optimizers for part in group.param_groups for weight in part["params"]}
-    assert not held & {id(weight) for weight in run.system.generator.reader.parameters()}
+    assert not held & {id(weight) for weight in run.system.generator.leaked_discriminator.parameters()}
 
 
 def test_what_is_opened_writes_what_was_played(tmp_path):

@@ -42,21 +42,21 @@ def of_held_out(
 
 
 @torch.no_grad()
-def surprise(reader: LSTM, batch: TextBatch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """NLL of the sentences in nats a word and its standard error, that of a ratio of two means over sentences."""
+def surprise(model: LSTM, batch: TextBatch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """NLL of the sentences in nats a token and its standard error, that of a ratio of two means over sentences."""
     parts = zip(batch.tokens.split(CHUNK), batch.mask.split(CHUNK), strict=True)
-    logp = torch.cat([reader.logp(TextBatch(*part), Categorical()).double().sum(1) for part in parts])
-    words = batch.mask.sum(1).double()
-    ratio = -logp.sum() / words.sum()
-    return ratio, (-logp - ratio * words).std() / len(words) ** 0.5 / words.mean()
+    logp = torch.cat([model.logp(TextBatch(*part), Categorical()).double().sum(1) for part in parts])
+    length = batch.mask.sum(1).double()
+    ratio = -logp.sum() / length.sum()
+    return ratio, (-logp - ratio * length).std() / len(length) ** 0.5 / length.mean()
 
 
 @torch.no_grad()
-def features(reader: LSTM, batch: TextBatch) -> Float[Tensor, "B H"]:
-    """What a sentence looks like to the reader: the mean of its hidden states over the sentence's words."""
+def features(model: LSTM, batch: TextBatch) -> Float[Tensor, "B H"]:
+    """What a sentence looks like to the model: the mean of its hidden states over the sentence's tokens."""
     found = []
     for tokens, mask in zip(batch.tokens.split(CHUNK), batch.mask.split(CHUNK), strict=True):
-        # a state belongs to the words before it, so the inputs are shifted: bos and all words but the last
-        hidden = reader.features(inputs_of(tokens, reader.vocab.bos)).double()
+        # a state belongs to the tokens before it, so the inputs are shifted: bos and all tokens but the last
+        hidden = model.features(inputs_of(tokens, model.vocab.bos)).double()
         found.append((hidden * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True).clamp_min(1))
     return torch.cat(found)
