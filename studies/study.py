@@ -34,7 +34,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether it stands there complete. A finished run of other tokens is refused: it is somebody's work."""
+        """Whether it stands there complete. A finished run of other overrides is refused: it is somebody's work."""
         if not (self.folder / "closing.json").exists():
             return False
         try:
@@ -43,8 +43,8 @@ class Run:
             played = []
         if not same(played, self.overrides):
             raise StudyError(
-                f"{self.folder} holds a finished run of other tokens ({' '.join(played)}); wanted "
-                f"{' '.join(self.overrides)}. Update it away, or give --runs another folder."
+                f"{self.folder} holds a finished run of other overrides ({' '.join(played)}); wanted "
+                f"{' '.join(self.overrides)}. Move it away, or give --runs another folder."
             )
         return True
 
@@ -121,7 +121,7 @@ def arms(config: dict[str, Any]) -> list[Arm]:
     """Every arm by its own name. One with ``each`` stands for all combinations of its axes' values.
 
     An axis is a list of values for the place {axis} in names and overrides, or a mapping of such values to further
-    tokens.
+    overrides.
     """
     found = []
     for name, given in config["arms"].items():

@@ -1,6 +1,6 @@
 """A page's summary, and its long tables folded: what every page of a study is brought to when it is written.
 
-A page begins with a table of at most five rows: what was asked, the answer, a number with its error. The overrides are
+A page begins with a table of at most five rows: what was asked, the answer, a number with its error. The words are
 somebody's; a number is a cell of a table further down, named in a comment behind it: ``**.23 ± .01**<!-- arm :: column
 -->``, with the beginning of the table's title before it where several have such a row.
 """

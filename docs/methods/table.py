@@ -62,7 +62,7 @@ def _bias(objective: Loss) -> str:
         objective.claim.fades, f"falls with {objective.claim.fades}, without eos"
     )
     first = fades if objective.claim.bias else "none"
-    return f"{first}; clipped after epoch 1" if objective.epochs > 1 else first
+    return f"{first}; clipped after epoch 1" if objective.num_iterations > 1 else first
 
 
 def _option(chosen: Mapping[str, str], group: str) -> str:

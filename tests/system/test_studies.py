@@ -132,7 +132,7 @@ def test_a_finished_run_of_other_overrides_is_refused(small):
     overrides(run, "hydra.run.dir=x", "overwrite=true")  # change no number
     assert run.finished
     overrides(run, "model.schedule.k=9")
-    with pytest.raises(study.StudyError, match=r"model.schedule.k=9.*Update it away"):
+    with pytest.raises(study.StudyError, match=r"model.schedule.k=9.*Move it away"):
         _ = run.finished
 
 
@@ -336,5 +336,5 @@ def test_what_is_kept_of_a_run_counts_where_it_was_not_played(small):
     assert page.tables(small.study, elsewhere) == body
     play.keep(elsewhere, small.page.parent / "results" / "small")  # what was kept stays
     overrides(elsewhere[0], "seed=7")
-    with pytest.raises(study.StudyError, match="of other tokens"):
+    with pytest.raises(study.StudyError, match="of other overrides"):
         play.missing(elsewhere)
