@@ -33,9 +33,9 @@ TIMES = 1000
 SIZES = (200, 1000, 5000)
 JSDS = (0.02, 0.2, 0.5, 0.65, 0.69, 0.693)
 KINDS = {  # P's and G's seeds are the first pair whose JSD reaches .693 as both become more peaked
-    "4 tokens, all sentences of 6": ({"tokens": 4, "length": 6}, (1, 2)),
-    "4 tokens, up to 6, with eos": ({"tokens": 4, "length": 6, "variable": True}, (5, 6)),
-    "8 tokens, up to 4, with eos": ({"tokens": 8, "length": 4, "variable": True}, (1, 2)),
+    "4 tokens, all sentences of 6": ({"vocab_size": 4, "length": 6}, (1, 2)),
+    "4 tokens, up to 6, with eos": ({"vocab_size": 4, "length": 6, "variable": True}, (5, 6)),
+    "8 tokens, up to 4, with eos": ({"vocab_size": 8, "length": 4, "variable": True}, (1, 2)),
 }
 HELD = {  # what is held to 95 %; the direct form stands beside it
     "truth/jsd": "`jsd`",
@@ -45,7 +45,7 @@ HELD = {  # what is held to 95 %; the direct form stands beside it
     "truth/nll_oracle": "`nll_oracle`",
 }
 DIRECT = "truth/jsd_direct"
-NEEDED = ("overrides", "nll", "entropy", "kl", "direct", "chain", "bayes")
+NEEDED = ("tokens", "nll", "entropy", "kl", "direct", "chain", "bayes")
 
 
 class World(NamedTuple):
@@ -66,12 +66,12 @@ class Cover(NamedTuple):
     direct_surer: float  # the direct form's estimated error is the smaller one
 
 
-def between(overrides: dict[str, int], seeds: tuple[int, int], target: float) -> tuple[Tiny, Tiny]:
+def between(sizes: dict[str, int], seeds: tuple[int, int], target: float) -> tuple[Tiny, Tiny]:
     """P and G so peaked that their JSD is about ``target``."""
     low, high = 0.0, 12.0
     for _ in range(30):
         sharpness = (low + high) / 2
-        models = [Tiny(**overrides, sharpness=sharpness, seed=seed) for seed in seeds]
+        models = [Tiny(**sizes, sharpness=sharpness, seed=seed) for seed in seeds]
         world = listed(*models)
         low, high = (sharpness, high) if jsd(world.p, world.g) < target else (low, sharpness)
     return models[0], models[1]
@@ -84,11 +84,11 @@ def world(kind: str, target: float) -> World:
     every = listed(oracle, generator)
     seen = Models(oracle, generator, Categorical()).examine(every.sentences)
     sides = contributions(seen, is_real=True), contributions(seen, is_real=False)
-    overrides = every.sentences.mask.sum(1).double()
+    length = every.sentences.mask.sum(1).double()
     exact = {"truth/jsd": jsd(every.p, every.g), DIRECT: jsd(every.p, every.g)}
     exact |= {"truth/kl_pg": kl(every.p, every.g), "truth/kl_gp": kl(every.g, every.p)}
-    exact["truth/nll_test"] = (-(every.p @ every.g.log()) / (every.p @ overrides)).item()
-    exact["truth/nll_oracle"] = (-(every.g @ every.p.log()) / (every.g @ overrides)).item()
+    exact["truth/nll_test"] = (-(every.p @ every.g.log()) / (every.p @ length)).item()
+    exact["truth/nll_oracle"] = (-(every.g @ every.p.log()) / (every.g @ length)).item()
     return World(f"{kind}, {target}", (every.p, every.g), sides, exact)
 
 

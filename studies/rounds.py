@@ -65,8 +65,8 @@ def over_latents(generator: Generator, batch: TextBatch) -> Tensor:
     """log of the mean probability over latents, drawn as writing draws them, so that it needs no weights."""
     latents = generator.prior(Noise(0, "latents").uniform(LATENTS, generator.latent))
     empty = torch.zeros(LATENTS, LENGTH, dtype=torch.long)
-    overrides = generator.head(generator.features(empty, latents)).double().softmax(-1)
-    return (torch.einsum("ka,kb,kc,kd->abcd", *overrides.unbind(1)) / LATENTS).log().flatten()
+    chances = generator.head(generator.features(empty, latents)).double().softmax(-1)
+    return (torch.einsum("ka,kb,kc,kd->abcd", *chances.unbind(1)) / LATENTS).log().flatten()
 
 
 SUMMED: dict[str, Callable[[Generator, TextBatch], Tensor]] = {

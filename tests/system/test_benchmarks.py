@@ -124,5 +124,5 @@ def test_the_shares_of_a_run_are_of_its_own_seconds_and_only_logging_has_a_limit
     kinds = [rows[f"{kind}, over a run: x"] for kind in watching.KINDS]
     assert [row.ratio for row in kinds] == pytest.approx([0.06, 0.15, 0.01])
     assert [row.met for row in kinds] == [False, None, None]
-    assert rows["… Samples"].ratio == pytest.approx(0.03)
+    assert rows["… SampleTable"].ratio == pytest.approx(0.03)
     assert rows["… once, the closing table"].ratio == pytest.approx(0.04)

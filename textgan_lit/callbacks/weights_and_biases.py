@@ -89,11 +89,12 @@ def save_code(run: Any, settings: Any) -> None:
 
 def own_files(settings: Any) -> dict[str, Path]:
     """Name in the artifact → file, of every class that ``settings`` name and that is neither ours nor installed."""
-    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib", "stdlib")}
+    ours = PACKAGE, Path(sysconfig.get_path("stdlib")).resolve()
     found = {}
     for module in {target.rpartition(".")[0] for target in targets(settings)}:
         path = Path(inspect.getsourcefile(sys.modules[module]) or "") if module in sys.modules else Path()
-        if path.suffix == ".py" and not any(path.resolve().is_relative_to(one) for one in {*installed, PACKAGE}):
+        installed = {"site-packages", "dist-packages"} & set(path.resolve().parts)  # of this environment or one below
+        if path.suffix == ".py" and not installed and not any(path.resolve().is_relative_to(one) for one in ours):
             found[f"{module.replace('.', '/')}.py"] = path
     return found
 

@@ -153,7 +153,7 @@ def _judges_tokens(run: Run) -> bool:
 
 def _as_table(run: Run, tokens: bool, out: output.Stream) -> Callable[[Sentence], None]:
     real = "  D: real" if run.discriminator is not None else ""
-    head = f"{'log G':>10}  {'per token':>8}{real}  "
+    head = f"{'log G':>10}  {'per token':>9}{real}  "
     heat = Heat(run, out, len(head)) if tokens else None
     started = False
 
@@ -165,7 +165,7 @@ def _as_table(run: Run, tokens: bool, out: output.Stream) -> Callable[[Sentence]
             out.write(head + "sentence\n")
             started = True
         total = sentence.log_probability
-        row = f"{total:>10.3f}  {total / len(sentence.tokens):>8.3f}"
+        row = f"{total:>10.3f}  {total / len(sentence.tokens):>9.3f}"
         row += f"  {sentence.real[-1]:>7.4f}  " if sentence.real else "  "
         out.write(row if heat else row + output.one_line(sentence.text) + "\n")
         if heat:

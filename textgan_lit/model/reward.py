@@ -39,6 +39,7 @@ class Reward(ABC):
 class Minimax(Reward):
     """−½ log(2(1 − D)): the note's own game (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1).
 
+    >>> import torch
     >>> Minimax()(torch.zeros(1))
     tensor([0.])
     """

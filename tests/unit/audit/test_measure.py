@@ -221,14 +221,14 @@ def test_a_batch_twice_as_large_says_the_same_of_a_sentence(players):
 class Counting(Loss):
     """Says how it was called."""
 
-    epochs, calls = 3, []
+    num_iterations, calls = 3, []
 
     def __init__(self):
         super().__init__()
         self.step = 0
 
     def forward(self, game, batch):
-        self.calls.append((self.step % self.epochs, self.step))
+        self.calls.append((self.step % self.num_iterations, self.step))
         self.step += 1
         return Outcome(game.generator.table.weight.square().sum(), {})
 

@@ -77,7 +77,7 @@ def test_on_the_way_between_latents_the_ends_are_the_sentences_of_the_seed(comma
 
 def test_what_is_not_known_of_a_sentence_is_not_said(command):
     lines = command("generate", "RUN", "-n", "2", "--format", "jsonl", run=of_latents())[1].splitlines()
-    assert [json.loads(line).keys() for line in lines] == [{"text", "tokens", "real"}] * 2
+    assert [json.loads(line).keys() for line in lines] == [{"text", "tokens", "length", "real"}] * 2
     said = str(command("score", "RUN", "/dev/null", run=of_latents())[0])
     assert "VAE does not know log G of a sentence, only a bound" in said
     assert "LSTM writes from no latent" in str(command("generate", "RUN", "--interpolate", "3")[0])
@@ -165,7 +165,8 @@ def test_generated_text_and_jsonl_are_the_same_sentences(command):
     ]
     for row, sentence in zip(rows, run().write(7, 8), strict=True):
         assert row["text"] == sentence.text
-        assert row["tokens"] == len(sentence.text.split())
+        assert row["tokens"] == sentence.tokens
+        assert row["length"] == len(sentence.text.split())
         assert row["log_probability"] == pytest.approx(sentence.log_probability, rel=1e-6)
         assert row["real"] == pytest.approx(sentence.real[0], rel=1e-6)
     assert "real" not in command("generate", "RUN", "-n1", "--format=jsonl", run=run(judge=None))[1]
@@ -188,7 +189,7 @@ def test_scores_as_a_table_and_as_jsonl(command, tmp_path):
     first, second = map(json.loads, found.splitlines())
     assert [word for word, _ in first["by_token"]] == ["a", "b", None]
     assert [word for word, _ in second["by_token"]] == ["c", "c", "c"]
-    assert first["tokens"] == 2
+    assert first["length"] == 2
     assert sum(x for _, x in first["by_token"]) == pytest.approx(first["log_probability"], rel=1e-5)
     assert first["per_token"] == pytest.approx(first["log_probability"] / 3, rel=1e-5)
     assert first["real_by_token"][-1] == first["real"]

@@ -137,7 +137,7 @@ def test_tokens_that_a_policy_leaves_out_are_no_trouble(make):
 class Half(Loss):
     """A loss of ½, paid for two steps in a row."""
 
-    null, epochs = True, 2
+    null, num_iterations = True, 2
 
     def check(self, generator, discriminator):
         raise RuntimeError("checked")
@@ -158,7 +158,7 @@ def test_a_regularised_objective_adds_each_as_often_as_it_weighs(vocab):
     assert outcome.logs.keys() == {"mine", "regulariser_likelihood", "regulariser_entropy"}
     assert_close(outcome.logs["regulariser_likelihood"], wanted[0].detach())
     assert not any(value.requires_grad for value in outcome.logs.values())
-    assert (objective.null, objective.epochs) == (True, 2)
+    assert (objective.null, objective.num_iterations) == (True, 2)
     with pytest.raises(RuntimeError, match="checked"):
         objective.check(generator, None)
 
