@@ -81,9 +81,9 @@ class CSV(Logger):
 class WandB(WandbLogger):
     """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log.
 
-    The words that the run was started with complete its ``name`` and say its group, job type and tags. Every key has
-    its own clock as x-axis, and its summary holds the best value and the last. With ``artifacts``, what the callback
-    WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
+    The overrides that the run was started with complete its ``name`` and say its group, job type and tags. Every key
+    has its own clock as x-axis, and its summary holds the best value and the last. With ``artifacts``, what the
+    callback WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
     """
 
     def __init__(

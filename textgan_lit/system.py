@@ -29,7 +29,7 @@ from textgan_lit.model.schedule import Schedule
 from textgan_lit.noise import Noise, reseed, stream
 from textgan_lit.run.distributed import all_mean, rank, world_size
 from textgan_lit.run.schema import Count, Form, Measured, form
-from textgan_lit.truth import held_out_check as readings
+from textgan_lit.truth import held_out_check
 from textgan_lit.types import CHOICE, HELD_OUT_CHECK, STEPS, Clock, HeldOutCheck, Outcome, Samples, TextBatch
 
 OF_STEP = "turn"  # names the noise of a step: another name would be other noise, and change every number of before
@@ -266,12 +266,12 @@ class TextGAN(pl.LightningModule):
         meets.sync_with(*players.values())
 
     def _read(self, steps: dict[str, int]) -> HeldOutCheck:
-        """A reading of the players as they are, on the sentences and noise that belong to ``steps``, or to all."""
+        """A held-out check of the players as they are, on sentences and noise that belong to ``steps``, or to all."""
         self.eval()
         rule = self.schedule.rule
         game = self.game("reading", *(() if rule.compares else (sum(steps.values()),)))
         oracle = self.trainer.datamodule.oracle.to(self.device) if rule.needs_oracle else None
-        return readings.take(game, self.held_out, self.check_size, steps, oracle)
+        return held_out_check.take(game, self.held_out, self.check_size, steps, oracle)
 
     def _validate_pretraining(self) -> None:
         """Keeps the generator if its held-out likelihood is the best so far; else goes back and halves the rate."""

@@ -35,9 +35,9 @@ AT_ONCE = 2**21  # characters that a text may become on its way into ids, …
 WRITTEN = 2**24  # … and ids on their way into a text
 ADDED, LONGEST_ADDED, ADDED_AT_ONCE = 10_000, 256, 2**18  # tokens that are looked for before anything else
 LONGEST = 64  # characters of a sign, such as ## or <unk>
-# Characters between blanks among which WordPiece looks for tokens, a search of their third power; and those of
-# Unigram's
-LONGEST_PIECE = 256  # tokens, at each of which begins one as long as the longest of them.
+# Characters of a word, among which WordPiece looks for tokens, a search of their third power; and of a token of
+# Unigram's, which looks for one as long as the longest of them at every character.
+LONGEST_PIECE = 256
 
 # An expression may look for ever, so only these, which are known to be quick, are searched for.
 _CUTS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -92,15 +92,15 @@ def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int 
     return tokenizer.to_str()
 
 
-FEW = 100_000  # characters of which pieces of tokens cannot be learned
-LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of tokens
+FEW = 100_000  # characters of which pieces of words cannot be learned
+LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of words
 PIECES = 300, 4000  # of bpe, at least and at most: one for so many …
 A_PIECE = 500  # … characters
 
 
 def suiting(batches: Iterator[list[str]]) -> tuple[Kind, int]:
     """The kind of tokenizer that suits these sentences, and how many tokens it may have: ``char`` for few sentences and
-    where tokens have no blanks between them (or sentences are of one token), else ``bpe``."""
+    where words have no blanks between them (or sentences are of one word), else ``bpe``."""
     sentences = characters = blanks = several = 0
     for batch in batches:
         for sentence in batch:
@@ -146,7 +146,7 @@ def opened(text: str, where: str = "tokenizer") -> Opened:
 
     plain, *growths = _checked(text, where)
     tokenizer = _safely(lambda: Tokenizer.from_str(json.dumps(plain)), f"{where} is no tokenizer.json")
-    found = {number: word for word, number in tokenizer.get_vocab(with_added_tokens=True).items()}
+    found = {number: token for token, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     if sorted(found) != list(range(len(found))) or not 1 <= len(found) <= MOST:
         raise UserError(
             f"{where} has {len(found):,} tokens, and their numbers do not run from 0 on without a gap, or there are "

@@ -39,11 +39,11 @@ Threads = Annotated[int, Interval(ge=1, le=1024)]  # of torch: so many CPUs have
 class Vocab:
     """The tokens of a world, and the symbols around them.
 
-    Ids 0 … len(tokens)-1 are tokens. Where sentences vary in length, eos comes next and can be emitted
-    like a token. bos and pad come last: they are inputs only, outside the softmax.
+    Ids 0 … len(tokens)-1 are tokens. Where sentences vary in length, eos comes next and can be emitted like a token.
+    bos and pad come last: they are inputs only, outside the softmax.
 
     ``tokenizer`` is the text of a tokenizer.json with the same tokens, which then cuts text into them and joins them
-    again; where there is none, blanks stand between tokens.
+    again; where there is none, they are words, with blanks between them.
     """
 
     tokens: tuple[str, ...]

@@ -74,7 +74,7 @@ WRONG = {
     "model=dgsan model/schedule=guard": r"Guard asks how far the discriminator is ahead, and this model has none\. Use",
     "model/penalty=null": r"model/penalty=null: a part is taken away by ~model/penalty\.",
     "model/optimizer@model.optim.generator=null": r"a part is taken away by ~model/optimizer@model\.optim\.generator\.",
-    "model.schedule.check_every=0": r"Guard acts on readings and would never get one\. Give",
+    "model.schedule.check_every=0": r"Guard acts on held-out checks and would never get one\. Give",
     # a world that is not there
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",
     "trainer=gpu": r"trainer: .*gpu.* Look at the trainer group",

@@ -105,7 +105,7 @@ def check_paths(config: Mapping[str, Any], folder: Path) -> None:
         else:
             continue
         raise UserError(
-            f"{node.where}={shown(node.value)} {problem}. If it is your own, repeat its words with resume=true."
+            f"{node.where}={shown(node.value)} {problem}. If it is your own, repeat its overrides with resume=true."
         )
 
 

@@ -190,7 +190,7 @@ def best_temperature(found: Frontier) -> float | None:
 
 
 def covered(found: Frontier) -> Row:
-    """The area under the temperatures' frontier of BLEU and 1 − Self-BLEU, seen from (0, 0): parrots and noise."""
+    """The area under the temperatures' frontier of BLEU and 1 − Self-BLEU, seen from (0, 0): noise, all alike."""
     quality, sameness = (_named(found, f"frontier/{name}{ORDER}_") for name in ("bleu", "self_bleu"))
     if quality is None:
         return {}

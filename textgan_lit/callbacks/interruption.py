@@ -61,14 +61,14 @@ class Interruption(pl.Callback):
         raise Interrupted(number)
 
 
-def requeue(tokens: list[str]) -> list[str]:
-    """Asks SLURM to start this job again; what there is to say of it. ``tokens`` are the run's command line."""
+def requeue(overrides: list[str]) -> list[str]:
+    """Asks SLURM to start this job again; what there is to say of it. ``overrides`` are its command line."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
         return [f"SLURM did not put job {job} back into the queue ({error}). Submit it again."]
-    resumes = any(token.startswith("resume=") for token in tokens)
+    resumes = any(override.startswith("resume=") for override in overrides)
     without = " Its command has no resume=true, so it will start anew: give it one."
     return [f"Job {job} is back in the queue." + ("" if resumes else without)]

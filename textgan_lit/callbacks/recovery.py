@@ -100,7 +100,7 @@ def payers(objective: Loss) -> str:
 def go_back(trainer: pl.Trainer, system: TextGAN, state: dict[str, Any]) -> None:
     """Weights, optimizers and the objectives' memory as in ``state``.
 
-    The clock and all that counts by it go on: the program, its rule and its learning rates, readings, what was
+    The clock and all that counts by it go on: the schedule, its rule and its learning rates, held-out checks, what was
     consumed. Noise and batches belong to the step, so what follows is another attempt and not the same one again.
     """
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in trainer.optimizers]

@@ -35,8 +35,8 @@ LOGS = Annotated[list[dict[Name, Tensor]], MinLen(1), AfterValidator(_alike)]
 class Steps(pl.Callback):
     """Writes the mean of each update's numbers every ``every`` steps *of that update*: none hides behind another.
 
-    With the generator's go the schedule's: discriminator steps before it, and the rule's reasons. Readings and the
-    staleness after them are written when they are taken, as ``game/…``.
+    With the generator's go the schedule's: discriminator steps before it, and the rule's reasons. Held-out checks and
+    the staleness after them are written when they are taken, as ``game/…``.
     """
 
     form = form(kept=dict[Literal[UPDATES], LOGS], d_steps=list[Count], answers=dict[Name, Count], read_at=Count | None)
@@ -102,7 +102,7 @@ class Steps(pl.Callback):
     def _schedule(self) -> dict[str, float]:
         """What the schedule did since the last row: the mean k, and how often the rule gave each of its reasons."""
         row = {"schedule/k": sum(self.d_steps) / len(self.d_steps)} if self.d_steps else {}
-        row |= {f"schedule/why/{token}": float(times) for token, times in self.answers.items()}
+        row |= {f"schedule/why/{reason}": float(times) for reason, times in self.answers.items()}
         self.d_steps, self.answers = [], Counter()
         return row
 

@@ -21,12 +21,12 @@ from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
 
 PACKAGE = Path(__file__).parents[1]
-WORDS = ("config.yaml", "hydra.yaml", "overrides.yaml")
+COMPOSED = ("config.yaml", "hydra.yaml", "overrides.yaml")
 
 
 @final
 class WeightsAndBiases(pl.Callback):
-    """Saves the resolved configuration, the tokens it came from and the code; does nothing without a W&B logger.
+    """Saves the resolved configuration, the overrides it came from and the code; does nothing without a W&B logger.
 
     Where the logger wants ``artifacts``, the checkpoints of ``folder`` are versions of ``model-ID``: the newest as
     ``last``, the best as ``best``. Once in each life of the run, when it ends, since each of them is an upload.
@@ -42,7 +42,7 @@ class WeightsAndBiases(pl.Callback):
         known = {} if oracle is None else {"oracle_fingerprint": oracle.fingerprint()}
         for logger in self.loggers:
             logger.tell(lambda run: run.config.update(system.settings | known, allow_val_change=True))
-            logger.tell(lambda run: save_tokens(run, self.folder))
+            logger.tell(lambda run: save_overrides(run, self.folder))
             logger.tell(lambda run: save_code(run, system.settings))
 
     def on_fit_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
@@ -64,14 +64,14 @@ def wandbs(trainer: pl.Trainer) -> list[WandB]:
     return [logger for logger in loggers if isinstance(logger, WandB) and rank() == 0]
 
 
-def save_tokens(run: Any, folder: Path) -> None:
+def save_overrides(run: Any, folder: Path) -> None:
     """What Hydra has composed the configuration from. The names stay as they are: ``.hydra/overrides.yaml``."""
-    for name in WORDS:
+    for name in COMPOSED:
         with suppress(FileNotFoundError):
-            tokens = plain.text(folder, f".hydra/{name}", plain.JSON)
+            text = plain.text(folder, f".hydra/{name}", plain.JSON)
             copy = Path(run.dir, ".hydra", name)  # in W&B's own folder: from elsewhere it would make a link
             copy.parent.mkdir(exist_ok=True)
-            replace(copy, tokens)
+            replace(copy, text)
             run.save(str(copy), base_path=run.dir, policy="now")
 
 

@@ -31,12 +31,12 @@ def main() -> None:
         _perform(sys.argv[1:])
 
 
-def _perform(overrides: list[str]) -> None:
-    if not overrides or overrides[0] not in COMMANDS:
-        _usage().parse_args(overrides)
-    command = COMMANDS[overrides[0]]
+def _perform(arguments: list[str]) -> None:
+    if not arguments or arguments[0] not in COMMANDS:
+        _usage().parse_args(arguments)
+    command = COMMANDS[arguments[0]]
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ‖ gets a ? instead of a traceback
-    options = command.parser().parse_intermixed_args(overrides[1:])  # flags may stand between key=value overrides
+    options = command.parser().parse_intermixed_args(arguments[1:])  # flags may stand between key=value overrides
     try:
         sys.exit(command.run(options))
     except BrokenPipeError:  # | head has seen enough

@@ -84,9 +84,9 @@ def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:
 
 
 def _at_least(least: int) -> Any:
-    def number(override: str) -> int:
-        if (value := int(override)) < least:
-            raise argparse.ArgumentTypeError(f"{override}: wanted at least {least}")
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"{text}: wanted at least {least}")
         return value
 
     return number

@@ -56,9 +56,9 @@ STORY = {
         Panel("Why: the rule's answers", match="schedule/why/.+"),
         Panel("Accuracy against Bayes", ("bound/accuracy", "truth/bayes_accuracy")),
         Panel("Regret: how far behind the best D", ("bound/regret",)),
-        Panel("Regret, at readings", ("game/regret",)),
+        Panel("Regret, at held-out checks", ("game/regret",)),
         Panel("Staleness: what one step of G costs D", ("game/staleness",)),
-        Panel("Bound, at readings", ("game/bound", "game/bound_raw")),
+        Panel("Bound, at held-out checks", ("game/bound", "game/bound_raw")),
         Panel("Calibration error", ("bound/calibration_error",)),
     ),
     "Exposure bias": (

@@ -1,4 +1,4 @@
-"""The run that a command was given, opened as its words ask: ``RUN --checkpoint best --top-k 10 --device cuda``."""
+"""The run that a command was given, opened as its options ask: ``RUN --checkpoint best --top-k 10 --device cuda``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     policy = parser.add_argument_group(
         "policy", "instead of the run's own; temperature 1 where only the other is given"
     )
-    policy.add_argument("--temperature", metavar="T", help="below 1 likelier words become likelier still")
+    policy.add_argument("--temperature", metavar="T", help="below 1 likelier tokens become likelier still")
     cut = policy.add_mutually_exclusive_group()
-    cut.add_argument("--top-k", metavar="K", help="the K likeliest words alone")
-    cut.add_argument("--top-p", metavar="P", help="the fewest words whose probabilities reach P")
+    cut.add_argument("--top-k", metavar="K", help="the K likeliest tokens alone")
+    cut.add_argument("--top-p", metavar="P", help="the fewest tokens whose probabilities reach P")
 
 
 def opened(options: argparse.Namespace) -> Run:
@@ -42,17 +42,17 @@ def opened(options: argparse.Namespace) -> Run:
     return run._replace(generator=players[0], discriminator=players[1], policy=policy or run.policy)
 
 
-def number(word: Any, wanted: Any, name: str) -> Any:
-    """The number that ``word`` is, or one line that says what was wanted."""
+def number(text: Any, wanted: Any, name: str) -> Any:
+    """The number that ``text`` is, or one line that says what was wanted."""
     from textgan_lit.build.parts import setting
 
-    return setting(word, wanted, name)
+    return setting(text, wanted, name)
 
 
 def _policy(options: argparse.Namespace) -> Policy | None:
     """What was asked for in place of the run's policy, if anything was."""
     given = {"temperature": options.temperature, "top-k": options.top_k, "top-p": options.top_p}
-    given = {name: word for name, word in given.items() if word is not None}
+    given = {name: text for name, text in given.items() if text is not None}
     if not given:
         return None
     from typing import get_type_hints
@@ -61,5 +61,5 @@ def _policy(options: argparse.Namespace) -> Policy | None:
 
     cls, own = (TopK, "k") if "top-k" in given else (Nucleus, "p") if "top-p" in given else (Categorical, "")
     hints = get_type_hints(cls.__init__, include_extras=True)
-    settings = {"temperature" if name == "temperature" else own: (word, f"--{name}") for name, word in given.items()}
-    return cls(**{key: number(word, hints[key], name) for key, (word, name) in settings.items()})
+    settings = {"temperature" if name == "temperature" else own: (text, f"--{name}") for name, text in given.items()}
+    return cls(**{key: number(text, hints[key], name) for key, (text, name) in settings.items()})

@@ -20,7 +20,7 @@ PAIRS = ("()", "[]", "{}", "<>")
 
 @final
 class Dyck(Oracle):
-    """Tokens of the Dyck language over ``types`` kinds of brackets, each exactly ``length`` long.
+    """The Dyck language over ``types`` kinds of brackets: balanced sentences, each exactly ``length`` long.
 
     With probability ``opening`` the next bracket opens (always at depth 0, never where the rest of the sentence is
     needed for closing), of a type drawn with weights U(0, 1) + 0.3; otherwise the innermost open one is closed.

@@ -27,7 +27,7 @@ LARGEST_TABLE = 10**8
 class Mixture(Oracle):
     """An even mixture of sparse random Markov chains, the "languages", over the same tokens.
 
-    A sentence is written in one language. In it each token has ``successors`` possible next vocab_size, with weights
+    A sentence is written in one language. In it each token has ``successors`` possible next tokens, with weights
     drawn from U(0, 1) + 0.3; ``smoothing`` is the share of probability spread evenly over all tokens. The first
     token's distribution is common to all languages. ``difference`` is the share of tokens whose successors differ
     from language 0's: 1 makes the languages independent, 0 makes them one.

@@ -24,7 +24,7 @@ class OracleLSTM(Oracle):
     """An LSTM with every weight drawn from N(0, std²) (Yu et al. 2017, section 4).
 
     Smaller vocabularies, lengths and ``std`` make easier worlds. A gate has one bias, as in SeqGAN's own code, so
-    torch's second one is 0. Sentences have exactly ``length`` vocab_size, named by their number.
+    torch's second one is 0. Sentences have exactly ``length`` tokens, named by their number.
     """
 
     def __init__(

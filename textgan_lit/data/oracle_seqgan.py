@@ -50,8 +50,8 @@ class OracleSeqGAN(Oracle):
 
     def __init__(self, weights: str, length: Length = 20):
         arrays = read_weights(weights)
-        tokens = len(arrays["emb"])
-        super().__init__(Vocab(tuple(str(token) for token in range(tokens))), length)
+        vocab_size = len(arrays["emb"])
+        super().__init__(Vocab(tuple(str(token) for token in range(vocab_size))), length)
         with torch.random.fork_rng(devices=[]):  # a module's own initialisation draws from torch's global stream
             self.network = LSTM(self.vocab, length, arrays["emb"].shape[1], len(arrays["Wout"]))
         self.network.load_state_dict(_torch_layout(arrays))
@@ -86,7 +86,7 @@ def _torch_layout(arrays: Arrays) -> dict[str, Tensor]:
 
 
 class Refused(ValueError):
-    """Why a weights file is not taken, in a few tokens for the person who gave it."""
+    """Why a weights file is not taken, in a few words for the person who gave it."""
 
 
 def read_weights(path: str) -> Arrays:
@@ -137,9 +137,9 @@ def _check(arrays: Arrays) -> None:
     sizes = arrays["emb"].shape + arrays["Wout"].shape
     if len(sizes) != 4 or min(sizes) < 1:
         raise Refused(f"emb has shape {arrays['emb'].shape} and Wout {arrays['Wout'].shape}, expected two matrices")
-    tokens, embedding, hidden, _ = sizes
+    vocab_size, embedding, hidden, _ = sizes
     expected = {"W": (embedding, hidden), "U": (hidden, hidden), "b": (hidden,)}
-    exact = {"emb": (tokens, embedding), "Wout": (hidden, tokens), "bout": (tokens,)}
+    exact = {"emb": (vocab_size, embedding), "Wout": (hidden, vocab_size), "bout": (vocab_size,)}
     for name, array in arrays.items():
         shape = exact.get(name) or expected[name[0]]
         if array.shape != shape:

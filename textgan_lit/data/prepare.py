@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "valid", "test")
 CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
 OWN_CAP = 10_000  # … of a file of its own
-LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a reading of D needs four, a mean with an error two
+LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a held-out check of D needs four, a mean with an error two
 FORMAT = 5  # of the folders; another one is another folder
 
 
@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def keep_breaks(self) -> bool:
-        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``token`` can."""
+        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``word`` can."""
         own = self.tokenizer not in (*tokenizer.KINDS, tokenizer.AUTO)
         return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "word"
 
@@ -228,11 +228,11 @@ def _encoded(text: Dataset, spelling: str, written: Path) -> Dataset:
     return corpus.mapped(text, encode, written, "Tokenising")
 
 
-def _counts(table: Dataset, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def _counts(table: Dataset, size: int) -> tuple[np.ndarray, np.ndarray]:
     """How many sentences there are of each length, and how often each token stands in them."""
-    lengths, seen = np.zeros(1, dtype=np.int64), np.zeros(tokens, dtype=np.int64)
+    lengths, seen = np.zeros(1, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for part in table.data.column("ids").chunks:
-        seen += np.bincount(part.flatten().to_numpy(), minlength=tokens)
+        seen += np.bincount(part.flatten().to_numpy(), minlength=size)
         more = np.bincount(part.value_lengths().to_numpy(), minlength=len(lengths))
         more[: len(lengths)] += lengths
         lengths = more

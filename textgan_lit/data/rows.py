@@ -1,7 +1,7 @@
 """Sentences out of files, whatever their format: one reader for training and for every command.
 
 What is wrong with a row is said with its file and line. Only a few rows are held at a time. Text stays as it is
-written, whatever it looks like: no token stands for a missing value, a number or a date.
+written, whatever it looks like: no word stands for a missing value, a number or a date.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _record(line: str) -> dict[str, Any]:
 
 
 def _has_ids(record: dict[str, Any]) -> bool:
-    """Whether ``tokens`` stand beside the text, as numbers; many a corpus has words there."""
+    """Whether ``tokens`` stand beside the text as numbers; in many a corpus they are words."""
     tokens = record.get("tokens")
     return COLUMN in record and isinstance(tokens, list) and all(type(token) is int for token in tokens)
 

@@ -86,7 +86,7 @@ class TextData(DataModule):
         sources = self.prepared.facts["rows"]  # of their own; validation's sentences are the training file's where not
         self.test_is_elsewhere = "test" in sources and "valid" not in sources
         self.bucket = bucket
-        self._story = [self._said(too_long, cut), *notes(recipe, self.prepared.facts, self.sizes, versions)]
+        self._summary = [self._said(too_long, cut), *notes(recipe, self.prepared.facts, self.sizes, versions)]
 
     def _fit(self, source: corpus.Source, max_length: int | None, too_long: str) -> dict[str, int]:
         """Settles the length; how many sentences of each split are longer, which are cut, left out or refused."""
@@ -135,8 +135,8 @@ class TextData(DataModule):
         """What a user should know of the sentences, a few plain lines."""
         n = self.sizes["train"]
         if self.batch is None or self.batch <= n:
-            return self._story
-        return [*self._story, f"Batches of {self.batch:,} from {n:,} sentences: some come more than once."]
+            return self._summary
+        return [*self._summary, f"Batches of {self.batch:,} from {n:,} sentences: some come more than once."]
 
     def sentences(self, split: Split, most: int | None = None) -> TextBatch:
         """All sentences of a split, or ``most`` of them, on the CPU, in an order drawn by ``seed``.

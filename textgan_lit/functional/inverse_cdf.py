@@ -57,7 +57,7 @@ def _block_width(size: int) -> int:
 
 
 def _first_above(cdf: Float[Tensor, "B W"], target: Float[Tensor, "B 1"]) -> Int[Tensor, "B 1"]:
-    # Rounding can lift the target to the very top, or below 0; just below the top there is always a token of weight >
-    # 0.
+    # Rounding can lift the target to the very top, or below 0; just below the top there is always a token that can be
+    # drawn.
     above = torch.searchsorted(cdf, target.clamp_min(0.0).minimum(cdf[:, -1:] * BELOW), right=True)
     return above.clamp_max_(cdf.shape[-1] - 1)  # where all are NaN there is none: who reads the log-probability sees it

@@ -20,7 +20,7 @@ def one_dnn() -> Callable[..., Tensor] | None:
         torch._C._are_functorch_transforms_active()
         operator = torch.ops.mkldnn._linear_pointwise
         answers = [operator(2 * one, 3 * one, bias, "none", [], "").item() for bias in (None, one[0])]
-    except Exception:  # whatever another version does with these tokens
+    except Exception:  # whatever another version does with this call
         return None
     return operator if answers == [6, 7] else None
 

@@ -60,9 +60,9 @@ def clipped_surrogate(
     At ρ = 1 both have the gradient of :func:`surrogate`.
     Source: Schulman et al. 2017 (PPO), arXiv:1707.06347, eq. 7.
 
-    >>> tokens = torch.ones(1, 2, dtype=torch.bool), 0.2, "token"
+    >>> settings = torch.ones(1, 2, dtype=torch.bool), 0.2, "token"
     >>> logp = torch.tensor([[0.5, 0.0]]).log1p()  # the first token has become half as likely again: 1.5 counts as 1.2
-    >>> clipped_surrogate(logp, torch.zeros(1, 2), torch.ones(1, 2), *tokens)
+    >>> clipped_surrogate(logp, torch.zeros(1, 2), torch.ones(1, 2), *settings)
     (tensor(-2.2000), tensor(0.5000))
     """
     moved, advantage = (x.masked_fill(~mask, 0.0) for x in (logp - before.detach(), advantage.detach()))

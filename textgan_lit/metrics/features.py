@@ -16,7 +16,7 @@ from textgan_lit.metrics import embedding, reference_lm
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.types import MANY, TextBatch, Vocab
 
-FEWEST = 20  # sentences: two halves are compared, and the reader learns from as many
+FEWEST = 20  # sentences: two halves are compared, and the reference LM learns from as many
 
 
 class FeatureMetric(SetMetric, ABC):

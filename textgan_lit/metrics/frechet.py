@@ -1,4 +1,4 @@
-"""Fréchet embedding distance: how far samples lie from real sentences in what a reader of real text makes of them."""
+"""Fréchet embedding distance: how far samples lie from real sentences in what a reference LM makes of both."""
 
 from __future__ import annotations
 

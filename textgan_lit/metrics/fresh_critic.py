@@ -61,7 +61,7 @@ class FreshCritic(SetMetric):
     of the other four, the mean of four networks, whose learning another of the four stops.
 
     Weights, batches and dropout are drawn from names of their own, so the same sentences give the same number in every
-    run and on every process, and no stream of the run notices. ``max_sentences`` a side bound the time.
+    run and on every process, and no stream of the run notices. At most ``max_sentences`` a side are used.
     """
 
     def __init__(

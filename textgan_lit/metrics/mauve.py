@@ -1,4 +1,4 @@
-"""MAUVE: how well samples and real sentences cover each other, in clusters of what a reader makes of them."""
+"""MAUVE: how well samples and real sentences cover each other, in clusters of what a reference LM makes of them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ CHUNK = 500  # sentences read at once
 
 
 def taught(vocab: Vocab, max_length: int, text: TextBatch) -> LSTM:
-    """A reader that has learnt from ``text``: the same one whoever asks, and whatever was drawn before."""
+    """A language model that has learnt from ``text``: the same one whoever asks, and whatever was drawn before."""
     text = own(text)
     with apart("reader", device=text.tokens.device):
         model = LSTM(vocab, max_length, EMBEDDING, HIDDEN, dropout=DROPOUT).to(text.tokens.device)
@@ -37,7 +37,7 @@ def taught(vocab: Vocab, max_length: int, text: TextBatch) -> LSTM:
 def of_held_out(
     vocab: Vocab, max_length: int, sentences: Callable[[str], TextBatch], n: int, device: torch.device
 ) -> LSTM:
-    """The reader of the first ``n`` validation sentences, which no generator has learnt from. Taught once a run."""
+    """That of the first ``n`` validation sentences, which no generator has learnt from. Taught once a run."""
     return taught(vocab, max_length, TextBatch(*(part.to(device) for part in sentences("valid").first(n))))
 
 

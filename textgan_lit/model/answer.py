@@ -1,4 +1,4 @@
-"""Whether a part answered with what its place needs: a wrong shape is broadcast, and trained on without a token."""
+"""Whether a part answered with what its place needs: a wrong shape is broadcast, and trained on without a word."""
 
 from __future__ import annotations
 

@@ -113,18 +113,17 @@ def continuations(
     for t, decoding in enumerate(_passed(game, tokens, latent), start=1):
         fresh = decoding.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
         uniform = torch.stack([next(columns) for _ in range(t)])
-        token, _, decoding = game.generator.decode_step(
-            DecodeState.join([*running, fresh]), game.policy, uniform.flatten()
-        )
+        together = DecodeState.join([*running, fresh])
+        token, _, decoding = game.generator.decode_step(together, game.policy, uniform.flatten())
         written[:t, :, :, t] = token.view(t, n, copies)
         running = [decoding]
     return written
 
 
 def _passed(game: Game, tokens: Int[Tensor, "B T"], latent: Float[Tensor, "B L"] | None) -> list[DecodeState]:
-    """Where the decoding stood after each token but the last."""
-    decoding, decodings = game.generator.start_decoding(len(tokens), latent), []
+    """The states of decoding ``tokens``: after each but the last."""
+    decoding, states = game.generator.start_decoding(len(tokens), latent), []
     for token in tokens[:, :-1].unbind(1):
         decoding = game.generator.force_token(decoding, token)
-        decodings.append(decoding)
-    return decodings
+        states.append(decoding)
+    return states

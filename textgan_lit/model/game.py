@@ -47,11 +47,9 @@ class Game:
         ``lots``, noise of the choices' own, n sentences begin like any larger number of them.
         """
         written = self.sample(n * candidates)
-        parts = (
-            self.sentence_logit(TextBatch(*rows))
-            for rows in zip(*(x.split(SCORED) for x in written.batch), strict=True)
-        )
-        chosen, _ = draw(torch.cat(list(parts)).view(n, candidates), (lots or self.noise).uniform(n))
+        parts = zip(*(x.split(SCORED) for x in written.batch), strict=True)
+        logits = torch.cat([self.sentence_logit(TextBatch(*rows)) for rows in parts])
+        chosen, _ = draw(logits.view(n, candidates), (lots or self.noise).uniform(n))
         each = torch.arange(n, device=chosen.device)
         return Samples(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
 

@@ -39,7 +39,7 @@ class Claim:
 class Loss(nn.Module, ABC):
     """game, real sentences → loss and logs.
 
-    Players are passed in and never stored: whatever an objective keeps is its own memory, and is saved.
+    Players are passed in and never stored: whatever a loss keeps is its own memory, and is saved.
     As many sentences are generated as real ones are given.
     """
 
@@ -187,7 +187,7 @@ class ELBO(Loss):
 
     .. math:: \log G(x) \ge E_{q(z|x)} \log G(x | z) - \beta \sum_j \max(\lambda, E_P \mathrm{KL}_j)
 
-    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over ``anneal_steps`` (Bowman et al. 2016,
+    with β = 1 and λ = 0: the bound itself. β rises from 0 to 1 over ``anneal_steps`` steps (Bowman et al. 2016,
     arXiv:1511.06349, section 3.1); λ, ``free_bits``, are nats that a coordinate may cost without being charged for
     them, its KL being the mean over the global batch (Kingma et al. 2016, arXiv:1606.04934, appendix C.8). Both are
     there to keep a decoder that could do without the latent from doing so.

@@ -1,8 +1,8 @@
 """Whose step it is.
 
 A run goes through three phases: ``pretrain`` (likelihood), ``discriminator_pretrain`` and ``adversarial`` (k
-discriminator steps, then one generator step). A schedule sees counts and readings, never a network, so every rank,
-given the same numbers, plays the same update.
+discriminator steps, then one generator step). A schedule sees counts and held-out checks, never a network, so every
+rank, given the same numbers, plays the same update.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Answer(NamedTuple):
 
 
 class Rule(ABC):
-    """Whether D is far enough ahead for a generator step: asked after every k discriminator steps of the game.
+    """Says whether D is far enough ahead for a generator step: asked after every k discriminator steps of the game.
 
-    A rule that ``reads`` is asked only where there is a reading; between readings k steps are enough.
+    A rule that ``reads`` is asked only where there is a held-out check; between two of them k steps are enough.
     """
 
     memory: ClassVar[type[Form]] = form(ended=str | None)  # the attributes that are saved; settings are not
-    reads: ClassVar[bool] = False  # whether it acts on readings
+    reads: ClassVar[bool] = False  # whether it acts on held-out checks
     after_g_too: ClassVar[bool] = False  # whether it is asked after a generator step, too: D may get no step at all
-    compares: ClassVar[bool] = False  # whether it compares readings: then all have the same sentences and noise
+    compares: ClassVar[bool] = False  # whether it compares the checks: then all have the same sentences and noise
     needs_oracle: ClassVar[bool] = False  # whether it acts on HeldOutCheck.regret
     ended: str | None = None  # why the game should end before its time
 
@@ -53,7 +53,7 @@ class Rule(ABC):
 
 @final
 class Fixed(Rule):
-    """Always: k discriminator steps, one generator step, whatever the readings say."""
+    """Always: k discriminator steps, one generator step, whatever the checks say."""
 
     def answer(self, reading: HeldOutCheck | None, d_steps_since_g: int) -> Answer:
         return Answer(True, "fixed")
@@ -219,13 +219,13 @@ MEMORY = form(best_nll=Least, bad=Count, validated_at=Count, d_steps_since_g=Cou
 
 @final
 class Schedule:
-    """clock, reading → the next update, or None when the run is over.
+    """clock, held-out check → the next update, or None when the run is over.
 
-    ``pretrain_steps`` pretraining steps at max_steps, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer
+    ``pretrain_steps`` pretraining steps at most, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer
     once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them;
     ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps, ``in_a_row`` of them at a time (those
-    that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a reading
-    before every ``check_every``-th generator step (0: none, and a guard is blind).
+    that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a
+    held-out check before every ``check_every``-th generator step (0: none, and a guard is blind).
     ``updates`` are those that somebody can make: a player without parameters gets none, and nobody waits for it.
     """
 
@@ -246,7 +246,7 @@ class Schedule:
     ):
         if rule.reads and not check_every:
             raise UserError(
-                f"model.schedule.check_every=0: {type(rule).__name__} acts on readings and would never get one. "
+                f"model.schedule.check_every=0: {type(rule).__name__} acts on held-out checks and would never get one. "
                 "Give a number of generator steps, such as 10, or use model/schedule=fixed."
             )
         self.rule, taught = rule, "discriminator" in updates
@@ -313,7 +313,7 @@ class Schedule:
             self.d_steps_since_g += 1
 
     def wants_reading(self, clock: Clock) -> bool:
-        """Whether to read the discriminator before the next update. A generator step put off is read for again."""
+        """Whether to check the discriminator before the next update; anew for a generator step that was put off."""
         phase = self.phase(clock)
         if phase is None or phase.name != "adversarial" or not self._looks(clock):
             return False

@@ -63,10 +63,8 @@ class Arm:
     @property
     def name(self) -> str:
         """The overrides without their places: ``k=3, control=constant``."""
-        return (
-            ", ".join(f"{short(key, self.overrides)}={override}" for key, override in self.overrides.items())
-            or "all runs"
-        )
+        told = (f"{short(key, self.overrides)}={value}" for key, value in self.overrides.items())
+        return ", ".join(told) or "all runs"
 
     @property
     def null(self) -> str | None:
@@ -124,7 +122,7 @@ def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
     arms: dict[tuple[str, ...], Arm] = {}
     missing = [Missing(name, {}, _why(records[name], goal)) for name in records if name not in overrides]
     for name, seeded in overrides.items():
-        record, own = records[name], {key: override for key, override in seeded.items() if key != SEED}
+        record, own = records[name], {key: value for key, value in seeded.items() if key != SEED}
         arm = arms.setdefault(tuple(own.values()), Arm(own))
         arm.started += 1
         seed = _seed(record, name)

@@ -137,7 +137,7 @@ class Comparison:
 
     def missing(self) -> Table | None:
         rows = [[shown(run.name, LONGEST), _overrides(run.overrides), run.why] for run in self.found.missing]
-        return Table("Runs that no mean has in it", ["run", "tokens", "why"], rows) if rows else None
+        return Table("Runs that no mean has in it", ["run", "overrides", "why"], rows) if rows else None
 
     @property
     def notes(self) -> list[str]:
@@ -208,11 +208,11 @@ def controls(arms: Sequence[Arm], overrides: Sequence[str] = ()) -> list[Arm]:
 
 
 def nearest(arm: Arm, controls: Sequence[Arm]) -> Arm | None:
-    """The control that differs in the fewest tokens; None for a control itself, and where several are as near."""
+    """The control that differs in the fewest overrides; None for a control itself, and where several are as near."""
     if any(arm is one for one in controls):
         return None
-    apart = [sum(one.overrides[key] != override for key, override in arm.overrides.items()) for one in controls]
-    near = [one for one, overrides in zip(controls, apart, strict=True) if overrides == min(apart)]
+    apart = [sum(one.overrides[key] != value for key, value in arm.overrides.items()) for one in controls]
+    near = [one for one, differ in zip(controls, apart, strict=True) if differ == min(apart)]
     return near[0] if len(near) == 1 else None
 
 
@@ -294,12 +294,9 @@ def _mean(arm: Arm) -> Row:
 
 def _said(arm: Arm) -> set[str]:
     """Its overrides, whole and as its name shows them."""
-    return {
-        f"{name}={override}" for key, override in arm.overrides.items() for name in (key, short(key, arm.overrides))
-    }
+    return {f"{name}={value}" for key, value in arm.overrides.items() for name in (key, short(key, arm.overrides))}
 
 
 def _overrides(overrides: dict[str, str]) -> str:
-    return shown(
-        ", ".join(f"{short(key, overrides)}={override}" for key, override in overrides.items()) or "–", LONGEST
-    )
+    told = (f"{short(key, overrides)}={value}" for key, value in overrides.items())
+    return shown(", ".join(told) or "–", LONGEST)

@@ -122,16 +122,16 @@ def _plane(values: list[Row], ideal: list[Row], axes: tuple[str, str]) -> list[S
     def layer(data: list[Row], mark: Spec, **encoding: Any) -> Spec:
         return {"data": {"values": data}, "mark": mark, "encoding": place | encoding}
 
-    tokens = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
+    text = {"type": "text", "fontSize": 11, "color": {"expr": "ink"}}
     named = [row | {"told": f"T = {row['T']:g}"} for row in marked]
     diamond = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "color": {"expr": "ink"}, "opacity": 1}
     best = [
         layer(ideal, diamond, tooltip=[told[0], *told[2:]]),
-        layer(ideal, tokens | {"align": "left", "dx": 9}, text={"field": "series"}),
+        layer(ideal, text | {"align": "left", "dx": 9}, text={"field": "series"}),
     ]
     return [
         layer(values, {"type": "line", "strokeWidth": 1.5}, order={"field": "T"}, **dashed(labels)),
         layer(values, {"type": "circle", "size": 50, "opacity": 1}, tooltip=told, **coloured(labels)),
-        layer(named, tokens | {"dy": -10}, text={"field": "told"}),
+        layer(named, text | {"dy": -10}, text={"field": "told"}),
         *(best if ideal else []),
     ]

@@ -156,8 +156,8 @@ def _plane(rows: Sequence[Row], bleu: Mapping[str, str], self_bleu: Mapping[str,
     ]
     if not points:
         return None
-    real = [{"across": chart.finite(seen[-1].get(f"{across}_real")), "token": "real text's own"}]
-    ends = [point | {"token": token} for point, token in ((points[0], "first"), (points[-1], "last"))][: len(points)]
+    real = [{"across": chart.finite(seen[-1].get(f"{across}_real")), "name": "real text's own"}]
+    ends = [point | {"name": name} for point, name in ((points[0], "first"), (points[-1], "last"))][: len(points)]
     title = f"BLEU against Self-BLEU, {label}"
     note = "Up is quality. Right of real text samples are too much alike, left of it too little."
     columns = ["steps/all", up, across, f"{across}_real"]
@@ -179,13 +179,13 @@ def _path(points: list[Row], ends: list[Row], real: list[Row]) -> list[Spec]:
         {"data": {"values": ends}, "mark": {"type": "text", "dy": -10, "fontSize": 11} | ink},
     ]
     for layer, more in zip(
-        layers, ({"order": {"field": "n"}}, {"tooltip": told}, {"text": {"field": "token"}}), strict=True
+        layers, ({"order": {"field": "n"}}, {"tooltip": told}, {"text": {"field": "name"}}), strict=True
     ):
         layer["encoding"] = place | more
     if real[0]["across"] is not None:
         rule = {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 2} | ink
         layers.append({"data": {"values": real}, "mark": rule, "encoding": {"x": across}})
-        token = {"type": "text", "align": "left", "dx": 4, "dy": 10, "baseline": "top", "fontSize": 11} | ink
-        where = {"x": across, "y": {"value": 0}, "text": {"field": "token"}}
-        layers.append({"data": {"values": real}, "mark": token, "encoding": where})
+        text = {"type": "text", "align": "left", "dx": 4, "dy": 10, "baseline": "top", "fontSize": 11} | ink
+        where = {"x": across, "y": {"value": 0}, "text": {"field": "name"}}
+        layers.append({"data": {"values": real}, "mark": text, "encoding": where})
     return layers

@@ -174,8 +174,8 @@ def _say_broken(record: Record, broken: int, what: str, name: str) -> None:
         record.left_out.append(f"{broken} broken {what}{'s' * (broken > 1)} of {name}")
 
 
-def _float(override: str) -> float | None:
+def _float(text: str) -> float | None:
     try:
-        return float(override)
+        return float(text)
     except ValueError:
         return None

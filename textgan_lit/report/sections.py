@@ -195,7 +195,7 @@ def cost(record: Record) -> Section:
     """Seconds and tokens of each phase, from the last row before it to its own last row."""
     rows = record.rows or record.evaluations
     section = Section(
-        "Cost", "Each phase from the last row before it to its own last; evaluations and readings included."
+        "Cost", "Each phase from the last row before it to its own last; evaluations and held-out checks included."
     )
     if not all(key in row for row in rows for key in ("system/seconds", TOKENS)):
         return section

@@ -162,4 +162,4 @@ class Sweep:
 
 def _named(arm: Arm) -> str:
     """In a legend."""
-    return shown(", ".join(f"{key}={override}" for key, override in arm.overrides.items()) or "all seeds")
+    return shown(", ".join(f"{key}={value}" for key, value in arm.overrides.items()) or "all seeds")

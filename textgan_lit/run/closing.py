@@ -66,8 +66,8 @@ def titled(name: str, row: Row) -> str:
     ('likelihood, T = 0.9', 'game, 1,200 G steps')
     """
     told = {"temperature": "T = {:g}", "steps": "{:,.0f} G steps"}
-    tokens = [form.format(row[key]) for key, form in told.items() if key in row]
-    return ", ".join([name.removesuffix("_best_temperature").replace("_", " "), *tokens])
+    parts = [form.format(row[key]) for key, form in told.items() if key in row]
+    return ", ".join([name.removesuffix("_best_temperature").replace("_", " "), *parts])
 
 
 def print_table(title: str, columns: Mapping[str, Row]) -> None:

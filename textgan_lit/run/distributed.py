@@ -1,7 +1,7 @@
 """What one process of many needs to know, with torch.distributed alone.
 
-Rows of a global batch are unshard like cards: rank r of W holds rows r, r + W, r + 2W, … so that the
-first n rows of a batch are the same sentences however many processes share them.
+Rows of a global batch are dealt like cards: rank r of W holds rows r, r + W, r + 2W, … so that the first n rows of a
+batch are the same sentences however many processes share them.
 """
 
 from __future__ import annotations
@@ -68,5 +68,5 @@ def all_mean(values: Tensor) -> Tensor:
 
 def lost(error: RuntimeError) -> bool:
     """Whether ``error`` only says that another process is gone, or cannot be reached."""
-    gloos = any(words in str(error) for words in ("gloo", "pair closure"))  # of a class that says nothing
+    gloos = any(sign in str(error) for sign in ("gloo", "pair closure"))  # of a class that says nothing
     return isinstance(error, dist.DistError) or (world_size() > 1 and gloos)

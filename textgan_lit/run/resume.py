@@ -70,7 +70,7 @@ class Claim(Callback):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folders.quoted(str(folder))}")
             again = bool(config.resume) or continues
             folders.claim(folder, "hydra.sweep.dir", "multirun.yaml", config.overwrite, again)
-            process.last_words = lambda: f"ended. Go on with the same tokens, resume=true hydra.sweep.dir={folder}"
+            process.last_words = lambda: f"ended. Go on with the same overrides, resume=true hydra.sweep.dir={folder}"
         except (UserError, OSError) as error:
             _refuse(said(error))
 
@@ -123,10 +123,9 @@ def _check(config: DictConfig) -> None:
 
 def _check_credentials(config: DictConfig) -> None:
     found = OmegaConf.to_container(config, resolve=False)
-    overrides = [
-        override.partition("=") for kind in ("task", "hydra") for override in found["hydra"]["overrides"][kind]
-    ]
-    credentials.refuse({key: value for key, _, value in overrides})  # of a sweep the configuration has none of them yet
+    overrides = [*found["hydra"]["overrides"]["task"], *found["hydra"]["overrides"]["hydra"]]
+    given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
+    credentials.refuse(given)  # of a sweep the configuration has none of them yet
     credentials.refuse(found)
 
 
@@ -231,10 +230,8 @@ def expand(overrides: list[str]) -> list[str]:
     Raises:
         UserError: there is no run in the folder, or its overrides ask this machine for something.
     """
-    path = next(
-        (override.partition("=")[2].strip("'\"") for override in overrides if override.startswith("resume=")), ""
-    )
-    path = os.path.expanduser(path)
+    asked = [override.partition("=")[2] for override in overrides if override.startswith("resume=")]
+    path = os.path.expanduser(asked[0].strip("'\"") if asked else "")
     if path.lower() in ("", "true", "false"):
         return overrides
     folder = Path(path).absolute().parent.parent if path.endswith(".ckpt") else Path(path)
@@ -248,16 +245,11 @@ def expand(overrides: list[str]) -> list[str]:
         ) from None
     if not isinstance(before, list) or not all(isinstance(override, str) for override in before):
         raise UserError(f"{folder}/.hydra/overrides.yaml holds no overrides. Give those of the run, with resume=true.")
-    given = {_key(override) for override in overrides}
-    kept = [
-        override
-        for override in before
-        if not override.startswith("-") and _key(override) not in given | set(folders.OWN)
-    ]
-    kept = [override for override in kept if _sets_the_run(override)]
-    overrides = [
-        f"resume={folders.quoted(path)}" if override.startswith("resume=") else override for override in overrides
-    ]
+    anew = {_key(override) for override in overrides} | set(folders.OWN)
+    kept = [stored for stored in before if not stored.startswith("-") and _key(stored) not in anew]
+    kept = [stored for stored in kept if _sets_the_run(stored)]
+    again = f"resume={folders.quoted(path)}"
+    overrides = [again if override.startswith("resume=") else override for override in overrides]
     return [*kept, *overrides, f"hydra.run.dir={folders.quoted(str(folder.absolute()))}"]
 
 

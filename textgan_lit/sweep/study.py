@@ -83,7 +83,7 @@ class Study:
     def _hold_to_one_question(self) -> None:
         asked = {
             "search space": sorted(f"{key}: {values}" for key, values in self.space.searched.items()),
-            "tokens": sorted(self.space.overrides),
+            "overrides": sorted(self.space.overrides),
             "objectives": [" against ".join(filter(None, (one.key, one.against))) for one in self.objectives],
         }
         before = self.study.user_attrs.get("question")
@@ -93,7 +93,7 @@ class Study:
         for part in asked:
             if before[part] != asked[part]:
                 was, now = (
-                    ", ".join(override for override in some if override not in other) or "nothing else"
+                    ", ".join(one for one in some if one not in other) or "nothing else"
                     for some, other in ((before[part], asked[part]), (asked[part], before[part]))
                 )
                 raise UserError(

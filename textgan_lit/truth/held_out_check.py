@@ -18,7 +18,7 @@ from textgan_lit.types import HeldOutCheck, TextBatch
 def take(
     game: Game, held_out: TextBatch, size: int, steps: dict[str, int], oracle: Oracle | None = None
 ) -> HeldOutCheck:
-    """A reading on ``size`` held-out sentences, drawn by the game's noise, and as many samples; equal on every rank.
+    """A check on ``size`` held-out sentences, drawn by the game's noise, and as many samples; equal on every rank.
 
     Players must be in eval mode. Given the ``oracle`` of the sentences, it has D's regret, too.
     """

@@ -178,7 +178,7 @@ def test_a_reading_of_another_step_is_not_listened_to():
 
 
 def test_a_rule_that_acts_on_readings_must_get_some():
-    with pytest.raises(UserError, match="Guard acts on readings and would never get one"):
+    with pytest.raises(UserError, match="Guard acts on held-out checks and would never get one"):
         guarded(check_every=0)
 
 

@@ -17,9 +17,9 @@ class Discriminator(nn.Module, ABC):
 
     ::
 
-        forward(tokens, mask, density=None) -> Float[B]      scores = "sentence"
-                                           -> Float[B T]    scores = "token": each position judges its prefix
-          tokens    Int[B T]      sentences; Float[B T V], weights of what can be emitted, where accepts_soft
+        forward(tokens, mask, density=None) -> Float[B]     scores = "sentence"
+                                            -> Float[B T]   scores = "token": each position judges its prefix
+          tokens   Int[B T]      sentences; Float[B T V], weights of what can be emitted, where accepts_soft
           mask     Bool[B T]     False on padding; what stands there never changes a score
           density  Float[B T]    log G(x_t | x<t) of the generator being judged: given to a discriminator
                                  that declares needs_density, and to no other
@@ -28,11 +28,11 @@ class Discriminator(nn.Module, ABC):
 
     and where it ``leaks`` what it sees of a sentence's beginnings, ``leaked`` numbers F each::
 
-        prefixes(tokens) -> Float[B T F]             of the tokens up to each; the last of a sentence are what forward
-                                                    reads its logit off, where that is not random
+        prefixes(tokens) -> Float[B T F]            of the tokens up to each; the last of a sentence are what forward
+                                                    takes its logit from, where that is not random
         start(n) -> state                           the same token by token; every leaf is batch first
         step(token, state) -> (Float[B F], state)
-          tokens    Int[B T]      what cannot be emitted (bos, pad) is passed over
+          token    Int[B]        what cannot be emitted (bos, pad) is passed over
     """
 
     scores: ClassVar[Literal["sentence", "token"]] = "sentence"
@@ -63,7 +63,7 @@ class Discriminator(nn.Module, ABC):
 def sentence_density(
     discriminator: Discriminator, density: Float[Tensor, "B T"] | None, mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, " B"]:
-    """log G(x) of whole sentences, from the density that was given; where none was, that is said."""
+    """log G(x) of whole sentences, from the ``density`` that a discriminator was given; refuses where it was not."""
     if density is None:
         raise ValueError(
             f"{type(discriminator).__name__} compares with the generator's own density: pass density, log G(x_t | x<t)."
@@ -72,7 +72,7 @@ def sentence_density(
 
 
 def last_score(scores: Float[Tensor, "B *T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
-    """One score a sentence: a token-scoring discriminator's score of the whole sentence is its last."""
+    """One score a sentence: the last one, of the whole sentence, where each token has its own."""
     if scores.dim() == 1:
         return scores
     last = mask.sum(1, keepdim=True).clamp_min(1) - 1

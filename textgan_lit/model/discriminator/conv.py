@@ -68,7 +68,7 @@ class Conv(Discriminator):
         return self.output(self.features(tokens, mask)).squeeze(1)
 
     def features(self, tokens: Tokens, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B H"]:
-        """What the logit is read off: as it is linear in them, their mean over the views gives its mean."""
+        """What the logit is made of: as it is linear in them, their mean over the views gives its mean."""
         embedded = self._embed(tokens)
         mask = mask.repeat_interleave(self.views, 0)
         pooled = [self._pool(convolution, embedded, mask) for convolution in self.convolutions]

@@ -89,8 +89,5 @@ class Relaxed(Loss):
             nats.append(Categorical(logits=logits.detach()).entropy() * is_open)
             is_open = generator.unfinished(is_open, prev.detach().argmax(1))
         mask = generator.to_reading_order(torch.stack(masks, 1))
-        return (
-            generator.to_reading_order(torch.stack(tokens, 1)),
-            mask,
-            torch.stack(nats).sum() / all_mean(mask.sum(dtype=torch.float)),
-        )
+        entropy = torch.stack(nats).sum() / all_mean(mask.sum(dtype=torch.float))
+        return generator.to_reading_order(torch.stack(tokens, 1)), mask, entropy

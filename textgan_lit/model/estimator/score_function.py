@@ -45,12 +45,12 @@ class ScoreFunction(Loss):
     """Sample, score, reward, credit, baseline; then Σ_t advantage · log G(x_t | x<t) (Williams 1992).
 
     ``num_iterations`` generator steps in a row share one set of samples; with more than one the step is PPO's, its
-    ratio per token or per sentence and clipped to 1 ± ``clip_range``, or not at all (Schulman et al. 2017,
-    arXiv:1707.06347). ``sampling_temperature`` is the temperature at which the samples are written; where it is not 1,
-    the ratio makes up for it: an importance weight (ColdGAN: Scialom et al. 2020, arXiv:2006.04643, section 4). The
-    generator samples and re-scores without dropout, so that what wrote is what is improved. Where sentences have a
-    latent z, what is improved is log G(x | z) of the pair that was drawn: z's own distribution does not change, so the
-    expected gradient is the same.
+    ratio of each token or of the sentence (``importance_sampling_level``) and clipped to 1 ± ``clip_range``, or not at
+    all (Schulman et al. 2017, arXiv:1707.06347). ``sampling_temperature`` is that at which the samples are written;
+    where it is not 1, the ratio makes up for it: an importance weight (ColdGAN: Scialom et al. 2020, arXiv:2006.04643,
+    section 4). The generator samples and re-scores without dropout, so that what wrote is what is improved. Where
+    sentences have a latent z, what is improved is log G(x | z) of the pair that was drawn: z's own distribution does
+    not change, so the expected gradient is the same.
     """
 
     def __init__(
@@ -72,12 +72,8 @@ class ScoreFunction(Loss):
             )
         check_weights(reward, baseline)
         self.reward, self.credit, self.baseline = reward, credit, baseline
-        self.num_iterations, self.clip_range, self.importance_sampling_level, self.sampling_temperature = (
-            num_iterations,
-            clip_range,
-            importance_sampling_level,
-            sampling_temperature,
-        )
+        self.num_iterations, self.sampling_temperature = num_iterations, sampling_temperature
+        self.clip_range, self.importance_sampling_level = clip_range, importance_sampling_level
         # one action has one baseline, its length being a part of what was done; so has a weight of whole sentences
         self.whole = importance_sampling_level == "sentence" or (baseline.of_sentences and isinstance(credit, Terminal))
         self.null = reward.null
@@ -86,7 +82,7 @@ class ScoreFunction(Loss):
             self.claim = replace(self.claim, fades="")  # no exact sum says what a position's values are divided by
         if sampling_temperature != 1.0 and (clip_range is not None or importance_sampling_level == "token"):
             self.claim = Claim(reward.divergence, "importance weights are clipped, or of a token alone")
-        self.kept: ScoredSamples | None = None  # everyone's rows, where num_iterations share them
+        self.kept: ScoredSamples | None = None  # everyone's rows, where several steps share them
         self.used = 0
 
     def check(self, generator: Generator, discriminator: Discriminator | None) -> None:
@@ -136,9 +132,8 @@ class ScoreFunction(Loss):
         }
         if self.num_iterations == 1 and self.sampling_temperature == 1.0:
             return Outcome(surrogate(logp, advantage, mask), logs)
-        loss, clipped = clipped_surrogate(
-            logp, before, advantage, mask, self.clip_range, self.importance_sampling_level
-        )
+        settings = self.clip_range, self.importance_sampling_level
+        loss, clipped = clipped_surrogate(logp, before, advantage, mask, *settings)
         return Outcome(loss, logs | {"clipped": clipped.detach()})
 
     def check_extra_state(self, state: Any, where: str, generator: Generator) -> None:

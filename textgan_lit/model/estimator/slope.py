@@ -15,8 +15,8 @@ from textgan_lit.model.reward import Reward
 def slope(
     reward: Reward, game: Game, tokens: Float[Tensor, "B T V"], mask: Bool[Tensor, "B T"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "B T V"]]:
-    """The mean reward of soft sentences, and ∂ reward / ∂ tokens of each; a token scorer's rewards are summed over
-    tokens.
+    """The mean reward of soft sentences, and ∂ reward / ∂ tokens of each; where each token has a score of its own, a
+    sentence's rewards are summed.
 
     A reward that shuffles deals the slopes to other tokens of the vocabulary, in all sentences alike: sentences share
     so much of their slopes that dealing those to other sentences would still teach.

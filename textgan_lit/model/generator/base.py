@@ -35,7 +35,7 @@ FEWEST = 96  # rows: with fewer, a matrix product may round otherwise, and who h
 
 
 class DecodeState(NamedTuple):
-    """Where writing stands: the last token, the generator's state, and which sentences are still open."""
+    """The decoding state of a batch: last token, the generator's own state, which sentences are unfinished."""
 
     prev: Int[Tensor, " B"]
     state: State
@@ -54,11 +54,11 @@ class DecodeState(NamedTuple):
         return self.open.int().topk(kept).indices.sort().values if open else slice(0)
 
     @staticmethod
-    def join(decodings: list[DecodeState]) -> DecodeState:
+    def join(states: list[DecodeState]) -> DecodeState:
         return DecodeState(
-            torch.cat([decoding.prev for decoding in decodings]),
-            tuple(torch.cat(leaves) for leaves in zip(*(decoding.state for decoding in decodings), strict=True)),
-            torch.cat([decoding.open for decoding in decodings]),
+            torch.cat([decoding.prev for decoding in states]),
+            tuple(torch.cat(leaves) for leaves in zip(*(decoding.state for decoding in states), strict=True)),
+            torch.cat([decoding.open for decoding in states]),
         )
 
 
@@ -80,9 +80,10 @@ class Generator(nn.Module, ABC):
     may reuse the memory of the state it was given, but never what that state stands for.
 
     Sentences are written in an order of their own, left to right unless ``order`` says otherwise: ``advance`` and
-    ``features`` meet tokens as they are written, everybody else at their places. ``written`` and ``read`` lead from
-    one to the other. A generator of ``any_order`` is told where each token stands and where the next one goes, and
-    takes the order of each sentence as a further argument of ``start(n, order)`` and ``features(inputs, order)``.
+    ``features`` meet tokens as they are written, everybody else at their places. ``to_generation_order`` and
+    ``to_reading_order`` lead from one to the other. A generator of ``any_order`` is told where each token stands and
+    where the next one goes, and takes the order of each sentence as a further argument of ``start(n, order)`` and
+    ``features(inputs, order)``.
     """
 
     accepts_soft: ClassVar[bool] = False  # whether advance takes soft tokens, and passes a gradient to them
@@ -184,12 +185,8 @@ class Generator(nn.Module, ABC):
         """The next token (pad where the sentence has ended), its log-probability, and the state after it."""
         features, state = self.advance(decoding.prev, decoding.state)
         token, logp = self.draw(features, policy, uniform)
-        token = token.masked_fill(~decoding.open, self.vocab.pad)
-        return (
-            token,
-            logp.masked_fill(~decoding.open, 0.0),
-            DecodeState(token, state, self.unfinished(decoding.open, token)),
-        )
+        token, logp = token.masked_fill(~decoding.open, self.vocab.pad), logp.masked_fill(~decoding.open, 0.0)
+        return token, logp, DecodeState(token, state, self.unfinished(decoding.open, token))
 
     def draw(
         self, features: Float[Tensor, "B H"], policy: Policy, uniform: Float[Tensor, " B"]
@@ -201,7 +198,7 @@ class Generator(nn.Module, ABC):
         return tuple(map(torch.cat, zip(*drawn, strict=True)))
 
     def force_token(self, decoding: DecodeState, token: Int[Tensor, " B"]) -> DecodeState:
-        """The decoding after a token that is given, not drawn."""
+        """The state after a token that is given, not drawn."""
         _, state = self.advance(decoding.prev, decoding.state)
         return DecodeState(token, state, self.unfinished(decoding.open, token))
 
@@ -292,7 +289,7 @@ class Generator(nn.Module, ABC):
 def fitting(fits: Callable[[type[Generator]], bool]) -> str:
     """The generators whose declarations fit, as a refusal offers them and ``model/generator`` names them.
 
-    Whoever reads with a discriminator's eyes is never offered: not every model has such a discriminator.
+    One that needs a leaked discriminator is never offered: not every model has such a discriminator.
 
     >>> fitting(lambda kind: "any_order" in inspect.signature(kind).parameters)
     'lstm or transformer'
@@ -302,9 +299,8 @@ def fitting(fits: Callable[[type[Generator]], bool]) -> str:
         kinds = vars(import_module(f"{package.__name__}.{name}")).values()
         own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__ == f"{package.__name__}.{name}"]
         final = [kind for kind in own if issubclass(kind, Generator) and "__final__" in vars(kind)]
-        found += [
-            name for kind in final if "leaked_discriminator" not in inspect.signature(kind).parameters and fits(kind)
-        ]
+        alone = [kind for kind in final if "leaked_discriminator" not in inspect.signature(kind).parameters]
+        found += [name for kind in alone if fits(kind)]
     return " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 

@@ -31,11 +31,11 @@ class ManagerWorker(Generator):
     ``goal``, and O is a matrix of V by ``goal`` numbers, linear in the worker's state. c is the ``horizon``.
 
     ``leaked_discriminator`` makes a discriminator like the model's own: the generator keeps one, takes over D's weights
-    whenever it meets D, and never trains it. So between two meetings the likelihood is exact and nobody updates it but
+    in :meth:`sync_with`, and never trains it. So between two of these the likelihood is exact and nobody updates it but
     G.
 
     The state holds the worker's h and c, Float[B hidden]; the manager's; the last c goals, projected, Float[B c goal];
-    then the leaked_discriminator's own.
+    then the leaked discriminator's.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ManagerWorker(Generator):
 
     @torch.no_grad()
     def seen(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
-        """What leaks: the leaked_discriminator's features of the tokens up to each input; bos is none."""
+        """What leaks: the discriminator's features of the tokens up to each input; bos is none."""
         return self.leaked_discriminator.prefixes(inputs)
 
     def goals(self, seen: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:

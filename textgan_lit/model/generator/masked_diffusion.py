@@ -29,9 +29,9 @@ class MaskedDiffusion(Latent):
 
     The latent is the order σ, one uniform number a position; position i is written in round s_i. That bound is the ELBO
     of masked (absorbing) diffusion (Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524), with
-    shares of fixed size in place of a coin for every token; with one token a round (``steps`` null, or as many)
-    it is that of any-order autoregression. Where sentences may end, how many tokens there are is drawn first, from a
-    distribution of its own, and eos follows them.
+    shares of fixed size in place of a coin for every token; with one token a round (``steps`` null, or as many as
+    tokens) it is that of any-order autoregression. Where sentences may end, how many tokens there are is drawn first,
+    from a distribution of its own, and eos follows them.
     """
 
     autoregressive: ClassVar[bool] = False
