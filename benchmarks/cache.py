@@ -22,7 +22,7 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
-WORDS, WIDTH, BATCH = 5000, 64, 64
+VOCABULARY, WIDTH, BATCH = 5000, 64, 64
 LENGTHS = 16, 32, 64, 128
 USUAL = 64  # tokens, where the reference is timed, too
 
@@ -50,7 +50,7 @@ def rows() -> Iterator[Row]:
 
 def player(length: int) -> tuple[Transformer, Tensor]:
     torch.manual_seed(0)
-    generator = Transformer(Vocab(tuple(map(str, range(WORDS)))), length, WIDTH).eval()
+    generator = Transformer(Vocab(tuple(map(str, range(VOCABULARY)))), length, WIDTH).eval()
     return generator, Noise(0, "cache").uniform(BATCH, length)
 
 

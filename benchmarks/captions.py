@@ -24,8 +24,14 @@ from textgan_lit.model.pretraining import held_out_nll
 from textgan_lit.system import OF_STEP
 
 FILE = os.environ.get("COCO_TRAIN")
-WORDS = ("data=text", "data.tokenizer=char", "data.valid=1000", "data.test=1000", "model.optim.pretrain.batch_size=16")
-WORDS += ("model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0", "metrics=none")
+OVERRIDES = (
+    "data=text",
+    "data.tokenizer=char",
+    "data.valid=1000",
+    "data.test=1000",
+    "model.optim.pretrain.batch_size=16",
+)
+OVERRIDES += ("model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0", "metrics=none")
 SECONDS, NATS = 131.0, 1.138
 KEY = "truth/nll_test_character"
 
@@ -33,20 +39,20 @@ KEY = "truth/nll_test_character"
 def rows() -> Iterator[Row]:
     if FILE is None:
         return
-    tokens = (*WORDS, f"data.path={FILE}")
-    ours, nats = whole(*tokens)
-    reference, bare_nats = bare(*tokens)
+    overrides = (*OVERRIDES, f"data.path={FILE}")
+    ours, nats = whole(*overrides)
+    reference, bare_nats = bare(*overrides)
     name = "COCO's captions by characters, from the command to the closing table"
     yield Row(name, ours, reference, measure.NONE, SECONDS / ours, "≥ 1: within 131 s", ours <= SECONDS)
     name = "… nats a character on held-out captions"
     yield Row(name, nats, bare_nats, measure.NONE, NATS / nats, "≥ 1: at most 1.138", nats <= NATS, "nats")
 
 
-def whole(*tokens: str) -> tuple[float, float]:
+def whole(*overrides: str) -> tuple[float, float]:
     """Seconds of the processor that a run takes, and its nats a character on the test sentences."""
     with tempfile.TemporaryDirectory() as folder:
         since = spent()
-        measure.played(*tokens, "logger=none", "callbacks.closing.temperatures=[1.0]", f"hydra.run.dir={folder}/run")
+        measure.played(*overrides, "logger=none", "callbacks.closing.temperatures=[1.0]", f"hydra.run.dir={folder}/run")
         taken = spent() - since
         return taken, json.loads(Path(folder, "run", "closing.json").read_text())["likelihood"][KEY]
 
@@ -57,9 +63,9 @@ def spent() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def bare(*tokens: str) -> tuple[float, float]:
+def bare(*overrides: str) -> tuple[float, float]:
     """The same of a loop that only learns; its nats are those of the validation sentences, which it never saw."""
-    system, data, _ = measure.composed(*tokens, always=("logger=none", "name=benchmark"))
+    system, data, _ = measure.composed(*overrides, always=("logger=none", "name=benchmark"))
     update, total = system.updates["pretrain"], system.schedule.pretrain_steps
     optimizer, chance = update.optimizer(system.learning(update)), torch.Generator().manual_seed(0)
     system.generator.train()

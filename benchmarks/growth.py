@@ -38,10 +38,10 @@ def main() -> None:
     keep_freed_memory()
     figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
     for panel, (axis, (values, grows)) in zip(panels, AXES.items(), strict=True):
-        for (way, tokens), colour in zip(WAYS.items(), ("tab:blue", "tab:orange"), strict=True):
-            if axis == "N" and "reward_to_go" in tokens[-1]:
+        for (way, overrides), colour in zip(WAYS.items(), ("tab:blue", "tab:orange"), strict=True):
+            if axis == "N" and "reward_to_go" in overrides[-1]:
                 continue
-            taken = [step(tokens, **(USUAL | {axis: value})) for value in values]
+            taken = [step(overrides, **(USUAL | {axis: value})) for value in values]
             print(axis, way, [f"{x:.3f}" for x in taken], flush=True)
             panel.loglog(values, taken, "o-", color=colour, label=way if axis == "L" else None)
             if colour == "tab:blue":
@@ -61,14 +61,14 @@ def slope(panel: plt.Axes, values: tuple[int, ...], last: float, grows: Callable
     panel.loglog(values, line, "--", color="grey", linewidth=1, label=label, zorder=0)
 
 
-def step(tokens: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
+def step(overrides: tuple[str, ...], L: int, V: int, N: int, B: int) -> float:
     sizes = [
         f"data.oracle.length={L}",
         f"data.oracle.vocab_size={V}",
         *(f"model.optim.{m}.batch_size={B}" for m in UPDATES),
     ]
-    rollouts = [] if "reward_to_go" in tokens[-1] else [f"model.credit.rollouts={N}"]
-    system, data, _ = composed("model=seqgan", "data=oracle_lstm", *SMALL, *sizes, *rollouts, *tokens)
+    rollouts = [] if "reward_to_go" in overrides[-1] else [f"model.credit.rollouts={N}"]
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", *SMALL, *sizes, *rollouts, *overrides)
     return seconds(Steps(system, data, "generator"), times=1)
 
 

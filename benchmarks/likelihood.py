@@ -28,26 +28,26 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.run.memory import keep_freed_memory
 from textgan_lit.types import TextBatch, Vocab
 
-SENTENCES, BATCH, LENGTH, WORDS, HIDDEN = 10_000, 64, 20, 5000, 32
-MANY_WORDS, BATCHES = 50_000, (64, 512)  # where memory is what matters
+SENTENCES, BATCH, LENGTH, VOCABULARY, HIDDEN = 10_000, 64, 20, 5000, 32
+MANY, BATCHES = 50_000, (64, 512)  # where memory is what matters
 LIBRARY = 9.42  # seconds for the same epoch
 
 
 def rows() -> Iterator[Row]:
     torch.manual_seed(0)
-    generator, epoch = players(WORDS, SENTENCES)
+    generator, epoch = players(VOCABULARY, SENTENCES)
     check(generator, epoch[:BATCH])
     ours = Beside(lambda: train(generator, epoch, BATCH, chunked))
     reference = seconds(lambda: train(generator, epoch, BATCH, plain))
-    floor = 3 * 2e-9 * SENTENCES * LENGTH * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+    floor = 3 * 2e-9 * SENTENCES * LENGTH * HIDDEN * VOCABULARY / best_gflops(1024, HIDDEN, VOCABULARY)
     name = "a likelihood epoch of 10,000 sentences, V = 5000"
     ratio = ours.against(LIBRARY)
     target = "≥ 1.5 × the library's", ratio >= 1.5
     yield Row(name, ours.seconds, reference, floor, ratio, *target, gflops=ours.gflops)
     for batch in BATCHES:
         ours, reference = (grown(batch, loss) for loss in ("chunked", "plain"))
-        floor = 4 * 4 * sum(weight.numel() for weight in players(MANY_WORDS, 1)[0].parameters()) / 2**30
-        name = f"growth of memory in pretraining steps, V = {MANY_WORDS:,}, {batch} sentences"
+        floor = 4 * 4 * sum(weight.numel() for weight in players(MANY, 1)[0].parameters()) / 2**30
+        name = f"growth of memory in pretraining steps, V = {MANY:,}, {batch} sentences"
         yield Row(name, ours, reference, floor, 2 / ours, "≥ 1: below 2 GB", ours < 2, "GB")
 
 
@@ -89,7 +89,7 @@ def grown(batch: int, loss: str) -> float:
 def _grow(batch: int, loss: str) -> float:
     torch.set_num_threads(1)
     keep_freed_memory()
-    generator, epoch = players(MANY_WORDS, 4 * batch)
+    generator, epoch = players(MANY, 4 * batch)
     before = largest()
     train(generator, epoch, batch, globals()[loss])
     return (largest() - before) / 2**20

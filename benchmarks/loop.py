@@ -27,7 +27,7 @@ from textgan_lit.system import TextGAN
 
 GAME = ("model/schedule=fixed", "model.schedule.pretrain_steps=0", "model.schedule.discriminator_pretrain_steps=0")
 REST = ("model.schedule.check_every=0", "trainer.limit_val_batches=0", "data.valid=1000", "data.test=1000")
-GAMES = (  # name, tokens, steps, pairs, largest ratio
+GAMES = (  # name, overrides, steps, pairs, largest ratio
     ("the demo", ("model.schedule.k=3",), 400, 5, 1.15),
     ("the published oracle's size", ("model=seqgan", "data=oracle_lstm", "model.schedule.k=3"), 16, 3, 1.1),
 )
@@ -44,17 +44,17 @@ class Watch(pl.Callback):
 
 
 def rows() -> Iterator[Row]:
-    for name, tokens, steps, pairs, most in GAMES:
-        tokens = (*tokens, *GAME, *REST, f"trainer.max_steps={steps}")
-        taken = [(through_lightning(tokens), bare(tokens, steps)) for _ in range(pairs)]
+    for name, overrides, steps, pairs, most in GAMES:
+        overrides = (*overrides, *GAME, *REST, f"trainer.max_steps={steps}")
+        taken = [(through_lightning(overrides), bare(overrides, steps)) for _ in range(pairs)]
         ours, reference = (statistics.median(seconds) / steps for seconds in zip(*taken, strict=True))
         ratio = statistics.median(a / b for a, b in taken)
         name = f"a step through Lightning, callbacks and W&B, over a bare loop: {name}"
         yield Row(name, ours, reference, NONE, ratio, f"≤ {most}", ratio <= most)
 
 
-def through_lightning(tokens: tuple[str, ...]) -> float:
-    system, data, config = composed(*tokens)
+def through_lightning(overrides: tuple[str, ...]) -> float:
+    system, data, config = composed(*overrides)
     with tempfile.TemporaryDirectory() as folder:
         watch, log = Watch(), WandB(folder, "benchmarks", "loop")
         csv = pl.loggers.CSVLogger(folder, name="", version="")
@@ -66,8 +66,8 @@ def through_lightning(tokens: tuple[str, ...]) -> float:
     return watch.seconds
 
 
-def bare(tokens: tuple[str, ...], steps: int) -> float:
-    system, data, _ = composed(*tokens)
+def bare(overrides: tuple[str, ...], steps: int) -> float:
+    system, data, _ = composed(*overrides)
     players = {name: Bare(system, data, name) for name in ("discriminator", "generator")}
     batches = players["discriminator"].batches
     cycle = ["discriminator"] * system.schedule.k + ["generator"]

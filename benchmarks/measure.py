@@ -26,7 +26,7 @@ from textgan_lit.system import OF_STEP, TextGAN
 
 LIBRARYS_GFLOPS = 54.6
 PROJECTION = 1024, 32, 5000  # hidden states to logits
-ALWAYS = ("logger=none", "name=benchmark")  # tokens of every composition
+ALWAYS = ("logger=none", "name=benchmark")  # overrides of every composition
 SMALL = ("data.train=1000", "data.valid=100", "data.test=100")  # where sentences are not what is measured
 
 
@@ -74,15 +74,15 @@ def best_gflops(rows: int, inner: int, outer: int) -> float:
     return 2e-9 * rows * inner * outer / taken
 
 
-def played(*tokens: str) -> None:
-    """``python train.py WORDS``, in a process of its own."""
-    subprocess.run([sys.executable, "-m", "textgan_lit.cli", *tokens], check=True, stdout=subprocess.DEVNULL)
+def played(*overrides: str) -> None:
+    """``python train.py OVERRIDES``, in a process of its own."""
+    subprocess.run([sys.executable, "-m", "textgan_lit.cli", *overrides], check=True, stdout=subprocess.DEVNULL)
 
 
-def composed(*tokens: str, always: tuple[str, ...] | None = None) -> tuple[TextGAN, pl.LightningDataModule, dict]:
-    """The players, the data and the configuration of ``python train.py WORDS``, callbacks left out."""
+def composed(*overrides: str, always: tuple[str, ...] | None = None) -> tuple[TextGAN, pl.LightningDataModule, dict]:
+    """The players, the data and the configuration of ``python train.py OVERRIDES``, callbacks left out."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*tokens, *(ALWAYS if always is None else always)])
+        config = compose("train", [*overrides, *(ALWAYS if always is None else always)])
     config.callbacks = {}
     config = OmegaConf.to_container(config, resolve=True)
     pl.seed_everything(config["seed"], verbose=False)

@@ -21,12 +21,12 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
-WORDS, LENGTH, BATCH = 1000, 20, 512
+VOCABULARY, LENGTH, BATCH = 1000, 20, 512
 ROUNDS = (1, 2, 4, 8, 20)
 
 
 def rows() -> Iterator[Row]:
-    vocab = Vocab(tuple(map(str, range(WORDS))))
+    vocab = Vocab(tuple(map(str, range(VOCABULARY))))
     torch.manual_seed(0)
     reference = written(Transformer(vocab, LENGTH))
     players = {"the LSTM": LSTM(vocab, LENGTH), "one-shot": OneShot(vocab, LENGTH)}

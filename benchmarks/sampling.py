@@ -20,19 +20,19 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
 from textgan_lit.types import Vocab
 
-SENTENCES, LENGTH, WORDS, HIDDEN = 10_000, 20, 5000, 32
+SENTENCES, LENGTH, VOCABULARY, HIDDEN = 10_000, 20, 5000, 32
 LIBRARY = 26.2  # seconds for the same
 
 
 def rows() -> Iterator[Row]:
     torch.manual_seed(0)
-    generator = LSTM(Vocab(tuple(map(str, range(WORDS)))), LENGTH, HIDDEN, HIDDEN)
+    generator = LSTM(Vocab(tuple(map(str, range(VOCABULARY)))), LENGTH, HIDDEN, HIDDEN)
     noise = Noise(0, "sampling").uniform(SENTENCES, LENGTH)
     check(generator, noise[:500])
     ours = Beside(lambda: generator.sample(noise, Categorical()), times=5)
     reference = seconds(lambda: [naive(generator, 64, multinomial) for _ in range(10)], times=1) * SENTENCES / 640
-    work = 2e-9 * SENTENCES * LENGTH * HIDDEN * WORDS
-    floor = work / best_gflops(1024, HIDDEN, WORDS)
+    work = 2e-9 * SENTENCES * LENGTH * HIDDEN * VOCABULARY
+    floor = work / best_gflops(1024, HIDDEN, VOCABULARY)
     name = "sampling 10,000 sentences, V = 5000, L = 20"
     ratio, share = ours.against(LIBRARY), work / ours.gflops / ours.seconds
     taken = ours.seconds, reference, floor

@@ -34,7 +34,7 @@ from textgan_lit.model.reward import Probability
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
 
-BATCH, ROLLOUTS, WORDS, HIDDEN = 64, 16, 5000, 32
+BATCH, ROLLOUTS, VOCABULARY, HIDDEN = 64, 16, 5000, 32
 LIBRARY = {20: 48.9, 40: 208.0}  # seconds
 SHORT = 20  # of the two: for what is measured once
 LEAST = {20: (8, 10), 40: (12, 15)}  # times the library's; and by sharing what the prefix's windows have in common
@@ -55,7 +55,7 @@ def rows() -> Iterator[Row]:
     system, step = game(SHORT, "model/discriminator=recurrent", "model/credit=reward_to_go")
     ours = Beside(step, times=31)
     floor = (
-        4 * 2e-9 * BATCH * SHORT * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+        4 * 2e-9 * BATCH * SHORT * HIDDEN * VOCABULARY / best_gflops(1024, HIDDEN, VOCABULARY)
     )  # to sample; forward, back twice
     name, ratio = f"… with a discriminator of prefixes (reward_to_go), L = {SHORT}", ours.against(LIBRARY[SHORT])
     target = "≥ 300 × the library's rollouts", ratio >= 300
@@ -68,7 +68,7 @@ def row(
     ours = Beside(step)
     tokens, rollouts = BATCH * ROLLOUTS * length * (length - 1) / 2, BATCH * ROLLOUTS * (length - 1)
     width = system.discriminator.gate.in_features
-    floor = 2e-9 * tokens * HIDDEN * WORDS / best_gflops(1024, HIDDEN, WORDS)
+    floor = 2e-9 * tokens * HIDDEN * VOCABULARY / best_gflops(1024, HIDDEN, VOCABULARY)
     floor += 2e-9 * matrices * rollouts * width**2 / best_gflops(1024, width, width)
     sentences = system.game("naive").sample(BATCH).tokens
     since = time.process_time()
@@ -78,8 +78,8 @@ def row(
     return Row(name, ours.seconds, reference, floor, ratio, *target, gflops=ours.gflops)
 
 
-def game(length: int, *tokens: str) -> tuple[TextGAN, Steps]:
-    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *tokens)
+def game(length: int, *overrides: str) -> tuple[TextGAN, Steps]:
+    system, data, _ = composed("model=seqgan", "data=oracle_lstm", f"data.oracle.length={length}", *SMALL, *overrides)
     return system, Steps(system, data, "generator")
 
 

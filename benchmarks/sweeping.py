@@ -26,7 +26,7 @@ from textgan_lit.system import TextGAN
 FEW, MANY = 1, 13
 MOST = 3.0  # seconds a trial
 PROMISED = 200, 600.0  # trials, and the seconds in which they should have been played
-WORDS = ("-m", "sweep=optuna", "data=tiny", "debug=smoke", "data.workers=0", "model.schedule.k=1,2")
+OVERRIDES = ("-m", "sweep=optuna", "data=tiny", "debug=smoke", "data.workers=0", "model.schedule.k=1,2")
 
 
 @final
@@ -62,7 +62,7 @@ def played(trials: int) -> tuple[float, list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         clock = ("+callbacks.clock._target_=benchmarks.sweeping.Clock",)
         before = used()
-        measure.played(*WORDS, *clock, f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}")
+        measure.played(*OVERRIDES, *clock, f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}")
         spent = used() - before
         places = (Path(folder, str(number), "steps.json") for number in range(trials))
         return spent, [json.loads(place.read_text()) for place in places]

@@ -114,8 +114,8 @@ class Clock(pl.Callback):
 
 
 def rows() -> Iterator[Row]:
-    for name, tokens in PLAYED.items():
-        yield from shares(name, played(tokens))
+    for name, overrides in PLAYED.items():
+        yield from shares(name, played(overrides))
 
 
 def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
@@ -135,8 +135,8 @@ def shares(name: str, found: dict[str, Any]) -> Iterator[Row]:
         yield Row(f"… {said}", found[key], fit, NONE, found[key] / fit, "", None)
 
 
-def played(tokens: tuple[str, ...]) -> dict[str, Any]:
+def played(overrides: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clock = "+callbacks.clock._target_=benchmarks.watching.Clock"
-        measure.played(*tokens, clock, f"hydra.run.dir={folder}")
+        measure.played(*overrides, clock, f"hydra.run.dir={folder}")
         return json.loads(Path(folder, "watching.json").read_text())

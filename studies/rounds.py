@@ -29,9 +29,9 @@ from textgan_lit.types import TextBatch
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "rounds.md"
 BEGIN, END = "<!-- rounds: begin (python -m studies.rounds writes up to the end mark) -->", "<!-- rounds: end -->"
-SEEDS, WORDS, LENGTH = (1, 2, 3), 6, 4
+SEEDS, VOCAB, LENGTH = (1, 2, 3), 6, 4
 LATENTS = 20_000
-WORLD = ("data=mixture", f"data.oracle.vocab_size={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
+WORLD = ("data=mixture", f"data.oracle.vocab_size={VOCAB}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 WORLD += ("data.train=4000", "data.valid=100", "data.test=100", "check_size=200")
 TAUGHT = ("model.optim.pretrain.batch_size=256", "model.schedule.pretrain_steps=300", "model.schedule.patience=100")
 GAME = ("model.schedule.discriminator_pretrain_steps=100", "model.schedule.adversarial_steps=100", "model.schedule.k=2")
@@ -48,7 +48,7 @@ PLAYERS = {  # overrides, and the rounds it is asked for
 
 
 def every_sentence() -> TextBatch:
-    tokens = torch.tensor(list(itertools.product(range(WORDS), repeat=LENGTH)))
+    tokens = torch.tensor(list(itertools.product(range(VOCAB), repeat=LENGTH)))
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 

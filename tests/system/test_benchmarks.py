@@ -34,17 +34,17 @@ CAPTIONS += (
     *NO_GAME,
 )
 TINY = {  # set → what stands in its module, small
-    "sampling": {"SENTENCES": 64, "WORDS": 30, "LENGTH": 5, "HIDDEN": 4},
-    "step": {"BATCH": 4, "ROLLOUTS": 2, "WORDS": 12, "SHORT": 5, "LIBRARY": {5: 1, 7: 1}, "LEAST": {5: (1, 1)}},
-    "likelihood": {"SENTENCES": 64, "BATCH": 16, "LENGTH": 5, "WORDS": 30, "MANY_WORDS": 50, "BATCHES": (8,)},
-    "captions": {"FILE": str(CONF.parent / "CHANGELOG.md"), "WORDS": CAPTIONS},
-    "cache": {"WORDS": 30, "WIDTH": 8, "BATCH": 4, "LENGTHS": (3, 6), "USUAL": 6},
-    "rounds": {"WORDS": 30, "LENGTH": 5, "BATCH": 4, "ROUNDS": (1, 2)},
+    "sampling": {"SENTENCES": 64, "VOCABULARY": 30, "LENGTH": 5, "HIDDEN": 4},
+    "step": {"BATCH": 4, "ROLLOUTS": 2, "VOCABULARY": 12, "SHORT": 5, "LIBRARY": {5: 1, 7: 1}, "LEAST": {5: (1, 1)}},
+    "likelihood": {"SENTENCES": 64, "BATCH": 16, "LENGTH": 5, "VOCABULARY": 30, "MANY": 50, "BATCHES": (8,)},
+    "captions": {"FILE": str(CONF.parent / "CHANGELOG.md"), "OVERRIDES": CAPTIONS},
+    "cache": {"VOCABULARY": 30, "WIDTH": 8, "BATCH": 4, "LENGTHS": (3, 6), "USUAL": 6},
+    "rounds": {"VOCABULARY": 30, "LENGTH": 5, "BATCH": 4, "ROUNDS": (1, 2)},
     "ngram": {"SENTENCES": 40, "VOCABULARY": 12, "ASKED": 2},
     "truth": {"SENTENCES": 64},
     "loop": {"GAMES": (("tiny", ("model.schedule.k=1",), 4, 1, 1.15),)},
     "watching": {"PLAYED": {"tiny": SMALL_RUN}},
-    "sweeping": {"MANY": 2, "WORDS": ("-m", "sweep=optuna", *SMALL_RUN, "logger=csv", "model.schedule.k=1,2")},
+    "sweeping": {"MANY": 2, "OVERRIDES": ("-m", "sweep=optuna", *SMALL_RUN, "logger=csv", "model.schedule.k=1,2")},
     "long_run": {"SHORT": 2, "LONG": 4},
 }
 

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from studies.rounds import LENGTH, WORDS, autoregression, every_sentence, jsd, over_latents, over_orders
+from studies.rounds import LENGTH, VOCAB, autoregression, every_sentence, jsd, over_latents, over_orders
 from tests.helpers.playing import built
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
 
-WORLD = ("data=mixture", f"data.oracle.vocab_size={WORDS}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
+WORLD = ("data=mixture", f"data.oracle.vocab_size={VOCAB}", "data.oracle.successors=2", f"data.oracle.length={LENGTH}")
 LISTS = [("one_shot", over_latents), ("masked_diffusion", over_orders), ("mle", autoregression)]
 
 
@@ -22,8 +22,8 @@ def test_a_list_of_sentences_is_what_is_written(model, listed, unchecked_shapes)
     (generator.output.weight if model != "mle" else next(generator.parameters())).mul_(4)  # far from uniform
     g = listed(generator, every_sentence()).double().exp()
     written = generator.sample(Noise(1, "rounds").uniform(20_000, generator.uniforms), Categorical()).tokens
-    places = (written * WORDS ** torch.arange(LENGTH - 1, -1, -1)).sum(1)
-    share = places.bincount(minlength=WORDS**LENGTH) / len(places)
+    places = (written * VOCAB ** torch.arange(LENGTH - 1, -1, -1)).sum(1)
+    share = places.bincount(minlength=VOCAB**LENGTH) / len(places)
     assert g.sum().item() == pytest.approx(1, abs=1e-4)
     error = (g / len(places)).sqrt()  # a share's own noise is .8 of it on average
     assert (share - g).abs().sum() < 1.5 * error.sum()
