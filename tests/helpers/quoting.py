@@ -1,4 +1,4 @@
-"""What the pages quote: bash itself says which programs a block starts, and with which tokens."""
+"""What the pages quote: bash itself says which programs a block starts, and with which arguments."""
 
 import os
 import re
@@ -25,12 +25,12 @@ VARIABLES = {
     "COCO_TEST": "b",
 }
 
-# No program is found, so bash hands each with its tokens to this function; 3 stays open where a pipe takes the output.
-# One write a program: both ends of a pipe run at once.
+# No program is found, so bash hands each with its arguments to this function; 3 stays open where a pipe takes the
+# output. One write a program: both ends of a pipe run at once.
 SHELL = r"""
 exec 3>&1 >/dev/null
 PATH=/nowhere
-command_not_found_handle() { printf -v tokens '%s\x1f' "$@"; printf '%s\x1e' "$tokens" >&3; }
+command_not_found_handle() { printf -v words '%s\x1f' "$@"; printf '%s\x1e' "$words" >&3; }
 """
 
 
@@ -51,7 +51,7 @@ def lines(block: str) -> list[str]:
 
 
 def commands(line: str, folder: Path) -> list[list[str]]:
-    """The programs that a line starts in ``folder``, each with its tokens. Of a loop, what its first round starts."""
+    """The programs that a line starts in ``folder``, each with its arguments. Of a loop, its first round."""
     line = re.sub(r"^for (\w+) in (\S+?)( .*?)?;", r"for \1 in \2;", line)
     shell = [shutil.which("bash"), "--norc", "-c", SHELL + line]
     done = subprocess.run(shell, cwd=folder, env=os.environ | VARIABLES, capture_output=True, text=True)

@@ -40,8 +40,8 @@ VARIANTS = {  # what the models leave out → how every summary starts
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-def findings(world, *tokens):
-    return audited(parser().parse_args(tokens), [WORLDS[world]])
+def findings(world, *overrides):
+    return audited(parser().parse_args(overrides), [WORLDS[world]])
 
 
 def of_model(model, world, batches):
@@ -57,7 +57,7 @@ def test_a_model_descends_what_it_declares(model, world):
 
 
 @pytest.mark.parametrize("world", [pytest.param("fixed length", marks=pytest.mark.slow), "with eos"])
-@pytest.mark.parametrize("tokens", VARIANTS, ids=" ".join)
+@pytest.mark.parametrize("overrides", VARIANTS, ids=" ".join)
 def test_so_do_its_variants(tokens, world):
     for finding in findings(world, *tokens, "--batches=60"):
         assert finding.passed, f"{finding.player}, {finding.claim}: {finding.summary}"

@@ -246,7 +246,7 @@ LATENT = ("data=tiny", "model/generator=vae", "model/objective=elbo")
 
 
 @pytest.mark.parametrize(
-    ("tokens", "fits"),
+    ("overrides", "fits"),
     [
         (("model=airl",), "discriminator=conv"),
         (("model=dgsan",), "estimator=score_function"),
@@ -257,11 +257,11 @@ LATENT = ("data=tiny", "model/generator=vae", "model/objective=elbo")
         (("model=minimax", "model/objective=likelihood"), "objective=elbo"),
         (("model=minimax", "model/regulariser=[likelihood]"), "regulariser="),
     ],
-    ids=lambda tokens: tokens[-1] if isinstance(tokens, tuple) else "",
+    ids=lambda given: given[-1] if isinstance(given, tuple) else "",
 )
-def test_parts_that_need_the_likelihood_are_refused_with_those_that_fit(tokens, fits):
+def test_parts_that_need_the_likelihood_are_refused_with_those_that_fit(overrides, fits):
     with pytest.raises(UserError, match=rf"needs log G\(x\), which VAE knows only a bound on.*{fits}"):
-        built(*LATENT, *tokens)
+        built(*LATENT, *overrides)
 
 
 def test_a_bound_is_not_asked_of_who_knows_the_likelihood():

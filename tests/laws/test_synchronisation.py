@@ -39,10 +39,10 @@ class Looks(TorchDispatchMode):
     ids=lambda policy: type(policy).__name__,
 )
 @pytest.mark.parametrize("kind", [LSTM, MaskedDiffusion, OneShot, Transformer, VAE])
-@pytest.mark.parametrize("tokens", [5, 500])
+@pytest.mark.parametrize("size", [5, 500])
 @torch.no_grad()
-def test_writing_never_waits(kind, tokens, policy):
-    generator = kind(Vocab(tuple(map(str, range(tokens))), has_eos=True), 4).eval()
+def test_writing_never_waits(kind, size, policy):
+    generator = kind(Vocab(tuple(map(str, range(size))), has_eos=True), 4).eval()
     game = Game(generator, None, policy, Noise(0))
     noise, later = torch.rand(6, generator.uniforms), torch.rand(6, 6, 2)
     with Looks() as looks:

@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_when_a_run_begins_is_one_line_and_nothing_is_half_w
         assert re.fullmatch(rf"textgan_lit: \S+{name}: No space left on device\. See to .*", caught.value.code)
 
     refused(*others, f"hydra.run.dir={folder}")
-    run(monkeypatch, *others, f"hydra.run.dir={folder}")  # the corrected command, with the same tokens
+    run(monkeypatch, *others, f"hydra.run.dir={folder}")  # the corrected command, with the same overrides
     before = {path: path.read_bytes() for path in (folder / ".hydra").iterdir()}
     assert {path.name for path in before} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
     refused(f"resume={folder}", "trainer.max_steps=2")

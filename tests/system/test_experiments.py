@@ -35,7 +35,7 @@ def not_needed(p: dict) -> bool:
 
 
 # What does not fit, by the classes of the parts: a reason, and when it holds.
-WHOLE_WORDS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft tokens
+WHOLE_TOKENS = {"Optimal", "DensityAware", "Mediator", "Empirical"}  # discriminators that cannot read soft tokens
 CRITICS = {"Hinge", "Wasserstein"}  # discriminator_losses whose score is not log P/G
 OPEN = {"Relativistic", "Wasserstein"}  # discriminator_losses to which s and s + c are one
 OF_SCORES = {None, "Score", "Sign", "Constant"}  # rewards that take any score
@@ -54,7 +54,7 @@ REFUSED = {
         p["generator"] in BOUNDED
         and (
             {p["objective"], p["estimator"]} & EXACT
-            or p["discriminator"] in WHOLE_WORDS
+            or p["discriminator"] in WHOLE_TOKENS
             or "likelihood" in (p["settings"].get("regulariser") or {})
             or p["schedule"]["rule"]["_target_"].endswith("Regret")
         )
@@ -98,7 +98,7 @@ REFUSED = {
         or (p["estimator"] in {"Relaxed", "Taylor", "Exact", "DataSide", "SelfPlay"} and not_needed(p))
     ),
     "reads whole tokens only. Use": lambda p: (
-        p["discriminator"] in WHOLE_WORDS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
+        p["discriminator"] in WHOLE_TOKENS and (p["estimator"] in {"Relaxed", "Taylor"} or p["penalty"])
     ),
     "feeds soft tokens back.* Use": lambda p: (
         p["estimator"] == "Relaxed" and p["generator"] in {"ManagerWorker", "Markov", "Mixture"}
@@ -191,7 +191,7 @@ def classes(model: dict) -> dict:
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("model", marked(MODELS, ALIKE))
-def test_any_part_of_a_method_can_be_replaced_in_one_token(model, group):
+def test_any_part_of_a_method_can_be_replaced_by_one_override(model, group):
     """It plays, or is refused with the reason and with parts that would fit."""
     optional = {"penalty", "regulariser"} if "discriminator_loss" in settings(model)["model"] else set()
     if group not in settings(model)["model"] and group not in optional:

@@ -99,7 +99,7 @@ def test_every_command_on_the_page_plays(number, lab, monkeypatch, capsys, unche
 def test_a_process_of_its_own_finds_the_package_after_the_pages_exports(lab):
     """The command that uses a discriminator and a reward of the page, by bash, as a reader gives it."""
     (command,) = (line for line in COMMANDS if {"my_lab.reward.Tempered", "my_lab.discriminator.Bag"} <= targets(line))
-    train = shlex.join([sys.executable, str(CHECKOUT / "train.py")])  # as the page says: it takes the same tokens
+    train = shlex.join([sys.executable, str(CHECKOUT / "train.py")])  # as the page says: it takes the same overrides
     short = f"debug=smoke logger=csv hydra.run.dir={shlex.quote(str(lab / 'run'))}"
     script = [*(line for line in SHELL if line.startswith("export ")), command.replace("textgan-train", train)]
     done = subprocess.run(["bash", "-euc", f"{chr(10).join(script)} {short}"], cwd=lab, capture_output=True, text=True)

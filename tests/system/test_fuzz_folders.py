@@ -221,8 +221,8 @@ def altered(draw, run: Path, place: Path, outside: Path) -> Path:
     folder = place / draw(st.sampled_from(["run", "it's", f"x${{oc.env:{SECRET}}}", "a=b (1)"]))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(run, folder)
-    for overrides in (folder / ".hydra").glob("*.yaml"):  # its own tokens lead to itself, as after an update
-        overrides.write_text(overrides.read_text().replace(str(run), str(folder)))
+    for path in (folder / ".hydra").glob("*.yaml"):  # its own overrides lead to itself, as after an update
+        path.write_text(path.read_text().replace(str(run), str(folder)))
     for _ in range(draw(st.integers(1, 3))):
         files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
         own = (path for path in files if path.stat().st_nlink == 1)  # else what lies outside would be altered

@@ -35,14 +35,14 @@ def test_it_plays_by_slopes_and_is_judged_by_its_sentences_alone():
 
 
 @pytest.mark.parametrize(
-    "tokens",
+    "overrides",
     [
         ("model=gsgan",),
         ("model=airl", "model.objective=null"),
         ("model=minimax", "model.objective=null", "model/discriminator=oracle"),
     ],
 )
-def test_what_needs_its_likelihood_is_refused(tokens):
-    settings = config(*WORDS, *tokens)
+def test_what_needs_its_likelihood_is_refused(overrides):
+    settings = config(*WORDS, *overrides)
     with pytest.raises(UserError, match=r"log G\(x\), which Secret does not know"):
         experiment.system(settings, experiment.data(settings))

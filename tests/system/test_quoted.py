@@ -40,7 +40,7 @@ NOT_PLAYED = {  # of ours, and would be by what they are: why not
     "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
     "--config-dir": "takes the package that docs/extending.md writes",
 }
-PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for tokens, and are none
+PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for arguments, and are none
 STUDIES = [page for page in PAGES if page.startswith("docs/studies/")]
 RUN, SWEEP = r"outputs/\S+|RUN", r"multirun/\S+|SWEEP"
 
@@ -56,7 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def variants(given: str) -> list[str]:
-    """A sweep's token as its jobs have it: every option of a group, the first value of a key."""
+    """A sweep's override as its jobs have it: every option of a group, the first value of a key."""
     override = OverridesParser.create().parse_override(given)
     if not override.is_sweep_override():
         return [given]
@@ -85,18 +85,18 @@ def composes(*overrides: str) -> None:
 
 
 class Parsed(Exception):
-    """A program's tokens were taken."""
+    """A program's arguments were taken."""
 
 
-def module_parses(name: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """That ``python -m NAME WORDS`` takes its overrides. Nothing is done with them."""
+def module_parses(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """That ``python -m NAME WORDS`` takes its arguments. Nothing is done with them."""
     if name in ("venv", "pytest"):
-        assert all((ROOT / override).exists() for override in overrides if override.endswith(".py"))
+        assert all((ROOT / argument).exists() for argument in arguments if argument.endswith(".py"))
         return
     module = importlib.import_module(name)
     if not hasattr(module, "main"):
         module = importlib.import_module(f"{name}.__main__")
-    if not overrides:
+    if not arguments:
         assert callable(module.main)
         return
     parse = argparse.ArgumentParser.parse_args
@@ -107,42 +107,42 @@ def module_parses(name: str, overrides: list[str], monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patched:
         patched.setattr(argparse.ArgumentParser, "parse_args", stop)
-        patched.setattr(sys, "argv", [name, *overrides])
+        patched.setattr(sys, "argv", [name, *arguments])
         with pytest.raises(Parsed):
             module.main()
 
 
-def parses(tokens: list[str]) -> None:
-    """That ``textgan WORDS`` takes its tokens, and what is to be composed composes. A command alone is its name."""
-    if len(tokens) == 1:
-        assert tokens[0] in {*textgan.COMMANDS, "COMMAND"}
+def parses(arguments: list[str]) -> None:
+    """That ``textgan WORDS`` takes its arguments, and what is to be composed composes. A command alone is its name."""
+    if len(arguments) == 1:
+        assert arguments[0] in {*textgan.COMMANDS, "COMMAND"}
         return
-    options = textgan.COMMANDS[tokens[0]].parser().parse_intermixed_args(tokens[1:])
-    if tokens[0] == "audit" and not options.config_dir:
-        audit.composed([token.replace("=NAME", "=minimax") for token in options.overrides])
-    if tokens[0] == "evaluate":
+    options = textgan.COMMANDS[arguments[0]].parser().parse_intermixed_args(arguments[1:])
+    if arguments[0] == "audit" and not options.config_dir:
+        audit.composed([override.replace("=NAME", "=minimax") for override in options.overrides])
+    if arguments[0] == "evaluate":
         evaluate.chosen(options.overrides)
 
 
-def check(program: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [override.replace("…", "x") for override in overrides if override not in PATTERN]
-    if "train.py" in overrides:  # python's, torchrun's or srun's
-        composes(*overrides[overrides.index("train.py") + 1 :])
+def check(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [argument.replace("…", "x") for argument in arguments if argument not in PATTERN]
+    if "train.py" in arguments:  # python's, torchrun's or srun's
+        composes(*arguments[arguments.index("train.py") + 1 :])
     elif program == "textgan-train":
-        composes(*overrides)
+        composes(*arguments)
     elif program == "textgan":
-        parses(overrides)
-    elif program == "python" and overrides[0] == "-m":
-        module_parses(overrides[1], overrides[2:], monkeypatch)
+        parses(arguments)
+    elif program == "python" and arguments[0] == "-m":
+        module_parses(arguments[1], arguments[2:], monkeypatch)
     elif program == "python":
-        assert overrides[0] == "-c"
-        compile(overrides[1], "page", "exec")
+        assert arguments[0] == "-c"
+        compile(arguments[1], "page", "exec")
     elif program == "make":
-        assert f"\n{overrides[0]}:" in (ROOT / "Makefile").read_text()
+        assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text()
     elif program == "bash":
-        assert (ROOT / overrides[0]).is_file()
+        assert (ROOT / arguments[0]).is_file()
     elif program == "pip":
-        extras = re.findall(r"\[([\w-]+)\]", " ".join(overrides))
+        extras = re.findall(r"\[([\w-]+)\]", " ".join(arguments))
         assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras)
     else:
         assert program in LEFT_ALONE, program
@@ -157,9 +157,9 @@ def test_every_command_composes_or_parses(page, folder, monkeypatch):
     for line in [line for block in fenced(page) for line in lines(block)] + inline(page):
         found = commands(line, folder)
         assert found or line.startswith("export "), f"{page}: {line}"
-        for program, *overrides in found:
+        for program, *arguments in found:
             try:
-                check(program, overrides, monkeypatch)
+                check(program, arguments, monkeypatch)
             except (Exception, SystemExit) as error:
                 pytest.fail(f"{page}: {line}\n{error}")
 
@@ -170,10 +170,10 @@ def test_no_command_stands_in_a_block_of_another_language():
             assert language == "bash" or not re.search(rf"^\$? ?({'|'.join(PROGRAMS)}) ", block, re.MULTILINE), block
 
 
-def is_played(program: str, *overrides: str) -> bool:
-    if any(re.search(pattern, " ".join([program, *overrides])) for pattern in NOT_PLAYED):
+def is_played(program: str, *arguments: str) -> bool:
+    if any(re.search(pattern, " ".join([program, *arguments])) for pattern in NOT_PLAYED):
         return False
-    return program == "textgan" or overrides[0] == "-c" or overrides == ("-m", "studies") or "debug=smoke" in overrides
+    return program == "textgan" or arguments[0] == "-c" or arguments == ("-m", "studies") or "debug=smoke" in arguments
 
 
 def quoted(folder: Path) -> list[list[str]]:
@@ -182,26 +182,26 @@ def quoted(folder: Path) -> list[list[str]]:
     return [command for block in blocks for line in lines(block) for command in commands(line, folder)]
 
 
-def standing(tokens: list[str]) -> tuple[str, ...]:
-    """The same tokens with this folder's names where a page has any run's."""
-    stands_for = {RUN: "of_any_order" if "--infill" in tokens else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
+def standing(arguments: list[str]) -> tuple[str, ...]:
+    """The same arguments with this folder's names where a page has any run's."""
+    stands_for = {RUN: "of_any_order" if "--infill" in arguments else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
     for pattern, name in stands_for.items():
-        tokens = [re.sub(rf"^({pattern})$", name, token) for token in tokens]
-    return tuple(token.replace("outputs/…", "run") for token in tokens)
+        arguments = [re.sub(rf"^({pattern})$", name, argument) for argument in arguments]
+    return tuple(argument.replace("outputs/…", "run") for argument in arguments)
 
 
-def play(monkeypatch: pytest.MonkeyPatch, program: str, *overrides: str) -> None:
+def play(monkeypatch: pytest.MonkeyPatch, program: str, *arguments: str) -> None:
     """In this process, on the runs that lie in this folder."""
-    if overrides[0] == "train.py":
-        return train(monkeypatch, *overrides[1:], "logger=csv", "hydra.run.dir=run")
-    if overrides[0] == "-c":
-        return exec(overrides[1], {})
-    if "--out" in overrides:
-        Path(overrides[overrides.index("--out") + 1]).unlink(missing_ok=True)
-    main = textgan.main if program == "textgan" else importlib.import_module(f"{overrides[1]}.__main__").main
+    if arguments[0] == "train.py":
+        return train(monkeypatch, *arguments[1:], "logger=csv", "hydra.run.dir=run")
+    if arguments[0] == "-c":
+        return exec(arguments[1], {})
+    if "--out" in arguments:
+        Path(arguments[arguments.index("--out") + 1]).unlink(missing_ok=True)
+    main = textgan.main if program == "textgan" else importlib.import_module(f"{arguments[1]}.__main__").main
     with open("sentences.txt") as sentences:
         monkeypatch.setattr(sys, "stdin", sentences)
-        monkeypatch.setattr(sys, "argv", [program, *overrides] if program == "textgan" else list(overrides[1:]))
+        monkeypatch.setattr(sys, "argv", [program, *arguments] if program == "textgan" else list(arguments[1:]))
         try:
             main()
         except SystemExit as ended:

@@ -52,7 +52,7 @@ def test_killed_wherever_it_may_be_it_ends_as_if_nothing_had_happened(whole, tmp
     elsewhere.mkdir()
     done = play(
         folder, "resume=../run", "trust=[tests]", death="SIGINT at 40 end", cwd=elsewhere
-    )  # its own tokens are in the folder
+    )  # its own overrides are in the folder
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert f"{newest.name}: not a whole checkpoint" in done.stderr
     assert "Going on after step 9." in done.stdout

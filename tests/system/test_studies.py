@@ -72,7 +72,7 @@ def test_every_arm_composes(name):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(study.ROOT / "conf"), version_base="1.3"):
         for entry in {arm.entry: arm.name for arm in ours.arms}.values():
-            assert compose("train", list(ours.runs(ours.page, [entry])[0].tokens))
+            assert compose("train", list(ours.runs(ours.page, [entry])[0].overrides))
 
 
 @pytest.mark.parametrize("name", study.names())
@@ -145,7 +145,7 @@ def test_an_interrupted_run_is_played_anew_and_then_counts(small):
     assert run.finished
     assert numbers.course(run)[-1]["steps/generator"] == 3
     assert set(numbers.frontier(run)) == {"likelihood", "game"}
-    broken = study.Run("a", 3, (*run.tokens, "model.schedule.k=none"), run.folder.with_name("3"))
+    broken = study.Run("a", 3, (*run.overrides, "model.schedule.k=none"), run.folder.with_name("3"))
     assert "model.schedule.k" in play.train(broken)
 
 

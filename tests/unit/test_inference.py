@@ -116,8 +116,8 @@ ALTERED = {
     "no model": (lambda s: without(s, *MODEL), r"model=None: wanted settings"),
     "no generator": (lambda s: without(s, *MODEL, "generator"), r"generator=None: wanted a part"),
     "no vocabulary": (lambda s: put(s, [], "textgan_lit", "vocab"), "vocab=.*: wanted settings"),
-    "overrides that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
-    "no overrides": (lambda s: put(s, [], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
+    "tokens that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
+    "no tokens": (lambda s: put(s, [], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
     "no length": (lambda s: without(s, "textgan_lit", "max_length"), "max_length=None: wanted"),
     "a huge length": (lambda s: put(s, 2**40, "textgan_lit", "max_length"), "max_length=.*: wanted less than"),
     "other tokens": (

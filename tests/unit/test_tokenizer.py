@@ -308,9 +308,9 @@ CLAUSES = [
     ("sentences", "kind"),
     [
         (CLAUSES * 400, "bpe"),
-        (CLAUSES, "char"),  # too few to learn pieces of tokens from
+        (CLAUSES, "char"),  # too few to learn pieces of words from
         (["春眠不觉晓，处处闻啼鸟。"] * 20_000, "char"),
-        (["床前明月光，疑是地上霜。 举头望明月，低头思故乡。"] * 20_000, "char"),  # blanks, but not between tokens
+        (["床前明月光，疑是地上霜。 举头望明月，低头思故乡。"] * 20_000, "char"),  # blanks, but not between words
         (["anneliese"] * 20_000, "char"),  # names
     ],
 )

@@ -18,9 +18,9 @@ WORLD += ("model.schedule.pretrain_steps=300", "model.optim.pretrain.lr=0.05", "
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-def kl(*tokens):
+def kl(*overrides):
     """KL(P‖G) in nats a sentence, after likelihood."""
-    run = built(*WORLD, *tokens).fit()
+    run = built(*WORLD, *overrides).fit()
     test = run.data.sentences("test")
     with torch.no_grad():
         gap = run.data.oracle.logp(test, Categorical()) - run.system.eval().generator.logp(test, Categorical())

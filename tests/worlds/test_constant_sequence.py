@@ -18,8 +18,8 @@ GUARDED = ("model.schedule.pretrain_steps=600", "model.schedule.adversarial_step
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
 
 
-def played(model, *tokens):
-    run = built(*small(model), *WORLD, *GUARDED, *tokens).fit()
+def played(model, *overrides):
+    run = built(*small(model), *WORLD, *GUARDED, *overrides).fit()
     return probability(run.system, run.data)
 
 

@@ -45,8 +45,8 @@ def teacher():
     return divergence(built("model=masked_diffusion", *WORLD).fit())
 
 
-def student(*tokens):
-    return divergence(built("model=didi", f"model.generator.steps={ROUNDS}", *WORLD, *GAME, *tokens).fit())
+def student(*overrides):
+    return divergence(built("model=didi", f"model.generator.steps={ROUNDS}", *WORLD, *GAME, *overrides).fit())
 
 
 def test_a_student_is_closer_to_the_data_than_its_teacher_hurried():

@@ -29,8 +29,8 @@ class Enough(pl.Callback):
             trainer.should_stop = True
 
 
-def played(model, steps, *tokens):
-    run = built(*small(model), f"model.schedule.adversarial_steps={steps}", *tokens, callbacks=(Enough(),)).fit()
+def played(model, steps, *overrides):
+    run = built(*small(model), f"model.schedule.adversarial_steps={steps}", *overrides, callbacks=(Enough(),)).fit()
     return run.system.clock.steps["generator"], probability(run.system, run.data)
 
 

@@ -82,7 +82,7 @@ FORGED = {  # name → where, what stands there, what is said of it
     "half a reading": (T, "reading", {"bce": 0.5}, r"reading\.bound is missing"),
     "a reading of nothing": (T, "reading", [], r"reading=\[\]: wanted"),
     "a reading's clock": (T, "reading", "steps", {}, r"reading\.steps\.pretrain is missing"),
-    "a token for staleness": (T, "staleness", "low", r"staleness=low: wanted a valid number"),
+    "a word for staleness": (T, "staleness", "low", r"staleness=low: wanted a valid number"),
     "an update that nobody has": (T, "upcoming", "referee", r"upcoming=referee: wanted 'pretrain'"),
     "an update that is none": (T, "upcoming", [], r"upcoming=\[\]: wanted 'pretrain'"),
     "the best is no number": (
@@ -132,7 +132,7 @@ FORGED = {  # name → where, what stands there, what is said of it
         torch.ones(6, 4, dtype=torch.long),
         rf"{WEIGHT} is int64\[6, 4\], wanted Float",
     ),
-    "a weight that is a token": (PLAYERS, WEIGHT, "heavy", rf"{WEIGHT} is heavy, wanted a tensor"),
+    "a weight that is a word": (PLAYERS, WEIGHT, "heavy", rf"{WEIGHT} is heavy, wanted a tensor"),
     "a weight that is none": (PLAYERS, WEIGHT, torch.full((6, 4), NAN), rf"{WEIGHT} holds numbers that are none"),
     "a weight without end": (PLAYERS, WEIGHT, torch.full((6, 4), -math.inf), rf"{WEIGHT} holds numbers that are none"),
     "a moment that is none": (
@@ -207,7 +207,7 @@ FORGED = {  # name → where, what stands there, what is said of it
         "has 2 groups of parameters, wanted 1",
     ),
     "callbacks in a list": (CALLBACKS, [1], r"callbacks=\[1\]: wanted a valid dictionary"),
-    "the best is a token": (CALLBACKS, "Checkpoints", "best", "low", r"callbacks\.Checkpoints\.best=low"),
+    "the best is a word": (CALLBACKS, "Checkpoints", "best", "low", r"callbacks\.Checkpoints\.best=low"),
     "another callback's state": (CALLBACKS, "Checkpoints", {"streaks": {}}, r"callbacks\.Checkpoints\.best is missing"),
     "logs of nobody's update": (CALLBACKS, "Steps", "kept", {"referee": []}, r"callbacks\.Steps\.kept\.referee"),
     "no logs": (CALLBACKS, "Steps", "kept", {"generator": []}, r"Steps\.kept\.generator=\[\]"),

@@ -61,10 +61,10 @@ def test_what_is_not_known_is_null(monkeypatch, tmp_path):
 def test_the_table_of_a_long_run_grows_by_its_new_rows_alone(monkeypatch, tmp_path):
     """Bytes of what is written for W&B at each evaluation, and of samples.jsonl: the last as many as the first."""
     monkeypatch.setattr(samples, "LAG", 99)
-    tokens = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
+    overrides = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", f"hydra.run.dir={tmp_path / 'run'}")
     run(
         monkeypatch,
-        *tokens,
+        *overrides,
         "callbacks.evaluation.every.pretrain=1",
         "model.schedule.pretrain_steps=30",
         "model.schedule.patience=99",
@@ -95,10 +95,10 @@ def test_ten_times_as_many_evaluations_write_ten_times_as_much_for_wandb_at_most
 
 def test_what_waits_to_be_sent_is_sent_when_a_run_ends_however_it_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(samples, "LAG", 1)
-    tokens = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.evaluation.every.pretrain=1")
+    overrides = ("debug=smoke", "model=mle", "data=tiny", "metrics=none", "callbacks.evaluation.every.pretrain=1")
     more = ("model.schedule.pretrain_steps=12", "model.schedule.patience=99", f"hydra.run.dir={tmp_path / 'run'}")
-    run(monkeypatch, *tokens, *more, "trainer.max_steps=6")
-    run(monkeypatch, *tokens, *more, "resume=true")
+    run(monkeypatch, *overrides, *more, "trainer.max_steps=6")
+    run(monkeypatch, *overrides, *more, "resume=true")
     kept = [row["steps/all"] for row in evaluations(tmp_path / "run", "samples.jsonl")]
     files = [*(tmp_path / "run").glob("wandb/offline-run-*/files/media/table/samples/*.json")]
     told = sorted(row[0] for file in files for row in json.loads(file.read_text())["data"])

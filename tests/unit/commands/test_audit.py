@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 def test_a_sound_model_exits_with_0_and_says_so(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    tokens = ("model=minimax", "data.oracle.variable=false")
-    assert textgan(monkeypatch, "audit", *tokens, "--batches", "50", "--steps", "5", "model.generator.order=1") == 0
+    overrides = ("model=minimax", "data.oracle.variable=false")
+    assert textgan(monkeypatch, "audit", *overrides, "--batches", "50", "--steps", "5", "model.generator.order=1") == 0
     out = capsys.readouterr().out
     assert "JSD(P‖G)" in out
     assert "as given, D = D*: unbiased within 4 SE" in out
@@ -40,7 +40,7 @@ def test_a_broken_one_exits_with_1(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "said"),
+    ("arguments", "said"),
     [
         (["audit", "data=dyck"], r"lists every sentence of its world, which is data=tiny"),
         (["audit", "model=seqgann"], r"model=seqgann: there is no such option\. Nearest: seqgan"),
@@ -48,21 +48,21 @@ def test_a_broken_one_exits_with_1(monkeypatch, capsys):
         (["audit", "data.oracle.vocab_size=1000"], r"makes 1000\^3"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line(tokens, said, monkeypatch):
-    line = str(textgan(monkeypatch, *tokens))
+def test_a_mistake_is_answered_in_one_line(arguments, said, monkeypatch):
+    line = str(textgan(monkeypatch, *arguments))
     assert line.startswith("textgan_lit: ")
     assert "\n" not in line
     assert re.search(said, line), line
 
 
-@pytest.mark.parametrize("tokens", [[], ["audit"]])
-def test_help_needs_no_torch(tokens):
+@pytest.mark.parametrize("arguments", [[], ["audit"]])
+def test_help_needs_no_torch(arguments):
     code = (
         "import sys; sys.argv = ['textgan', *sys.argv[1:], '--help']\n"
         "from textgan_lit.commands import main\n"
         "try: main()\nfinally: print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.strip().endswith("False")
     assert "audit" in done.stdout

@@ -14,11 +14,11 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Vocab
 
 
-def read(content, name, tokens=(), vocab=None, /, **data):
+def read(content, name, arguments=(), vocab=None, /, **data):
     parser = argparse.ArgumentParser()
     input.arguments(parser)
     run = Run(None, vocab or Vocab(("a", "b")), {"data": data}, Categorical(), None)
-    return [row.text for row in input.rows(io.BytesIO(content.encode()), name, parser.parse_args(tokens), run)]
+    return [row.text for row in input.rows(io.BytesIO(content.encode()), name, parser.parse_args(arguments), run)]
 
 
 RECORDS = "".join(json.dumps({"text": f"{sign} text", "caption": f"{sign} caption"}) + "\n" for sign in "ab")
@@ -60,7 +60,7 @@ def test_line_breaks_are_kept_where_the_run_can_hold_them():
 
 
 @pytest.mark.parametrize(
-    ("name", "tokens", "said"),
+    ("name", "arguments", "said"),
     [
         ("x.txt", ["--column", "a"], "--column=a: lines have no columns. .* --input-format=csv"),
         ("x.jsonl", ["--separator", ";"], "--separator=; is for csv and tsv"),
@@ -68,9 +68,9 @@ def test_line_breaks_are_kept_where_the_run_can_hold_them():
         ("x", [], r"x: its ending says none of the formats .* or --input-format=txt"),
     ],
 )
-def test_what_is_asked_for_and_would_be_ignored_is_refused(name, tokens, said):
+def test_what_is_asked_for_and_would_be_ignored_is_refused(name, arguments, said):
     with pytest.raises(UserError, match=said):
-        read("a\n", name, tokens)
+        read("a\n", name, arguments)
 
 
 def test_a_checkpoint_that_says_something_else_is_refused():

@@ -47,9 +47,9 @@ def density_aware(vocab, length):
 def command(monkeypatch, capsys):
     """``textgan WORDS`` with this run; gives the exit code, what was written, and what was said."""
 
-    def play(*tokens, run=run()):  # noqa: B008
+    def play(*arguments, run=run()):  # noqa: B008
         monkeypatch.setattr(opening, "opened", lambda options: run)
-        code = textgan(monkeypatch, *tokens)
+        code = textgan(monkeypatch, *arguments)
         return code, *capsys.readouterr()
 
     return play
@@ -187,8 +187,8 @@ def test_scores_as_a_table_and_as_jsonl(command, tmp_path):
     assert said.startswith("2 sentences, 6 tokens; NLL ")
     found = command("score", "RUN", str(tmp_path / "x.txt"), "--tokens", "--format=jsonl", run=run(judge=Recurrent))[1]
     first, second = map(json.loads, found.splitlines())
-    assert [word for word, _ in first["by_token"]] == ["a", "b", None]
-    assert [word for word, _ in second["by_token"]] == ["c", "c", "c"]
+    assert [token for token, _ in first["by_token"]] == ["a", "b", None]
+    assert [token for token, _ in second["by_token"]] == ["c", "c", "c"]
     assert first["length"] == 2
     assert sum(x for _, x in first["by_token"]) == pytest.approx(first["log_probability"], rel=1e-5)
     assert first["per_token"] == pytest.approx(first["log_probability"] / 3, rel=1e-5)
@@ -218,10 +218,10 @@ LINES = {
 @pytest.mark.parametrize("kind", LINES)
 def test_a_line_that_cannot_be_scored_is_named_or_skipped(kind, command, monkeypatch):
     vocab, content, said = LINES[kind]
-    for tokens in [(), ("--skip",)]:
+    for arguments in [(), ("--skip",)]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-        code, told, heard = command("score", "RUN", "-", *tokens, run=run(vocab))
-        if tokens:
+        code, told, heard = command("score", "RUN", "-", *arguments, run=run(vocab))
+        if arguments:
             assert code == 0
             assert "1 lines skipped" in heard
         else:
@@ -240,17 +240,17 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("token", WRONG)
-def test_a_mistake_is_one_line(token, command):
-    tokens = ("-n", "-1") if token == "-n=-1" else (token,)
-    code = command("generate", "RUN", *tokens)[0]
+@pytest.mark.parametrize("argument", WRONG)
+def test_a_mistake_is_one_line(argument, command):
+    arguments = ("-n", "-1") if argument == "-n=-1" else (argument,)
+    code = command("generate", "RUN", *arguments)[0]
     assert code.startswith("textgan_lit: ")
-    assert WRONG[token] in code
+    assert WRONG[argument] in code
 
 
 def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
     opened(saved())
-    parse = lambda *tokens: textgan_options(str(tmp_path / "run"), *tokens)  # noqa: E731
+    parse = lambda *arguments: textgan_options(str(tmp_path / "run"), *arguments)  # noqa: E731
     found = opening.opened(parse("--top-k", "2", "--temperature", "0.5")).policy
     assert (type(found), found.k, found.temperature) == (TopK, 2, 0.5)
     assert opening.opened(parse("--top-p", "0.5")).policy.p == 0.5
@@ -260,10 +260,10 @@ def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
             opening.opened(parse(name, "0"))
 
 
-def textgan_options(*tokens):
+def textgan_options(*arguments):
     from textgan_lit.commands import generate
 
-    return generate.parser().parse_args(tokens)
+    return generate.parser().parse_args(arguments)
 
 
 def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
@@ -292,8 +292,8 @@ def test_a_file_is_there_whole_or_not_at_all(command, tmp_path, monkeypatch):
 def test_a_closed_pipe_ends_quietly(opened, tmp_path):
     opened(saved())
     call = "from textgan_lit.commands import main; main()"
-    tokens = [sys.executable, "-c", call, "generate", str(tmp_path / "run"), "-n", "1000000"]
-    with subprocess.Popen(tokens, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    arguments = [sys.executable, "-c", call, "generate", str(tmp_path / "run"), "-n", "1000000"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""

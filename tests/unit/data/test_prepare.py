@@ -49,10 +49,10 @@ def test_nothing_half_made_is_left(data, tmp_path, monkeypatch):
 def _start(path, cache, results):
     make = prepare._make
 
-    def counted(*tokens):
+    def counted(*asked):
         with Path(cache, "times").open("a") as file:
             file.write("x")
-        make(*tokens)
+        make(*asked)
 
     prepare._make = counted
     made = TextData(path, cache=cache)

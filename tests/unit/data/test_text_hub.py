@@ -37,14 +37,14 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
 def test_image_coco_is_known_by_its_checksum(tmp_path):
     train, test = (str(COCO / f"image_coco_{split}.txt") for split in ("train", "test"))
     with initialize_config_dir(str(CONF), version_base=None):
-        tokens = [
+        overrides = [
             "data=coco",
             f"data.path={train}",
             f"data.test_path={test}",
             f"data.cache={tmp_path}",
             "data.tokenizer=word",
         ]
-        settings = OmegaConf.to_container(compose("train", tokens).data)
+        settings = OmegaConf.to_container(compose("train", overrides).data)
     made = TextData(**{key: value for key, value in settings.items() if key != "_target_"})
     assert made.sizes == {"train": 9000, "valid": 1000, "test": 10_000}
     assert sum("COCO captions for " in line for line in made.summary) == 2
@@ -60,11 +60,11 @@ def test_another_version_of_a_benchmark_says_so(data):
 
 
 @pytest.mark.parametrize(
-    "tokens", [["data=emnlp_news", "data.path=a.txt", "data.test_path=b.txt"], ["data=hub", "data.name=a/b"]]
+    "overrides", [["data=emnlp_news", "data.path=a.txt", "data.test_path=b.txt"], ["data=hub", "data.name=a/b"]]
 )
-def test_other_data_sets_compose_with_the_metrics_of_text(tokens):
+def test_other_data_sets_compose_with_the_metrics_of_text(overrides):
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("train", tokens)
+        config = compose("train", overrides)
         assert config.metrics == compose("train", ["metrics=text"]).metrics
     assert config.data._target_ == "textgan_lit.data.text.TextData"
 
@@ -119,7 +119,7 @@ def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "model"),
+    ("overrides", "model"),
     [
         (["data=text"], "text"),
         (["data=coco"], "text"),
@@ -128,7 +128,7 @@ def test_what_the_hub_answers_is_said(tmp_path, monkeypatch):
         (["experiment=demo"], "minimax"),
     ],
 )
-def test_text_brings_a_method_unless_one_is_asked_for(tokens, model):
+def test_text_brings_a_method_unless_one_is_asked_for(overrides, model):
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("train", tokens, return_hydra_config=True)
+        config = compose("train", overrides, return_hydra_config=True)
     assert config.hydra.runtime.choices.model == model

@@ -28,7 +28,7 @@ WRONG = {  # what is made of the right answer, and how it is called
     "integers": (lambda right: right.long(), r"shape \(.*\) of int64"),
     "nothing": (lambda right: None, "None"),
 }
-PLACES = {  # tokens → where a reward is asked
+PLACES = {  # overrides → where a reward is asked
     "terminal": ("model=minimax",),
     "monte carlo": ("model=minimax", "model/credit=monte_carlo", "model.credit.rollouts=2"),
     "reward to go": ("model=scratchgan",),
@@ -167,9 +167,14 @@ def test_a_reward_that_is_no_number_is_named_with_those_that_hand_it_on():
 
 
 def test_a_run_ends_in_one_line_before_the_step(monkeypatch, tmp_path):
-    tokens = (*TINY, "model.schedule.pretrain_steps=0", "model.schedule.k=1", f"model.reward._target_={__name__}.Pays")
+    overrides = (
+        *TINY,
+        "model.schedule.pretrain_steps=0",
+        "model.schedule.k=1",
+        f"model.reward._target_={__name__}.Pays",
+    )
     with pytest.raises(SystemExit) as stopped:
-        smoke(monkeypatch, tmp_path / "run", *tokens)
+        smoke(monkeypatch, tmp_path / "run", *overrides)
     said = "textgan_lit: tests.unit.model.test_answer.Pays gave shape (1,), wanted shape (8,): a reward for each score."
     assert stopped.value.code == said
     assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["steps"]["generator"] == 0

@@ -26,7 +26,7 @@ def test_d_plays_until_its_loss_stops_falling():
 
 
 def test_what_falls_a_little_at_each_look_has_fallen():
-    """0.001 a look is less than ``least``, but two looks together are not."""
+    """0.001 a look is less than ``min_improvement``, but two looks together are not."""
     play = Play(
         ruled(Plateau(patience=2, min_improvement=0.0015), adversarial_steps=1, k=1),
         bce=says(0.5, 0.499, 0.498, 0.497, 0.497),
@@ -36,7 +36,7 @@ def test_what_falls_a_little_at_each_look_has_fallen():
 
 @pytest.mark.parametrize("rule", [Plateau, Staleness])
 def test_d_does_not_play_for_ever_however_much_it_learns(rule):
-    """The first full k beyond ``most``."""
+    """The first full k beyond ``max_steps``."""
     endless = ruled(rule(patience=1, min_improvement=0.0, max_steps=7), adversarial_steps=2, k=3)
     endless.rule.before = 0.0  # to Staleness: D will never be as good again
     play = Play(endless, bce=lambda letters: 99.0 - letters.count("D")).run()

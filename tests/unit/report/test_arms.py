@@ -128,7 +128,7 @@ def test_a_control_is_told_by_its_overrides_and_by_what_was_played(override, gam
 
 
 def test_a_control_is_told_by_what_was_composed(tmp_path):
-    """As an experiment may choose it, in no token."""
+    """As an experiment may choose it, in no override."""
     run = made(tmp_path / "0")
     (run / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {choices: {model/control: shuffled}}}")
     assert gather(tmp_path).arms[0].null == "shuffled"

@@ -1,4 +1,4 @@
-"""What a run is called: from tokens that Hydra has written, and from folders that hold none or bad ones."""
+"""What a run is called: from overrides that Hydra has written, and from folders that hold none or bad ones."""
 
 import json
 

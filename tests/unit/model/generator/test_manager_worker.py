@@ -42,9 +42,9 @@ def test_a_token_is_written_towards_the_last_goals():
 def test_it_takes_a_model_that_shows_what_it_sees():
     with pytest.raises(UserError, match=r"reads what leaks of a discriminator.*Use model/discriminator=conv"):
         ManagerWorker(VOCAB, LENGTH, lambda: None)
-    for tokens in (["model/discriminator=recurrent"], ["model/discriminator=density_aware"]):
+    for overrides in (["model/discriminator=recurrent"], ["model/discriminator=density_aware"]):
         with pytest.raises(UserError, match=r"reads what leaks of a discriminator"):
-            built(*WORDS[: len(TINY)], "model=minimax", "model/generator=manager_worker", *tokens)
+            built(*WORDS[: len(TINY)], "model=minimax", "model/generator=manager_worker", *overrides)
 
 
 def weights(player):
