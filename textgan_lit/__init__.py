@@ -33,6 +33,13 @@ _HOME = {  # public name → the module that defines it
     "Answer": "model.schedule",
     "UserError": "errors",
     "form": "run.schema",
+    # metrics of lists of strings, without a run
+    "bleu": "metrics.strings",
+    "self_bleu": "metrics.strings",
+    "distinct": "metrics.strings",
+    "ngram_jsd": "metrics.strings",
+    "ms_jaccard": "metrics.strings",
+    "fresh_critic_bound": "metrics.strings",
 }
 __all__ = [*_HOME]
 
