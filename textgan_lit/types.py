@@ -167,7 +167,7 @@ class Samples(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an objective gives back: a loss to step on, and detached scalars to log."""
+    """What a loss gives back: its value to step on, and detached scalars to log."""
 
     loss: Float[Tensor, ""]
     logs: dict[str, Tensor]

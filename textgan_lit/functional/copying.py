@@ -66,7 +66,7 @@ class Corpus:
         return Copied(span, whole)
 
     def nearest(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Nearest:
-        """Of every sentence that there is: time grows with all tokens there are, so ask for few.
+        """The nearest of all sentences that there are: time grows with all tokens there are, so ask for few.
 
         >>> mask = torch.ones(2, 3, dtype=torch.bool)
         >>> Corpus(torch.tensor([[1, 2, 3], [3, 4, 5]]), mask).nearest(torch.tensor([[1, 3, 3]]), mask[:1])

@@ -44,7 +44,7 @@ class Tally(NamedTuple):
 def tallies(
     tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], side: Int[Tensor, " B"], fold: Int[Tensor, " B"]
 ) -> list[Tally]:
-    """One for each of ``CONTEXTS``; a token for each True of the mask, row by row. ``side`` is 0 or 1."""
+    """A tally for each of ``CONTEXTS``; a token for each True of the mask, row by row. ``side`` is 0 or 1."""
     outside = int(tokens.max()) + 1  # what stands before a sentence
     before, token = F.pad(tokens, (FARTHEST, 0), value=outside), tokens[mask]
     place = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)[mask]

@@ -98,7 +98,7 @@ def self_bleu(
 
 
 def counts(tokens: Int[Tensor, " W"], length: Int[Tensor, " N"], highest: int) -> Iterator[Counts]:
-    """For n = 1 … highest, from the tokens of all sentences in a row.
+    """Counts for n = 1 … highest, from the tokens of all sentences in a row.
 
     An n-gram is the (n−1)-gram at the same start and one token more: two ids, of which ``unique`` makes one.
     """

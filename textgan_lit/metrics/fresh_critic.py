@@ -141,6 +141,6 @@ def _by_token(number: Tensor, mask: Bool[Tensor, "B T"]) -> Tensor:
 
 
 def _standard(read: Float[Tensor, "W N"], kept: Bool[Tensor, " W"]) -> Float[Tensor, "W N"]:
-    """Of mean 0 and deviation 1 among the tokens that are ``kept``; what hardly varies there stays small."""
+    """Scales to mean 0 and deviation 1 among the tokens that are ``kept``; what hardly varies there stays small."""
     centre, spread = read[kept].mean(0), read[kept].std(0).clamp_min(0.1)
     return ((read - centre) / spread).clamp(-FARTHEST, FARTHEST)

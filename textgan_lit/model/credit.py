@@ -1,4 +1,4 @@
-"""How a sentence's reward becomes a value for every token of it (the policy-gradient section of the note)."""
+"""How a sentence's reward becomes a value for each of its tokens (the policy-gradient section of the note)."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class ScheduledSampling(Loss):
         generator.need_likelihood("objective=scheduled_sampling", "model/objective=elbo where it has a bound")
 
     def chance(self, step: int) -> float:
-        """That a token of a prefix is the data's."""
+        """The chance that a token of a prefix is the data's."""
         share = step / self.half_steps
         falling = {
             "linear": 1 - share / 2,

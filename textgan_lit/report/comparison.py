@@ -174,7 +174,7 @@ class Comparison:
             ]
         if lost := len(self.found.missing):
             found += [
-                f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter those of their overrides."
+                f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter the others of their arms."
             ]
         return found
 

@@ -114,7 +114,7 @@ def _sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(found: Any) -> list[float | None]:
-    """For a browser: what is infinite (a token that cannot be said) is as unlikely as can be shown."""
+    """Numbers for a browser: what is infinite (a token that cannot be said) is as unlikely as can be shown."""
     if not isinstance(found, list):
         return []
     return [round(max(value, -99.0), 3) if is_number(value) and value == value else None for value in found]

@@ -58,7 +58,7 @@ class Side:
         return self._of(name)[1] / self._of(unit)[1]
 
     def per_se(self, unit: Unit, name: str) -> Tensor:
-        """Of a ratio of two means, by the delta method: the spread of x − ratio × tokens."""
+        """Standard error of a ratio of two means, by the delta method: the spread of x − ratio × tokens."""
         n, _, square, *products = self._of(name)
         units, ratio = self._of(unit), self.per(unit, name)
         with_units = products[UNITS.index(unit)]

@@ -155,7 +155,7 @@ class Generator(nn.Module, ABC):
         return Samples(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
     def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Samples:
-        """Token by token."""
+        """Writes them token by token."""
         latent = self.prior(noise[:, : self.latent])
         uniform, decoding = noise[:, self.latent :], self.start_decoding(len(noise), latent)
         tokens = torch.full(uniform.shape, self.vocab.pad, device=noise.device)

@@ -105,7 +105,7 @@ class MaskedDiffusion(Latent):
         return self.norm(hidden)
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        """Of tokens alone: where sentences end is not for them to say."""
+        """Logits of tokens alone: where sentences end is not for them to say."""
         logits = linear(features, self.output)
         return logits if self.vocab.eos is None else logits.masked_fill(self.ends, float("-inf"))
 
@@ -153,7 +153,7 @@ class MaskedDiffusion(Latent):
         return Elbo(logp + self.of_length(batch, content, policy), uniform[:, :0])
 
     def length_logits(self) -> Float[Tensor, " lengths"]:
-        """Of having 0, 1, … tokens. A table moves by the rate at every step, and networks are given small ones."""
+        """Those of having 0, 1, … tokens. A table moves by the rate at every step, and networks have small ones."""
         return QUICKER * self.lengths.float()
 
     def content(self, batch: TextBatch) -> Bool[Tensor, "B T"]:
