@@ -58,10 +58,10 @@ def test_a_model_descends_what_it_declares(model, world):
 
 @pytest.mark.parametrize("world", [pytest.param("fixed length", marks=pytest.mark.slow), "with eos"])
 @pytest.mark.parametrize("overrides", VARIANTS, ids=" ".join)
-def test_so_do_its_variants(tokens, world):
-    for finding in findings(world, *tokens, "--batches=60"):
+def test_so_do_its_variants(overrides, world):
+    for finding in findings(world, *overrides, "--batches=60"):
         assert finding.passed, f"{finding.player}, {finding.claim}: {finding.summary}"
-        assert finding.summary.startswith(VARIANTS[tokens])
+        assert finding.summary.startswith(VARIANTS[overrides])
 
 
 def test_any_order_is_for_sentences_of_one_length():
