@@ -22,7 +22,7 @@ from tests.helpers.enumeration import jsd, kl, listed
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import stream
-from textgan_lit.run.closing import saturated
+from textgan_lit.run.closing_table import saturated
 from textgan_lit.truth.evidence import Contributions, contributions
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth

@@ -11,7 +11,7 @@ import numpy as np
 
 from studies.study import Run
 from textgan_lit.functional import significance
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 
 BEST = "likelihood_best_temperature"
 PLAYERS = "steps/players"  # steps of D and G, D's first ones among them
@@ -23,7 +23,7 @@ Row = Mapping[str, float]
 def read(run: Run, name: str) -> Any:
     """What a file says; nothing where the run has left none."""
     try:
-        return plain.json(run.folder, name)
+        return untrusted.json(run.folder, name)
     except FileNotFoundError:
         return {}
 
@@ -55,7 +55,7 @@ def course(run: Run) -> list[dict[str, float]]:
     """The evaluations from the end of the likelihood pretraining on, with the two axes that games are compared on."""
     rows = []
     with suppress(FileNotFoundError):  # nobody ever moved
-        rows = [row for _, row in plain.lines(run.folder, "evaluations.jsonl")]
+        rows = [row for _, row in untrusted.lines(run.folder, "evaluations.jsonl")]
     rows = [row for row in rows if row.get("steps/pretrain", 0) == rows[-1].get("steps/pretrain", 0)]
     for row in rows:
         row[PLAYERS] = row.get("steps/discriminator", 0) + row.get("steps/generator", 0)

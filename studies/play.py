@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from studies.study import ROOT, Run
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 
 COLUMNS = (
     BarColumn(),
@@ -37,7 +37,7 @@ def keep(runs: Iterable[Run], home: Path) -> None:
         shutil.copy(run.folder / ".hydra" / "overrides.yaml", kept / ".hydra")
         for name in KEPT:
             if (run.folder / name).exists():
-                numbers = plain.json(run.folder, name)
+                numbers = untrusted.json(run.folder, name)
                 (kept / name).write_text(json.dumps(numbers, separators=(",", ":")) + "\n")
 
 

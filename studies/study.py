@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -38,7 +38,7 @@ class Run:
         if not (self.folder / "closing.json").exists():
             return False
         try:
-            played = plain.yaml(self.folder, ".hydra/overrides.yaml")
+            played = untrusted.yaml(self.folder, ".hydra/overrides.yaml")
         except FileNotFoundError:
             played = []
         if not same(played, self.overrides):

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit.build import elsewhere
+from textgan_lit.build import foreign_keys
 from textgan_lit.build.trust import CONF
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.run import credentials, process, resume, terminal
@@ -166,7 +166,7 @@ def _check_keys(config: DictConfig) -> None:
             asked = re.search(rf"\$\{{(oc\.select:)?\.*{re.escape(full)}\b", text)
             if key not in names and (key == "defaults" or not asked):  # which Hydra would compose in other processes
                 nearest = f"{full}: nothing here asks for that key. Nearest: {_nearest(key, list(names))}."
-                raise UserError(elsewhere.refusal(full) or nearest)
+                raise UserError(foreign_keys.refusal(full) or nearest)
 
 
 def _composed(overrides: list[str]) -> DictConfig:
@@ -258,7 +258,7 @@ def _unknown_key(key: str) -> str:
     ]
     given = (override.lstrip("+~").partition("=")[0] for override in sys.argv[1:])
     key = next((whole for whole in given if whole.startswith(f"{key}.")), key)  # Hydra names the first part it misses
-    if told := elsewhere.refusal(key):
+    if told := foreign_keys.refusal(key):
         return told
     groups = [group for group in _groups() if group.rpartition("/")[2] == key or group == key.replace(".", "/")]
     if groups:
@@ -277,7 +277,7 @@ def _closest(key: str, overrides: list[str]) -> str:
         siblings = [f"{parent}.{name}" if parent else str(name) for name in node or ()]
     except Exception:
         leaves, siblings = {}, []
-    wanted = last, elsewhere.SYNONYMS.get(last)
+    wanted = last, foreign_keys.SYNONYMS.get(last)
     for place in (f"{parent}.", f"{key.partition('.')[0]}.", ""):
         same = [leaf for leaf in leaves if leaf.startswith(place) and leaf.rpartition(".")[2] in wanted]
         if same:
@@ -302,7 +302,7 @@ def _groups() -> list[str]:
 
 def _unknown_option(name: str) -> str:
     group, _, option = name.rpartition("/")
-    if told := elsewhere.refusal(f"{group}={option}"):
+    if told := foreign_keys.refusal(f"{group}={option}"):
         return told
     options = _options(group)
     if not options:
@@ -311,7 +311,7 @@ def _unknown_option(name: str) -> str:
 
 
 def _unknown_group(name: str) -> str:
-    if told := elsewhere.refusal(name):
+    if told := foreign_keys.refusal(name):
         return told
     return f"{name}: there is no such group. Nearest: {_nearest(name, _groups())}."
 

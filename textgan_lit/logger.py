@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from textgan_lit.run import account, credentials, files, plain, terminal
+from textgan_lit.run import credentials, files, terminal, untrusted, wandb_account
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.keys import best, clock
 from textgan_lit.run.naming import called
@@ -66,13 +66,13 @@ class CSV(Logger):
 
     def _head(self) -> list[str]:
         try:
-            return next(plain.table(self.path.parent, self.path.name), [])
+            return next(untrusted.table(self.path.parent, self.path.name), [])
         except FileNotFoundError:
             return []
 
     def _widen(self, new: list[str]) -> None:
         """New columns at the end: the rows so far are what they were."""
-        old = list(plain.table(self.path.parent, self.path.name))[1:] if self.columns else []
+        old = list(untrusted.table(self.path.parent, self.path.name))[1:] if self.columns else []
         self.columns = [*self.columns, *new]
         files.replace(self.path, "".join(",".join(row) + "\n" for row in [self.columns, *old]))
 
@@ -113,7 +113,9 @@ class WandB(WandbLogger):
             group=names.group,
             job_type=names.kind,
             tags=names.tags,
-            id=plain.text(Path(folder), "wandb/run-id", 64) if known.exists() else None,  # other processes need none
+            id=untrusted.text(Path(folder), "wandb/run-id", 64)
+            if known.exists()
+            else None,  # other processes need none
             resume="allow" if mode == "online" else None,  # offline each life is a segment of its own, which sync joins
             save_dir=folder,
             project=project,
@@ -157,7 +159,7 @@ class WandB(WandbLogger):
                 self._wandb_init["settings"].finish_timeout = 0.0
                 self._wandb_init |= {"mode": "offline", "resume": None}
         try:
-            account.set_up()
+            wandb_account.set_up()
             super().experiment  # noqa: B018 (the first look begins it)
         except Exception as error:
             self._leave(error)
@@ -165,7 +167,7 @@ class WandB(WandbLogger):
     def _online(self) -> None:
         import wandb
 
-        account.set_up()
+        wandb_account.set_up()
         if not wandb.login(prompt=False, verify=False):  # wandb.init would ask for a key, and wait
             raise PermissionError("no login on this machine")
         self._wandb_init["settings"].finish_timeout = WAIT  # offline it would let go of a file half written
@@ -210,7 +212,7 @@ def extremes(path: Path) -> dict[str, float]:
     """The best value of every key in a table of rows that has one; nothing where there is no table."""
     found: dict[str, float] = {}
     with suppress(FileNotFoundError):
-        rows = plain.table(path.parent, path.name)
+        rows = untrusted.table(path.parent, path.name)
         columns = [(place, key, best(key)) for place, key in enumerate(next(rows, []))]
         columns = [(place, key, {"min": min, "max": max}[extreme]) for place, key, extreme in columns if extreme]
         for row in rows:

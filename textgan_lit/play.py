@@ -24,9 +24,9 @@ from textgan_lit.run import credentials, terminal
 from textgan_lit.run.checkpoint import Saved, chosen, kept, named, newest
 from textgan_lit.run.distributed import lost
 from textgan_lit.run.folder import rewind
-from textgan_lit.run.launch import dismiss
 from textgan_lit.run.memory import keep_freed_memory
 from textgan_lit.run.process import first
+from textgan_lit.run.ranks import dismiss
 from textgan_lit.system import TextGAN
 from textgan_lit.types import Seed, Threads
 

@@ -14,9 +14,9 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.transformer import Transformer
+from textgan_lit.model.infilling import infill
 from textgan_lit.model.objective import AnyOrder, Likelihood
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import infill
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch
 

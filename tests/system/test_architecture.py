@@ -198,12 +198,12 @@ def test_what_reads_is_not(line):
     assert not writes(ast.parse(line).body[0].value)
 
 
-# What reads a file, and who may: for what lies in a run's folder there is textgan_lit.run.plain.
+# What reads a file, and who may: for what lies in a run's folder there is textgan_lit.run.untrusted.
 READS = re.compile(
     r"json\.loads?|yaml\.\w*load\w*|OmegaConf\.load|csv\.(reader|DictReader)|open|(?!os\.).*\.(read_text|read_bytes|open)"
 )
 READERS = {
-    "run.plain": "this is it",
+    "run.untrusted": "this is it",
     "run.files": "what it has just made",
     "callbacks.recovery": "a state, to copy it",
     "run.packing": "the text of a state, of which the digest was taken",

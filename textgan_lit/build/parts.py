@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from textgan_lit.build import elsewhere
+from textgan_lit.build import foreign_keys
 from textgan_lit.build.trust import find
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.errors import UserError, shown
@@ -44,7 +44,7 @@ def part(config: Any, where: str, kind: type = object, /, **context: Any) -> Any
             raise UserError(f"{where}.{key}: the program itself gives {cls.__name__} its {key}. Leave it out.")
         if key not in accepted and not open_ended:
             raise UserError(
-                elsewhere.refusal(f"{where}.{key}")
+                foreign_keys.refusal(f"{where}.{key}")
                 or f"{where}.{shown(key)}: {cls.__name__} has no such setting{_nearest(key, accepted)}. "
                 f"Where a file under conf/ gives it, leave it out by ~{where}.{shown(key)}."
             )

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from textgan_lit.errors import UserError
 from textgan_lit.run.checkpoint import CheckpointFiles
-from textgan_lit.run.launch import JobDDP, started_outside, surroundings
+from textgan_lit.run.ranks import JobDDP, started_outside, surroundings
 
 SHARED = 4  # processes a CPU: to try what several do; far more are a slip of the finger
 MOST = 4096  # of devices in a node, and of nodes: no cluster has so many, and Lightning keeps a list of them

@@ -14,7 +14,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import estimate, numbers, print_table, titled
+from textgan_lit.run.closing_table import estimate, numbers, print_table, titled
 from textgan_lit.run.distributed import gather, rank, shard, world_size
 from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN

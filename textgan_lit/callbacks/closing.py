@@ -1,4 +1,4 @@
-"""The closing table: what the game was worth, judged on sentences that nothing else has seen."""
+"""What the game was worth, measured on sentences that nothing else has seen: the columns of the closing table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import estimate, numbers, print_table, saturated, titled
+from textgan_lit.run.closing_table import estimate, numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import all_mean, gather, rank, shard, world_size
 from textgan_lit.run.files import replace
 from textgan_lit.system import Evaluation, TextGAN

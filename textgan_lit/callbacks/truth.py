@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from textgan_lit.run import terminal
-from textgan_lit.run.closing import estimate, saturated
+from textgan_lit.run.closing_table import estimate, saturated
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
 from textgan_lit.system import Evaluation, TextGAN

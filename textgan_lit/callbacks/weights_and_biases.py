@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
 from textgan_lit.logger import WandB
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 from textgan_lit.run.checkpoint import kept
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import replace
@@ -68,7 +68,7 @@ def save_overrides(run: Any, folder: Path) -> None:
     """What Hydra has composed the configuration from. The names stay as they are: ``.hydra/overrides.yaml``."""
     for name in COMPOSED:
         with suppress(FileNotFoundError):
-            text = plain.text(folder, f".hydra/{name}", plain.JSON)
+            text = untrusted.text(folder, f".hydra/{name}", untrusted.JSON)
             copy = Path(run.dir, ".hydra", name)  # in W&B's own folder: from elsewhere it would make a link
             copy.parent.mkdir(exist_ok=True)
             replace(copy, text)

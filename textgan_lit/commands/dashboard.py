@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml  # what Hydra writes with, and brings
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.run import account
+from textgan_lit.run import wandb_account
 from textgan_lit.run.keys import clock
 
 NAME, VIEW = "textgan_lit", "nw-textganlit-v"  # what people see; by what the workspace is found again
@@ -134,7 +134,7 @@ def save(entity: str, project: str) -> str:
     # There is no public way to ask for a view by its name: a second run would make a second one.
     made._internal_name = VIEW
     try:
-        account.set_up()
+        wandb_account.set_up()
         made._internal_id = _id(internal, entity, project)
         return made.save().url
     except Exception as error:  # whatever a server, or the way to it, may raise

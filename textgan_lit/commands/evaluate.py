@@ -22,7 +22,7 @@ from textgan_lit.cli import CONF
 from textgan_lit.commands import input, opening
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run import files, terminal
-from textgan_lit.run.closing import estimate
+from textgan_lit.run.closing_table import estimate
 
 if TYPE_CHECKING:
     from textgan_lit.inference import Run

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge
 
 from textgan_lit.commands import opening, output
+from textgan_lit.data.file_reader import load
 from textgan_lit.data.format import Format
-from textgan_lit.data.rows import load
 from textgan_lit.errors import UserError
 
 if TYPE_CHECKING:

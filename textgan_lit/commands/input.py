@@ -12,8 +12,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgan_lit.data.file_reader import Row, Skip, load
 from textgan_lit.data.format import KINDS, Format, Kind
-from textgan_lit.data.rows import Row, Skip, load
 from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def rows(
     skip: Skip | None = None,
     tokens: bool = False,
 ) -> Iterator[Row]:
-    """The sentences of an open file of that name; see :func:`textgan_lit.data.rows.load`."""
+    """The sentences of an open file of that name; see :func:`textgan_lit.data.file_reader.load`."""
     form = replace(_format(name, options, run), tokens=tokens)
     return load(file, "standard input" if name == "-" else name, form, run.vocab.keeps_breaks, skip)
 

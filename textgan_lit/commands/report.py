@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from textgan_lit.report import arms, figures, page, sections, sweep
+    from textgan_lit.report import arms, export, page, sections, sweep
     from textgan_lit.report.record import read
 
     page.converter()  # whose absence is said before anything is read
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         for said in report.left_out:
             print(f"left out: {said}")
         if options.figures is not None:
-            written = figures.write(sections.charts(report), options.figures, options.overwrite)
+            written = export.write(sections.charts(report), options.figures, options.overwrite)
             print(f"{len(written)} files in {options.figures}")
         if pages:
             print(_page(page.page(report), output, options.overwrite))
@@ -70,7 +70,7 @@ def _page(text: str, path: Path, overwrite: bool) -> Path:
 
     if path.is_dir():
         raise UserError(f"{shown(str(path))} is a folder. Give a file: -o {shown(str(path / 'report.html'))}")
-    if path.exists() and not overwrite and MARK.encode() not in plain.start(path.parent, path.name, 4096):
+    if path.exists() and not overwrite and MARK.encode() not in untrusted.start(path.parent, path.name, 4096):
         raise UserError(f"{shown(str(path))} is there, and no report. Choose another file, or give --overwrite.")
     replace(path, text)
     return path

@@ -22,7 +22,7 @@ from textgan_lit.run import terminal
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from textgan_lit.data.rows import Row
+    from textgan_lit.data.file_reader import Row
     from textgan_lit.inference import Run, Sentence
 
 SHADES = ("black on #fff5eb", "black on #fdd0a2", "black on #fdae6b", "black on #f16913", "bright_white on #a63603")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
+from textgan_lit.data.file_reader import AT_ONCE, Row, load, load_dataset
 from textgan_lit.data.format import Format
-from textgan_lit.data.rows import AT_ONCE, Row, load, load_dataset
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.run.files import replace
 

@@ -20,7 +20,7 @@ import torch
 
 from textgan_lit import tokenizer
 from textgan_lit.data import corpus
-from textgan_lit.data.rows import AT_ONCE
+from textgan_lit.data.file_reader import AT_ONCE
 from textgan_lit.errors import UserError
 from textgan_lit.noise import stream
 from textgan_lit.run.files import lock, making, replace

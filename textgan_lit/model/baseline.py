@@ -13,7 +13,7 @@ from annotated_types import Interval
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from textgan_lit.model.answer import checked
+from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import gather
 
 

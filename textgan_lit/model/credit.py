@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textgan_lit.functional.policy_gradient import reward_to_go
-from textgan_lit.model.answer import checked
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import DecodeState
 from textgan_lit.model.reward import Reward
+from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import gather, shard
 from textgan_lit.types import Samples
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from textgan_lit.errors import UserError
-from textgan_lit.model.answer import checked
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.discriminator.mediator import Mediator
 from textgan_lit.model.game import Game
@@ -26,6 +25,7 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.penalty import Penalty
 from textgan_lit.model.policy import Categorical
+from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, TextBatch
 

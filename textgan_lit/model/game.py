@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from textgan_lit.functional.inverse_cdf import draw
-from textgan_lit.model.answer import checked
 from textgan_lit.model.discriminator.base import Discriminator, last_score
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import Latent
 from textgan_lit.model.policy import Policy
+from textgan_lit.model.shape_check import checked
 from textgan_lit.noise import Noise
 from textgan_lit.types import Samples, TextBatch, Tokens, Vocab
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import nll
-from textgan_lit.model.answer import checked, name_of, told
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game, silence_dropout
 from textgan_lit.model.generator.base import Generator, fitting
 from textgan_lit.model.generator.latent import need_bound
-from textgan_lit.model.sampling import mixed
+from textgan_lit.model.infilling import mixed
+from textgan_lit.model.shape_check import checked, name_of, told
 from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, TextBatch
 
@@ -162,7 +162,7 @@ class AnyOrder(Loss):
     .. math:: -E_\pi \sum_t \log G(x_{\pi(t)} | x_{\pi(<t)}) \ge -\log E_\pi G_\pi(x)
 
     All orders share one network, which is then asked for any of them: for the generator's own, whose likelihood stays
-    exact, and for one that begins with what is given (:func:`textgan_lit.model.sampling.infill`).
+    exact, and for one that begins with what is given (:func:`textgan_lit.model.infilling.infill`).
     """
 
     claim = Claim("KL(P‖G)", "a mean over all orders of writing, of which the generator's own is one")

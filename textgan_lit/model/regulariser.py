@@ -11,13 +11,13 @@ from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from textgan_lit.model.answer import checked
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import need_bound
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
+from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, Samples, TextBatch
 

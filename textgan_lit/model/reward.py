@@ -14,7 +14,7 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.nn import functional as F
 
-from textgan_lit.model.answer import checked
+from textgan_lit.model.shape_check import checked
 
 
 class Reward(ABC):

@@ -16,7 +16,7 @@ from textgan_lit.report import scorecard
 from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, closing_row, short
 from textgan_lit.report.chart import Table, finite
 from textgan_lit.report.record import TOKENS, Record, Row
-from textgan_lit.run.closing import saturated
+from textgan_lit.run.closing_table import saturated
 
 CLOCKS = {"generator steps": "steps/generator", "steps in all": "steps/all", TOKENS: TOKENS}
 CLOCKS |= {"seconds": "system/seconds", "CPU seconds": "system/cpu_seconds"}

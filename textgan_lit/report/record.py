@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 from textgan_lit.run.folder import holds_a_run
 
 TOKENS = "tokens"  # tokens/real and tokens/sampled together
@@ -113,12 +113,12 @@ def _configuration(record: Record) -> None:
 
 
 def _yaml(record: Record, name: str, kind: type) -> Any:
-    return _read(record, plain.yaml, f".hydra/{name}", kind)
+    return _read(record, untrusted.yaml, f".hydra/{name}", kind)
 
 
 def _json(record: Record, name: str) -> Row:
     """Of a file that is there once a run has ended."""
-    return _read(record, plain.json, name, dict)
+    return _read(record, untrusted.json, name, dict)
 
 
 def _read(record: Record, load: Callable[[Path, str], Any], name: str, kind: type) -> Any:
@@ -127,7 +127,7 @@ def _read(record: Record, load: Callable[[Path, str], Any], name: str, kind: typ
         found = load(record.folder, name)
     except FileNotFoundError:
         return kind()
-    except plain.Unreadable:
+    except untrusted.Unreadable:
         found = None
     if not isinstance(found, kind):
         record.left_out.append(f"{name}, which cannot be read")
@@ -137,7 +137,7 @@ def _read(record: Record, load: Callable[[Path, str], Any], name: str, kind: typ
 
 def _lines(record: Record, name: str, whole: Callable[[Row], bool]) -> list[Row]:
     """The lines that are whole; a kill may have cut off the last one."""
-    found = _each(record, plain.lines, name, lambda line: line.row)
+    found = _each(record, untrusted.lines, name, lambda line: line.row)
     rows = [row for row in found if row is not None and whole(row)]
     _say_broken(record, len(found) - len(rows), "line", name)
     return rows
@@ -151,7 +151,7 @@ def _has_samples(row: Row) -> bool:
 
 
 def _table(record: Record) -> list[Row]:
-    head, *cells = _each(record, plain.table, "metrics.csv", list) or [[]]
+    head, *cells = _each(record, untrusted.table, "metrics.csv", list) or [[]]
     rows = [_numeric({key: _float(cell) for key, cell in zip(head, row, strict=False) if cell}) for row in cells]
     whole = [row for row in rows if "steps/all" in row]
     _say_broken(record, len(rows) - len(whole), "row", "metrics.csv")
@@ -161,10 +161,10 @@ def _table(record: Record) -> list[Row]:
 def _each(record: Record, load: Callable[..., Iterator[Any]], name: str, kept: Callable[[Any], Any]) -> list[Any]:
     """What is ``kept`` of each line of a file, if there is one; where it is not a run's as a whole, none."""
     try:
-        return [kept(one) for one in load(record.folder, name, plain.Allowance())]
+        return [kept(one) for one in load(record.folder, name, untrusted.Allowance())]
     except FileNotFoundError:
         return []
-    except plain.Unreadable:
+    except untrusted.Unreadable:
         record.left_out.append(f"{name}, which cannot be read")
         return []
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from textgan_lit import clock as stopwatch
 from textgan_lit.errors import shown
-from textgan_lit.report import chart, planes, quality
+from textgan_lit.report import chart, quality, scatter
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.lines import course, curve, moment
 from textgan_lit.report.record import TOKENS, Record, Row
-from textgan_lit.run.closing import lines, saturated, titled
+from textgan_lit.run.closing_table import lines, saturated, titled
 
 ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
 
@@ -157,7 +157,7 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     wrong = {"calibration error": "bound/calibration_error"}
     note = "“70 % real” means that 70 % are, where it is 0; a little above by chance."
     section = _with(section, course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
-    section = _with(section, planes.reliability(moments))
+    section = _with(section, scatter.reliability(moments))
     behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
     note = "How far D as it is lies behind the best D there could be."
     section = _with(section, course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
@@ -171,8 +171,8 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
 
 def frontier(record: Record) -> Section:
     note = "Both generators at every temperature that was tried, on the same validation sentences."
-    section = _with(Section("The frontier", note), planes.frontier(record.frontier))
-    return _with(section, planes.frontier(record.frontier, planes.SURFACE))
+    section = _with(Section("The frontier", note), scatter.frontier(record.frontier))
+    return _with(section, scatter.frontier(record.frontier, scatter.SURFACE))
 
 
 def proxies(record: Record) -> Section:

@@ -16,7 +16,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run.files import replacing
 from textgan_lit.run.packing import packed, unpacked, whole
-from textgan_lit.run.plain import Unreadable, opened
+from textgan_lit.run.untrusted import Unreadable, opened
 
 PATTERN = "step-*.ckpt"  # of those that a run goes on from; the newest has the highest number
 # What Lightning saves and a run has no use for: it follows from the clock, or from the Lightning that is installed.

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from textgan_lit.errors import PATH, Busy, UserError, shown
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 from textgan_lit.run.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
@@ -200,8 +200,8 @@ def end(folder: Path, how: Literal["failed", "pruned"], why: str) -> None:
 def record(folder: Path) -> dict[str, Any]:
     """What run.json says; nothing where there is none or it cannot be read."""
     try:
-        found = plain.json(folder, RECORD)
-    except (FileNotFoundError, plain.Unreadable):
+        found = untrusted.json(folder, RECORD)
+    except (FileNotFoundError, untrusted.Unreadable):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -235,7 +235,7 @@ def rewind(folder: Path, step: int) -> None:
 
 
 def _rows(folder: Path, name: str, step: int) -> Iterator[str]:
-    rows = plain.table(folder, name)
+    rows = untrusted.table(folder, name)
     for head in rows:
         yield ",".join(head)
         place = head.index("steps/all") if "steps/all" in head else len(head)
@@ -243,7 +243,7 @@ def _rows(folder: Path, name: str, step: int) -> Iterator[str]:
 
 
 def _lines(folder: Path, name: str, step: int) -> Iterator[str]:
-    return (text for text, row in plain.lines(folder, name) if row and _until(row.get("steps/all"), step))
+    return (text for text, row in untrusted.lines(folder, name) if row and _until(row.get("steps/all"), step))
 
 
 def _until(steps: Any, step: int) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 
 IN_THE_NAME = ("model", "data", "name")
 NOT_OF_THE_RUN = ("logger", "outputs", "hydra", "resume", "overwrite", "trust")
@@ -72,8 +72,8 @@ def _cut(text: str, longest: int, end: str = "") -> str:
 
 def _read(folder: Path, name: str) -> Any:
     try:
-        return plain.yaml(folder, f".hydra/{name}")
-    except (FileNotFoundError, plain.Unreadable):
+        return untrusted.yaml(folder, f".hydra/{name}")
+    except (FileNotFoundError, untrusted.Unreadable):
         return None
 
 

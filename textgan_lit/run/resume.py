@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from textgan_lit.errors import PATH, UserError, said, shown
-from textgan_lit.run import credentials, plain, process
+from textgan_lit.run import credentials, process, untrusted
 from textgan_lit.run import folder as folders
 from textgan_lit.run.files import replace
 
@@ -195,18 +195,18 @@ def fingerprint(config: DictConfig) -> str:
 
 
 def _task(config: DictConfig, resolve: bool) -> dict[str, Any]:
-    plain = copy.deepcopy(config)
-    with read_write(plain), open_dict(plain):
-        plain.pop("hydra", None)
-    plain._set_parent(None)
-    return OmegaConf.to_container(plain, resolve=resolve)
+    task = copy.deepcopy(config)
+    with read_write(task), open_dict(task):
+        task.pop("hydra", None)
+    task._set_parent(None)
+    return OmegaConf.to_container(task, resolve=resolve)
 
 
 def changed(folder: Path, config: DictConfig) -> list[str]:
     """The settings in which a command differs from the run that it goes on with."""
     try:
-        before = flat(plain.yaml(folder, f"{folders.COMPOSED}/config.yaml"))
-    except (FileNotFoundError, plain.Unreadable):
+        before = flat(untrusted.yaml(folder, f"{folders.COMPOSED}/config.yaml"))
+    except (FileNotFoundError, untrusted.Unreadable):
         return []
     now = flat(_task(config, resolve=False))
     keys = [key for key in sorted(before.keys() | now.keys()) if key.split(".")[0] not in folders.OWN]
@@ -238,7 +238,7 @@ def expand(overrides: list[str]) -> list[str]:
     if "${" in str(folder.absolute()):
         raise UserError(f"resume={shown(path, PATH)}: Hydra fills in what a name has in ${{…}}. Rename the folder.")
     try:
-        before = plain.yaml(folder, f"{folders.COMPOSED}/overrides.yaml")
+        before = untrusted.yaml(folder, f"{folders.COMPOSED}/overrides.yaml")
     except FileNotFoundError:
         raise UserError(
             f"resume={path}: no run was started there. Give a run's folder, or a checkpoint in it."

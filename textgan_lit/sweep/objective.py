@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from textgan_lit.errors import UserError
 from textgan_lit.functional.frontier import Point, gap
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 from textgan_lit.run.keys import best
 
 CRITIC = "quality/fresh_bound_*"
@@ -152,7 +152,7 @@ def _match(names: list[str], key: str) -> str | None:
 
 def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
     try:
-        found = plain.json(folder, name)
+        found = untrusted.json(folder, name)
     except FileNotFoundError:
         found = None
     if not isinstance(found, dict):

@@ -13,7 +13,7 @@ from optuna.trial import Trial
 from pytorch_lightning import LightningModule, Trainer
 
 from textgan_lit.errors import Pruned
-from textgan_lit.run import plain
+from textgan_lit.run import untrusted
 from textgan_lit.run.folder import TRIAL
 from textgan_lit.sweep.study import built, opened
 
@@ -33,7 +33,7 @@ class Pruning(pl.Callback):
         """Of a job of the sweep alone: the file of one that is played by itself may be somebody else's."""
         if stage != "fit" or not trainer.is_global_zero or not _is_ours() or not (self.folder / TRIAL).exists():
             return
-        told = plain.yaml(self.folder, TRIAL)
+        told = untrusted.yaml(self.folder, TRIAL)
         pruner = built(told["pruner"])
         study = optuna.load_study(study_name=told["study"], storage=opened(told["storage"]), pruner=pruner)
         if len(study.directions) == 1:

@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.helpers.command import smoke
 from textgan_lit.build import experiment
-from textgan_lit.build.elsewhere import INSTEAD
+from textgan_lit.build.foreign_keys import INSTEAD
 from textgan_lit.build.trainer import FIXED, Settings, make
 from textgan_lit.errors import UserError
 

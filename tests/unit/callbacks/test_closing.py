@@ -10,7 +10,7 @@ import textgan_lit.callbacks.closing as closing
 import textgan_lit.system as system
 from tests.helpers.command import evaluations, smoke
 from textgan_lit.build import experiment
-from textgan_lit.data.datamodule import OracleData
+from textgan_lit.data.oracle_data import OracleData
 from textgan_lit.noise import Noise
 
 

@@ -12,9 +12,9 @@ from textgan_lit.errors import UserError
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.infilling import mixed
 from textgan_lit.model.objective import Likelihood, Loss, ScheduledSampling
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import mixed
 from textgan_lit.noise import Noise
 from textgan_lit.types import TextBatch, Vocab
 

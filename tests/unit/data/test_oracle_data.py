@@ -3,8 +3,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from textgan_lit.data.datamodule import OracleData
 from textgan_lit.data.mixture import Mixture
+from textgan_lit.data.oracle_data import OracleData
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
@@ -81,7 +81,7 @@ def test_sentences_do_not_depend_on_where_the_oracle_went():
 
 def test_a_split_too_large_for_one_piece_is_written_in_several(monkeypatch):
     whole = module().sentences("train").tokens
-    monkeypatch.setattr("textgan_lit.data.datamodule.CHUNK", 7 * 20)
+    monkeypatch.setattr("textgan_lit.data.oracle_data.CHUNK", 7 * 20)
     assert module().sentences("train").tokens.equal(whole)
 
 

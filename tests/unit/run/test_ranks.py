@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from textgan_lit.run import launch
+from textgan_lit.run import ranks
 
 # A main process that hangs while its child fails.
 HANGS = """
 import subprocess, sys, time
-from textgan_lit.run import launch
+from textgan_lit.run import ranks
 
-launch.GRACE = 0.2
-launch.Watch([subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])]).start()
+ranks.GRACE = 0.2
+ranks.Watch([subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])]).start()
 time.sleep(60)
 """
 
@@ -31,7 +31,7 @@ def test_a_child_that_fails_ends_the_main_process():
 def test_another_process_takes_no_module_from_the_working_directory(tmp_path):
     """Which may be somebody's run."""
     (tmp_path / "yaml.py").write_text("open('said', 'w'); raise SystemExit(3)")
-    command = [sys.executable, "-c", launch.CHILD, "\n".join(sys.path), "--cfg", "job"]
+    command = [sys.executable, "-c", ranks.CHILD, "\n".join(sys.path), "--cfg", "job"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "seed: 1" in done.stdout

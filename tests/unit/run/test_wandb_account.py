@@ -10,7 +10,7 @@ from tests.helpers.wandb_server import serving
 from textgan_lit import logger
 from textgan_lit.commands import dashboard
 from textgan_lit.logger import WandB
-from textgan_lit.run import account
+from textgan_lit.run import wandb_account
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def servers(monkeypatch, tmp_path):
 def test_its_settings_are_the_users_own_whenever_it_is_started(servers):
     own, _ = servers
     for _ in range(2):
-        account.set_up()
+        wandb_account.set_up()
         assert wandb.setup().settings.base_url == own.url
         logger.finish(dead=True)
 
@@ -68,5 +68,5 @@ def test_a_dashboard_is_saved_on_the_users_own_server(servers):
 
 def test_the_working_directory_stays(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    account.set_up()
+    wandb_account.set_up()
     assert Path.cwd() == tmp_path

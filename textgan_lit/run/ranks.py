@@ -31,7 +31,7 @@ CHILD = "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); from textgan_li
 GRACE = 15.0  # seconds in which the others may end by themselves when one has
 
 
-class JobLauncher(_SubprocessScriptLauncher):
+class RankLauncher(_SubprocessScriptLauncher):
     """Starts ranks 1 … n-1 of this node, and ends all of this node's processes when one of them fails."""
 
     def __init__(self, *args: Any):
@@ -114,7 +114,7 @@ class JobDDP(DDPStrategy):
     def _configure_launcher(self) -> None:
         if self.cluster_environment.creates_processes_externally:
             return
-        self._launcher = JobLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
+        self._launcher = RankLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
 
 def started_outside(environment: Mapping[str, str] = os.environ) -> int | None:

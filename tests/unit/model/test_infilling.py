@@ -7,8 +7,8 @@ from torch.testing import assert_close
 from tests.helpers.enumeration import lively
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
+from textgan_lit.model.infilling import between, mixed
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.sampling import between, mixed
 from textgan_lit.types import Vocab
 
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from textgan_lit.data.file_reader import load
 from textgan_lit.data.format import KINDS, Format
-from textgan_lit.data.rows import load
 from textgan_lit.errors import UserError
 
 ODD = ["None", "NA", "nan", "null", "2024-01-02", "12", "1.0", "true", "the end", "-", "猫 很 好"]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.runs import made
 from textgan_lit.errors import UserError
-from textgan_lit.report import figures, sections
+from textgan_lit.report import export, sections
 from textgan_lit.report.record import read
 
 BEGINS = {"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG", "csv": b"steps/"}
@@ -19,7 +19,7 @@ def charts(tmp_path):
 
 
 def test_every_plot_is_written_in_every_form(charts, tmp_path):
-    written = figures.write(charts, tmp_path / "figures")
+    written = export.write(charts, tmp_path / "figures")
     assert sorted(path.name for path in written) == sorted(
         f"{name}.{form}" for name in ("truth", "prefix-jsd") for form in BEGINS
     )
@@ -34,7 +34,7 @@ def test_only_figures_of_ours_are_replaced(charts, tmp_path):
     charts = [chart for chart in charts if chart.name == "truth"]
     (tmp_path / "truth.svg").write_text("mine")
     with pytest.raises(UserError, match=r"holds truth\.svg already.*--overwrite"):
-        figures.write(charts, tmp_path)
+        export.write(charts, tmp_path)
     assert (tmp_path / "truth.svg").read_text() == "mine"
-    figures.write(charts, tmp_path, overwrite=True)
-    figures.write(charts, tmp_path)  # they are ours now
+    export.write(charts, tmp_path, overwrite=True)
+    export.write(charts, tmp_path)  # they are ours now

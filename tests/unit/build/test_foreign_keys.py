@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from textgan_lit.build.elsewhere import RENAMED, today
+from textgan_lit.build.foreign_keys import RENAMED, today
 from textgan_lit.cli import CONF
 
 OPTIONS = ("model/reward=shuffled", "model/reward=constant", "model.estimator.shuffled")  # each an option of today

@@ -1,4 +1,4 @@
-"""The closing table, for the console and the report alike; how a JSD is written, and when it is saturated."""
+"""The lines of the closing table and how they are printed, for console and report; when a JSD is called saturated."""
 
 from __future__ import annotations
 

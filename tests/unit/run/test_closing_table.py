@@ -1,6 +1,6 @@
 """The closing table's lines, and what is said of a JSD that is saturated."""
 
-from textgan_lit.run.closing import lines
+from textgan_lit.run.closing_table import lines
 
 FAR = {"truth/jsd": 0.5, "truth/jsd_se": 0.01, "truth/kl_pg": 2.0, "truth/kl_pg_se": 0.1, "truth/horizon": 5.25}
 SATURATED = FAR | {"truth/jsd": 0.6971, "truth/jsd_se": 0.004, "truth/horizon": 2.5}
