@@ -58,21 +58,24 @@ def rows(
     file: BufferedIOBase,
     name: str,
     options: argparse.Namespace,
-    run: Run,
+    run: Run | None,
     skip: Skip | None = None,
     tokens: bool = False,
 ) -> Iterator[Row]:
-    """The sentences of an open file of that name; see :func:`textgan_lit.data.file_reader.load`."""
+    """The sentences of an open file of that name; see :func:`textgan_lit.data.file_reader.load`.
+
+    Without a run the format is what is asked for, else by the ending.
+    """
     form = replace(_format(name, options, run), tokens=tokens)
-    return load(file, "standard input" if name == "-" else name, form, run.vocab.keeps_breaks, skip)
+    return load(file, "standard input" if name == "-" else name, form, run is not None and run.vocab.keeps_breaks, skip)
 
 
-def _format(name: str, options: argparse.Namespace, run: Run) -> Format:
+def _format(name: str, options: argparse.Namespace, run: Run | None) -> Format:
     """What is asked for. What is not is as in the run's own files: the column, and the rest in a file of their kind."""
     column = options.column
     column = int(column) if column is not None and column.isdecimal() else column
     asked = Format(column, options.input_format, options.separator, options.quote, KEYS)
-    own, ending = _own(run)
+    own, ending = (Format(), "") if run is None else _own(run)
     if asked.kind is None:
         kind = "txt" if name == "-" else own.kind if Path(name).suffix == ending else None
         asked = replace(asked, kind=kind or asked.kind_of(name))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from textgan_lit.model.policy import Policy
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or one .ckpt file")
+def arguments(parser: argparse.ArgumentParser, **run: Any) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or one .ckpt file", **run)
     parser.add_argument("--checkpoint", choices=["last", "best"], default="last", help="of its folder (%(default)s)")
     parser.add_argument("--trust", metavar="PKG", action="append", default=[], help="a package of your own to admit")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(%(default)s)")

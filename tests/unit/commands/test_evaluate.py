@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import tracemalloc
 from collections import Counter
 
@@ -84,7 +85,7 @@ def test_a_run_is_measured_beside_a_file(monkeypatch, tmp_path, capsys):
     found = json.loads((tmp_path / "out").read_text())
     assert {"quality/fresh_bound_30", "quality/lm_score_30_real", "quality/frechet_15"} <= found["numbers"].keys()
     assert found["lines"]["unknown"] == 1
-    assert "1 left out for an override" in " ".join(capsys.readouterr().out.split())
+    assert "1 left out for a token" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(UserError, match="At least 20 are needed"):
         evaluate.run(evaluate.parser().parse_args([*overrides, "-n", "5"]))
     evaluate.run(
@@ -112,3 +113,42 @@ def test_overrides_choose_what_is_measured_and_nothing_else():
     for override in ("model=mle", "metricsx=1", "seed=2"):
         with pytest.raises(UserError, match=f"{override}: wanted what is measured, such as metrics=mauve"):
             evaluate.chosen([override])
+
+
+ONLY = [f"~metrics.closing.{name}" for name in ("fresh_critic", "language_model", "frechet")]
+
+
+def perform(*arguments):
+    return evaluate.run(evaluate.parser().parse_intermixed_args([*map(str, arguments)]))
+
+
+def test_a_file_stands_in_for_a_run(tmp_path, capsys):
+    """Its numbers are those of the same sentences in Python; real sentences' own stand beside."""
+    dice = random.Random(0)
+    lines = [" ".join(dice.choices("abcde", k=dice.randint(3, 6))) for _ in range(90)]
+    (tmp_path / "a.txt").write_text("\n\n".join(lines[:30]))
+    (tmp_path / "b.jsonl").write_text("".join(f"{json.dumps({'text': line})}\n" for line in lines[30:]))
+    given = ("--samples", tmp_path / "a.txt", "--data", tmp_path / "b.jsonl", "--json", tmp_path / "out")
+    assert perform(*given, *ONLY) == 0
+    found = json.loads((tmp_path / "out").read_text())
+    assert (found["lines"], found["n"], found["seed"]) == ({"samples": 30, "data": 60}, 30, 0)
+    assert found["numbers"]["quality/distinct2_30"] == textgan_lit.distinct(lines[:30]).numbers["distinct2"]
+    own = textgan_lit.self_bleu(lines[:30]).numbers["self_bleu3"]
+    assert found["numbers"]["quality/self_bleu3_30"] == pytest.approx(own)
+    assert 0 < found["numbers"]["quality/ngram_jsd2_15_real"] < 0.6
+    said = " ".join(capsys.readouterr().out.split())
+    assert "30 of 30 samples are compared with 30 of 60 sentences, 30 others teach, drawn by seed 0." in said
+
+
+def test_what_a_file_in_place_of_a_run_cannot_do_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("a b\n" * 45)
+    given = ("--samples", tmp_path / "a.txt", "--data", tmp_path / "a.txt")
+    for arguments, said in [
+        (given[2:], "Give a RUN, or --samples FILE"),
+        (["outputs/run", *given], "outputs/run: wanted what is measured"),
+        ([*given, "--temperature", "1", "--top-k", "3"], "--temperature, --top-k: of a run"),
+        ([*given, "--checkpoint", "best"], "--checkpoint: of a run"),
+        ([*given, "-n", "19"], "leave 19 sentences a side"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            perform(*arguments)
