@@ -1,34 +1,32 @@
-"""Opening a run that was played: generator, vocabulary and configuration, in a notebook."""
+"""Opening a run that was played: what it wrote, measured and would write now, in a notebook."""
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 import itertools
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import torch
-from annotated_types import MinLen
 
-from textgan_lit import tokenizer
-from textgan_lit.build import experiment, parts
-from textgan_lit.build.trust import check, vouched
-from textgan_lit.errors import UserError, shown
+from textgan_lit.build import players
+from textgan_lit.build.parts import setting
+from textgan_lit.build.trust import vouched
+from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.infilling import between, infill
-from textgan_lit.model.policy import Policy
-from textgan_lit.model.weights import check_fit
+from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK
 from textgan_lit.noise import Noise
+from textgan_lit.report.record import begun
 from textgan_lit.run.checkpoint import Saved, chosen, newest
-from textgan_lit.types import Length, TextBatch, Vocab
+from textgan_lit.types import TextBatch, Vocab
 
-Weights = dict[str, Any]  # tensors, once check_fit has looked
 GAP = "_"  # in a template: a token that is to be written
 AT_ONCE, TOKENS = 256, 2**16  # sentences, and their tokens, written or scored side by side; changes no sentence
 
@@ -50,17 +48,71 @@ class Sentence(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What is left of a run. ``discriminator`` is None where there was none, or where it needs the oracle."""
+    """What is left of a run. ``discriminator`` is None where there was none, or where it needs the oracle.
+
+    ``folder`` is None where it was opened from a file that lies in no run.
+    """
 
     generator: Generator
     vocab: Vocab
     config: dict[str, Any]
     policy: Policy
     discriminator: Discriminator | None
+    folder: Path | None = None
 
-    def sample(self, n: int, seed: int = 0, candidates: int = 1) -> list[str]:
-        """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator."""
-        return [sentence.text for sentence in self.write(n, seed, candidates, judged=False)]
+    def __repr__(self) -> str:
+        names = [_named(player) for player in (self.generator, self.discriminator) if player is not None]
+        place = f"Run {shown(str(self.folder), PATH)}" if self.folder else "Run"
+        sizes = f"{len(self.vocab.tokens):,} tokens, at most {self.generator.max_length:,} a sentence"
+        return f"<{place}: {' against '.join(names)}, {sizes}>"
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        candidates: int = 1,
+        *,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> list[str]:
+        """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator.
+
+        ``temperature``, ``top_k`` and ``top_p`` take the place of the run's own policy: see :meth:`under`.
+        """
+        run = self.under(temperature=temperature, top_k=top_k, top_p=top_p)
+        return [sentence.text for sentence in run.write(n, seed, candidates, judged=False)]
+
+    def under(self, *, temperature: float | None = None, top_k: int | None = None, top_p: float | None = None) -> Run:
+        """The same players under another policy: that of the k likeliest tokens, of the fewest tokens whose
+        probabilities reach p, or of all; at ``temperature``, or 1. Without any of them the run's own policy stays."""
+        chosen = policy({"temperature": temperature, "top_k": top_k, "top_p": top_p})
+        return self._replace(policy=chosen or self.policy)
+
+    def metrics(self, key: str | None = None) -> list[dict[str, Any]]:
+        """What the run logged and evaluated, a row for each number of steps; ``pandas.DataFrame(run.metrics())``.
+
+        With a ``key``, such as "truth/jsd", the rows that have it, and of them ``steps/all`` and the key alone. Numbers
+        are those of metrics.csv and evaluations.jsonl: on the validation sentences; those under ``curve/`` are lists.
+
+        Raises:
+            UserError: this was not measured, or the run has no folder.
+        """
+        if self.folder is None:
+            raise UserError("This run's file lies in no run's folder. Load the folder: its numbers lie there.")
+        record, found = begun(self.folder), {}
+        for left_out in record.left_out:
+            warnings.warn(f"{self.folder} has {left_out}: left out.", stacklevel=2)
+        for row in (*record.rows, *record.evaluations):
+            found.setdefault(row["steps/all"], {}).update(row)
+        rows = [found[steps] for steps in sorted(found)]
+        if key is None:
+            return rows
+        if not any(key in row for row in rows):
+            known = sorted({name for row in rows for name in row})
+            near = ", ".join(difflib.get_close_matches(key, known, 4, 0.4) or known[:12]) or "nothing"
+            raise UserError(f"metrics({shown(key)}): this run has no such number. Nearest: {near}.")
+        return [{"steps/all": row["steps/all"], key: row[key]} for row in rows if key in row]
 
     def write(self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True) -> Iterator[Sentence]:
         """n sentences one after another, as :meth:`sample` gives them; without D's opinion unless ``judged``.
@@ -178,6 +230,8 @@ class Run(NamedTuple):
         Raises:
             UserError: at the first that this run could not have written.
         """
+        if isinstance(sentences, str | Sentence):
+            raise UserError("score takes several sentences, and was given one. Put it into a list: score([…]).")
         game, encoded = self._game(Noise("judge")), map(self.encode, sentences)
         while rows := list(itertools.islice(encoded, self.at_once)):
             tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
@@ -224,6 +278,29 @@ def _numbers(of: torch.Tensor) -> list[list[float]]:
     return of.tolist()
 
 
+def _named(player: Generator | Discriminator) -> str:
+    return f"{type(player).__name__} ({sum(weight.numel() for weight in player.parameters()):,} weights)"
+
+
+def policy(given: Mapping[str, Any], spelled: Callable[[str], str] = str) -> Policy | None:
+    """The policy that temperature, top_k and top_p ask for; None where all are None.
+
+    Raises:
+        UserError: a value of another kind, by its name as it is ``spelled``; or both top_k and top_p.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    if not asked:
+        return None
+    if {"top_k", "top_p"} <= asked.keys():
+        raise UserError("top_k and top_p each leave out tokens of their own. Give one of them.")
+    chosen = TopK if "top_k" in asked else Nucleus if "top_p" in asked else Categorical
+    hints, settings = get_type_hints(chosen.__init__, include_extras=True), {}
+    for name, value in asked.items():
+        own = name.removeprefix("top_")
+        settings[own] = setting(value, hints[own], spelled(name))
+    return chosen(**settings)
+
+
 def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:
     """Reads a run's folder (or one .ckpt file): the players in eval mode, on the CPU.
 
@@ -237,64 +314,11 @@ def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] =
     """
     packages, found = vouched(trust), _found(Path(run), checkpoint)
     try:
-        return _rebuilt(found.state, packages)
+        rebuilt = players.rebuilt(found.state, packages)
     except UserError as error:
         raise UserError(f"{found.path} cannot be opened. {error}") from error
-
-
-def _rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Run:
-    """The run that a checkpoint describes."""
-    settings = parts.group(saved, "textgan_lit.settings")
-    check(settings, packages)
-    kept, model = saved["textgan_lit"], parts.group(settings, "model")
-    vocab = _vocab(parts.group(kept, "vocab"))
-    known = {"vocab": vocab, "max_length": parts.setting(kept.get("max_length"), Length, "max_length")}
-    weights = _weights(saved["state_dict"])
-    if (kept.get("choice") or {}).get("kept") == "likelihood":  # what the game left was not better
-        weights = dict(parts.group(kept, "pretraining")), weights[1]
-    # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
-    # may need numbers to be built.
-    with contextlib.nullcontext() if packages else torch.device("meta"):
-        described = _players(model, known, weights)
-    try:
-        for player, its in zip(described, weights, strict=True):
-            if player is not None:
-                check_fit(player.state_dict(), its, type(player).__name__, vocab.inputs)
-    except UserError as error:
-        raise UserError(f"{error} Give the file as it was saved.") from error
-    generator, discriminator = players = _players(model, known, weights)
-    for player, its in zip(players, weights, strict=True):
-        if player is not None:
-            player.eval().load_state_dict(its)
-    policy = parts.part(model.get("policy"), "model.policy", Policy)
-    return Run(generator, vocab, dict(settings), policy, discriminator)
-
-
-def _vocab(kept: Mapping[str, Any]) -> Vocab:
-    tokens = tuple(parts.setting(kept.get("tokens"), Annotated[list[str], MinLen(1)], "vocab.tokens"))
-    spelling = parts.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
-    if spelling is not None and tokenizer.tokens(spelling, "vocab.tokenizer") != tokens:
-        raise UserError("Its tokenizer has other tokens than its vocabulary. Give the file as it was saved.")
-    return Vocab(tokens, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
-
-
-def _players(
-    model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
-) -> tuple[Generator, Discriminator | None]:
-    """Both players with weights of their own; no discriminator where none were saved."""
-    leaked = experiment.leaked_discriminator(model, known)
-    generator = parts.part(model.get("generator"), "model.generator", Generator, **known, leaked_discriminator=leaked)
-    if not weights[1]:
-        return generator, None
-    described = model.get("discriminator")
-    return generator, parts.part(described, "model.discriminator", Discriminator, **known, generator=generator)
-
-
-def _weights(state: Any) -> tuple[Weights, Weights]:
-    """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
-    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise UserError("Its state_dict has no names. Give the file as it was saved.")
-    return _of(state, "average.generator.") or _of(state, "generator."), _of(state, "discriminator.")
+    inside = found.path.parent.name == "checkpoints"
+    return Run(*rebuilt, found.path.parent.parent if inside else None)
 
 
 def _found(run: Path, checkpoint: str) -> Saved:
@@ -315,7 +339,3 @@ def _found(run: Path, checkpoint: str) -> Saved:
             f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
         )
     return found
-
-
-def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -1,17 +1,20 @@
 """What a run that was played can be asked for. That it is the same run: test_system.py."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import textgan_lit
 from tests.helpers.enumeration import Additive, lively
 from tests.helpers.playing import CONF, saved
+from tests.helpers.runs import MOMENTS, made
 from textgan_lit import tokenizer
 from textgan_lit.errors import UserError
 from textgan_lit.inference import Run
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
-from textgan_lit.model.policy import Categorical
+from textgan_lit.model.policy import Categorical, Nucleus, TopK
 from textgan_lit.noise import Noise
 from textgan_lit.run.checkpoint import write
 from textgan_lit.types import Vocab
@@ -73,6 +76,84 @@ def test_sentences_that_were_written_need_no_text_to_be_scored():
 def test_ids_that_no_sentence_has_are_refused(ids, said):
     with pytest.raises(UserError, match=said):
         run().encode(ids)
+
+
+def test_a_run_says_in_one_line_what_it_is():
+    """And not the layers of both its networks."""
+    assert repr(run()) == "<Run: LSTM (182 weights), 3 tokens, at most 3 a sentence>"
+    told = repr(run(Additive(VOCAB, 3))._replace(folder=Path("my\nrun")))
+    assert told == "<Run 'my\\nrun': LSTM (182 weights) against Additive (12 weights), 3 tokens, at most 3 a sentence>"
+
+
+def test_a_sample_is_asked_for_with_a_policy_of_its_own():
+    opened = run()
+    for asked, policy in {
+        "temperature": (0.5, Categorical(0.5)),
+        "top_k": (2, TopK(2)),
+        "top_p": (0.5, Nucleus(0.5)),
+    }.items():
+        value, wanted = policy
+        expected = opened._replace(policy=wanted).sample(40, seed=3)
+        assert opened.sample(40, seed=3, **{asked: value}) == expected != opened.sample(40, seed=3)
+    both = opened._replace(policy=TopK(2, 0.3)).sample(40)
+    assert opened.sample(40, top_k=2, temperature=0.3) == both != opened.sample(40, top_k=2)
+    tempered = opened.under(temperature=0.5)
+    assert [s.logp for s in tempered.score(["a b"])] != [s.logp for s in opened.score(["a b"])]
+    assert opened.under().policy is opened.policy
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"temperature": 0.0}, r"temperature=0\.0: wanted greater than or equal"),
+        ({"top_k": 0}, r"top_k=0: wanted greater than 0"),
+        ({"top_p": 1.5}, r"top_p=1\.5: wanted less than or equal to 1"),
+        ({"top_k": 2, "top_p": 0.5}, r"top_k and top_p.*Give one of them"),
+    ],
+)
+def test_a_policy_that_is_none_is_refused(asked, said):
+    with pytest.raises(UserError, match=said):
+        run().sample(2, **asked)
+
+
+def test_one_sentence_is_no_list_of_its_letters(unchecked_shapes):
+    for one in ("a b", next(run().write(1))):
+        with pytest.raises(UserError, match=r"was given one\. Put it into a list"):
+            list(run().score(one))
+
+
+# --- what it measured -----------------------------------------------------------------------------------------------
+
+
+def measured(folder):
+    return run()._replace(folder=folder)
+
+
+def test_the_numbers_of_a_run_are_rows_by_their_steps(tmp_path):
+    folder = made(tmp_path / "run")
+    csv = folder / "metrics.csv"
+    head, *rows = csv.read_text().splitlines()
+    early = ",".join("7" if key == "steps/all" else "" for key in head.split(","))
+    csv.write_text("\n".join([head, *rows, early]) + "\n")
+    table = measured(folder).metrics()
+    assert [row["steps/all"] for row in table] == [7, *MOMENTS]
+    last = table[-1]  # of both files
+    assert (last["game/staleness"], last["truth/jsd"], last["curve/prefix_jsd"]) == (0.25, 0.2, [0.1, 0.2, 0.2])
+    course = measured(folder).metrics("truth/jsd")
+    assert course == [{"steps/all": steps, "truth/jsd": 0.5 - (steps - 100) / 500} for steps in MOMENTS]
+
+
+def test_a_number_that_a_run_has_not_is_refused_with_those_near_it(tmp_path):
+    folder = made(tmp_path / "run")
+    with pytest.raises(UserError, match=r"metrics\(truth/jds\): this run has no such number\. Nearest: truth/jsd,"):
+        measured(folder).metrics("truth/jds")
+    with pytest.raises(UserError, match=r"lies in no run's folder\. Load the folder"):
+        run().metrics()
+    (tmp_path / "empty").mkdir()
+    assert measured(tmp_path / "empty").metrics() == []
+    (folder / "evaluations.jsonl").write_text("x\n")
+    with pytest.warns(UserWarning, match=r"has 1 broken line of evaluations\.jsonl: left out"):
+        assert measured(folder).metrics("game/staleness")
 
 
 # --- a run of somebody's ------------------------------------------------------------------------------------------
@@ -180,6 +261,13 @@ def test_a_run_of_ones_own_parts_opens_where_they_are_trusted(opened, tmp_path, 
     put(state, {"_target_": "my_lab.Kept"}, *MODEL, "policy")
     with pytest.raises(UserError, match="wanted a Policy"):
         opened(state, trust="my_lab")
+
+
+def test_a_run_knows_its_folder_however_it_was_opened(opened, tmp_path, monkeypatch):
+    assert opened(saved()).folder == tmp_path / "run"
+    file = tmp_path / "run" / "checkpoints" / "step-00000001.ckpt"
+    assert textgan_lit.load(file).folder == tmp_path / "run"
+    assert textgan_lit.load(file.rename(tmp_path / "alone.ckpt")).folder is None
 
 
 def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened, tmp_path):

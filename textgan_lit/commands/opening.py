@@ -51,15 +51,9 @@ def number(text: Any, wanted: Any, name: str) -> Any:
 
 def _policy(options: argparse.Namespace) -> Policy | None:
     """What was asked for in place of the run's policy, if anything was."""
-    given = {"temperature": options.temperature, "top-k": options.top_k, "top-p": options.top_p}
-    given = {name: text for name, text in given.items() if text is not None}
-    if not given:
+    given = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p")}
+    if all(text is None for text in given.values()):
         return None
-    from typing import get_type_hints
+    from textgan_lit.inference import policy
 
-    from textgan_lit.model.policy import Categorical, Nucleus, TopK
-
-    cls, own = (TopK, "k") if "top-k" in given else (Nucleus, "p") if "top-p" in given else (Categorical, "")
-    hints = get_type_hints(cls.__init__, include_extras=True)
-    settings = {"temperature" if name == "temperature" else own: (text, f"--{name}") for name, text in given.items()}
-    return cls(**{key: number(text, hints[key], name) for key, (text, name) in settings.items()})
+    return policy(given, lambda name: f"--{name.replace('_', '-')}")

@@ -256,7 +256,7 @@ def test_policies_and_their_errors(opened, monkeypatch, tmp_path):
     assert opening.opened(parse("--top-p", "0.5")).policy.p == 0.5
     assert opening.opened(parse("--temperature", "2")).policy.temperature == 2
     for name in ("--top-k", "--top-p", "--temperature"):
-        with pytest.raises(UserError, match=f"{name}=0: wanted"):
+        with pytest.raises(UserError, match=f"^{name}=0: wanted"):
             opening.opened(parse(name, "0"))
 
 

@@ -1,0 +1,95 @@
+"""The players that a checkpoint describes, built anew with the weights that it holds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+import torch
+from annotated_types import MinLen
+
+from textgan_lit import tokenizer
+from textgan_lit.build import experiment, parts
+from textgan_lit.build.trust import check
+from textgan_lit.errors import UserError
+from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.generator.base import Generator
+from textgan_lit.model.policy import Policy
+from textgan_lit.model.weights import check_fit
+from textgan_lit.types import Length, Vocab
+
+Weights = dict[str, Any]  # tensors, once check_fit has looked
+
+
+class Players(NamedTuple):
+    """``discriminator`` is None where there was none, or where it needs the oracle."""
+
+    generator: Generator
+    vocab: Vocab
+    config: dict[str, Any]
+    policy: Policy
+    discriminator: Discriminator | None
+
+
+def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:
+    """The players that a checkpoint describes, in eval mode; ``packages`` beyond ours may be named by it.
+
+    Raises:
+        UserError: its settings, vocabulary and weights do not fit together.
+    """
+    settings = parts.group(saved, "textgan_lit.settings")
+    check(settings, packages)
+    kept, model = saved["textgan_lit"], parts.group(settings, "model")
+    vocab = _vocab(parts.group(kept, "vocab"))
+    known = {"vocab": vocab, "max_length": parts.setting(kept.get("max_length"), Length, "max_length")}
+    weights = _weights(saved["state_dict"])
+    if (kept.get("choice") or {}).get("kept") == "likelihood":  # what the game left was not better
+        weights = dict(parts.group(kept, "pretraining")), weights[1]
+    # First without memory, so that nothing is allocated for a description that does not fit. A class of the user's own
+    # may need numbers to be built.
+    with contextlib.nullcontext() if packages else torch.device("meta"):
+        empty = _players(model, known, weights)
+    try:
+        for player, its in zip(empty, weights, strict=True):
+            if player is not None:
+                check_fit(player.state_dict(), its, type(player).__name__, vocab.inputs)
+    except UserError as error:
+        raise UserError(f"{error} Give the file as it was saved.") from error
+    generator, discriminator = players = _players(model, known, weights)
+    for player, its in zip(players, weights, strict=True):
+        if player is not None:
+            player.eval().load_state_dict(its)
+    policy = parts.part(model.get("policy"), "model.policy", Policy)
+    return Players(generator, vocab, dict(settings), policy, discriminator)
+
+
+def _vocab(kept: Mapping[str, Any]) -> Vocab:
+    tokens = tuple(parts.setting(kept.get("tokens"), Annotated[list[str], MinLen(1)], "vocab.tokens"))
+    spelling = parts.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
+    if spelling is not None and tokenizer.tokens(spelling, "vocab.tokenizer") != tokens:
+        raise UserError("Its tokenizer has other tokens than its vocabulary. Give the file as it was saved.")
+    return Vocab(tokens, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
+
+
+def _players(
+    model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
+) -> tuple[Generator, Discriminator | None]:
+    """Both players with weights of their own; no discriminator where none were saved."""
+    leaked = experiment.leaked_discriminator(model, known)
+    generator = parts.part(model.get("generator"), "model.generator", Generator, **known, leaked_discriminator=leaked)
+    if not weights[1]:
+        return generator, None
+    described = model.get("discriminator")
+    return generator, parts.part(described, "model.discriminator", Discriminator, **known, generator=generator)
+
+
+def _weights(state: Any) -> tuple[Weights, Weights]:
+    """The generator's (their average, where one was kept) and the discriminator's, which may have none."""
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise UserError("Its state_dict has no names. Give the file as it was saved.")
+    return _of(state, "average.generator.") or _of(state, "generator."), _of(state, "discriminator.")
+
+
+def _of(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
