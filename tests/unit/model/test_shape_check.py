@@ -104,7 +104,9 @@ def step(run, name="generator"):
 
 
 def refused(run, name, said, update="generator"):
-    with pytest.raises(UserError, match=rf"^tests\.unit\.model\.test_shape_check\.{name} gave {said}, wanted ") as error:
+    with pytest.raises(
+        UserError, match=rf"^tests\.unit\.model\.test_shape_check\.{name} gave {said}, wanted "
+    ) as error:
         step(run, update)
     assert "\n" not in str(error.value)
 
@@ -175,6 +177,7 @@ def test_a_run_ends_in_one_line_before_the_step(monkeypatch, tmp_path):
     )
     with pytest.raises(SystemExit) as stopped:
         smoke(monkeypatch, tmp_path / "run", *overrides)
-    said = "textgan_lit: tests.unit.model.test_shape_check.Pays gave shape (1,), wanted shape (8,): a reward for each score."
-    assert stopped.value.code == said
+    assert stopped.value.code == (
+        f"textgan_lit: {__name__}.Pays gave shape (1,), wanted shape (8,): a reward for each score."
+    )
     assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["steps"]["generator"] == 0
