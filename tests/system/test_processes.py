@@ -16,6 +16,7 @@ from tests.helpers import wandb_file
 from tests.helpers.command import evaluations, rows, run, smoke
 from tests.helpers.lives import left, same
 from tests.helpers.sharing import share
+from textgan_lit.run.checkpoint import newest
 
 CHECKOUT = Path(__file__).parents[2]
 GAME = (
@@ -119,6 +120,26 @@ def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
     assert shown.count("80 train, 32 valid, 32 test sentences") == 1
     assert len(list((tmp_path / "two").glob("*/facts.json"))) == 1
     close(rows(tmp_path / "alone"), rows(tmp_path / "shared"))
+
+
+@pytest.mark.slow
+def test_two_processes_choose_between_two_generators_as_one_does(monkeypatch, tmp_path):
+    (tmp_path / "my.txt").write_text("\n".join(f"{a} {b} {c}" for a in "abcdef" for b in "ghijkl" for c in "mnop"))
+    overrides = ("debug=smoke", "logger=csv", "data=text", "data.tokenizer=word", "metrics=none", "data.test=32")
+    overrides += ("model=reinforce", "model/schedule=fixed", "model.discriminator.dropout=0")
+    overrides += ("+metrics.closing.fresh_critic._target_=textgan_lit.metrics.fresh_critic.FreshCritic",)
+    overrides += (f"data.path={tmp_path}/my.txt", f"data.cache={tmp_path}/cache", "data.train=null", "data.valid=32")
+    overrides += tuple(f"model.optim.{update}.batch_size=32" for update in ("pretrain", "discriminator", "generator"))
+    run(monkeypatch, *overrides, f"hydra.run.dir={tmp_path}/alone")
+    two = (f"hydra.run.dir={tmp_path}/shared", "trainer=ddp_cpu")
+    ((code, _, errors),) = ended(start("train.py", *overrides, *two))
+    assert code == 0, errors
+    states = (newest(tmp_path / name / "checkpoints", print).state for name in ("alone", "shared"))
+    alone, shared = (state["textgan_lit"]["choice"] for state in states)
+    assert alone["sentences"] == 32
+    assert alone["kept"] == shared["kept"]
+    for key in ("difference", "se"):
+        assert shared[key] == pytest.approx(alone[key], rel=1e-3, abs=1e-4)
 
 
 ONE_LENGTH = "data.oracle.variable=false"  # orders other than left to right

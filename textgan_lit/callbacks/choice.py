@@ -11,6 +11,7 @@ import torch
 from textgan_lit.callbacks.samples import SampleTable
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import FEWEST, FreshCritic, compared
+from textgan_lit.run.distributed import gather, world_size
 from textgan_lit.system import TextGAN
 from textgan_lit.types import TextBatch
 
@@ -29,23 +30,27 @@ class Choice(pl.Callback):
     def __init__(self, closing: Mapping[str, SetMetric] | None = None):
         self.critic = next((proxy for proxy in (closing or {}).values() if isinstance(proxy, FreshCritic)), None)
 
+    def on_train_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
+        system.choice = None  # of a run that was cut short and goes on: it was between other generators
+
     @torch.no_grad()
     def on_train_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         before = system.pretraining.generator(system.generator)
         truth_is_known = getattr(trainer.datamodule, "oracle", None) is not None
         if before is None or truth_is_known or self.critic is None or not system.clock.steps["generator"]:
             return
-        real = system.held_out.first(self.critic.max_sentences)
-        if len(real.tokens) < FEWEST:
+        n = min(len(system.held_out.tokens), self.critic.max_sentences) // world_size() * world_size()
+        if n < FEWEST:
             return
         system.eval()
         after = system.evaluated("choice")
         with system.stopwatch.during("networks"):
-            noise = after.noise.uniform(len(real.tokens), before.uniforms)
-            fakes = [one.eval().sample(noise, after.policy).batch for one in (before, after.generator)]
+            real, noise = system.held_out.first(n), after.noise.uniform(n // world_size(), before.uniforms)
+            mine = (one.eval().sample(noise, after.policy).batch for one in (before, after.generator))
+            fakes = [TextBatch(*map(gather, batch)) for batch in mine]
             difference, se = map(float, compared(*(self.critic.logits(real, fake) for fake in fakes)))
         kept = "game" if difference < -CLEAR * se else "likelihood"
-        system.choice = {"kept": kept, "difference": difference, "se": se, "sentences": len(real.tokens)}
+        system.choice = {"kept": kept, "difference": difference, "se": se, "sentences": n}
         self._show(trainer, system, fakes[kept == "game"])
 
     def _show(self, trainer: pl.Trainer, system: TextGAN, fake: TextBatch) -> None:

@@ -8,7 +8,7 @@ import torch
 import textgan_lit
 from tests.helpers.command import smoke
 from textgan_lit.callbacks import choice
-from textgan_lit.run.checkpoint import newest
+from textgan_lit.run.checkpoint import newest, read
 
 TEXT = ("data=text", "model=reinforce", "model/schedule=fixed", "data.tokenizer=word", "data.valid=64", "data.test=64")
 CHEAP = ("metrics=none", "+metrics.closing.fresh_critic._target_=textgan_lit.metrics.fresh_critic.FreshCritic")
@@ -59,6 +59,16 @@ def test_the_samples_that_are_shown_are_those_of_the_generator_that_is_kept(play
     folder, state, _ = played(0.03)
     shown = [row["text"] for row in json.loads((folder / "samples.jsonl").read_text().splitlines()[-1])["samples"]]
     assert state["callbacks"]["SampleTable"]["latest"] != shown  # the game's, at its last evaluation
+
+
+def test_a_run_that_was_cut_short_and_goes_on_has_chosen_nothing_yet(played, tmp_path):
+    _, state, _ = played(0.03, "trainer.max_steps=12")
+    assert state["textgan_lit"]["choice"]["kept"] == "likelihood"
+    between = tmp_path / "between.ckpt"
+    cut = ("+callbacks.cut._target_=tests.helpers.tiny_game.Cut", "+callbacks.cut.after=13")
+    _, state, _ = played(-0.03, "resume=true", *cut, f"+callbacks.cut.path={between}")
+    assert read(between)["textgan_lit"]["choice"] is None
+    assert state["textgan_lit"]["choice"]["kept"] == "game"
 
 
 def test_without_a_game_nothing_is_chosen(played):
