@@ -12,5 +12,9 @@ def overrides(folder, *more):
     return ("-m", "sweep=optuna", *WORLD, *more, f"hydra.sweep.dir={folder}")
 
 
+def study(folder):
+    return optuna.load_study(study_name="sweep", storage=opened(str(folder / JOURNAL)))
+
+
 def trials(folder):
-    return optuna.load_study(study_name="sweep", storage=opened(str(folder / JOURNAL))).trials
+    return study(folder).trials

@@ -90,6 +90,10 @@ class Study:
         if before is None:
             self.study.set_user_attr("question", asked)
             return
+        if before.keys() != asked.keys():
+            raise UserError(
+                f"{self.folder} holds the trials of a sweep that another version began. Give another hydra.sweep.dir."
+            )
         for part in asked:
             if before[part] != asked[part]:
                 was, now = (

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 import textgan_lit
 from tests.helpers.command import run
 from tests.helpers.lives import left, play, same
-from tests.helpers.sweeps import SPACE, WORLD, overrides, trials
+from tests.helpers.sweeps import SPACE, WORLD, overrides, study, trials
 from textgan_lit.sweep.study import JOURNAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
@@ -116,6 +116,15 @@ def test_another_question_needs_another_folder(monkeypatch, tmp_path):
     run(monkeypatch, *overrides(tmp_path, SPACE[0], "hydra.sweeper.n_trials=1"))
     with pytest.raises(SystemExit, match=r"another sweep: its search space had model\.schedule\.k.*\('1', '2'\)"):
         run(monkeypatch, *overrides(tmp_path, "model.schedule.k=1,3", "hydra.sweeper.n_trials=2"))
+
+
+def test_a_sweep_of_another_version_is_refused_in_one_line(monkeypatch, tmp_path):
+    run(monkeypatch, *overrides(tmp_path, SPACE[0], "hydra.sweeper.n_trials=1"))
+    begun = study(tmp_path)
+    question = begun.user_attrs["question"]
+    begun.set_user_attr("question", {"words": question.pop("overrides"), **question})  # as version 0.1 called them
+    with pytest.raises(SystemExit, match=r"holds the trials of a sweep that another version began\. Give another"):
+        run(monkeypatch, *overrides(tmp_path, SPACE[0], "hydra.sweeper.n_trials=2"))
 
 
 def test_a_grid_notes_why_a_job_failed_and_goes_on(monkeypatch, tmp_path):
