@@ -54,7 +54,7 @@ HOW = {  # settings of an update that are not its optimizer's
     "warmup_steps": Annotated[int, Interval(ge=0, le=MANY)],
     "lr_schedule": Literal["constant", "linear"],
 }
-CHOICE = 8  # batches out of which one of sentences of about one length is taken
+OUT_OF = 8  # batches out of which one of sentences of about one length is taken
 
 
 def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
@@ -73,7 +73,7 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
         )
     updates = {f"model.optim.{name}": group(config, f"model.optim.{name}") for name in group(config, "model.optim")}
     sizes = {where: _batch_size(update.get("batch_size"), where) for where, update in updates.items()}
-    choice = max((CHOICE * size for where, size in sizes.items() if updates[where].get("by_length")), default=0)
+    choice = max((OUT_OF * size for where, size in sizes.items() if updates[where].get("by_length")), default=0)
     module.with_batch(max([1, *sizes.values(), min(choice, module.sizes["train"] or choice)]))
     return module
 

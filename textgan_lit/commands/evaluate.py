@@ -79,7 +79,8 @@ def _files(options: argparse.Namespace, seed: int) -> int:
     """Measures a file's sentences in place of a run's samples, in the vocabulary of all that is looked at."""
     from textgan_lit.types import Vocab
 
-    given = [f"--{name.replace('_', '-')}" for name in OF_A_RUN if getattr(options, name) != parser().get_default(name)]
+    usual = parser()
+    given = [f"--{name.replace('_', '-')}" for name in OF_A_RUN if getattr(options, name) != usual.get_default(name)]
     if given:
         raise UserError(f"{', '.join(given)}: of a run, and with --samples there is none. Leave it out.")
     config = chosen([*filter(None, [options.run]), *options.overrides])
