@@ -80,7 +80,8 @@ REFUSED = {
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per token.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
     "takes a sentence for one action.* Use": lambda p: (
-        p["credit"] not in {None, "Terminal"} and (p["settings"].get("estimator") or {}).get("ratio") == "sentence"
+        p["credit"] not in {None, "Terminal"}
+        and (p["settings"].get("estimator") or {}).get("importance_sampling_level") == "sentence"
     ),
     "takes rewards for importance weights.* Use": lambda p: (
         p["baseline"] == "SelfNormalised" and p["of"] not in {"Ratio", "Probability", "Constant"}
