@@ -21,7 +21,7 @@ from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.infilling import between, infill
-from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK
+from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK, Without
 from textgan_lit.noise import Noise
 from textgan_lit.report.record import begun
 from textgan_lit.run.checkpoint import Saved, chosen, newest
@@ -75,13 +75,15 @@ class Run(NamedTuple):
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        unknown: bool = False,
     ) -> list[str]:
         """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator.
 
-        ``temperature``, ``top_k`` and ``top_p`` take the place of the run's own policy: see :meth:`under`.
+        ``temperature``, ``top_k`` and ``top_p`` take the place of the run's own policy: see :meth:`under`. ``<unk>`` is
+        never drawn unless ``unknown``: see :meth:`write`.
         """
         run = self.under(temperature=temperature, top_k=top_k, top_p=top_p)
-        return [sentence.text for sentence in run.write(n, seed, candidates, judged=False)]
+        return [sentence.text for sentence in run.write(n, seed, candidates, judged=False, unknown=unknown)]
 
     def under(self, *, temperature: float | None = None, top_k: int | None = None, top_p: float | None = None) -> Run:
         """The same players under another policy: that of the k likeliest tokens, of the fewest tokens whose
@@ -114,10 +116,14 @@ class Run(NamedTuple):
             raise UserError(f"metrics({shown(key)}): this run has no such number. Nearest: {near}.")
         return [{"steps/all": row["steps/all"], key: row[key]} for row in rows if key in row]
 
-    def write(self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True) -> Iterator[Sentence]:
+    def write(
+        self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True, unknown: bool = False
+    ) -> Iterator[Sentence]:
         """n sentences one after another, as :meth:`sample` gives them; without D's opinion unless ``judged``.
 
-        Only a few are held at a time, and n sentences begin like any larger number of them.
+        Only a few are held at a time, and n sentences begin like any larger number of them. Unless ``unknown``, each
+        token is drawn given that it is not ``<unk>``. That changes what is drawn and nothing else: ``logp`` stays
+        log G, in which ``<unk>`` is a token like any other, as :meth:`score` gives it.
         """
         if candidates < 1:
             raise UserError(f"sample(candidates={candidates}): wanted a whole number from 1 on.")
@@ -126,17 +132,21 @@ class Run(NamedTuple):
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
                 "loaded. Leave candidates out, or train one, for example model=residual_ebm."
             )
-        return self._written(n, seed, candidates, judged)
+        return self._written(n, seed, candidates, judged, self.policy if unknown else self._readable)
 
     @torch.no_grad()
-    def _written(self, n: int, seed: int, candidates: int, judged: bool) -> Iterator[Sentence]:
-        game, lots = self._game(Noise(seed, "sample", device=self.device)), Noise(seed, "choice", device=self.device)
-        rows = max(1, self.at_once // candidates)
+    def _written(self, n: int, seed: int, candidates: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
+        noise, lots = (Noise(seed, purpose, device=self.device) for purpose in ("sample", "choice"))
+        game, rows = Game(self.generator, self.discriminator, policy, noise), max(1, self.at_once // candidates)
         for done in range(0, n, rows):
             # As many rows for the last sentences as for any others: a matrix product may round by its shape.
             written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
-            tokens, mask, logp, _ = (leaf[: n - done] for leaf in written)
-            yield from self._seen(game, TextBatch(tokens, mask), logp if self.exact else None, judged)
+            yield from itertools.islice(self._seen(written.batch, judged), n - done)
+
+    @property
+    def _readable(self) -> Policy:
+        """The run's policy without <unk>, where there is one."""
+        return self.policy if self.vocab.unknown is None else Without(self.policy, self.vocab.unknown)
 
     @torch.no_grad()
     def interpolate(self, n: int, steps: int, seed: int = 0) -> Iterator[list[Sentence]]:
@@ -153,8 +163,7 @@ class Run(NamedTuple):
         for _ in range(n):
             one, other = noise.uniform(2, self.generator.uniforms)
             way = between(one, other, self.generator.latent, steps)
-            written = self.generator.sample(way, self.policy)
-            yield list(self._seen(self._game(noise), written.batch, written.logp if self.exact else None))
+            yield list(self._seen(self.generator.sample(way, self._readable).batch))
 
     def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:
         """n sentences of the ``template``'s tokens, with others of the generator's own in place of each ``_``.
@@ -187,7 +196,7 @@ class Run(NamedTuple):
             uniform = noise.uniform(self.at_once, int(gap.sum()))
             written = infill(self.generator, tokens, gap, uniform, self.policy)
             found, mask, logp, _ = (leaf[: n - done] for leaf in written)
-            yield from self._seen(self._game(noise), TextBatch(found, mask), logp)
+            yield from self._seen(TextBatch(found, mask), logp=logp)
 
     def encode(self, sentence: str | Sentence | Sequence[int]) -> list[int]:
         """The ids of a sentence as the generator would have written it: with eos where it ends early.
@@ -232,28 +241,27 @@ class Run(NamedTuple):
         """
         if isinstance(sentences, str | Sentence):
             raise UserError("score takes several sentences, and was given one. Put it into a list: score([…]).")
-        game, encoded = self._game(Noise("judge")), map(self.encode, sentences)
+        encoded = map(self.encode, sentences)
         while rows := list(itertools.islice(encoded, self.at_once)):
             tokens = torch.full((len(rows), self.generator.max_length), self.vocab.pad)
             for place, row in enumerate(rows):
                 tokens[place, : len(row)] = torch.tensor(row)
             batch = TextBatch(tokens.to(self.device), (tokens != self.vocab.pad).to(self.device))
-            yield from self._seen(game, batch, self.generator.logp(batch, self.policy) if self.exact else None)
+            yield from self._seen(batch)
 
-    def _seen(
-        self, game: Game, written: TextBatch, logp: torch.Tensor | None, judged: bool = True
-    ) -> Iterator[Sentence]:
+    def _seen(self, written: TextBatch, judged: bool = True, logp: torch.Tensor | None = None) -> Iterator[Sentence]:
+        """What the players make of sentences, whoever wrote them; ``logp`` where it is another than log G."""
+        if logp is None and self.exact:
+            logp = self.generator.logp(written, self.policy)
         nothing: list[list[float]] = [[]] * len(written.tokens)
         known, real = nothing if logp is None else _numbers(logp), nothing
         if judged and self.discriminator is not None:
+            game = Game(self.generator, self.discriminator, self.policy, Noise("judge"))
             real = _numbers(game.score(written.tokens, written.mask).sigmoid().view(len(real), -1))
         ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
         for end, tokens, *numbers in zip(ends, *rows, strict=True):
             ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
             yield Sentence(self.vocab.text(tokens), tokens[:end], *(some[:end] for some in numbers), ended)
-
-    def _game(self, noise: Noise) -> Game:
-        return Game(self.generator, self.discriminator, self.policy, noise)
 
     @property
     def at_once(self) -> int:

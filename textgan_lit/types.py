@@ -77,6 +77,11 @@ class Vocab:
         """Whether sentences can hold line breaks and indentation."""
         return self.tokenizer is not None and tokenizer.keeps_breaks(self.tokenizer)
 
+    @property
+    def unknown(self) -> int | None:
+        """The token <unk>, which stands for what the tokenizer does not know; None where there is none."""
+        return None if self.tokenizer is None else tokenizer.unknown(self.tokenizer)
+
     def text(self, tokens: list[int]) -> str:
         """The tokens of one sentence, up to eos or padding."""
         tokens = [token for token in tokens if token < len(self.tokens)]
@@ -89,9 +94,8 @@ class Vocab:
         text. ``<unk>`` counts as one: what it stood for is not known, but that it was something."""
         if self.tokenizer is None:
             return None
-        unknown = tokenizer.unknown(self.tokenizer)
+        rows, unknown = batch.tokens.tolist(), self.unknown
         spelt = 0 if unknown is None else len(self.tokens[unknown]) - 1  # characters of <unk> beyond the one it counts
-        rows = batch.tokens.tolist()
         counts = [len(self.text(row)) - spelt * row.count(unknown) + row.count(self.eos) for row in rows]
         return torch.tensor(counts, dtype=torch.double, device=batch.tokens.device)
 

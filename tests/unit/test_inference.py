@@ -304,6 +304,16 @@ def test_a_tokenizer_comes_with_the_run(tmp_path):
     assert all(set(text.split()) <= set(opened.vocab.tokens) for text in opened.sample(5))
 
 
+def test_unk_is_written_where_it_is_asked_for_alone(tmp_path):
+    opened = spelled(tmp_path, SPELLING)
+    assert "<unk>" in " ".join(opened.sample(200, unknown=True))
+    written = list(opened.write(200))
+    assert "<unk>" not in " ".join(sentence.text for sentence in written)
+    assert all("<unk>" not in text for text in opened.sample(50, top_k=1))
+    for sentence, scored in zip(written, opened.score(written), strict=True):  # drawn otherwise, it is as likely
+        assert sentence.logp == pytest.approx(scored.logp, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("spelling", "tokens"),
     [

@@ -2,8 +2,9 @@ r"""Writes sentences with a run's generator, one a line.
 
 The same seed gives the same sentences, and the first n of them whatever -n is. In text format a line break inside a
 sentence is written as \n, so that it stays one line; jsonl keeps it, beside the sentence's tokens, its log_probability
-(nats, under the policy that wrote it), its tokens (how many) and, where the run has a discriminator, D's probability
+(nats, as textgan score gives it), its tokens (how many) and, where the run has a discriminator, D's probability
 that it is real. Of text is said how many sentences textgan score would read otherwise; jsonl it reads as it was.
+<unk> is never written unless --unknown asks for it.
 
 With --interpolate, the sentences between two latents, a blank line between two ways. See docs/commands.md.
 """
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--interpolate", metavar="STEPS", help="-n ways from one latent to another, of so many sentences each"
     )
     how.add_argument("--infill", metavar="TEXT", help="-n sentences of these tokens, with others in place of each _")
+    parser.add_argument("--unknown", action="store_true", help="write <unk>, too, where the generator draws it")
     output.arguments(parser, ("text", "jsonl"))
     return parser
 
@@ -56,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         elif options.infill is not None:
             ways = ([sentence] for sentence in opened.infill(options.infill, n, seed))
         else:
-            ways = ([sentence] for sentence in opened.write(n, seed, candidates, judged=jsonl))
+            ways = ([sentence] for sentence in opened.write(n, seed, candidates, jsonl, options.unknown))
         total, lost = 0, 0
         with output.bar("sentences", n, out) as advance:
             for number, way in enumerate(ways):

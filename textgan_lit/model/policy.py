@@ -92,3 +92,19 @@ class Nucleus(Policy):
         probability, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
         reached = probability.cumsum(-1) - probability >= self.p
         return logits.masked_fill(reached.scatter(-1, order, reached), float("-inf"))
+
+
+@final
+class Without(Policy):
+    """Another policy's choice with one ``token`` passed over; where it would choose nothing else, the likeliest other.
+
+    Of <unk>, which is a token of the data like any other but no text that anybody wants to read.
+    """
+
+    def __init__(self, of: Policy, token: int):
+        self.of, self.token = of, token
+
+    def __call__(self, logits: Logits) -> Logits:
+        left, others = self.of(logits).clone(), logits.clone()
+        left[..., self.token] = others[..., self.token] = float("-inf")
+        return torch.where(left.isneginf().all(-1, keepdim=True), Greedy()(others), left)

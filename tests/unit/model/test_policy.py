@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import token_logp
-from textgan_lit.model.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK
+from textgan_lit.model.policy import Categorical, Greedy, Nucleus, Policy, Tempered, TopK, Without
 
 POLICIES = [
     Categorical(),
@@ -19,6 +19,7 @@ POLICIES = [
     Nucleus(0.8),
     Nucleus(0.8, 2.0),
     Tempered(TopK(3, 2.0), 0.5),
+    Without(TopK(3), 1),
 ]
 LOGITS = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
 NEVER = float("-inf")
@@ -52,6 +53,9 @@ def stream():
         (Nucleus(0.9), [4, 2, 1, 1]),
         (Nucleus(1.0), [4, 2, 1, 1]),
         (Nucleus(0.8, 0.5), [16, 4, 0, 0]),  # of 22: 16/22 = .73 < .8 ≤ .91
+        (Without(Categorical(0.5), 1), [16, 0, 1, 1]),
+        (Without(TopK(2), 0), [0, 2, 0, 0]),  # passed over: nothing comes in its place
+        (Without(Greedy(), 0), [0, 1, 0, 0]),  # but where it alone was chosen
     ],
     ids=lambda value: None if isinstance(value, list) else name(value),
 )
