@@ -47,7 +47,7 @@ ROOMS = {"data": "textgan_lit.data", "metrics": "textgan_lit.metrics", "model/op
 HOUSE = {group: room for group, room in ROOMS.items() if room.startswith("textgan_lit.")}
 # what data modules are made of
 HELPERS = {f"textgan_lit.data.{name}" for name in ("loader", "workers", "corpus", "prepare", "format", "rows", "notes")}
-MADE = {"Regularised", "Tempered", "Without", "Lines", "Embedding"}  # wrapped around parts by the program: nobody chooses them
+MADE = {"Regularised", "Tempered", "Without", "Lines", "Embedding"}  # by the program, around parts: nobody chooses them
 PARTS = [file for file in FILES if str(Path(file).parent) in ROOMS]
 UNIT = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
 
