@@ -108,6 +108,25 @@ def runs(folder: Path) -> list[Path]:
     return sorted(own, key=lambda path: [(len(part), part) for part in path.relative_to(folder).parts])  # 2 before 10
 
 
+def named(places: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """Every run of these folders, of runs or of sweeps, by the name that is said of it: its place in the one folder
+    that was given, else as it was given.
+
+    Raises:
+        UserError: where one of them is no folder, or holds no run.
+    """
+    found: dict[Path, tuple[str, Path]] = {}
+    for folder in map(Path, places):
+        below = [folder] if folders.holds_a_run(folder) else runs(folder)
+        if not below:
+            what = "holds no run" if folder.is_dir() else "is a file" if folder.exists() else "is no folder"
+            raise UserError(f"{shown(str(folder))} {what}. Give the folder of a sweep, or those of runs.")
+        for path in below:
+            name = path.relative_to(folder) if len(places) == 1 < len(below) else path
+            found.setdefault(path.resolve(), (str(name), path))
+    return list(found.values())
+
+
 def gather(found: Sequence[tuple[str, Path]]) -> Gathered:
     """Of the runs by these names.
 

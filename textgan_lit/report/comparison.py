@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width, holm, paired, ratio
 from textgan_lit.report import scorecard
-from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, closing_row, short
+from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, closing_row, gather, named, short
 from textgan_lit.report.chart import Table, finite
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing_table import saturated
@@ -24,7 +25,6 @@ TESTED = ["− control", "p", "seeds to tell"]
 SHARE = "share of D*'s gain"
 NAMED = 3  # controls
 LONGEST = 200  # characters of an arm's name
-NO_INTERVAL = "Rank correlation: – where fewer than four runs, or ranks that all agree, give no interval."
 MEANS = "Mean ± half of its 95 % interval over seeds (Student's t)."
 
 
@@ -101,10 +101,11 @@ class Comparison:
         return [line._replace(p=p) for line, p in zip(lines, adjusted, strict=True)]
 
     def table(self, view: View) -> Table:
-        """By the goal; an arm a row."""
-        goal = self.found.goal
-        rows = [[shown(line.arm.name, LONGEST), *self.cells(line)] for line in self.lines(goal.key, view)]
-        return Table(f"{goal.name[0].upper()}{goal.name[1:]} {view.title}", ["arm", *self.head(goal.name)], rows)
+        """By the goal; an arm a row, by its overrides' values: their keys are the column's name."""
+        goal, keys = self.found.goal, list(self.found.arms[0].overrides)
+        rows = [[_values_of(line.arm), *self.cells(line)] for line in self.lines(goal.key, view)]
+        name = shown(", ".join(short(key, keys) for key in keys) or "arm", LONGEST)
+        return Table(f"{goal.name[0].upper()}{goal.name[1:]} {view.title}", [name, *self.head(goal.name)], rows)
 
     def head(self, goal: str) -> list[str]:
         return ["seeds", goal, *(TESTED if self.controls else []), *([SHARE] if self.ideals else [])]
@@ -115,7 +116,9 @@ class Comparison:
         return [*found, "–" if line.share is None else portion(line.share)] if self.ideals else found
 
     def scores(self) -> Table | None:
-        """Which numbers rank runs, and means over seeds, as the truth does; None where they rank nothing."""
+        """Which numbers rank runs, and means over seeds, as the truth does; None where arms are too few."""
+        if len(self.found.arms) < scorecard.FEWEST:
+            return None
         runs = [(arm, record) for arm in self.found.arms for record in arm.runs.values()]
         by_arm = {
             score.objective.key: score.correlation for score in scorecard.scores([_mean(a) for a in self.found.arms])
@@ -161,8 +164,6 @@ class Comparison:
             ]
         else:
             found += ["No arm is a null control or likelihood, and none was named: nothing is tested."]
-        if (ranked := self.scores()) is not None and any(row[3] == "–" for row in ranked.rows):
-            found += [NO_INTERVAL]
         if unseen := len(views(self.found.arms)) - len(self.views):
             goal = self.found.goal.name
             found += [f"Left out are {unseen} matched views: not every arm has measured its {goal} where clocks meet."]
@@ -177,6 +178,11 @@ class Comparison:
                 f"{lost} run{'s are' if lost > 1 else ' is'} in no mean, which may flatter the others of their arms."
             ]
         return found
+
+
+def of(places: Sequence[str | Path], control: Sequence[str] = ()) -> Comparison:
+    """Of all runs in these folders, of runs or of sweeps, by :func:`compare`."""
+    return compare(gather(named(places)), control)
 
 
 def compare(found: Gathered, control: Sequence[str] = ()) -> Comparison:
@@ -247,6 +253,10 @@ def portion(share: Ratio) -> str:
     '50 % (-12 to 125)'
     """
     return f"{share.value:.0%} ({100 * share.low:.0f} to {100 * share.high:.0f})".replace("%", " %")
+
+
+def _values_of(arm: Arm) -> str:
+    return shown(", ".join(arm.overrides.values()) or arm.name, LONGEST)
 
 
 def _told(line: Line) -> list[str]:

@@ -11,6 +11,7 @@ from textgan_lit.report.quality import FAMILIES, proxy
 from textgan_lit.report.record import Row
 
 JSD = "truth/jsd"
+FEWEST = 8  # arms: of fewer, ranks agree or disagree by chance
 GOOD = {  # what is no proxy by its name: label, and where it should be
     JSD: ("true JSD", "down"),
     "truth/kl_pg": ("KL(P‖G)", "down"),

@@ -105,7 +105,8 @@ class Sweep:
     def scorecard(self) -> Section:
         """Where the truth is known."""
         note = "How each number ranks the runs, beside the truth: 1 where it ranks them alike, −1 the other way round."
-        section, found = Section("Scorecard of the proxies", note), scorecard.scores(self._rows())
+        section = Section("Scorecard of the proxies", note)
+        found = scorecard.scores(self._rows()) if len(self.found.arms) >= scorecard.FEWEST else []
         columns = ["number", "good", "runs", "rank correlation", "95 %", "the run that it picks", "JSD lost by that"]
         lines = [
             [

@@ -127,7 +127,7 @@ def test_no_token_of_a_plot_is_cut_off_on_a_telephone(browser, tmp_path):
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_so_is_a_sweep_whose_links_lead_to_pages(browser, width, scheme, tmp_path):
-    folders = [made(tmp_path / "sweep" / f"{n}", (f"a={n % 2}", f"seed={n}"), jsd=0.1 * n) for n in (1, 2, 3, 4)]
+    folders = [made(tmp_path / "sweep" / f"{n}", (f"a={n % 8}", f"seed={n}"), jsd=0.04 * n) for n in range(1, 10)]
     for folder in folders:
         (folder / "report.html").write_text("a page")
     text = pages.page(sweep.of(tmp_path / "sweep", folders, tmp_path / "sweep"))

@@ -32,7 +32,7 @@ def test_seeds_are_one_configuration_with_its_interval(folder):
     assert table.rows == [["3", "2", "0.1000 ± 0.0000"], ["1", "2", "0.3000 ± 1.2706"]]
     assert report.facts == {"runs": "4 of 5", "swept": "model.schedule.k, seed"}
     assert report.left_out == ["10 (not finished: nothing was evaluated yet)"]
-    assert [chart.name for chart in sections.charts(report)] == ["seeds", "scorecard"]
+    assert [chart.name for chart in sections.charts(report)] == ["seeds"]
     assert [row[0] for row in report.sections[-1].parts[0].rows] == ["2", "3", "0", "1"]
 
 
@@ -41,6 +41,14 @@ def test_runs_that_have_not_ended_are_left_out_and_none_is_refused(folder):
     assert "3 (not finished: last evaluated after 250 steps)" in sweep.of(folder, arms.runs(folder)).left_out
     with pytest.raises(UserError, match="nothing to compare"):
         sweep.of(folder, [folder / "3"])
+
+
+def test_proxies_are_ranked_where_there_are_eight_arms(tmp_path):
+    for k in range(8):
+        made(tmp_path / str(k), (f"model.schedule.k={k}", "seed=1"), 0.1 + 0.01 * k)
+    found = arms.runs(tmp_path)
+    assert "scorecard" in [chart.name for chart in sections.charts(sweep.of(tmp_path, found))]
+    assert "scorecard" not in [chart.name for chart in sections.charts(sweep.of(tmp_path, found[:7]))]
 
 
 def test_seeds_are_drawn_as_their_mean_and_interval(folder):
@@ -89,7 +97,7 @@ def test_arms_stand_beside_their_control_at_the_end_and_at_the_same_cost(folder)
     assert rows["1", "constant"][2:] == ["–", "–", "–"]
     assert "Control: k=1, control=constant." in report.sections[0].note
     (matched,) = report.sections[1].parts
-    assert (report.sections[1].title, matched.columns[:2]) == ("At the same cost", ["after", "arm"])
+    assert (report.sections[1].title, matched.columns[:2]) == ("At the same cost", ["after", "k, control"])
     clocks = ["10 generator steps", "150 steps in all", "2,000 tokens", "15 seconds", "7.5 CPU seconds"]
     assert list(dict.fromkeys(row[0] for row in matched.rows)) == clocks
-    assert ["10 generator steps", "k=1, control=–", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]
+    assert ["10 generator steps", "1, –", "2", "0.4000 ± 0.0000"] in [row[:4] for row in matched.rows]

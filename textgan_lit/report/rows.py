@@ -1,0 +1,49 @@
+"""A comparison as plain rows: one for each arm, number and view, for a CSV, a data frame or a notebook."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+from textgan_lit.functional.significance import half_width
+from textgan_lit.report import scorecard
+from textgan_lit.report.arms import closing_row
+from textgan_lit.report.comparison import Comparison, Line
+
+COLUMNS = (
+    *("view", "clock", "where", "number", "good"),
+    *("seeds", "started", "mean", "low", "high", "control", "pairs", "difference"),
+    *("difference_low", "difference_high", "p", "p_holm", "seeds_to_tell"),
+    *("share_of_gain", "share_low", "share_high"),
+)
+
+
+def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Each with ``arm`` (its name), ``overrides`` and all of ``COLUMNS``; what is not known is None."""
+    arms = comparison.found.arms
+    measured = [closing_row(record) for arm in arms for record in arm.runs.values()]
+    objectives = scorecard.objectives(measured) or [scorecard.Objective(*comparison.found.goal, "down")]
+    for view in comparison.views:
+        at = {"view": view.name or "end", "clock": view.clock, "where": view.where if view.clock else None}
+        for objective in objectives:
+            told = at | {"number": objective.key, "good": objective.good}
+            for line in comparison.lines(objective.key, view):
+                arm = {"arm": line.arm.name, "overrides": line.arm.overrides}
+                yield dict.fromkeys(COLUMNS) | arm | told | _numbers(line)
+
+
+def _numbers(line: Line) -> dict[str, Any]:
+    values, test, share = list(line.values.values()), line.test, line.share
+    mean, half = statistics.fmean(values), half_width(values)
+    found = {"seeds": len(values), "started": line.arm.started, "mean": mean, "low": mean - half, "high": mean + half}
+    if line.control is not None:
+        found["control"] = line.control.name
+    if test is not None:
+        found |= {"pairs": test.pairs, "difference": test.difference}
+        found |= {"difference_low": test.difference - test.half, "difference_high": test.difference + test.half}
+        found |= {"p": test.p, "p_holm": line.p, "seeds_to_tell": test.needed}
+    if share is not None:
+        found |= {"share_of_gain": share.value, "share_low": share.low, "share_high": share.high}
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()}
