@@ -24,7 +24,7 @@ FLOORS = [  # from the cellar to the roof
     ["callbacks", "audit", "build"],
     ["play", "inference"],
     ["cli"],
-    ["commands", "sweep", "train"],
+    ["commands", "sweep", "training"],
     ["__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -22,7 +22,7 @@ def init(*_, **__):
     time.sleep(60)
 
 wandb.init = init
-from textgan_lit.train import main
+from textgan_lit.training import main
 main()
 """
 

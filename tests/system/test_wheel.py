@@ -49,7 +49,7 @@ def test_every_module_ships_and_nothing_else(wheel):
 
 def test_the_command_and_the_licence(wheel, metadata):
     entry_points = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "textgan-train = textgan_lit.train:main" in wheel.read(entry_points).decode()
+    assert "textgan-train = textgan_lit.training:main" in wheel.read(entry_points).decode()
     assert metadata["License-Expression"] == "MIT"
 
 

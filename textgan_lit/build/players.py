@@ -72,6 +72,7 @@ def _vocab(kept: Mapping[str, Any]) -> Vocab:
     return Vocab(tokens, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
 
 
+@torch.random.fork_rng(devices=[])  # what is drawn for the weights is nobody else's
 def _players(
     model: Mapping[str, Any], known: Mapping[str, Any], weights: tuple[Weights, Weights]
 ) -> tuple[Generator, Discriminator | None]:

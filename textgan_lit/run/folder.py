@@ -45,6 +45,7 @@ OWN = ("resume", "overwrite", "trust")  # overrides about the folder, not about 
 
 DYING = 10.0  # seconds at most, until the last process of a run that was killed is gone, and its lock
 
+finished: list[Path] = []  # of the runs that this process has played
 _locks: dict[Path, FileLock] = {}
 
 
@@ -189,6 +190,7 @@ def start(folder: Path, configuration: str) -> None:
 
 def finish(folder: Path, objective: float | None) -> None:
     note(folder, record(folder) | {"finished": True, "objective": objective})
+    finished.append(folder)
 
 
 def end(folder: Path, how: Literal["failed", "pruned"], why: str) -> None:
