@@ -19,10 +19,12 @@ from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from tokenizers.decoders import Decoder
+    from tokenizers.pre_tokenizers import PreTokenizer
 
-Kind = Literal["word", "char", "bpe", "unigram"]
+Kind = Literal["word", "whitespace", "char", "bpe", "unigram"]
 KINDS = get_args(Kind)
-AUTO = "auto"  # what suits the text: see suiting
+AUTO = "auto"  # what suits the text
 UNKNOWN = "<unk>"
 MOST = 2**20  # tokens
 Result = TypeVar("Result")
@@ -48,7 +50,9 @@ _CASES = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _TAIL = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+WORDS = r" ?(?:['’](?:s|t|re|ve|m|ll|d)\b|[\p{L}\p{M}]+|\p{N}+|[^\s\p{L}\p{M}\p{N}]+)|\s+(?!\S)|\s+"  # of word, here
 EXPRESSIONS = {
+    WORDS,
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # as tiktoken writes it
     r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",  # CLIP
@@ -65,52 +69,44 @@ EXPRESSIONS = {
 }
 
 
-def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int = 1) -> str:
+def trained(kind: Kind, batches: Iterator[list[str]], size: int, min_count: int = 1, lowercase: bool = False) -> str:
     """The tokenizer.json of a tokenizer of at most ``size`` tokens, ``<unk>`` among them, that ``batches`` teach."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, trainers
 
-    known = {"vocab_size": size, "special_tokens": [UNKNOWN], "show_progress": False}
-    if kind in ("word", "char"):
-        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        # an empty pattern fits between any two characters, so it isolates each
-        tokenizer.pre_tokenizer = (
-            pre_tokenizers.WhitespaceSplit() if kind == "word" else pre_tokenizers.Split("", "isolated")
-        )
-        if kind == "char":
-            tokenizer.decoder = decoders.Fuse()
-        trainer = trainers.WordLevelTrainer(min_frequency=min_count, **known)
+    made = {"bpe": models.BPE, "unigram": models.Unigram}.get(kind, models.WordLevel)
+    tokenizer = Tokenizer(made() if kind == "unigram" else made(unk_token=UNKNOWN))
+    if lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer, tokenizer.decoder = _cut(kind)
+    unknown = AddedToken(UNKNOWN, lstrip=kind == "word", normalized=False, special=True)
+    known = {"vocab_size": size, "special_tokens": [unknown], "show_progress": False}
+    if kind == "bpe":
+        trainer = trainers.BpeTrainer(min_frequency=min_count, limit_alphabet=max(1, size // 2), **known)
+    elif kind == "unigram":
+        trainer = trainers.UnigramTrainer(unk_token=UNKNOWN, **known)
     else:
-        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN) if kind == "bpe" else models.Unigram())
-        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-        if kind == "bpe":
-            trainer = trainers.BpeTrainer(min_frequency=min_count, limit_alphabet=max(1, size // 2), **known)
-        else:
-            trainer = trainers.UnigramTrainer(unk_token=UNKNOWN, **known)
+        trainer = trainers.WordLevelTrainer(min_frequency=min_count, **known)
     _safely(
         lambda: tokenizer.train_from_iterator(batches, trainer), f"data.tokenizer={kind} cannot learn these sentences"
     )
     return tokenizer.to_str()
 
 
-FEW = 100_000  # characters of which pieces of words cannot be learned
-LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of words
-PIECES = 300, 4000  # of bpe, at least and at most: one for so many …
-A_PIECE = 500  # … characters
+def _cut(kind: Kind) -> tuple[PreTokenizer, Decoder | None]:
+    """How text is cut before it is looked up or cut further, and how tokens are joined again. But for ``whitespace``,
+    whose tokens have blanks between them, a blank is part of the token after it, and text comes back as it was."""
+    from tokenizers import Regex, decoders, pre_tokenizers
 
-
-def suiting(batches: Iterator[list[str]]) -> tuple[Kind, int]:
-    """The kind of tokenizer that suits these sentences, and how many tokens it may have: ``char`` for few sentences and
-    where words have no blanks between them (or sentences are of one word), else ``bpe``."""
-    sentences = characters = blanks = several = 0
-    for batch in batches:
-        for sentence in batch:
-            between = sentence.count(" ")
-            sentences, characters = sentences + 1, characters + len(sentence)
-            blanks, several = blanks + between, several + (between > 0)
-    one_by_one = 2 * several < sentences or characters > LONG_WORD * (blanks + sentences)
-    if one_by_one or characters < FEW:
-        return "char", MOST
-    return "bpe", min(max(characters // A_PIECE, PIECES[0]), PIECES[1])
+    if kind == "whitespace":
+        return pre_tokenizers.WhitespaceSplit(), None
+    if kind == "char":  # an empty pattern fits between any two characters, so it isolates each
+        return pre_tokenizers.Split("", "isolated"), decoders.Fuse()
+    if kind != "word":
+        return pre_tokenizers.Metaspace(), decoders.Metaspace()
+    words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    parts = [words, pre_tokenizers.Metaspace(prepend_scheme="first", split=False)]
+    back = [decoders.Replace(UNKNOWN, f"▁{UNKNOWN}"), decoders.Metaspace(prepend_scheme="first", split=False)]
+    return pre_tokenizers.Sequence(parts), decoders.Sequence(back)
 
 
 def read(path: str) -> str:

@@ -125,7 +125,7 @@ def test_two_processes_share_one_prepared_text(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_two_processes_choose_between_two_generators_as_one_does(monkeypatch, tmp_path):
     (tmp_path / "my.txt").write_text("\n".join(f"{a} {b} {c}" for a in "abcdef" for b in "ghijkl" for c in "mnop"))
-    overrides = ("debug=smoke", "logger=csv", "data=text", "data.tokenizer=word", "metrics=none", "data.test=32")
+    overrides = ("debug=smoke", "logger=csv", "data=text", "data.tokenizer=whitespace", "metrics=none", "data.test=32")
     overrides += ("model=reinforce", "model/schedule=fixed", "model.discriminator.dropout=0")
     overrides += ("+metrics.closing.fresh_critic._target_=textgan_lit.metrics.fresh_critic.FreshCritic",)
     overrides += (f"data.path={tmp_path}/my.txt", f"data.cache={tmp_path}/cache", "data.train=null", "data.valid=32")

@@ -288,7 +288,7 @@ def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened,
 
 # --- a tokenizer of somebody's ------------------------------------------------------------------------------------
 
-SPELLING = tokenizer.trained("word", iter([["a b c d"]]), 10)
+SPELLING = tokenizer.trained("whitespace", iter([["a b c d"]]), 10)
 
 
 def spelled(tmp_path, spelling, tokens=None):

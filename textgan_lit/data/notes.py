@@ -27,7 +27,7 @@ def notes(
         yield f"Line breaks inside sentences: {way} (in {facts['broken']:,} sentences)."
     if facts["note"]:
         yield facts["note"]
-    if recipe.tokenizer == "word" and _whole(facts) > sizes["train"] / 2:
+    if recipe.tokenizer in ("word", "whitespace") and _whole(facts) > sizes["train"] / 2:
         yield (
             f"Warning: {_whole(facts):,} of {sizes['train']:,} training sentences are of one token each, as where a "
             "language is written without blanks. Give data.tokenizer=char, or bpe."
@@ -56,9 +56,9 @@ def _tokens(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[str]:
     met = [f"{shares[split]:.2%} of {split}'s tokens" for split in ("valid", "test") if shares[split] >= UNTAUGHT]
     if met and not facts["unknown"]["train"]:
         way = "another data.tokenizer"
-        if tokenizer in ("word", "char") and 0 < rare <= many:
+        if tokenizer in ("word", "whitespace", "char") and 0 < rare <= many:
             way = f"data.min_count={recipe.min_count + 1}, so that the rarest training tokens are <unk>, too"
-        elif tokenizer in ("word", "char"):
+        elif tokenizer in ("word", "whitespace", "char"):
             shorter = "" if tokenizer == "char" else ", or data.tokenizer=bpe or char, whose tokens come more often"
             way = f"more sentences{shorter}"
         yield (

@@ -32,7 +32,12 @@ SPLITS = ("train", "valid", "test")
 CAP = 8192  # sentences held out where nobody says how many; a power of two, which processes can share
 OWN_CAP = 10_000  # … of a file of its own
 LEAST = {"train": 4, "valid": 4, "test": 2}  # sentences: a held-out check of D needs four, a mean with an error two
-FORMAT = 5  # of the folders; another one is another folder
+FORMAT = 6  # of the folders; another one is another folder
+
+FEW = 100_000  # characters of which pieces of words cannot be learned
+LONG_WORD = 12  # characters between blanks, on average, from where on blanks are no ends of words
+PIECES = 300, 4000  # of bpe, at least and at most: one for so many …
+A_PIECE = 500  # … characters
 
 
 @final
@@ -44,17 +49,19 @@ class Recipe:
     tokenizer: str  # a kind, auto, or the text of a tokenizer.json
     vocabulary: int
     min_count: int
+    lowercase: bool
     sizes: Mapping[str, int | float | None]
     seed: int
 
     @property
     def keep_breaks(self) -> bool:
-        """Whether line breaks inside sentences can be learned: of those that are trained here all but ``word`` can."""
+        """Whether line breaks inside sentences can be learned: of those trained here all but ``whitespace`` can."""
         own = self.tokenizer not in (*tokenizer.KINDS, tokenizer.AUTO)
-        return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "word"
+        return tokenizer.keeps_breaks(self.tokenizer) if own else self.tokenizer != "whitespace"
 
     def key(self) -> str:
-        parts = [self.source.identity(), self.tokenizer, self.vocabulary, self.min_count, dict(self.sizes), self.seed]
+        learned = [self.tokenizer, self.vocabulary, self.min_count, self.lowercase]
+        parts = [self.source.identity(), *learned, dict(self.sizes), self.seed]
         made = [FORMAT, version("datasets")]  # an older one cannot open a newer one's tables
         return hashlib.sha256(json.dumps([made, parts], sort_keys=True).encode()).hexdigest()[:24]
 
@@ -105,10 +112,11 @@ def _make(recipe: Recipe, work: Path) -> None:
     texts, facts = _texts(recipe, work)
     spelling, size = recipe.tokenizer, recipe.vocabulary
     if spelling == tokenizer.AUTO:
-        spelling, suiting = tokenizer.suiting(_batches(texts["train"]))
-        facts["suiting"], size = spelling, min(size, suiting)
+        spelling, most = suiting(_batches(texts["train"]))
+        facts["suiting"], size = spelling, min(size, most)
     if spelling in tokenizer.KINDS:
-        spelling = tokenizer.trained(spelling, _batches(texts["train"]), size, recipe.min_count)
+        sentences = _batches(texts["train"])
+        spelling = tokenizer.trained(spelling, sentences, size, recipe.min_count, recipe.lowercase)
     ids = {split: _encoded(text, spelling, work / f"{split}.arrow") for split, text in texts.items()}
     known = len(tokenizer.tokens(spelling))
     counts = {split: _counts(table, known) for split, table in ids.items()}
@@ -129,6 +137,21 @@ def _make(recipe: Recipe, work: Path) -> None:
     for path in work.iterdir():  # the text on its way
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def suiting(batches: Iterator[list[str]]) -> tuple[tokenizer.Kind, int]:
+    """The kind of tokenizer that suits these sentences, and how many tokens it may have: ``char`` for few sentences and
+    where words have no blanks between them (or sentences are of one word), else ``bpe``."""
+    sentences = characters = blanks = several = 0
+    for batch in batches:
+        for sentence in batch:
+            between = sentence.count(" ")
+            sentences, characters = sentences + 1, characters + len(sentence)
+            blanks, several = blanks + between, several + (between > 0)
+    one_by_one = 2 * several < sentences or characters > LONG_WORD * (blanks + sentences)
+    if one_by_one or characters < FEW:
+        return "char", tokenizer.MOST
+    return "bpe", min(max(characters // A_PIECE, PIECES[0]), PIECES[1])
 
 
 def _texts(recipe: Recipe, work: Path) -> tuple[dict[str, Dataset], dict[str, Any]]:

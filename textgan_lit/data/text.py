@@ -19,7 +19,7 @@ from textgan_lit.data.format import Format, Kind
 from textgan_lit.data.loader import Bucketed, Shuffled
 from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
-from textgan_lit.errors import UserError
+from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.noise import stream
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
@@ -56,6 +56,7 @@ class TextData(DataModule):
         tokenizer: str = "auto",
         vocabulary: Annotated[int, Interval(ge=3, le=tokenizers.MOST)] = 10_000,
         min_count: Annotated[int, Interval(ge=1, le=MANY)] = 1,
+        lowercase: bool = False,
         max_length: Length | None = None,
         too_long: Literal["truncate", "drop", "error"] = "truncate",
         train: Number | None = None,
@@ -72,10 +73,8 @@ class TextData(DataModule):
         paths = {"path": path, "valid_path": valid_path, "test_path": test_path}
         form = Format(column, format, separator, quote)
         source = corpus.source(paths, {"name": name, "subset": subset, "revision": revision}, form, room)
-        trained = tokenizer in (*tokenizers.KINDS, tokenizers.AUTO)
-        learned = tokenizer if trained else tokenizers.read(tokenizer)
         wanted = {"train": train, "valid": valid, "test": test}
-        recipe = Recipe(source, learned, vocabulary, min_count, wanted, seed)
+        recipe = Recipe(source, _learned(tokenizer, lowercase), vocabulary, min_count, lowercase, wanted, seed)
         self.prepared = prepared(recipe, room)
         self.fingerprint = source.fingerprint
         spelling = self.prepared.tokenizer
@@ -159,6 +158,18 @@ class TextData(DataModule):
             return lines, Shuffled(len(lines), self.batch, share, *name)
         order = Shuffled(len(lines), self.batch, slice(None), *name)
         return lines, Bucketed(order, lines.widths, self.bucket, share, *name)
+
+
+def _learned(tokenizer: str, lowercase: bool) -> str:
+    """The kind of tokenizer that is to be trained, or the text of a tokenizer.json."""
+    if tokenizer in (*tokenizers.KINDS, tokenizers.AUTO):
+        return tokenizer
+    if lowercase:
+        raise UserError(
+            f"data.lowercase=true: {shown(tokenizer, PATH)} says itself whether it does that. Leave it out, or use "
+            f"data.tokenizer={', '.join(tokenizers.KINDS)}."
+        )
+    return tokenizers.read(tokenizer)
 
 
 @final

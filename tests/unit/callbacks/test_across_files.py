@@ -9,7 +9,7 @@ from tests.helpers.command import smoke
 CHEAP = (
     "data=text",
     "model=minimax",
-    "data.tokenizer=word",
+    "data.tokenizer=whitespace",
     "metrics=none",
     "+metrics.closing.ngram_jsd._target_=textgan_lit.metrics.ngram_jsd.NgramJSD",
     "+metrics.closing.ngram_jsd.orders=[1]",

@@ -22,7 +22,7 @@ def put(tmp_path):
 @pytest.fixture
 def data(tmp_path, put):
     def make(content=LINES, name="my.txt", batch=8, **options):
-        settings = {"cache": str(tmp_path / "cache"), "tokenizer": "word"} | options
+        settings = {"cache": str(tmp_path / "cache"), "tokenizer": "whitespace"} | options
         return TextData(put(content, name), **settings).with_batch(batch)
 
     return make

@@ -69,3 +69,27 @@ def test_processes_that_start_together_make_it_once(put, tmp_path):
     assert results.get(timeout=200) == results.get(timeout=200)
     assert [process.join() or process.exitcode for process in some] == [0, 0]
     assert (tmp_path / "cache" / "times").read_text() == "x"
+
+
+CLAUSES = [
+    f"the {one} {two} and sees a {three}" for one in ("dog", "cat", "fox") for two in ("ran", "sat") for three in "abc"
+]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "kind"),
+    [
+        (CLAUSES * 400, "bpe"),
+        (CLAUSES, "char"),  # too few to learn pieces of words from
+        (["春眠不觉晓，处处闻啼鸟。"] * 20_000, "char"),
+        (["床前明月光，疑是地上霜。 举头望明月，低头思故乡。"] * 20_000, "char"),  # blanks, but not between words
+        (["anneliese"] * 20_000, "char"),  # names
+    ],
+)
+def test_what_suits_a_text(sentences, kind):
+    assert prepare.suiting(iter([sentences[:100], sentences[100:]]))[0] == kind
+
+
+def test_pieces_are_as_many_as_the_text_can_teach():
+    sizes = [prepare.suiting(iter([CLAUSES * times]))[1] for times in (400, 1200, 8000)]
+    assert sizes == [400 * sum(map(len, CLAUSES)) // 500, 1200 * sum(map(len, CLAUSES)) // 500, 4000]

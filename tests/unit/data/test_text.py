@@ -9,6 +9,7 @@ from datasets import Dataset
 from tests.helpers.texts import LINES, everything, texts
 from textgan_lit import tokenizer
 from textgan_lit.data.text import TextData
+from textgan_lit.errors import UserError
 
 
 def test_every_line_is_in_one_split(data):
@@ -31,7 +32,7 @@ def test_sentences_end_with_eos_and_are_padded(data):
         assert row.index(made.vocab.eos) == sum(inside) - 1
 
 
-@pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
+@pytest.mark.parametrize("kind", ["whitespace", "char", "bpe", "unigram"])
 @pytest.mark.parametrize("lines", [LINES, [f"{a}很{b}。" for a in "天地人山水火" for b in "大小高低好坏"]])
 def test_a_tokenizer_gives_back_the_training_sentences(data, kind, lines):
     made = data(lines, tokenizer=kind, max_length=40, vocabulary=60)
@@ -48,7 +49,7 @@ def test_the_tokenizer_that_suits_a_text_is_learned_and_said(data):
     assert max(map(len, large.vocab.tokens)) > 2 < min(map(len, texts(large, "train")))
 
 
-@pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
+@pytest.mark.parametrize("kind", ["whitespace", "char", "bpe", "unigram"])
 def test_characters_are_those_of_the_line_its_end_included_whatever_the_tokenizer(data, kind):
     made = data(tokenizer=kind, max_length=40, vocabulary=60)
     batch = made.sentences("train")
@@ -92,10 +93,17 @@ def test_an_unknown_token_that_no_training_sentence_teaches_is_said_once(data, p
 
 
 def test_a_tokenizer_json_of_ones_own(data, put):
-    spelling = tokenizer.trained("word", iter([["the cat sat"]]), 100)
+    spelling = tokenizer.trained("whitespace", iter([["the cat sat"]]), 100)
     made = data(tokenizer=put(spelling, "mine.json"))
     assert set(made.vocab.tokens) == {"<unk>", "the", "cat", "sat"}
     assert any("<unk>" in text for text in texts(made, "train"))
+
+
+def test_small_letters_are_no_tokenizer_json_s_to_ask_for(data, put):
+    assert set(data(["The cat", "THE dog"] * 10, lowercase=True).vocab.tokens) == {"<unk>", "the", "cat", "dog"}
+    own = put(tokenizer.trained("whitespace", iter([["the cat sat"]]), 100), "mine.json")
+    with pytest.raises(UserError, match=r"data\.lowercase=true: .*mine\.json says itself whether it does that\."):
+        data(tokenizer=own, lowercase=True)
 
 
 def test_rare_tokens_and_small_vocabularies(data):
@@ -160,9 +168,9 @@ def test_line_breaks_and_indentation_are_kept_where_they_can_be(data, put, kind)
     assert "Line breaks inside sentences: kept (in 20 sentences)." in made.summary
 
 
-@pytest.mark.parametrize("kind", ["word", "own"])
+@pytest.mark.parametrize("kind", ["whitespace", "own"])
 def test_line_breaks_become_blanks_where_they_cannot_be_kept(data, put, kind):
-    own = put(tokenizer.trained("word", iter([["def f(x): return 1"]]), 300), "mine.json")
+    own = put(tokenizer.trained("whitespace", iter([["def f(x): return 1"]]), 300), "mine.json")
     records = [json.dumps({"text": text}) for text in BROKEN]
     made = data(records, "my.jsonl", tokenizer=own if kind == "own" else kind)
     assert all("return" in text and "\n" not in text for text in everything(made))

@@ -25,7 +25,7 @@ def test_a_folder_laid_out_like_the_hubs(tmp_path, put, monkeypatch):
     for split, lines in {"train": LINES, "validation": LINES[:8], "test": LINES[8:12]}.items():
         put("\n".join(json.dumps({"text": line}) for line in lines), f"set/{split}.jsonl")
     monkeypatch.setenv("HOME", str(tmp_path))
-    given = {"name": "~/set", "cache": str(tmp_path / "cache"), "tokenizer": "word"}
+    given = {"name": "~/set", "cache": str(tmp_path / "cache"), "tokenizer": "whitespace"}
     assert TextData(**given).sizes == {"train": 36, "valid": 8, "test": 4}
     put("\n".join(json.dumps({"text": line}) for line in LINES[8:14]), "set/test.jsonl")
     assert TextData(**given).sizes["test"] == 6
@@ -42,7 +42,7 @@ def test_image_coco_is_known_by_its_checksum(tmp_path):
             f"data.path={train}",
             f"data.test_path={test}",
             f"data.cache={tmp_path}",
-            "data.tokenizer=word",
+            "data.tokenizer=whitespace",
         ]
         settings = OmegaConf.to_container(compose("train", overrides).data)
     made = TextData(**{key: value for key, value in settings.items() if key != "_target_"})

@@ -100,5 +100,5 @@ def test_a_cache_that_cannot_be_written(put, tmp_path):
 def test_a_tokenizer_that_is_none_is_refused(data, put, content):
     with pytest.raises(UserError, match=r"mine\.json is no tokenizer\.json"):
         data(tokenizer=put(content, "mine.json"))
-    with pytest.raises(UserError, match="Give word, char, bpe, unigram, or the path"):
+    with pytest.raises(UserError, match="Give word, whitespace, char, bpe, unigram, or the path"):
         data(tokenizer="tokens")
