@@ -43,10 +43,11 @@ HELD = {  # what holds other settings, and which
         *("model", "data", "metrics", "trainer", "callbacks", "logger", "faults", "seed", "threads", "check_size"),
         *("name", "outputs", "overwrite", "resume", "trust"),
     ),
-    "model": (*PARTS, "ema", "optim"),
+    "model": (*PARTS, "ema", "optim", "generator_from", "discriminator_from"),
     "model.optim": ("pretrain", "discriminator", "generator"),
     "metrics": ("evaluation", "closing"),
 }
+SELDOM = re.compile(r"^(?=model\.(generator|discriminator)_from=)")  # in no configuration, so Hydra would want a +
 EXPECTED = (UserError, CompactHydraException, OmegaConfBaseException, OSError)
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tracebacks for everything
 
@@ -109,7 +110,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no │ gets a ? instead of a traceback
     with terminal.guarded():
         try:
-            sys.argv[1:] = resume.expand(sys.argv[1:])
+            sys.argv[1:] = resume.expand([SELDOM.sub("+", override) for override in sys.argv[1:]])
             _check_taken_away(sys.argv[1:])
             _check_deletions(sys.argv[1:])
             with process.listening(), process.leading():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,6 @@ from textgan_lit.model.infilling import between, infill
 from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK, Without
 from textgan_lit.noise import Noise
 from textgan_lit.report.record import begun
-from textgan_lit.run.checkpoint import Saved, chosen, newest
 from textgan_lit.types import TextBatch, Vocab
 
 GAP = "_"  # in a template: a token that is to be written
@@ -320,30 +318,6 @@ def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] =
     Raises:
         UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
     """
-    packages, found = vouched(trust), _found(Path(run), checkpoint)
-    try:
-        rebuilt = players.rebuilt(found.state, packages)
-    except UserError as error:
-        raise UserError(f"{found.path} cannot be opened. {error}") from error
-    inside = found.path.parent.name == "checkpoints"
-    return Run(*rebuilt, found.path.parent.parent if inside else None)
-
-
-def _found(run: Path, checkpoint: str) -> Saved:
-    """The checkpoint that is asked for."""
-    if run.suffix == ".ckpt":
-        return chosen(run)
-    if checkpoint not in ("last", "best"):
-        raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
-    folder = run / "checkpoints"
-    if folder.is_symlink():
-        raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
-    best = folder / "best.ckpt"
-    if checkpoint == "best" and os.path.lexists(best):
-        return chosen(best)
-    found = newest(folder, warnings.warn)
-    if found is None or (checkpoint == "best" and not found.state["textgan_lit"].get("choice")):
-        raise UserError(
-            f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
-        )
-    return found
+    found, path = players.opened(Path(run), checkpoint, vouched(trust))
+    inside = path.parent.name == "checkpoints"
+    return Run(*found, path.parent.parent if inside else None)

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from textgan_lit.build import experiment, fitting, parts, restore, trust
+from textgan_lit.build import experiment, fitting, parts, players, restore, trust
 from textgan_lit.callbacks.interruption import Interruption
 from textgan_lit.callbacks.recovery import Recovery
 from textgan_lit.errors import UserError
@@ -49,15 +49,18 @@ def play(
     data = experiment.data(config)
     if sweep:
         _check_objective(data, config)
-    system = experiment.system(config, data)
+    state = _saved(config["resume"], folder) if config.get("resume") else None
+    system = experiment.system(config, data, players.sources(config) if state is None else {})
     fitting.check_overrides(overrides, system.updates, config["trainer"])
     callbacks = [Interruption(), Recovery(), *experiment.callbacks(config, data, folder)]
-    state = _take_up(config["resume"], folder, system, callbacks, data) if config.get("resume") else None
+    if config.get("resume"):
+        _take_up(state, folder, system, callbacks, data)
     trainer = experiment.trainer(config, callbacks, folder)
     trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
     if first():
         _say_what(data, system, trainer)
+        _say_start(config, state)
     failed = True
     try:
         reached = _fit_and_test(trainer, system, data, state, folder)
@@ -121,19 +124,19 @@ def _has_fresh_critic(config: Mapping[str, Any]) -> bool:
     return any(part.get("_target_") == name for part in parts)
 
 
-def _take_up(
-    resume: bool | str, folder: Path, system: TextGAN, callbacks: Sequence[pl.Callback], data: Any
-) -> Saved | None:
-    """The state that the run goes on from, looked at; then what was written after it is taken away."""
+def _saved(resume: bool | str, folder: Path) -> Saved | None:
+    """The state that the run goes on from; None where there is none yet."""
     if isinstance(resume, str) and resume.endswith(".ckpt"):
-        state = chosen(Path(resume).resolve())
-    else:
-        state = newest(folder / "checkpoints", _warn)
+        return chosen(Path(resume).resolve())
+    return newest(folder / "checkpoints", _warn)
+
+
+def _take_up(state: Saved | None, folder: Path, system: TextGAN, callbacks: Sequence[pl.Callback], data: Any) -> None:
+    """Looks at the state that the run goes on from; then what was written after it is taken away."""
     if state is not None:
         restore.check_state(state, system, callbacks, data)
     if first():
         _rewind(folder, state)
-    return state
 
 
 def _rewind(folder: Path, state: Saved | None) -> None:
@@ -182,6 +185,14 @@ def _say_what(data: Any, system: TextGAN, trainer: pl.Trainer) -> None:
         console.print(line, highlight=False)
     if system.null_control:
         console.print("A null control: what is paid must not teach. No rule withholds its steps.", highlight=False)
+
+
+def _say_start(config: Mapping[str, Any], state: Saved | None) -> None:
+    """Which players were taken from other runs, if this one begins."""
+    said = {"generator_from": "The generator is that of", "discriminator_from": "The discriminator is that of"}
+    for key, words in said.items() if state is None else ():
+        if path := config["model"].get(key):
+            terminal.console().print(f"{words} {path}: its pretraining is not played again.", highlight=False)
 
 
 def _say_where(folder: Path, trainer: pl.Trainer) -> None:

@@ -26,6 +26,7 @@ from tests.helpers.playing import CONF
 from tests.helpers.quoting import FENCE, PAGES, PROGRAMS, ROOT, VARIABLES, commands, fenced, inline, lines
 from tests.helpers.runs import made
 from textgan_lit import commands as textgan
+from textgan_lit.cli import SELDOM
 from textgan_lit.commands import audit, evaluate
 
 ELSEWHERE = {"docs/extending.md": "test_extending.py plays them, with the files that the page has written"}
@@ -72,6 +73,7 @@ def composes(*overrides: str) -> None:
     """That ``train.py WORDS`` reaches a whole configuration, as ``--cfg job --resolve`` would print it."""
     options = get_args_parser().parse_args(overrides)
     overrides = [re.sub(r"^resume=(?!true).*", "resume=true", override) for override in options.overrides]
+    overrides = [SELDOM.sub("+", override) for override in overrides]
     choices = [variants(override) if options.multirun else [override] for override in overrides]
     for number in range(max(map(len, choices), default=1)):
         chosen = [values[number % len(values)] for values in choices]

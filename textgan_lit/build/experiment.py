@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ from annotated_types import Gt, Interval
 
 from textgan_lit.build import fitting
 from textgan_lit.build.parts import class_of, group, part, setting
+from textgan_lit.build.source import Source
 from textgan_lit.build.trainer import Settings, make
 from textgan_lit.errors import UserError
 from textgan_lit.faults import Faults
@@ -78,15 +80,22 @@ def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     return module
 
 
-def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN:
-    """The game on ``module``'s sentences: all its parts are made, then they are asked whether they fit."""
+def system(
+    config: Mapping[str, Any], module: pl.LightningDataModule, sources: Mapping[str, Source] = MappingProxyType({})
+) -> TextGAN:
+    """The game on ``module``'s sentences: all its parts are made, then they are asked whether they fit. ``sources`` are
+    players of other runs, by name, whose weights those of this one start with."""
     model = group(config, "model")
     known = {"vocab": module.vocab, "max_length": module.max_length, "sentences": module.sentences}
     if getattr(module, "oracle", None) is not None:
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
     known["generator"] = generator = make("generator", leaked_discriminator=leaked_discriminator(model, known))
+    if "generator" in sources:
+        sources["generator"].start(generator, module.vocab)
     discriminator, policy = make("discriminator"), make("policy")
+    if "discriminator" in sources:
+        sources["discriminator"].start(discriminator, module.vocab)
     rules = _rules(make)
     estimator = make("estimator", **rules)
     objectives = {
@@ -108,6 +117,8 @@ def system(config: Mapping[str, Any], module: pl.LightningDataModule) -> TextGAN
     kept = dict(config), _faults(config), getattr(module, "fingerprint", None)
     game = TextGAN(generator, discriminator, updates, schedule, policy, seed, size, average, *kept)
     fitting.check(game, estimator, rules, known.get("oracle"))
+    if "generator" in sources:
+        game.pretraining.keep(generator)  # what the game is compared with
     return game
 
 
@@ -166,6 +177,10 @@ def _schedule(model: Mapping[str, Any], module: pl.LightningDataModule, updates:
         length = module.sentences("valid").mask.sum(1).double().mean()
         steps["step_tokens"] = updates["pretrain"].batch_size * float(length)
     schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
+    if model.get("generator_from") is not None and "generator" in updates:  # likelihood alone goes on learning
+        schedule.pretrain_steps = 0
+    if model.get("discriminator_from") is not None:
+        schedule.discriminator_pretrain_steps = 0
     if any(update.loss.null for update in updates.values()):
         schedule.rule = Fixed()  # nothing may withhold a control's generator steps
     return schedule

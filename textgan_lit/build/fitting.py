@@ -25,6 +25,12 @@ from textgan_lit.types import Vocab
 # What conf/model/reinforce.yaml gives, which nobody chose, and what says itself that there is none.
 UNUSED = Terminal | BatchMean | Zero
 
+# Settings of the schedule that say nothing where a player comes from another run.
+BROUGHT = {
+    "generator_from": "(pretrain_steps|pretrain_tokens|patience)",
+    "discriminator_from": "discriminator_pretrain_steps",
+}
+
 
 def check(game: TextGAN, estimator: Any, rules: Mapping[str, Any], oracle: Oracle | None) -> None:
     """Refuses parts that do not fit each other. ``rules`` are the reward, the credit and the baseline."""
@@ -104,6 +110,7 @@ def check_credit(credit: Credit | None, discriminator: Discriminator | None) -> 
 def check_overrides(overrides: Sequence[str], updates: Mapping[str, Update], trainer: Mapping[str, Any]) -> None:
     """Whether each override of the command line that is about some updates, or about several processes, meets any."""
     alone = (trainer.get("devices"), trainer.get("num_nodes", 1)) == (1, 1)
+    given = {override.partition("=")[0] for override in overrides}
     for override in overrides:
         about = re.match(r"[+~]*(?:model/optimizer@)?model\.optim\.(\w+)", override)
         if about and about[1] not in updates:
@@ -111,6 +118,9 @@ def check_overrides(overrides: Sequence[str], updates: Mapping[str, Update], tra
                 f"{override} would be ignored: this model plays no {about[1]} steps, only {' and '.join(updates)}. "
                 "Leave it out, or choose a model that plays them: model=minimax has all three."
             )
+        for key, brought in BROUGHT.items() if "generator" in updates else ():
+            if re.match(rf"model\.schedule\.{brought}=(?!0$)", override) and f"+model.{key}" in given:
+                raise UserError(f"{override} would be ignored: model.{key} brings that pretraining. Leave it out.")
         if alone and re.match(r"[+~]*trainer\.timeout\b", override):
             raise UserError(
                 f"{override} would be ignored: one process waits for no other. Leave it out, or play several."

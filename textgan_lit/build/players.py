@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -11,12 +14,14 @@ from annotated_types import MinLen
 
 from textgan_lit import tokenizer
 from textgan_lit.build import experiment, parts
-from textgan_lit.build.trust import check
-from textgan_lit.errors import UserError
+from textgan_lit.build.source import Source
+from textgan_lit.build.trust import check, vouched
+from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.weights import check_fit
+from textgan_lit.run.checkpoint import Saved, chosen, newest
 from textgan_lit.types import Length, Vocab
 
 Weights = dict[str, Any]  # tensors, once check_fit has looked
@@ -30,6 +35,51 @@ class Players(NamedTuple):
     config: dict[str, Any]
     policy: Policy
     discriminator: Discriminator | None
+
+
+def opened(run: Path, checkpoint: str, packages: tuple[str, ...]) -> tuple[Players, Path]:
+    """The players of a run's folder or of one .ckpt file, and the file; ``checkpoint`` is "last" or "best".
+
+    Raises:
+        UserError: with the file's name, for whatever is no whole checkpoint whose weights fit the parts it describes.
+    """
+    found = _found(run, checkpoint)
+    try:
+        return rebuilt(found.state, packages), found.path
+    except UserError as error:
+        raise UserError(f"{found.path} cannot be opened. {error}") from error
+
+
+def _found(run: Path, checkpoint: str) -> Saved:
+    """The checkpoint that is asked for."""
+    if run.suffix == ".ckpt":
+        return chosen(run)
+    if checkpoint not in ("last", "best"):
+        raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
+    folder = run / "checkpoints"
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
+    best = folder / "best.ckpt"
+    if checkpoint == "best" and os.path.lexists(best):
+        return chosen(best)
+    found = newest(folder, warnings.warn)
+    if found is None or (checkpoint == "best" and not found.state["textgan_lit"].get("choice")):
+        raise UserError(
+            f"{folder} holds no checkpoint {checkpoint!r}. Give a folder that a run was played in, or a .ckpt file."
+        )
+    return found
+
+
+def sources(config: Mapping[str, Any]) -> dict[str, Source]:
+    """The players of other runs that those of ``config`` start from, opened as every run is."""
+    model, found = config.get("model") or {}, {}
+    for name in ("generator", "discriminator"):
+        path = parts.setting(model.get(f"{name}_from"), str | None, f"model.{name}_from")
+        if path is not None:
+            of, _ = opened(Path(os.path.expanduser(path)), "last", vouched(config["trust"]))
+            where = f"model.{name}_from={shown(path, PATH)}"
+            found[name] = Source(getattr(of, name), of.vocab, where, of.config["model"].get(name) or {})
+    return found
 
 
 def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:

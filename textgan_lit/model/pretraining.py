@@ -26,12 +26,16 @@ class Pretraining:
     def validated(self, generator: Generator, optimizer: Optimizer, better: bool) -> None:
         """Keeps weights that are better than any before; else goes back to those that were, and halves the rate."""
         if better or self.best is None:
-            self.best = {name: value.detach().clone() for name, value in generator.state_dict().items()}
+            self.keep(generator)
             return
         generator.load_state_dict(self.best)
         for group in optimizer.param_groups:
             for rate in group.keys() & {"lr", "initial_lr"}:
                 group[rate] *= 0.5
+
+    def keep(self, generator: Generator) -> None:
+        """Takes its weights for the best."""
+        self.best = {name: value.detach().clone() for name, value in generator.state_dict().items()}
 
     def generator(self, now: Generator) -> Generator | None:
         """A generator like ``now`` with the best weights, where there are any."""
