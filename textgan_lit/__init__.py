@@ -42,6 +42,8 @@ _HOME = {  # public name → the module that defines it
     "distinct": "metrics.strings",
     "ngram_jsd": "metrics.strings",
     "ms_jaccard": "metrics.strings",
+    "mauve": "metrics.strings",
+    "frechet": "metrics.strings",
     "fresh_critic_bound": "metrics.strings",
 }
 __all__ = [*_HOME]

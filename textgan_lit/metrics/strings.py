@@ -19,8 +19,12 @@ import textgan_lit
 from textgan_lit.errors import UserError, shown
 from textgan_lit.functional import frequency, ngram
 from textgan_lit.metrics import distinct as variety
+from textgan_lit.metrics import embedding
+from textgan_lit.metrics import features as clouds
 from textgan_lit.metrics.bleu import Smoothing, epsilon
+from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.fresh_critic import FEWEST, FreshCritic, proved
+from textgan_lit.metrics.mauve import Mauve
 from textgan_lit.types import TextBatch, Vocab
 
 Tokenize = Callable[[str], Iterable[Hashable]]
@@ -165,6 +169,81 @@ def fresh_critic_bound(
     vocab = Vocab(tuple(map(str, range(1 + max(int(side.tokens.max()) for side in (fake, real))))))
     value, se = proved(FreshCritic(vocab, longest).logits(*(side.first(n).padded(longest, 0) for side in (real, fake))))
     return _scores("fresh_bound", ("", "_se"), [float(value), float(se)], sentences=n, tokenize=tokenize, eos=True)
+
+
+def mauve(
+    samples: Iterable[str],
+    references: Iterable[str],
+    sentences: int = 1000,
+    features: str | None = None,
+    tokenize: Tokenize = str.split,
+) -> Scores:
+    """MAUVE (Pillutla et al. 2021): how well the two lists cover each other, 0 to 1; needs scipy.
+
+    Half of the first ``sentences`` of each list are compared, and as many references with each other: ``mauve_real`` is
+    what chance leaves of 1. ``features`` are those of a small language model that the second half of the references
+    teaches, or of a sentence-transformers model, given by its name or folder. Lists should lie in random order.
+
+    >>> mauve(["a b", "b a"] * 20, ["a b", "b a"] * 40).numbers
+    {'mauve': 1.0, 'mauve_real': 1.0}
+
+    Raises:
+        UserError: as :func:`bleu`, for too few sentences, and where a library that this takes is not installed.
+    """
+    return _of_features(Mauve, samples, references, sentences, features, tokenize)
+
+
+def frechet(
+    samples: Iterable[str],
+    references: Iterable[str],
+    sentences: int = 1000,
+    features: str | None = None,
+    tokenize: Tokenize = str.split,
+) -> Scores:
+    """Fréchet distance (Cífka et al. 2018; Semeniuta et al. 2018) between the features of the two lists, 0 or more.
+
+    What is compared, and whose ``features``, is as in :func:`mauve`; ``frechet_real`` is the floor that chance leaves.
+
+    >>> frechet(["a b", "b a"] * 20, ["a b", "b a"] * 40).signature.split("|")[2:5]
+    ['references:80', 'sentences:20', 'features:language_model']
+
+    Raises:
+        UserError: as :func:`mauve`.
+    """
+    return _of_features(Frechet, samples, references, sentences, features, tokenize)
+
+
+def _of_features(
+    kind: type[Mauve | Frechet],
+    samples: Iterable[str],
+    references: Iterable[str],
+    sentences: int,
+    features: str | None,
+    tokenize: Tokenize,
+) -> Scores:
+    """As a run measures it. For a model of somebody's, which cuts text itself, a sentence is one token."""
+    lists = {"samples": _sentences("samples", samples), "references": _sentences("references", references)}
+    if features is None:
+        fake, real = _batches(tokenize, True, **lists)
+        vocab = Vocab(tuple(map(str, range(1 + max(int(side.tokens.max()) for side in (fake, real))))))
+        half = len(real.tokens) // 2
+        real, taught = (TextBatch(*(part[at : at + half] for part in real)) for at in (0, half))
+    else:
+        fake, real = _batches(lambda sentence: [sentence], False, **lists)
+        vocab, taught = Vocab(tuple(dict.fromkeys(itertools.chain.from_iterable(lists.values())))), real
+    n = min(len(fake.tokens), len(taught.tokens), sentences)
+    if n < clouds.FEWEST:
+        raise UserError(
+            f"{n} sentences a side: {kind.name} needs at least {clouds.FEWEST} samples, and as many references"
+            + (", twice: half of them teach a language model." if features is None else ".")
+        )
+    longest = max(fake.tokens.shape[1], real.tokens.shape[1])
+    fake, real, taught = (side.padded(longest, 0) for side in (fake, real, taught))
+    found = kind(vocab, longest, lambda _: taught, n, features).measure(real, fake)
+    said = {"features": "language_model"} if features is None else {"features": embedding.called(features)}
+    said |= {"tokenize": tokenize, "eos": True} if features is None else {}
+    sizes = {"samples": fake, "references": len(lists["references"]), "sentences": n // 2}
+    return _scores(kind.name, ("", "_real"), [float(value) for value in found.values()], **sizes, **said)
 
 
 def _check(orders: Sequence[int], smoothing: Smoothing = "none") -> None:

@@ -1,24 +1,29 @@
 """The metrics of lists of strings: the numbers of a run's metrics, and NLTK's, with a signature."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import textgan_lit
 from tests.helpers.ngrams import naive_jaccard, nltks, nltks_self, scipys
-from textgan_lit import UserError, bleu, distinct, fresh_critic_bound, ms_jaccard, ngram_jsd, self_bleu
+from textgan_lit import UserError, bleu, distinct, frechet, fresh_critic_bound, mauve, ms_jaccard, ngram_jsd, self_bleu
+from textgan_lit.metrics import embedding, features
 from textgan_lit.metrics.bleu import Bleu
 from textgan_lit.metrics.distinct import Distinct
+from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.fresh_critic import FreshCritic
+from textgan_lit.metrics.mauve import Mauve
 from textgan_lit.metrics.ms_jaccard import MSJaccard
 from textgan_lit.metrics.ngram_jsd import NgramJSD
 from textgan_lit.metrics.self_bleu import SelfBleu
 from textgan_lit.types import TextBatch, Vocab
 
 WORLD = Vocab(("a", "b", "c", "d"), has_eos=True)
-EVERY = (bleu, self_bleu, distinct, ngram_jsd, ms_jaccard, fresh_critic_bound)
-PAIRS = (bleu, ngram_jsd, ms_jaccard, fresh_critic_bound)
+BY_ORDER = (bleu, self_bleu, distinct, ngram_jsd, ms_jaccard)
+EVERY = (*BY_ORDER, fresh_critic_bound, mauve, frechet)
+PAIRS = (bleu, ngram_jsd, ms_jaccard, fresh_critic_bound, mauve, frechet)
 
 
 def sentences(n, seed, longest=7):
@@ -90,6 +95,52 @@ def test_the_fresh_critics_bound_is_that_of_a_run():
     assert found.signature.startswith("fresh_bound|sentences:50|")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("metric", "kind"), [(mauve, Mauve), (frechet, Frechet)])
+def test_distances_of_features_are_those_of_a_run(metric, kind):
+    real, fake = sentences(80, 8), ["a b c d", *sentences(39, 9)]  # which gives a run's ids to the tokens and to eos
+    of_a_run = kind(WORLD, 8, lambda split: batch(real[40:])).measure(batch(real[:40]), batch(fake))
+    found = metric(fake, real)
+    name = metric.__name__
+    wanted = {name: of_a_run[f"quality/{name}_20"], f"{name}_real": of_a_run[f"quality/{name}_20_real"]}
+    assert found.numbers == pytest.approx({key: float(value) for key, value in wanted.items()})
+    end = f"features:language_model|tokenize:str.split|eos:yes|textgan_lit:{textgan_lit.__version__}"
+    assert found.signature == f"{name}|samples:40|references:80|sentences:20|{end}"
+
+
+def test_a_model_of_somebodys_is_given_the_sentences_as_they_are(monkeypatch):
+    """And none of them goes to teach another model."""
+    given = []
+
+    def encode(texts, **_):
+        given.append(texts)
+        return torch.tensor([[len(text), text.count("  ")] for text in texts])
+
+    def opened(name, vocab):
+        return embedding.Embedding(SimpleNamespace(encode=encode), vocab)
+
+    monkeypatch.setattr(embedding, "opened", opened)
+    real, fake = [f"a  dog {n % 7 * 'a'}" for n in range(40)], [f"no   cat{n % 3 * 'b'}" for n in range(40)]
+    found = frechet(fake, real, features="some/model-1")
+    assert given == [real, fake[:20]]
+    assert found.numbers["frechet"] > 1 > found.numbers["frechet_real"]
+    assert "|sentences:20|features:model-1|textgan_lit:" in found.signature
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings", "said"),
+    [
+        (mauve, {}, r'mauve takes scipy, which is not installed: pip install "textgan_lit\[mauve\]"'),
+        (frechet, {"features": "a/b"}, r'features=a/b takes .* pip install "textgan_lit\[sentence-transformers\]"'),
+    ],
+)
+def test_what_is_not_installed_is_asked_for(metric, settings, said, monkeypatch):
+    for module in (features, embedding):
+        monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=said):
+        metric(["a b"] * 40, ["a b"] * 40, **settings)
+
+
 def test_what_no_sentence_is_long_enough_for_is_absent():
     assert distinct(["a", ""], eos=False).numbers == {"distinct1": 1}
     assert ngram_jsd(["a"], ["a b"], eos=False).numbers.keys() == {"ngram_jsd1"}
@@ -118,7 +169,7 @@ def test_what_is_no_list_of_strings_is_refused(metric, given, said, unchecked_sh
 
 
 @pytest.mark.parametrize("orders", [[], [0], 4, [1.5], "12", None])
-@pytest.mark.parametrize("metric", EVERY[:-1])
+@pytest.mark.parametrize("metric", BY_ORDER)
 def test_what_is_no_list_of_orders_is_refused(metric, orders, unchecked_shapes):
     with pytest.raises(UserError, match=r"orders=.*wanted a list of whole numbers from 1 on"):
         metric(*[["a b", "b"]] * (1 + (metric in PAIRS)), orders)
@@ -133,5 +184,7 @@ def test_other_settings_that_are_none_are_refused(unchecked_shapes):
         distinct(["A b"], tokenize=len)
     with pytest.raises(UserError, match="samples has one sentence"):
         self_bleu(["a b"])
+    with pytest.raises(UserError, match=r"19 sentences a side: frechet needs at least 20 samples, .* references, twice"):
+        frechet(["a"] * 20, ["a"] * 39)
     with pytest.raises(UserError, match="15 sentences a side: a fresh critic needs at least 16"):
         fresh_critic_bound(["a"] * 20, ["a"] * 15)
