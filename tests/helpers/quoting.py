@@ -22,6 +22,7 @@ VARIABLES = {
     "HOSTNAME": "here",
     "SEQGAN_ORACLE": "oracle.npz",
     "COCO_TRAIN": "a",
+    "OWN_TEXT": "files",
     "COCO_TEST": "b",
 }
 
