@@ -11,6 +11,7 @@ __version__ = "0.2.0"
 _HOME = {  # public name → the module that defines it
     "load": "inference",
     "train": "training",
+    "compare": "report.rows",
     "Run": "inference",
     "Sentence": "inference",
     # what a run is made of: each is the base of parts of one kind

@@ -22,7 +22,8 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.infilling import between, infill
 from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK, Without
 from textgan_lit.noise import Noise
-from textgan_lit.report.record import begun
+from textgan_lit.report import export, sections
+from textgan_lit.report.record import begun, read
 from textgan_lit.types import TextBatch, Vocab
 
 GAP = "_"  # in a template: a token that is to be written
@@ -64,6 +65,12 @@ class Run(NamedTuple):
         sizes = f"{len(self.vocab.tokens):,} tokens, at most {self.generator.max_length:,} a sentence"
         return f"<{place}: {' against '.join(names)}, {sizes}>"
 
+    def __fspath__(self) -> str:
+        """So that a run stands for its folder: ``compare([run, other])``."""
+        if self.folder is None:
+            raise UserError("This run's file lies in no run's folder. Load the folder: its numbers lie there.")
+        return str(self.folder)
+
     def sample(
         self,
         n: int,
@@ -98,9 +105,7 @@ class Run(NamedTuple):
         Raises:
             UserError: this was not measured, or the run has no folder.
         """
-        if self.folder is None:
-            raise UserError("This run's file lies in no run's folder. Load the folder: its numbers lie there.")
-        record, found = begun(self.folder), {}
+        record, found = begun(Path(self)), {}
         for left_out in record.left_out:
             warnings.warn(f"{self.folder} has {left_out}: left out.", stacklevel=2)
         for row in (*record.rows, *record.evaluations):
@@ -113,6 +118,18 @@ class Run(NamedTuple):
             near = ", ".join(difflib.get_close_matches(key, known, 4, 0.4) or known[:12]) or "nothing"
             raise UserError(f"metrics({shown(key)}): this run has no such number. Nearest: {near}.")
         return [{"steps/all": row["steps/all"], key: row[key]} for row in rows if key in row]
+
+    def plot(self, name: str | None = None) -> export.Picture:
+        """One of the plots of ``textgan report``, which a notebook shows: by its name, or the first.
+
+        Raises:
+            UserError: there is no plot of that name, or what draws (``textgan_lit[report]``) is not installed.
+        """
+        charts = {chart.name: chart for chart in sections.charts(sections.of(read(Path(self))))}
+        chosen = next(iter(charts), None) if name is None else name
+        if chosen not in charts:
+            raise UserError(f"plot({shown(name)}): this run has no such plot. It has {', '.join(charts) or 'none'}.")
+        return export.picture(charts[chosen])
 
     def write(
         self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True, unknown: bool = False

@@ -8,7 +8,6 @@ import torch
 import textgan_lit
 from tests.helpers.enumeration import Additive, lively
 from tests.helpers.playing import CONF, saved
-from tests.helpers.runs import MOMENTS, made
 from textgan_lit import tokenizer
 from textgan_lit.errors import UserError
 from textgan_lit.inference import Run
@@ -120,40 +119,6 @@ def test_one_sentence_is_no_list_of_its_letters(unchecked_shapes):
     for one in ("a b", next(run().write(1))):
         with pytest.raises(UserError, match=r"was given one\. Put it into a list"):
             list(run().score(one))
-
-
-# --- what it measured -----------------------------------------------------------------------------------------------
-
-
-def measured(folder):
-    return run()._replace(folder=folder)
-
-
-def test_the_numbers_of_a_run_are_rows_by_their_steps(tmp_path):
-    folder = made(tmp_path / "run")
-    csv = folder / "metrics.csv"
-    head, *rows = csv.read_text().splitlines()
-    early = ",".join("7" if key == "steps/all" else "" for key in head.split(","))
-    csv.write_text("\n".join([head, *rows, early]) + "\n")
-    table = measured(folder).metrics()
-    assert [row["steps/all"] for row in table] == [7, *MOMENTS]
-    last = table[-1]  # of both files
-    assert (last["game/staleness"], last["truth/jsd"], last["curve/prefix_jsd"]) == (0.25, 0.2, [0.1, 0.2, 0.2])
-    course = measured(folder).metrics("truth/jsd")
-    assert course == [{"steps/all": steps, "truth/jsd": 0.5 - (steps - 100) / 500} for steps in MOMENTS]
-
-
-def test_a_number_that_a_run_has_not_is_refused_with_those_near_it(tmp_path):
-    folder = made(tmp_path / "run")
-    with pytest.raises(UserError, match=r"metrics\(truth/jds\): this run has no such number\. Nearest: truth/jsd,"):
-        measured(folder).metrics("truth/jds")
-    with pytest.raises(UserError, match=r"lies in no run's folder\. Load the folder"):
-        run().metrics()
-    (tmp_path / "empty").mkdir()
-    assert measured(tmp_path / "empty").metrics() == []
-    (folder / "evaluations.jsonl").write_text("x\n")
-    with pytest.warns(UserWarning, match=r"has 1 broken line of evaluations\.jsonl: left out"):
-        assert measured(folder).metrics("game/staleness")
 
 
 # --- a run of somebody's ------------------------------------------------------------------------------------------

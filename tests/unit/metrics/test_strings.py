@@ -184,7 +184,9 @@ def test_other_settings_that_are_none_are_refused(unchecked_shapes):
         distinct(["A b"], tokenize=len)
     with pytest.raises(UserError, match="samples has one sentence"):
         self_bleu(["a b"])
-    with pytest.raises(UserError, match=r"19 sentences a side: frechet needs at least 20 samples, .* references, twice"):
+    with pytest.raises(
+        UserError, match=r"19 sentences a side: frechet needs at least 20 samples, .* references, twice"
+    ):
         frechet(["a"] * 20, ["a"] * 39)
     with pytest.raises(UserError, match="15 sentences a side: a fresh critic needs at least 16"):
         fresh_critic_bound(["a"] * 20, ["a"] * 15)
