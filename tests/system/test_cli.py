@@ -149,7 +149,8 @@ def test_a_key_that_others_ask_for_may_have_any_name(monkeypatch, tmp_path):
 
 
 def test_the_fixed_names_are_those_that_are_built():
-    assert {*experiment.KINDS, "regulariser", "schedule", "control", "ema", "optim"} == set(cli.HELD["model"])
+    others = {"regulariser", "schedule", "control", "ema", "optim", "generator_from", "discriminator_from"}
+    assert {*experiment.KINDS, *others} == set(cli.HELD["model"])
     assert set(cli.HELD["model.optim"]) == set(UPDATES)
 
 
