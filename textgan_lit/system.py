@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
 import pytorch_lightning as pl
 import torch
@@ -26,11 +26,12 @@ from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.schedule import Schedule
+from textgan_lit.model.weights import bases
 from textgan_lit.noise import Noise, reseed, stream
 from textgan_lit.run.distributed import all_mean, rank, world_size
 from textgan_lit.run.schema import Count, Form, Measured, form
 from textgan_lit.truth import held_out_check
-from textgan_lit.types import CHOICE, HELD_OUT_CHECK, STEPS, Clock, HeldOutCheck, Outcome, Samples, TextBatch
+from textgan_lit.types import BASES, CHOICE, HELD_OUT_CHECK, STEPS, Clock, Evaluation, HeldOutCheck, Outcome, TextBatch
 
 OF_STEP = "turn"  # names the noise of a step: another name would be other noise, and change every number of before
 
@@ -55,13 +56,6 @@ class Update:
         rising = (done + 1) / (self.warmup_steps + 1)
         falling = (total - done) / max(1, total - self.warmup_steps) if self.lr_schedule == "linear" else 1.0
         return min(1.0, rising, max(0.0, falling))
-
-
-class Evaluation(NamedTuple):
-    """What every metric looks at: held-out sentences and as many samples, drawn once."""
-
-    real: TextBatch
-    fake: Samples
 
 
 @final
@@ -307,6 +301,7 @@ class TextGAN(pl.LightningModule):
             vocab=form(tokens=list[str], has_eos=bool, tokenizer=str | None),
             **dict.fromkeys(("max_length", "real_tokens", "sampled_tokens"), Count),
             data=str | None,
+            bases=BASES,
             steps=STEPS,
             spent=SPENT,
             reading=HELD_OUT_CHECK | None,
@@ -325,6 +320,7 @@ class TextGAN(pl.LightningModule):
             "vocab": asdict(self.generator.vocab) | {"tokens": list(self.generator.vocab.tokens)},
             "max_length": self.generator.max_length,
             "data": self.data,
+            "bases": bases(self.generator, self.discriminator),
             "steps": dict(self.clock.steps),
             "real_tokens": self._read_by_all(),
             "sampled_tokens": self.sampled_tokens,

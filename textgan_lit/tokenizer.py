@@ -141,7 +141,10 @@ def opened(text: str, where: str = "tokenizer") -> Opened:
     from tokenizers import Tokenizer
 
     plain, *growths = _checked(text, where)
+    for added in plain.get("added_tokens") or []:
+        added["special"] = added.get("special") and added["content"] != UNKNOWN  # <unk> in a text is what it stands for
     tokenizer = _safely(lambda: Tokenizer.from_str(json.dumps(plain)), f"{where} is no tokenizer.json")
+    tokenizer.encode_special_tokens = True  # a text that spells <|end|> is those letters
     found = {number: token for token, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     if sorted(found) != list(range(len(found))) or not 1 <= len(found) <= MOST:
         raise UserError(

@@ -170,6 +170,13 @@ class Samples(NamedTuple):
         return TextBatch(self.tokens, self.mask)
 
 
+class Evaluation(NamedTuple):
+    """What every metric looks at: held-out sentences and as many samples, drawn once."""
+
+    real: TextBatch
+    fake: Samples
+
+
 class Outcome(NamedTuple):
     """What a loss gives back: its value to step on, and detached scalars to log."""
 
@@ -209,6 +216,7 @@ class HeldOutCheck:
     regret: float | None = None
 
 
+BASES = dict[Literal["generator", "discriminator"], str]  # of a game, where it is saved: what its players stand on
 CHOICE = form(kept=Literal["likelihood", "game"], difference=Measured, se=Measured, sentences=Count)  # callbacks.choice
 HELD_OUT_CHECK = form(
     **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),

@@ -209,6 +209,7 @@ READERS = {
     "run.packing": "the text of a state, of which the digest was taken",
     "data": "the user's own data, and what is prepared of it",
     "tokenizer": "the user's own tokenizer",
+    "model.hugging_face": "the user's own models",
     "commands.input": "the user's own sentences",
     "build.trust": "conf/",
     "run.process": "what the kernel says of processes",

@@ -79,6 +79,7 @@ REFUSED = {
     ),
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per token.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
+    "name has no default|is no folder here": lambda p: p["generator"] == "Pretrained",
     "takes a sentence for one action.* Use": lambda p: (
         p["credit"] not in {None, "Terminal"}
         and (p["settings"].get("estimator") or {}).get("importance_sampling_level") == "sentence"

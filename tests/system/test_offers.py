@@ -46,5 +46,5 @@ def test_what_a_refusal_offers_is_taken(overrides):
 
 
 def test_whoever_fits_is_offered():
-    """All but who needs the eyes of a discriminator."""
-    assert set(re.split(", | or ", fitting(lambda kind: True))) == NAMES - {"manager_worker"}
+    """All but who needs the eyes of a discriminator, or a folder."""
+    assert set(re.split(", | or ", fitting(lambda kind: True))) == NAMES - {"manager_worker", "pretrained"}

@@ -20,9 +20,9 @@ from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy
-from textgan_lit.model.weights import check_fit
+from textgan_lit.model.weights import bases, check_bases, check_fit
 from textgan_lit.run.checkpoint import Saved, chosen, newest
-from textgan_lit.types import Length, Vocab
+from textgan_lit.types import BASES, Length, Vocab
 
 Weights = dict[str, Any]  # tensors, once check_fit has looked
 
@@ -107,6 +107,7 @@ def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:
     except UserError as error:
         raise UserError(f"{error} Give the file as it was saved.") from error
     generator, discriminator = players = _players(model, known, weights)
+    check_bases(parts.setting(kept.get("bases"), BASES, "textgan_lit.bases"), bases(generator, discriminator))
     for player, its in zip(players, weights, strict=True):
         if player is not None:
             player.eval().load_state_dict(its)

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.model.moments import check_moments
-from textgan_lit.model.weights import check_fit
+from textgan_lit.model.weights import bases, check_bases, check_fit
 from textgan_lit.run.checkpoint import Saved
 from textgan_lit.run.schema import Seconds, check, form
 from textgan_lit.system import TextGAN
@@ -62,6 +62,7 @@ def _check_parts(state: Mapping[str, Any], callbacks: Sequence[pl.Callback], dat
 def _check_same(kept: Mapping[str, Any], system: TextGAN) -> None:
     """Whether the run would go on with the sentences and the tokens it was cut off with."""
     before, vocab = kept["vocab"], system.generator.vocab
+    check_bases(kept["bases"], bases(system.generator, system.discriminator))
     if kept["data"] != system.data:
         raise UserError(
             f"It was learned from other sentences ({shown(kept['data'])}) than there are now ({system.data}). "

@@ -26,10 +26,10 @@ from textgan_lit.run import terminal
 from textgan_lit.run.closing_table import estimate, numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import all_mean, gather, rank, shard, world_size
 from textgan_lit.run.files import replace
-from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.system import TextGAN
 from textgan_lit.truth.models import Models, measure
 from textgan_lit.truth.panel import Truth
-from textgan_lit.types import Samples, Temperature, TextBatch
+from textgan_lit.types import Evaluation, Samples, Temperature, TextBatch
 
 BEST = "likelihood_best_temperature"
 HORIZON = "truth/horizon"

@@ -16,8 +16,8 @@ from textgan_lit.model.generator.gaussian import Gaussian, kl
 from textgan_lit.run import terminal
 from textgan_lit.run.distributed import gather, rank
 from textgan_lit.run.schema import Count, form
-from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.types import TextBatch
+from textgan_lit.system import TextGAN
+from textgan_lit.types import Evaluation, TextBatch
 
 ACTIVE = 0.01  # variance of E[z|x] from which on a number of the latent says something of x
 MIN_DISTINCT = 0.1  # different sentences among the samples, as a share of those among as many real ones

@@ -10,7 +10,8 @@ from torchmetrics import MetricCollection
 
 from textgan_lit.callbacks.truth import publish
 from textgan_lit.metrics.base import SetMetric
-from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.system import TextGAN
+from textgan_lit.types import Evaluation
 
 
 @final

@@ -22,8 +22,8 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
 from textgan_lit.run.schema import Count, Measured, form
-from textgan_lit.system import Evaluation, TextGAN
-from textgan_lit.types import Samples, TextBatch, Vocab
+from textgan_lit.system import TextGAN
+from textgan_lit.types import Evaluation, Samples, TextBatch, Vocab
 
 # What is kept of a sentence: in samples.jsonl, and as columns of W&B's table. None where it is not known.
 COLUMNS = ("text", "log G", "D says real", "log P/G", "nearest training sentence", "edits", "longest copied span")

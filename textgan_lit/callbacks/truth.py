@@ -13,10 +13,10 @@ from textgan_lit.run import terminal
 from textgan_lit.run.closing_table import estimate, saturated
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
-from textgan_lit.system import Evaluation, TextGAN
+from textgan_lit.system import TextGAN
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
-from textgan_lit.types import UPDATES
+from textgan_lit.types import UPDATES, Evaluation
 
 HEADER = (
     "after step",

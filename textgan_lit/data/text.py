@@ -21,6 +21,7 @@ from textgan_lit.data.notes import notes
 from textgan_lit.data.prepare import LEAST, SPLITS, Recipe, default_cache, prepared
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.noise import stream
+from textgan_lit.run import model_folder
 from textgan_lit.types import MANY, Length, TextBatch, Vocab
 
 Number = Annotated[int, Interval(ge=1, le=MANY)]  # of sentences
@@ -169,7 +170,7 @@ def _learned(tokenizer: str, lowercase: bool) -> str:
             f"data.lowercase=true: {shown(tokenizer, PATH)} says itself whether it does that. Leave it out, or use "
             f"data.tokenizer={', '.join(tokenizers.KINDS)}."
         )
-    return tokenizers.read(tokenizer)
+    return tokenizers.read(model_folder.tokenizer_of(tokenizer))
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import final
 
 import torch
@@ -17,7 +16,7 @@ class Average(nn.Module):
 
     def __init__(self, generator: Generator, ema: float):
         super().__init__()
-        self.generator, self.ema = copy.deepcopy(generator).requires_grad_(False).eval(), ema
+        self.generator, self.ema = generator.frozen(), ema
 
     @torch.no_grad()
     def follow(self, generator: Generator, update: str) -> None:

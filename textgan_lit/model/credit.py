@@ -110,13 +110,14 @@ def continuations(
     written = tokens.expand(length - 1, copies, n, length).transpose(1, 2).clone()
     columns = iter(noise.unbind(1))
     running: list[DecodeState] = []
-    for t, decoding in enumerate(_passed(game, tokens, latent), start=1):
-        fresh = decoding.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
-        uniform = torch.stack([next(columns) for _ in range(t)])
-        together = DecodeState.join([*running, fresh])
-        token, _, decoding = game.generator.decode_step(together, game.policy, uniform.flatten())
-        written[:t, :, :, t] = token.view(t, n, copies)
-        running = [decoding]
+    with game.generator.decoding():
+        for t, decoding in enumerate(_passed(game, tokens, latent), start=1):
+            fresh = decoding.rows(torch.arange(n, device=tokens.device).repeat_interleave(copies))
+            uniform = torch.stack([next(columns) for _ in range(t)])
+            together = DecodeState.join([*running, fresh])
+            token, _, decoding = game.generator.decode_step(together, game.policy, uniform.flatten())
+            written[:t, :, :, t] = token.view(t, n, copies)
+            running = [decoding]
     return written
 
 

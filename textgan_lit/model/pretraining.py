@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import final
 
 import torch
@@ -41,7 +40,7 @@ class Pretraining:
         """A generator like ``now`` with the best weights, where there are any."""
         if self.best is None:
             return None
-        before = copy.deepcopy(now)
+        before = now.frozen()
         before.load_state_dict(self.best)
         return before
 

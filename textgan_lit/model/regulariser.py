@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, final
 
@@ -105,7 +104,7 @@ class ReferenceKL(Regulariser):
 
     def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
         super().__init__(weight)
-        self.reference = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.reference = generator.frozen()
         self.register_buffer("met", torch.tensor(False))
 
     def train(self, mode: bool = True) -> ReferenceKL:

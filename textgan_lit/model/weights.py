@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from textgan_lit.errors import UserError, shown
 
@@ -38,6 +38,23 @@ def check_like(given: Any, wanted: Tensor, name: str) -> None:
     found, asked = (f"{_kind(some)}{list(some.shape)}" for some in (given, wanted))
     if found != asked:
         raise UserError(f"{name} is {shown(found)}, wanted {asked}.")
+
+
+def bases(generator: nn.Module, discriminator: nn.Module | None) -> dict[str, str]:
+    """The sha256 of the pretrained weights that each player stands on, where it does."""
+    players = {"generator": generator, "discriminator": discriminator}
+    return {name: player.base for name, player in players.items() if player is not None and player.base is not None}
+
+
+def check_bases(kept: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Whether the players stand on the pretrained weights they stood on, each named by its sha256."""
+    for name in sorted(kept.keys() | now.keys()):
+        if kept.get(name) != now.get(name):
+            was, is_now = (shown(str(some.get(name, "none"))[:12]) for some in (kept, now))
+            raise UserError(
+                f"Its {name} stands on pretrained weights of sha256 {was}…, and model.{name}.name means others now "
+                f"({is_now}…). Give that model as it was."
+            )
 
 
 def _check_numbers(weight: Tensor, name: str, ids: int) -> None:

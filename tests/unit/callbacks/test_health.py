@@ -13,8 +13,7 @@ from textgan_lit.callbacks.truth import TruthPanel
 from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator_loss import Hinge, Minimax
 from textgan_lit.model.generator.vae import VAE
-from textgan_lit.system import Evaluation
-from textgan_lit.types import Samples, TextBatch, Vocab
+from textgan_lit.types import Evaluation, Samples, TextBatch, Vocab
 
 FINE = {"bound/raw": torch.tensor(-0.1), "bound/raw_se": torch.tensor(0.06)}
 SELF_BLEU = "quality/self_bleu5_1000"

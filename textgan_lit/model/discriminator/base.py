@@ -40,6 +40,7 @@ class Discriminator(nn.Module, ABC):
     accepts_soft: ClassVar[bool] = False  # whether it can judge soft tokens, and pass a gradient to them
     shares_prefixes: ClassVar[bool] = False  # whether it has continuations(), a quicker way to score rollouts
     leaks: ClassVar[bool] = False  # whether it has prefixes(), start() and step(), for a generator that looks on
+    base: str | None = None  # sha256 of the pretrained weights that it stands on, which no checkpoint holds
     limited: ClassVar[bool] = False  # whether its score cannot become log P/G: then no reward's divergence is descended
 
     def __init__(self, vocab: Vocab, max_length: int):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Annotated, ClassVar, final
 
 import torch
@@ -59,7 +58,7 @@ class DensityAware(Discriminator):
                 "order. Use model/discriminator@model.discriminator.critic=conv, or model.generator.order=l2r."
             )
         self.critic, self.scores = critic, critic.scores
-        self.reference = copy.deepcopy(generator).requires_grad_(False)
+        self.reference = generator.frozen()
         self.refresh = refresh
         self.register_buffer("met", torch.zeros((), dtype=torch.long))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Annotated, final
 
@@ -44,7 +43,7 @@ class SelfPlay(Loss):
                 "model/control=shuffled, which deals its labels at random."
             )
         self.refresh, self.null = refresh, control is not None
-        self.old = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.old = generator.frozen()
         self.register_buffer("played", torch.zeros((), dtype=torch.long))
 
     def train(self, mode: bool = True) -> SelfPlay:

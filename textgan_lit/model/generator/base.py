@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import ClassVar, Literal, NamedTuple
 
@@ -89,6 +91,7 @@ class Generator(nn.Module, ABC):
     accepts_soft: ClassVar[bool] = False  # whether advance takes soft tokens, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
     autoregressive: ClassVar[bool] = True  # else there is no start and no advance: no next token after a prefix
+    base: str | None = None  # sha256 of the pretrained weights that it stands on, which no checkpoint holds
     latent: int = 0  # uniform numbers that a sentence needs before those of its tokens
 
     def __init__(
@@ -99,6 +102,12 @@ class Generator(nn.Module, ABC):
         self.max_length = max_length
         self.any_order = any_order
         self.register_buffer("order_of_writing", _checked(order, order_seed, any_order, vocab, max_length), False)
+
+    def frozen(self) -> Generator:
+        """A copy that stays as this one is now, to be compared with. Weights that do not learn here are not copied:
+        both have the same."""
+        shared = {id(weight): weight for weight in self.parameters() if not weight.requires_grad}
+        return copy.deepcopy(self, shared).requires_grad_(False).eval()
 
     def need_likelihood(self, who: str, otherwise: str) -> None:
         """Refuses, in the name of ``who`` needs log G(x) itself, a generator that has none."""
@@ -143,6 +152,10 @@ class Generator(nn.Module, ABC):
         """What a sentence depends on beside its tokens, from the first of its uniform numbers."""
         return uniform
 
+    def decoding(self) -> AbstractContextManager[None]:
+        """What many tokens are written in: a generator may hold ready for as long what makes each of them cheaper."""
+        return nullcontext()
+
     @torch.no_grad()
     def sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Samples:
         """One sentence a row of noise: the same noise gives the same sentence, rank or device notwithstanding.
@@ -151,7 +164,8 @@ class Generator(nn.Module, ABC):
         sentence ends at eos or with the last column of noise; one cut there is an outcome of its own. What has ended
         is let go of on the way, which changes nothing of the others and costs what is written, not all columns.
         """
-        parts = [self._sample(part, policy) for part in noise.split(SENTENCES)]
+        with self.decoding():
+            parts = [self._sample(part, policy) for part in noise.split(SENTENCES)]
         return Samples(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
     def _sample(self, noise: Float[Tensor, "B uniforms"], policy: Policy) -> Samples:
@@ -289,7 +303,7 @@ class Generator(nn.Module, ABC):
 def fitting(fits: Callable[[type[Generator]], bool]) -> str:
     """The generators whose declarations fit, as a refusal offers them and ``model/generator`` names them.
 
-    One that needs a leaked discriminator is never offered: not every model has such a discriminator.
+    One that needs a leaked discriminator, or the name of a pretrained model, is never offered: not everybody has one.
 
     >>> fitting(lambda kind: "any_order" in inspect.signature(kind).parameters)
     'lstm or transformer'
@@ -299,7 +313,7 @@ def fitting(fits: Callable[[type[Generator]], bool]) -> str:
         kinds = vars(import_module(f"{package.__name__}.{name}")).values()
         own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__ == f"{package.__name__}.{name}"]
         final = [kind for kind in own if issubclass(kind, Generator) and "__final__" in vars(kind)]
-        alone = [kind for kind in final if "leaked_discriminator" not in inspect.signature(kind).parameters]
+        alone = [kind for kind in final if not {"leaked_discriminator", "name"} & {*inspect.signature(kind).parameters}]
         found += [name for kind in alone if fits(kind)]
     return " or ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 

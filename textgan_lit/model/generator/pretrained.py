@@ -1,0 +1,210 @@
+"""A pretrained language model of Hugging Face's, as a player."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textgan_lit import tokenizer
+from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.model import hugging_face
+from textgan_lit.model.generator.base import Generator, State
+from textgan_lit.model.lora import Lora, merged
+from textgan_lit.run import model_folder
+from textgan_lit.types import Vocab
+
+WHERE = "model.generator.name"
+
+
+@final
+class Pretrained(Generator):
+    """A causal language model that goes on from a ``beginning``, the same for every sentence.
+
+    ::
+
+        state   (keys, values) of every layer, then position
+          keys, values   Float[B heads S d]   S: the beginning's tokens and max_length
+          position       Int[B]               how many tokens each row has read; rows may differ
+
+    ``name`` is a folder, or the Hub's id of a model in its cache. Tokens are those of its tokenizer.json, which has to
+    be ``data.tokenizer``, too. A sentence ends where the model would end its text: eos has the sum of the
+    probabilities of all tokens that end one, and, with ``ends_at_newline``, of all that hold a line break. Its special
+    tokens are never written. ``beginning`` may name them; null: the model's own first token.
+
+    With ``lora`` adapters alone learn, and the base is never copied: references, averages and checkpoints hold what
+    has learned. Without, all weights learn. ``checkpointing`` computes the layers' activations again on the way back
+    instead of keeping them. Dropout is off.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        max_length: int,
+        name: str,
+        lora: Lora | None,
+        dtype: hugging_face.DType = "float32",
+        beginning: str | None = None,
+        ends_at_newline: bool = False,
+        checkpointing: bool = False,
+    ):
+        super().__init__(vocab, max_length)
+        _check_tokens(vocab, name)
+        self.network, self.base = hugging_face.opened(name, "AutoModelForCausalLM", dtype, WHERE)
+        first = self._first(beginning, name)
+        places = getattr(self.network.config, "max_position_embeddings", None) or max_length + len(first)
+        window = getattr(self.network.config, "sliding_window", None) or places
+        if len(first) + max_length > min(places, window):
+            raise UserError(
+                f"{WHERE}={shown(name, PATH)} reads {min(places, window):,} tokens, and its beginning has "
+                f"{len(first):,} and a sentence {max_length:,}. Give a smaller data.max_length."
+            )
+        ids = torch.arange(vocab.inputs).clamp(max=len(vocab.tokens) - 1)
+        ids[vocab.bos] = first[-1]
+        enders = self._enders(name, ends_at_newline)
+        for called, value in {
+            "ids": ids,  # of the model, for each of ours; eos and pad are read by nobody
+            "before": torch.tensor(first[:-1], dtype=torch.long),
+            "enders": torch.tensor(enders),
+            "never": torch.tensor(sorted({*enders, *_specials(vocab)})),  # in a sentence
+        }.items():
+            self.register_buffer(called, value, persistent=False)
+        if lora is not None:
+            self.network.requires_grad_(False)
+            lora.put_into(self.network, "model.generator")
+        learns = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        self.elsewhere = frozenset(self.state_dict().keys() - learns)  # in the base's own files, or under another name
+        self.register_state_dict_post_hook(_leave_out_the_base)
+        self.register_load_state_dict_post_hook(_do_without_the_base)
+        if checkpointing:
+            older = (
+                "activation_checkpointing_enable" if hasattr(self.network, "activation_checkpointing_enable") else None
+            )
+            getattr(self.network, older or "gradient_checkpointing_enable")({"use_reentrant": False})
+
+    def _first(self, beginning: str | None, name: str) -> list[int]:
+        """The ids of the beginning, specials among them read as such."""
+        if beginning:
+            aware = copy.deepcopy(tokenizer.opened(self.vocab.tokenizer).tokenizer)
+            aware.encode_special_tokens = False
+            return aware.encode(beginning, add_special_tokens=False).ids
+        own = getattr(self.network.config, "bos_token_id", None)
+        if own is None:
+            raise UserError(
+                f"{WHERE}={shown(name, PATH)} names no first token (bos_token_id). Give model.generator.beginning, for "
+                "example its document separator."
+            )
+        return [own]
+
+    def _enders(self, name: str, at_newline: bool) -> list[int]:
+        found = set(hugging_face.enders(name, WHERE))
+        if at_newline:
+            text = self.vocab.tokenizer
+            found |= {number for number in range(len(self.vocab.tokens)) if "\n" in tokenizer.decode(text, [number])}
+        return sorted(found)
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    def start(self, n: int) -> State:
+        caches, position = self._beginning()
+        return *(cache.repeat(n, 1, 1, 1) for cache in caches), position.repeat(n)
+
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+        *caches, position = state
+        upto = caches[0].shape[2]
+        if position.device.type == "cpu":  # elsewhere it would be waited for
+            upto = 1 + max(position.tolist(), default=0)
+        rows = Rows(caches, position[:, None], upto)
+        read = torch.arange(upto, device=position.device) <= position[:, None, None, None]
+        features = self._body(self.ids[prev][:, None], position[:, None], read, rows)
+        return features[:, 0], (*rows.leaves, position + 1)
+
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        ids = torch.cat([self.before.expand(len(inputs), -1), self.ids[inputs]], 1)
+        places = torch.arange(ids.shape[1], device=ids.device)
+        read = (places <= places[:, None]).expand(len(ids), 1, -1, -1)
+        return self._body(ids, places.expand_as(ids), read)[:, len(self.before) :]
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        logits = self.network.get_output_embeddings()(features).float()
+        ends = logits[..., self.enders].logsumexp(-1, keepdim=True)
+        tokens = logits.index_fill(-1, self.never, -torch.inf)[..., : len(self.vocab.tokens)]
+        return torch.cat([tokens, ends], -1)
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        with merged(self.network):
+            yield
+
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _beginning(self) -> tuple[list[Tensor], Int[Tensor, "1"]]:
+        """The caches of one row that has read the beginning but for its last token, and its position."""
+        config, weight = self.network.config, self.network.get_input_embeddings().weight
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        read = len(self.before)
+        shape = 1, heads, read + self.max_length, width
+        caches = [weight.new_zeros(shape) for _ in range(2 * config.num_hidden_layers)]
+        if read:
+            places = torch.arange(read, device=weight.device)
+            rows = Rows(caches, places[None], read)
+            self._body(self.before[None], places[None], (places <= places[:, None])[None, None], rows)
+        return caches, torch.full((1,), read, device=weight.device)
+
+    def _body(self, ids: Tensor, position: Tensor, read: Tensor, rows: Rows | None = None) -> Float[Tensor, "B T H"]:
+        """The last layer's states; ``read`` says which keys each query sees."""
+        body = self.network.base_model
+        name = "cache" if "cache" in inspect.signature(body.forward).parameters else "past_key_values"
+        found = body(
+            input_ids=ids, position_ids=position, attention_mask=read, use_cache=rows is not None, **{name: rows}
+        )
+        return found.last_hidden_state
+
+
+class Rows:
+    """A cache of keys and values whose rows may stand at different positions, as transformers' layers ask for one."""
+
+    is_compileable = False
+
+    def __init__(self, leaves: list[Tensor], at: Int[Tensor, "B T"], upto: int):
+        self.leaves, self.at, self.upto = leaves, at[:, None, :, None], upto
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Writes what was just computed to its places; all that there is up to now."""
+        put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
+        for leaf, new in ((2 * layer, keys), (2 * layer + 1, values)):
+            self.leaves[leaf] = put(self.leaves[leaf], 2, self.at.expand_as(new), new.to(self.leaves[leaf].dtype))
+        return self.leaves[2 * layer][:, :, : self.upto], self.leaves[2 * layer + 1][:, :, : self.upto]
+
+
+def _check_tokens(vocab: Vocab, name: str) -> None:
+    own = tokenizer.read(str(model_folder.find(name, WHERE) / "tokenizer.json"))
+    if vocab.tokenizer is None or tokenizer.tokens(own, "tokenizer.json") != vocab.tokens or not vocab.has_eos:
+        raise UserError(
+            f"{WHERE}={shown(name, PATH)} has its own tokens, and the data have {len(vocab.tokens):,} others. "
+            f"Give data.tokenizer={shown(name, PATH)}, with data=text."
+        )
+
+
+def _specials(vocab: Vocab) -> set[int]:
+    """The tokens that stand for no text: where one begins or ends, who speaks, what is not known."""
+    added = tokenizer.opened(vocab.tokenizer).tokenizer.get_added_tokens_decoder()
+    return {number for number, token in added.items() if token.special} | {tokenizer.unknown(vocab.tokenizer)} - {None}
+
+
+def _leave_out_the_base(module: Pretrained, state: dict[str, Any], prefix: str, _: Any) -> None:
+    for name in module.elsewhere:
+        state.pop(prefix + name, None)
+
+
+def _do_without_the_base(module: Pretrained, incompatible: Any) -> None:
+    missing = [name for name in incompatible.missing_keys if not name.endswith(tuple(module.elsewhere))]
+    incompatible.missing_keys[:] = missing

@@ -1,0 +1,168 @@
+"""Pretrained networks as Hugging Face's transformers saves them, opened from a folder: a configuration of a known kind
+and safetensors. No code of theirs runs, and nothing is downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.run import model_folder
+
+DType = Literal["float32", "bfloat16"]
+# What was played: tests/unit/model/generator/test_pretrained.py, tests/unit/model/discriminator/test_encoder.py
+KINDS = {
+    "AutoModelForCausalLM": ("gemma3_text", "gpt2", "llama", "mistral", "qwen2", "qwen3"),
+    "AutoModel": ("bert", "distilbert", "mpnet", "roberta"),
+}
+CONFIG = 2**20  # characters of a config.json: those of large models have 2,000
+HEADER = 2**26  # bytes of a safetensors' header: those of large models have some hundred thousand
+CODE = ("auto_map", "quantization_config")  # which name classes to be found elsewhere
+RANDOM = ("dropout", "pdrop")  # how the settings of what is left to chance end
+
+
+class Opened(NamedTuple):
+    """A network in eval mode, and the sha256 of the files that its weights were read from."""
+
+    network: nn.Module
+    digest: str
+
+
+def need() -> None:
+    """Says what to install where transformers is missing, and keeps it quiet where it is not."""
+    try:
+        import transformers
+    except ImportError:
+        raise UserError('Pretrained models need transformers. Install it: pip install "textgan_lit[lm]"') from None
+    transformers.utils.logging.disable_progress_bar()  # a run has a bar of its own
+
+
+def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype: DType, where: str) -> Opened:
+    """The network in the folder that ``name`` means; without numbers where torch's meta device is the default.
+
+    Dropout is off in it: the same sentence has the same score each time.
+
+    Raises:
+        UserError: the folder, its configuration or its weights are none that may be opened, or there is no memory.
+    """
+    need()
+    import transformers
+
+    folder = model_folder.find(name, where)
+    said = f"{where}={shown(name, PATH)}"
+    _check_config(_read(folder / "config.json", said), KINDS[auto], said)
+    files = _weight_files(folder, said)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    for setting in [name for name in vars(config) if name.endswith(RANDOM)]:
+        setattr(config, setting, 0.0)
+    cls, how = getattr(transformers, auto), {"dtype": getattr(torch, dtype), "attn_implementation": "sdpa"}
+    without_pooler = {"add_pooling_layer": False} if config.model_type in ("bert", "mpnet", "roberta") else {}
+    _check_layers(config, files, said)
+    with torch.device("meta"):
+        empty = cls.from_config(config, **how, **without_pooler)
+    _check_memory(empty, said)
+    if torch.get_default_device().type == "meta":
+        return Opened(empty.eval(), "")
+    network, report = cls.from_pretrained(
+        folder,
+        config=config,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
+        **how,
+        **without_pooler,
+    )
+    lacking = sorted(report["missing_keys"]) or sorted(map(str, report["mismatched_keys"]))
+    if lacking:
+        raise UserError(f"{said} lacks the weight {shown(lacking[0])} that its config.json asks for. Give it whole.")
+    return Opened(network.eval(), digest(files))
+
+
+def digest(files: list[Path]) -> str:
+    """The sha256 of these files, one after the other."""
+    found = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while part := file.read(2**22):
+                found.update(part)
+    return found.hexdigest()
+
+
+def enders(name: str, where: str) -> list[int]:
+    """The tokens that end a text, by the model's generation_config.json, or by its config.json."""
+    folder = model_folder.find(name, where)
+    for file in ("generation_config.json", "config.json"):
+        if (folder / file).is_file():
+            found = _read(folder / file, f"{where}={shown(name, PATH)}").get("eos_token_id")
+            if found is not None:
+                return [found] if isinstance(found, int) else list(found)
+    raise UserError(f"{where}={shown(name, PATH)}: its config.json names no eos_token_id, so no text could end.")
+
+
+def _read(path: Path, said: str) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = json.loads(file.read(CONFIG))
+    except FileNotFoundError:
+        raise UserError(f"{said} has no {path.name}. Give a folder as transformers saves a model.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{said}: its {path.name} cannot be read ({shown(str(error))}).") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{said}: its {path.name} holds no settings.")
+    return found
+
+
+def _check_config(config: Mapping[str, Any], kinds: tuple[str, ...], said: str) -> None:
+    for key in CODE:
+        if key in config:
+            raise UserError(
+                f"{said}: its config.json has {key}, and code or kernels from elsewhere are not run here. Give a model "
+                "saved without it."
+            )
+    kind = config.get("model_type")
+    if kind not in kinds:
+        raise UserError(f"{said} is of model_type {shown(str(kind))}, wanted {', '.join(kinds)}.")
+
+
+def _weight_files(folder: Path, said: str) -> list[Path]:
+    if (folder / "adapter_config.json").exists():
+        raise UserError(f"{said} holds an adapter of another model. Merge it into that model, and give the result.")
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UserError(
+            f"{said} holds no safetensors file. Others (pytorch_model.bin) can run code when they are opened: save it "
+            "anew with model.save_pretrained(FOLDER)."
+        )
+    return files
+
+
+def _check_layers(config: Any, files: list[Path], said: str) -> None:
+    """So many layers as a configuration asks for are made one by one, so it may not ask for more than there are."""
+    layers, weights = config.num_hidden_layers, sum(map(_weights_in, files))
+    if layers > weights:
+        raise UserError(f"{said}: its config.json asks for {layers:,} layers, and its files hold {weights:,} weights.")
+
+
+def _weights_in(path: Path) -> int:
+    """How many weights a safetensors file names."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return file.read(size).count(b'"data_offsets"') if size < HEADER else 0
+
+
+def _check_memory(network: nn.Module, said: str) -> None:
+    needs = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needs > has:
+        raise UserError(
+            f"{said} takes {needs / 1e9:,.1f} GB, and this machine has {has / 1e9:,.1f} GB of memory. Give a smaller "
+            "model, or dtype=bfloat16."
+        )
