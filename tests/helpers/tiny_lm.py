@@ -53,11 +53,7 @@ def spelling(names: list[str]) -> str:
     """A tokenizer.json that cuts text into letters; what is longer than one is special."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    tokenizer = Tokenizer(
-        models.WordLevel(
-            {name: number for number, name in enumerate(names)}, unk_token=UNKNOWN if UNKNOWN in names else names[0]
-        )
-    )
+    tokenizer = Tokenizer(models.WordLevel({name: number for number, name in enumerate(names)}, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Split("", "isolated"), decoders.Fuse()
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names if len(name) > 1])
     return tokenizer.to_str()
