@@ -1,4 +1,5 @@
-"""The sweeper of ``sweep=optuna``, where Hydra looks for plugins. What it does is in :mod:`textgan_lit.sweep`.
+"""Where Hydra looks for plugins: conf/ of installed packages, and the sweeper of ``sweep=optuna``, which
+:mod:`textgan_lit.sweep` is behind.
 
 Hydra imports this at every start: nothing heavy may be imported here.
 """
@@ -7,12 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from textgan_lit.errors import UserError
+
+
+class AnnouncedConf(SearchPathPlugin):
+    """Options of packages that announce them, behind the project's own; other programs of Hydra's are left alone."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        from textgan_lit.build import announced
+        from textgan_lit.build.trust import CONF
+
+        if any(part.path.removeprefix("file://") == str(CONF) for part in search_path.get_path()):
+            for folder in announced.folders():
+                search_path.append(announced.GROUP, f"file://{folder}")
 
 
 class OptunaSweeper(Sweeper):

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from textgan_lit.build import foreign_keys
+from textgan_lit.build import announced, foreign_keys
 from textgan_lit.build.trust import CONF
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
 from textgan_lit.run import credentials, process, resume, terminal
@@ -173,7 +173,7 @@ def _check_keys(config: DictConfig) -> None:
 def _composed(overrides: list[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
 
-    more = ",".join(f"file://{folder}" for folder in _folders()[1:])
+    more = ",".join(f"file://{folder}" for folder in _given())
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", [*overrides, f"hydra.searchpath=[{more}]"])
 
@@ -287,9 +287,14 @@ def _closest(key: str, overrides: list[str]) -> str:
 
 
 def _folders() -> list[Path]:
-    """Where groups are looked for: the project's own, and the folder given by --config-dir."""
+    """Where groups are looked for: the project's own, those of installed packages, and the one given."""
+    return [CONF, *announced.folders(), *_given()]
+
+
+def _given() -> list[Path]:
+    """The folder given by --config-dir."""
     given = re.search(r"(?:--config-dir|-cd)[ =](\S+)", " ".join(sys.argv[1:]))
-    return [CONF, Path(given[1]).absolute()] if given else [CONF]
+    return [Path(given[1]).absolute()] if given else []
 
 
 def _options(group: str) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import sys
 
 from textgan_lit.cli import FULL_ERROR, explain, is_expected
-from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, report, score
+from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, new, report, score
 from textgan_lit.run import terminal
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "dashboard": dashboard,
     "evaluate": evaluate,
     "generate": generate,
+    "new": new,
     "report": report,
     "score": score,
 }
