@@ -225,3 +225,10 @@ def test_memory_that_does_not_reach_is_one_line(error, said):
     assert cli.is_expected(error)
     assert cli.explain(error).startswith(said)
     assert not cli.is_expected(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_what_is_refused_leaves_no_folder(monkeypatch, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(SystemExit, match="is empty"):
+        run(monkeypatch, "data=text", f"data.path={tmp_path / 'empty.txt'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]

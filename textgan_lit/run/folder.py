@@ -26,6 +26,7 @@ from textgan_lit.run import untrusted
 from textgan_lit.run.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
+LOCK, LOG = ".lock", "train.log"
 COMPOSED = ".hydra"  # the configuration as it was composed, and the overrides that it was composed from
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
@@ -38,7 +39,7 @@ WRITTEN = (
     "closing.json",
     "frontier.json",
     "across_files.json",
-    "train.log",
+    LOG,
 )
 WANDBS_LINK = "debug-core.log"  # which no setting of W&B's prevents, and nobody needs
 OWN = ("resume", "overwrite", "trust")  # overrides about the folder, not about the run
@@ -84,7 +85,7 @@ def claim(folder: Path, key: str, mark: str = RECORD, overwrite: bool = False, a
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = lock(folder / ".lock").acquire(timeout=DYING if again else 0).lock
+        held = lock(folder / LOCK).acquire(timeout=DYING if again else 0).lock
         found = trap(folder)
     except Timeout as error:
         raise Busy(f"{key}={folder} is being played by another process. Choose another folder.") from error
@@ -153,12 +154,15 @@ def unlock(*folders: Path) -> None:
     """Gives back these folders; without any, all that this process holds."""
     for folder in folders or tuple(_locks):
         _locks.pop(folder).release()
+        if folder.is_dir() and os.listdir(folder) == [LOCK]:  # nothing was played, and nothing lay here before
+            remove(folder / LOCK)
+            folder.rmdir()
 
 
 def busy(folder: Path) -> bool:
     """Whether some process plays in this folder now."""
     try:
-        with lock(folder / ".lock").acquire(timeout=0):
+        with lock(folder / LOCK).acquire(timeout=0):
             return False
     except (Timeout, OSError):
         return True
@@ -173,6 +177,8 @@ def release(folder: Path) -> None:
     if not any((folder / name).exists() for name in ("checkpoints", *CURVES)):
         for name in (RECORD, COMPOSED):
             remove(folder / name)
+        if {*os.listdir(folder)} == {LOCK, LOG}:
+            remove(folder / LOG)
 
 
 def identity(config: Mapping[str, Any], folder: str) -> str:
