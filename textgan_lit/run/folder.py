@@ -48,6 +48,7 @@ DYING = 10.0  # seconds at most, until the last process of a run that was killed
 
 finished: list[Path] = []  # of the runs that this process has played
 _locks: dict[Path, FileLock] = {}
+_empty: set[Path] = set()  # folders made for runs that were refused
 
 
 def holds_a_run(folder: Path) -> bool:
@@ -154,7 +155,7 @@ def unlock(*folders: Path) -> None:
     """Gives back these folders; without any, all that this process holds."""
     for folder in folders or tuple(_locks):
         _locks.pop(folder).release()
-        if folder.is_dir() and os.listdir(folder) == [LOCK]:  # nothing was played, and nothing lay here before
+        if folder in _empty and os.listdir(folder) == [LOCK]:
             remove(folder / LOCK)
             folder.rmdir()
 
@@ -179,6 +180,7 @@ def release(folder: Path) -> None:
             remove(folder / name)
         if {*os.listdir(folder)} == {LOCK, LOG}:
             remove(folder / LOG)
+            _empty.add(folder)
 
 
 def identity(config: Mapping[str, Any], folder: str) -> str:
