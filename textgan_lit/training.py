@@ -109,4 +109,4 @@ def _packages(folder: Path) -> list[str]:
 
     config = resume.flat(untrusted.yaml(folder, f"{COMPOSED}/config.yaml"))
     named = {str(target).partition(".")[0] for key, target in config.items() if key.endswith("_target_")}
-    return sorted(named - {"textgan_lit"})
+    return sorted(named - {"textgan_lit", "torch"})  # which conf/ itself names
