@@ -23,10 +23,11 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from textgan_lit.run import credentials, files, terminal, untrusted, wandb_account
 from textgan_lit.run.distributed import rank
-from textgan_lit.run.keys import best, clock
+from textgan_lit.run.keys import SUMMARY, best, clock
 from textgan_lit.run.naming import called
 from textgan_lit.run.process import first
 
+STEP = "trainer/global_step"  # Lightning's axis, of what has none of its own
 WAIT = 30.0  # seconds at most, for W&B's server at the start and for the last upload at the end
 
 
@@ -82,8 +83,8 @@ class WandB(WandbLogger):
     """Lightning's logger, writing into the run's folder; a kill loses at most half a second of log.
 
     The overrides that the run was started with complete its ``name`` and say its group, job type and tags. Every key
-    has its own clock as x-axis, and its summary holds the best value and the last. With ``artifacts``, what the
-    callback WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
+    has its own clock as x-axis; of ``keys.SUMMARY`` alone the summary holds the best value and the last. With
+    ``artifacts``, what the callback WeightsAndBiases keeps as such is uploaded, too: the best checkpoint and the last.
     """
 
     def __init__(
@@ -182,15 +183,17 @@ class WandB(WandbLogger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         def log(run: Any) -> None:
-            self._define(run, metrics.keys() - self.defined)
+            self._define(run, {*metrics, STEP} - self.defined)
             super(WandB, self).log_metrics(metrics, step)
 
         self.tell(log)
 
     def _define(self, run: Any, new: Set[str]) -> None:
         """One by one: of the patterns that match a key W&B may take any, and Lightning has given it ``*``."""
-        for key in sorted(key for key in new if clock(key)):
-            run.define_metric(key, step_metric=clock(key), summary=f"{best(key)},last" if best(key) else None)
+        for key in sorted(new):
+            kept = f"{best(key)},last" if best(key) else None
+            axis = None if key == STEP else clock(key) or STEP
+            run.define_metric(key, step_metric=axis, summary=kept if key in SUMMARY else "none")
         self.defined |= new
 
     def log_hyperparams(self, params: Any) -> None:
@@ -202,7 +205,7 @@ class WandB(WandbLogger):
 
     def _remember(self, run: Any) -> None:
         """W&B takes the best value of this life alone for the run's."""
-        for key in self.before.keys() & self.defined:
+        for key in self.before.keys() & self.defined & set(SUMMARY):
             extreme, now = best(key), run.summary[key]
             if (self.before[key] < now[extreme]) == (extreme == "min") and self.before[key] != now[extreme]:
                 run.summary[key] = {extreme: self.before[key], "last": now["last"]}

@@ -20,7 +20,7 @@ from textgan_lit.callbacks.recovery import Recovery
 from textgan_lit.errors import UserError
 from textgan_lit.logger import finish
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
-from textgan_lit.run import credentials, terminal
+from textgan_lit.run import credentials, provenance, terminal
 from textgan_lit.run.checkpoint import Saved, chosen, kept, named, newest
 from textgan_lit.run.distributed import lost
 from textgan_lit.run.folder import rewind
@@ -59,6 +59,7 @@ def play(
     trainer.strategy.checkpoint_io.taken_up = state
     fitting.check_shares(system, data, trainer.world_size)
     if first():
+        provenance.write(folder, config)
         _say_what(data, system, trainer)
         _say_start(config, state)
     failed = True

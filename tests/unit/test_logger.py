@@ -43,18 +43,23 @@ def test_the_rows_of_wandb_are_those_of_the_csv_with_their_clocks(played):
     assert sum("samples/table" in key for row in history(found) for key in row) > 0
 
 
-def test_every_key_has_its_clock_and_a_summary_of_its_best_value_and_its_last(played):
+def test_every_key_has_its_clock_and_ten_have_a_summary_of_the_best_value_and_the_last(played):
     _, found = played
     axes = {metric.name: metric.step_metric for metric in of_kind(found, "metric")}
     logged = {key: [row[key] for row in history(found) if key in row] for row in history(found) for key in row}
     clocked = {key for key in logged if keys.clock(key)}
     assert {"truth/jsd", "bound/value", "game/bound", "generator/reward", "quality/bleu2_256"} <= clocked
     assert {key: axes.get(key) for key in clocked} == {key: keys.clock(key) for key in clocked}
-    for key in clocked:
+    kept = summary(found)
+    for key in logged.keys() & set(keys.SUMMARY):
         best = {"min": min, "max": max}.get(keys.best(key))
         last = logged[key][-1]
-        kept = summary(found)[key]
-        assert kept == ({keys.best(key): best(logged[key]), "last": last} if best else last), key
+        assert kept[key] == ({keys.best(key): best(logged[key]), "last": last} if best else last), key
+    names = {key.partition(".")[0] for key in kept if not key.startswith("_")}  # W&B's own begin so
+    closing = {f"closing/{name}" for name in ("likelihood", "likelihood_best_temperature", "game")}
+    assert names == {"samples/table", *closing, *(logged.keys() & set(keys.SUMMARY))}
+    assert len(names) == 10
+    assert kept["closing/game"].keys() == {"steps", "truth/jsd", "truth/jsd_se", "truth/nll_test"}
 
 
 def test_the_configuration_is_nested_and_the_overrides_and_the_code_are_there(played):

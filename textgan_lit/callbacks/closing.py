@@ -23,7 +23,7 @@ from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run import terminal
-from textgan_lit.run.closing_table import estimate, numbers, print_table, saturated, titled
+from textgan_lit.run.closing_table import chosen, numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import all_mean, gather, rank, shard, world_size
 from textgan_lit.run.files import replace
 from textgan_lit.system import TextGAN
@@ -35,6 +35,7 @@ BEST = "likelihood_best_temperature"
 HORIZON = "truth/horizon"
 SWEPT = 100_000_000  # logits of held-out sentences on which temperatures are tried: 1,000 sentences at V=5000, T=20
 READ = 1000  # sentences a side that the proxies are shown at every temperature
+HEADLINE = ("temperature", "steps", "truth/jsd", "truth/jsd_se", "truth/nll_test", "truth/nll_test_character")
 ORDER = 5  # of BLEU and Self-BLEU
 
 Row = dict[str, torch.Tensor | float | int]
@@ -53,7 +54,8 @@ class Closing(pl.Callback):
     ``frontier.json``, for pretraining's generator (``likelihood``) and for the game's (``game``).
 
     Where pretraining was cut short, likelihood's column judges the weights that the run ended with, not those of its
-    best validation, and its title says so. ``time`` has the seconds of the whole run, by part.
+    best validation, and its title says so. ``time`` has the seconds of the whole run, by part, and ``choice`` which of
+    the two generators the run leaves (:class:`Choice`).
 
     Where something is measured at the ``closing`` alone, all columns and temperatures have it, and what is measured at
     every ``evaluation``, too.
@@ -163,12 +165,18 @@ class Closing(pl.Callback):
             }
             if swept:
                 replace(self.folder / "frontier.json", json.dumps(swept, indent=2) + "\n")
-            replace(self.folder / "closing.json", json.dumps(plain, indent=2) + "\n")
+            told = plain | ({} if system.choice is None else {"choice": system.choice})
+            replace(self.folder / "closing.json", json.dumps(told, indent=2) + "\n")
             for logger in trainer.loggers:
                 if isinstance(logger, WandB):
-                    summary = {f"closing/{name}": row for name, row in plain.items()}
+                    summary = {f"closing/{name}": _headline(plain[name]) for name in rows}
                     logger.tell(lambda run, summary=summary: run.summary.update(summary))
             show({titled(name, row) + notes.get(name, ""): row for name, row in rows.items()}, trainer, system)
+
+
+def _headline(row: Mapping[str, float]) -> dict[str, float]:
+    """What W&B's summary has of a column: each number is a column of the table of all runs there."""
+    return {key: value for key, value in row.items() if key in HEADLINE or key.startswith(KEY)}
 
 
 def cut_short(system: TextGAN) -> str:
@@ -231,17 +239,6 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     for callback in trainer.callbacks:
         if isinstance(callback, SampleTable):
             console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)
-
-
-def chosen(kept: str, difference: float, se: float, sentences: int) -> str:
-    """Which generator the run leaves, by how much it is better, and how sure that is."""
-    way = "less" if difference < 0 else "more"
-    clear = abs(difference) > 2 * se
-    return (
-        f"Kept: {kept}'s generator. On {sentences:,} held-out sentences a fresh critic can prove "
-        f"{estimate(abs(difference), se)} nats {way} of JSD after the game than after likelihood, which is "
-        f"{'more than two standard errors' if clear else 'within two standard errors'}."
-    )
 
 
 def _self_check(row: Row) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml  # what Hydra writes with, and brings
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run import wandb_account
+from textgan_lit.run.folder import holds_a_run
 from textgan_lit.run.keys import clock
 
 NAME, VIEW = "textgan_lit", "nw-textganlit-v"  # what people see; by what the workspace is found again
@@ -102,6 +104,12 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     if not PLACE.fullmatch(options.project):
         raise UserError(f"{shown(options.project)}: wanted ENTITY/PROJECT, such as my-team/textgan_lit.")
+    here = Path(options.project)
+    if here.is_file() or holds_a_run(here):
+        what = "a file" if here.is_file() else "a run's folder"
+        raise UserError(
+            f"{shown(options.project)} is {what} here. Wanted W&B's ENTITY/PROJECT, such as my-team/textgan_lit."
+        )
     if options.dry_run:
         print(yaml.safe_dump(specification(options.project), sort_keys=False, allow_unicode=True, width=120), end="")
         return 0

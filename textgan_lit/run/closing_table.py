@@ -54,6 +54,17 @@ def estimate(value: float, se: float | None = None) -> str:
     return f"{value:.4f} ± " + ("0" if se == 0 else f"{se:.1e}" if se < 5e-5 else f"{se:.4f}")
 
 
+def chosen(kept: str, difference: float, se: float, sentences: int) -> str:
+    """Which generator the run leaves, by how much it is better, and how sure that is."""
+    way = "less" if difference < 0 else "more"
+    clear = abs(difference) > 2 * se
+    return (
+        f"Kept: {kept}'s generator. On {sentences:,} held-out sentences a fresh critic can prove "
+        f"{estimate(abs(difference), se)} nats {way} of JSD after the game than after likelihood, which is "
+        f"{'more than two standard errors' if clear else 'within two standard errors'}."
+    )
+
+
 def numbers(row: Row) -> dict[str, float]:
     """A column as it is kept."""
     return {key: float(value) for key, value in row.items()}
@@ -84,15 +95,34 @@ def print_table(title: str, columns: Mapping[str, Row]) -> None:
 def lines(columns: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
     """The columns' names, real text's own behind them where there are proxies, and the lines: a title, then a cell a
     column. What nobody has a number for has no line."""
-    proxies = _proxies(columns)
-    columns = dict(columns) | ({"real text": _of_real_text(columns)} if proxies else {})
+    told = titles(columns)
+    columns = _folded(columns) | ({"real text": _of_real_text(columns)} if _proxies(columns) else {})
+    found = [[title, *(_cell(row, *keys) for row in columns.values())] for title, keys in told.items()]
+    return list(columns), [line for line in found if set(line[1:]) - {"–"}]
+
+
+def titles(columns: Mapping[str, Row]) -> dict[str, tuple[str, ...]]:
+    """The lines' titles, with the keys of the number and of its error."""
     rules = sorted({key for row in columns.values() for key in row if key.startswith("truth/valid_")})
     shares = {f"share {key.removeprefix('truth/').replace('_', ' ')}": (key,) for key in rules}
-    titles = ROWS | shares | proxies
+    found = ROWS | shares | _proxies(columns)
     if any(map(saturated, columns.values())):
-        titles = {title: titles[title] for title in FIRST_WHERE_SATURATED} | titles
-    found = [[title, *(_cell(row, *keys) for row in columns.values())] for title, keys in titles.items()]
-    return list(columns), [line for line in found if set(line[1:]) - {"–"}]
+        return {title: found[title] for title in FIRST_WHERE_SATURATED} | found
+    return found
+
+
+def _folded(columns: Mapping[str, Row]) -> dict[str, Row]:
+    """One column where two are equal: likelihood at its best temperature is likelihood where that is 1.
+
+    >>> list(_folded({"likelihood": {}, "likelihood, T = 1": {"temperature": 1.0}, "game": {}}))
+    ['likelihood (best at T = 1)', 'game']
+    """
+    best = [name for name, row in columns.items() if row.get("temperature") == 1.0]
+    plain = [name for name, row in columns.items() if "temperature" not in row]
+    if not best or not plain:
+        return dict(columns)
+    names = {plain[0]: f"{plain[0]} (best at T = 1)"}
+    return {names.get(name, name): row for name, row in columns.items() if name not in best}
 
 
 def _proxies(columns: Mapping[str, Row]) -> dict[str, tuple[str, str]]:

@@ -27,11 +27,13 @@ from textgan_lit.run.files import PART, is_plain, lock, replace, replacing
 
 RECORD = "run.json"
 LOCK, LOG = ".lock", "train.log"
+PROVENANCE = "provenance.json"  # which code, versions, machine and configuration
 COMPOSED = ".hydra"  # the configuration as it was composed, and the overrides that it was composed from
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
     RECORD,
+    PROVENANCE,
     COMPOSED,
     "checkpoints",
     "wandb",
@@ -176,7 +178,7 @@ def remove(path: Path) -> None:
 def release(folder: Path) -> None:
     """Frees a folder in which nothing was played, so that the corrected command can have it."""
     if not any((folder / name).exists() for name in ("checkpoints", *CURVES)):
-        for name in (RECORD, COMPOSED):
+        for name in (RECORD, PROVENANCE, COMPOSED):
             remove(folder / name)
         if {*os.listdir(folder)} == {LOCK, LOG}:
             remove(folder / LOG)

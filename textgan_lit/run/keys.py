@@ -40,6 +40,10 @@ HIGHER = (
     *("game/bound", "game/bound_raw", "game/accuracy", "truth/horizon", "truth/valid_any"),
     *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*", "quality/mauve*"),
 )
+SUMMARY = (  # of those rows that W&B's table of all runs has a column for; the closing's are beside them
+    *("truth/jsd", "truth/nll_test", "truth/nll_test_character", "bound/value", "bound/gap"),
+    *("steps/all", "system/cpu_seconds"),
+)
 BESIDE = ("*_se", "*_real")  # what another key is read against: an error, a floor, a ceiling
 
 

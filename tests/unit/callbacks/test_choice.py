@@ -44,6 +44,7 @@ def test_the_game_is_kept_where_it_is_better_by_two_standard_errors(played, diff
         "se": pytest.approx(0.01),
         "sentences": 64,
     }
+    assert json.loads((folder / "closing.json").read_text())["choice"] == state["textgan_lit"]["choice"]
     now = state["state_dict"]
     game = {name.removeprefix("generator."): now[name] for name in now if name.startswith("generator.")}
     wanted = game if kept == "game" else state["textgan_lit"]["pretraining"]
@@ -71,7 +72,8 @@ def test_a_run_that_was_cut_short_and_goes_on_has_chosen_nothing_yet(played, tmp
     assert state["textgan_lit"]["choice"]["kept"] == "game"
 
 
-def test_without_a_game_nothing_is_chosen(played):
+def test_without_a_game_nothing_is_chosen(played, tmp_path):
     _, state, said = played(0.03, "model.schedule.adversarial_steps=0")
     assert state["textgan_lit"]["choice"] is None
     assert "Kept:" not in said
+    assert "choice" not in json.loads((tmp_path / "run" / "closing.json").read_text())

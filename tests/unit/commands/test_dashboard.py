@@ -106,6 +106,15 @@ def test_what_cannot_be_saved_is_said_in_one_line(overrides, wanted, monkeypatch
     assert not server.views
 
 
+def test_a_file_or_a_run_is_no_project(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "outputs" / "closing.json").write_text("{}")
+    for given, what in (("outputs/closing.json", "a file"), ("outputs/run", "a run's folder")):
+        for dry in ((), ("--dry-run",)):
+            assert f"{given} is {what} here. Wanted W&B's ENTITY/PROJECT" in say(monkeypatch, given, *dry)
+
+
 def test_without_the_extra_the_way_out_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
