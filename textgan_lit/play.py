@@ -42,10 +42,7 @@ def play(
     """
     folder = Path(folder).resolve()
     _check(config, folder)
-    _prepare(folder)
-    torch.set_num_threads(parts.setting(config["threads"], Threads, "threads"))
-    keep_freed_memory()
-    pl.seed_everything(parts.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
+    _prepare(config, folder)
     data = experiment.data(config)
     if sweep:
         _check_objective(data, config)
@@ -155,8 +152,11 @@ def _warn(line: str) -> None:
         print(f"textgan_lit: {line}", file=sys.stderr)
 
 
-def _prepare(folder: Path) -> None:
-    """Keeps W&B's files inside the run, and the console for what the run has to say."""
+def _prepare(config: Mapping[str, Any], folder: Path) -> None:
+    """Threads, memory and seed; keeps W&B's files inside the run, and the console for what the run has to say."""
+    torch.set_num_threads(parts.setting(config["threads"], Threads, "threads"))
+    keep_freed_memory()
+    pl.seed_everything(parts.setting(config["seed"], Seed, "seed"), workers=True, verbose=False)
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ[name] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")

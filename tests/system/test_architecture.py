@@ -213,6 +213,7 @@ READERS = {
     "commands.input": "the user's own sentences",
     "build.trust": "conf/",
     "run.process": "what the kernel says of processes",
+    "run.provenance": "the commit of its own checkout, and what the kernel says of processors",
     "report.page": "its own script and style",
 }
 

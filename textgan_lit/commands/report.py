@@ -8,11 +8,16 @@ See docs/report.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run import untrusted
+
+if TYPE_CHECKING:
+    from textgan_lit.report.sections import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,46 +27,70 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, or of a sweep")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the page (default: RUN/report.html)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="SVG, PDF, PNG and CSV of every plot instead")
+    parser.add_argument(
+        "--control", metavar="RUN", nargs="+", type=Path, default=[], help="null controls that the run is held against"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are not a report's, too")
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
-    from textgan_lit.report import arms, export, page, sections, sweep
-    from textgan_lit.report.record import read
+    from textgan_lit.report import arms, page
 
     page.converter()  # whose absence is said before anything is read
     try:
-        runs, output = arms.runs(options.run), options.output or options.run / sweep.PAGE
-        pages = options.figures is None or options.output is not None
-        if runs and pages:
-            runs_pages(runs, options.overwrite)
-        report = (
-            sweep.of(options.run, runs, output.parent if pages else None) if runs else sections.of(read(options.run))
-        )
-        for said in report.left_out:
-            print(f"left out: {said}")
-        if options.figures is not None:
-            written = export.write(sections.charts(report), options.figures, options.overwrite)
-            print(f"{len(written)} files in {options.figures}")
-        if pages:
-            print(_page(page.page(report), output, options.overwrite))
+        runs = arms.runs(options.run)
+        if runs and options.control:
+            raise UserError(
+                f"--control is for one run: the controls of {shown(str(options.run))} are found among its own."
+            )
+        _write(_of_sweep(options, runs) if runs else _of_run(options), options)
     except OSError as error:
         raise UserError(f"{shown(str(error.filename))} cannot be used ({error.strerror}).") from error
     return 0
 
 
-def runs_pages(runs: Iterable[Path], overwrite: bool) -> None:
-    """Each run's own page, in its folder; of those in which something was evaluated."""
-    from textgan_lit.report import page, sections, sweep
+def _of_run(options: argparse.Namespace) -> Report:
+    from textgan_lit.report import sections
     from textgan_lit.report.record import read
 
-    for folder in runs:
-        try:
-            record = read(folder)
-        except UserError:
-            continue  # which the sweep's page says
-        _page(page.page(sections.of(record)), folder / sweep.PAGE, overwrite)
+    return sections.of(read(options.run), [read(folder) for folder in options.control])
+
+
+def _of_sweep(options: argparse.Namespace, runs: Sequence[Path]) -> Report:
+    """With the page of each of its runs, in its folder; of those in which something was evaluated."""
+    from textgan_lit.report import comparison, page, sections, sweep
+    from textgan_lit.report.record import read
+
+    compared = comparison.of([options.run])
+    if _pages(options):
+        for folder in runs:
+            with suppress(UserError):  # which the sweep's page says
+                text = page.page(sections.of(read(folder), compared.partners(folder)))
+                _page(text, folder / sweep.PAGE, options.overwrite)
+    return sweep.of(options.run, compared, _output(options).parent if _pages(options) else None)
+
+
+def _write(report: Report, options: argparse.Namespace) -> None:
+    from textgan_lit.report import export, page, sections
+
+    for said in report.left_out:
+        print(f"left out: {said}")
+    if options.figures is not None:
+        written = export.write(sections.charts(report), options.figures, options.overwrite)
+        print(f"{len(written)} files in {options.figures}")
+    if _pages(options):
+        print(_page(page.page(report), _output(options), options.overwrite))
+
+
+def _pages(options: argparse.Namespace) -> bool:
+    return options.figures is None or options.output is not None
+
+
+def _output(options: argparse.Namespace) -> Path:
+    from textgan_lit.report.sweep import PAGE
+
+    return options.output or options.run / PAGE
 
 
 def _page(text: str, path: Path, overwrite: bool) -> Path:

@@ -16,6 +16,7 @@ from textgan_lit.functional.significance import MOST, Paired, Ratio, half_width,
 from textgan_lit.report import scorecard
 from textgan_lit.report.arms import NULL_CONTROLS, Arm, Gathered, closing_row, gather, named, short
 from textgan_lit.report.chart import Table, finite
+from textgan_lit.report.quality import WAYS
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing_table import saturated
 
@@ -100,6 +101,14 @@ class Comparison:
         adjusted = holm([line.test.p if line.test else math.nan for line in lines])
         return [line._replace(p=p) for line, p in zip(lines, adjusted, strict=True)]
 
+    def partners(self, folder: Path) -> list[Record]:
+        """The run of the same seed of the arm that the run in ``folder`` is held against, if there is one."""
+        for arm in self.found.arms:
+            for seed, record in arm.runs.items():
+                if record.folder == folder and (other := nearest(arm, self.controls)) is not None:
+                    return [other.runs[seed]] if seed in other.runs else []
+        return []
+
     def table(self, view: View) -> Table:
         """By the goal; an arm a row, by its overrides' values: their keys are the column's name."""
         goal, keys = self.found.goal, list(self.found.arms[0].overrides)
@@ -127,9 +136,7 @@ class Comparison:
         for score in scorecard.scores([closing_row(record) for _, record in runs]):
             told = "–" if math.isnan(score.low) else f"{score.low:+.2f} to {score.high:+.2f}"
             of_arms = by_arm.get(score.objective.key)
-            rows.append(
-                [score.objective.label, scorecard.WORDS[score.objective.good], f"{score.correlation:+.2f}", told]
-            )
+            rows.append([score.objective.label, WAYS[score.objective.good], f"{score.correlation:+.2f}", told])
             rows[-1] += [
                 "–" if of_arms is None else f"{of_arms:+.2f}",
                 shown(runs[score.pick][0].name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from textgan_lit.report.chart import Chart, Spec, Table, coloured, dashed, finite, sized, thinned
@@ -20,21 +21,24 @@ def clocks(rows: Sequence[Row]) -> dict[str, str]:
 def course(
     name: str, title: str, note: str, unit: str, rows: Sequence[Row], series: Mapping[str, str], **more: Any
 ) -> Chart | None:
-    """Lines over training, ``series`` by label → key, with a band of 2 ``key_se`` where that is known."""
+    """Lines over training, ``series`` by label → key, with a band of 2 ``key_se`` where that is known.
+
+    ``by`` is a clock of its own, name → key; else the reader chooses one.
+    """
     series = {label: key for label, key in series.items() if any(finite(row.get(key)) is not None for row in rows)}
     if not series:
         return None
     rows = [row for row in rows if any(key in row for key in series.values())]
-    stacked = more.pop("stacked", False)
-    base = _over_time(thinned(rows), series, stacked) | sized(more.pop("height", 240))
+    stacked, by = more.pop("stacked", False), more.pop("by", None)
+    base = _over_time(rows, series, stacked, by or clocks(rows)) | sized(more.pop("height", 240))
     value = {"field": "value", "type": "quantitative", "title": unit, "scale": _scale(**more)}
     cut = "domain" in more
     banded = any(_error(key) in row for key in series.values() for row in rows)
     layers = _areas(value) if stacked else _lines(value, banded, 36 if len(rows) <= 60 else 12, cut)
-    wanted = [*clocks(rows).values(), *(key for pair in series.values() for key in (pair, _error(pair)))]
+    wanted = [*(by or clocks(rows)).values(), *(key for pair in series.values() for key in (pair, _error(pair)))]
     columns = [key for key in wanted if any(key in row for row in rows)]
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
-    return Chart(name, title, note, base | {"layer": layers(list(series))}, table, controls=("clock",))
+    return Chart(name, title, note, base | {"layer": layers(list(series))}, table, () if by else ("clock",))
 
 
 def _error(key: str) -> str:
@@ -42,34 +46,52 @@ def _error(key: str) -> str:
     return "bound/se" if key == "bound/value" else f"{key}_se"
 
 
-def _over_time(rows: Sequence[Row], series: Mapping[str, str], stacked: bool) -> Spec:
-    moving, values = clocks(rows), []
+def _over_time(rows: Sequence[Row], series: Mapping[str, str], stacked: bool, moving: Mapping[str, str]) -> Spec:
+    values, seen = [], times(rows, moving)
+    shown = {key: set(thinned([n for n, row in enumerate(rows) if key in row])) for key in series.values()}
     for number, row in enumerate(rows):
-        times, below = {clock: finite(row.get(key)) for clock, key in moving.items()}, 0.0
+        below = 0.0
         for label, key in series.items():
             value, error = finite(row.get(key)), finite(row.get(_error(key)))
-            if value is None and key not in row:
+            if number not in shown[key]:
                 continue
             band = {} if value is None or error is None else {"low": value - 2 * error, "high": value + 2 * error}
             if stacked and value is not None:
                 band = {"low": below, "high": below + value}
                 below += value
-            values.append(times | {"n": number, "series": label, "value": value} | band)
-    return {"data": {"values": values}} | on_a_clock(rows)
+            values.append(seen[number] | {"n": number, "series": label, "value": value} | band)
+    return {"data": {"values": values}} | on_a_clock(moving)
 
 
-def on_a_clock(rows: Sequence[Row]) -> Spec:
-    """``time`` is read off the clock that is chosen, of those that the values have by name."""
+def on_a_clock(moving: Mapping[str, str]) -> Spec:
+    """``time`` is taken from the chosen clock, which values have by name; a value without it is left out."""
     return {
-        "params": [{"name": "clock", "value": next(iter(clocks(rows)))}],
-        "transform": [{"calculate": "datum[clock]", "as": "time"}],
+        "params": [{"name": "clock", "value": next(iter(moving))}],
+        "transform": [{"calculate": "datum[clock]", "as": "time"}, {"filter": "isValid(datum.time)"}],
     }
+
+
+def times(rows: Sequence[Row], moving: Mapping[str, str]) -> list[Row]:
+    """Where each row stands on the clocks. Of rows before a clock moves only the last has a time: all of pretraining
+    would be one upright line at 0 generator steps.
+
+    >>> times([{"a": 0, "b": 1}, {"a": 0, "b": 2}, {"a": 1, "b": 3}], {"A": "a", "B": "b"})
+    [{'B': 1.0}, {'A': 0.0, 'B': 2.0}, {'A': 1.0, 'B': 3.0}]
+    """
+    found: list[Row] = [{} for _ in rows]
+    for clock, key in moving.items():
+        seen = [finite(row.get(key)) for row in rows]
+        still = sum(1 for _ in takewhile(lambda time, first=seen[:1]: [time] == first, seen))
+        for number in range(max(still - 1, 0), len(rows)):
+            found[number][clock] = seen[number]
+    return found
 
 
 def moment(row: Row) -> str:
     """Where an evaluation stands, as the console names it."""
-    played = [name for name in ("pretrain", "discriminator", "generator") if row.get(f"steps/{name}")]
-    return f"after {row[f'steps/{played[-1]}']:,.0f} {played[-1]} steps" if played else "before the first step"
+    steps = {"pretraining": "pretrain", "discriminator": "discriminator", "generator": "generator"}
+    played = [(name, row[f"steps/{key}"]) for name, key in steps.items() if row.get(f"steps/{key}")]
+    return f"after {played[-1][1]:,.0f} {played[-1][0]} steps" if played else "before the first step"
 
 
 def _scale(domain: Sequence[float] | None = None, zero: bool = False) -> Spec:
@@ -81,7 +103,7 @@ TIME = {
     "type": "quantitative",
     "scale": {"nice": False, "padding": 6},  # whole points at both ends
     # both ends' numbers stay inside, and none touches the next
-    "axis": {"title": {"signal": "clock"}, "format": "~s", "labelFlush": 12, "labelSeparation": 6},
+    "axis": {"title": {"signal": "clock"}, "format": "~s", "labelFlush": 12, "labelSeparation": 6, "tickMinStep": 1},
 }
 
 

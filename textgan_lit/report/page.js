@@ -33,7 +33,8 @@
       });
       views.set(place, view);
       const wanted = { ...chosen, ink: config.legend.labelColor };
-      for (const [name, value] of Object.entries(wanted)) if (knows(spec, name)) view.signal(name, value);
+      const obeys = ["ink", ...place.dataset.obeys.split(" ")];
+      for (const name of obeys) if (name in wanted && knows(spec, name)) view.signal(name, wanted[name]);
       await view.runAsync();
       place.dataset.drawn = "yes";
     } catch (error) {
@@ -45,7 +46,7 @@
   function choose(name, value) {
     chosen[name] = value;
     for (const [place, view] of views) {
-      if (knows(data.charts[place.dataset.chart], name)) view.signal(name, value).runAsync();
+      if (place.dataset.obeys.split(" ").includes(name)) view.signal(name, value).runAsync();
     }
   }
 
@@ -68,7 +69,7 @@
 
   function sentence(sample) {
     const item = document.createElement("li");
-    const line = item.appendChild(element("span", "tokens", ""));
+    const line = item.appendChild(element("span", sample.gap ? "tokens" : "tokens pieces", ""));
     sample.tokens.forEach((token, place) => {
       const seen = sample[heat][place];
       const shown = element("span", "", token);
@@ -76,7 +77,7 @@
         shown.style.setProperty("--seen", Math.min(0.6, -seen / 8).toFixed(2));
         shown.title = `log ${heat === "logs" ? "G" : "P"} = ${seen <= -99 ? "−∞" : seen.toFixed(2)}`;
       }
-      line.append(shown, " ");
+      line.append(shown, sample.gap);
     });
     item.append(element("span", "judged", sample.judged));
     if (sample.near) item.append(element("span", "judged near", sample.near));

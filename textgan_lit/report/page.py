@@ -12,21 +12,24 @@ import hashlib
 import html
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from textgan_lit import __version__
 from textgan_lit.errors import UserError
+from textgan_lit.report import names
 from textgan_lit.report.chart import Chart, Link, Table, theme, thinned
 from textgan_lit.report.lines import CLOCKS
 from textgan_lit.report.record import is_number
-from textgan_lit.report.sections import Report, Section, Sentences, charts
+from textgan_lit.report.sections import Facts, Part, Report, Section, Sentences, Text, charts
 
 HERE = Path(__file__).parent
 MARK = '<meta name="generator" content="textgan_lit report">'  # what tells a report of ours from another file
 DRAWING = "window.vegaEmbed = vegaEmbed;"  # what the page needs of the library
 BARE = {"background": "transparent"}  # the theme is for the browser to choose
+WORDS = 40  # characters from which a cell is text, which is broken into lines
 LONGEST = 300  # rows of a table of numbers; --figures writes all of them
 
 
@@ -78,6 +81,11 @@ def _inside(script: str) -> str:
     return script.replace("</script", "<\\/script")
 
 
+def _slug(title: str) -> str:
+    """A heading of ours as what a link jumps to."""
+    return title.lower().replace(" ", "-")
+
+
 def _text(value: Any) -> str:
     return html.escape(str(value))
 
@@ -110,7 +118,9 @@ def _sample(sample: dict[str, Any]) -> dict[str, Any]:
         tokens = sample["text"].split(" ") if sample["text"] else []
         tokens += [None] if len(logs) > len(tokens) else []  # eos has a probability, too
     shown = ["∎" if token is None else str(token) for token in tokens]
-    return {"tokens": shown, "logs": logs, "real": real, "judged": _judged(sample), "near": _near(sample)}
+    gap = "" if "".join(token for token in tokens if token) == sample["text"] else " "  # of characters, or pieces
+    told = {"tokens": shown, "gap": gap, "logs": logs, "real": real}
+    return told | {"judged": _judged(sample), "near": _near(sample)}
 
 
 def _numbers(found: Any) -> list[float | None]:
@@ -142,30 +152,29 @@ def _finite(value: Any) -> bool:
 
 
 def _head(report: Report) -> str:
-    facts = "".join(f"<dt>{_text(name)}</dt><dd>{_fact(name, value)}</dd>" for name, value in report.facts.items())
+    links = (f'<a href="#{_slug(one.title)}">{_text(one.title)}</a>' for one in report.sections)
+    listed = f'<nav aria-label="Sections">{" ".join(links)}</nav>'
     said = f'<p class="said">Left out: {_text("; ".join(report.left_out))}.</p>' if report.left_out else ""
     script = '<noscript><p class="said">Plots and samples need JavaScript; the numbers do not.</p></noscript>'
-    return f"<header><h1>{_text(report.name)}</h1><dl>{facts}</dl>{said}{script}</header><main>"
-
-
-def _fact(name: str, value: str) -> str:
-    return f"<code>{_text(value)}</code>" if name == "command" else _text(value)
+    how = f"<p>{_text(report.how)}</p>"
+    return f"<header><h1>{_text(report.name)}</h1>{_facts(report.summary)}{how}{said}{script}{listed}</header><main>"
 
 
 def _section(section: Section, report: Report) -> str:
     parts = [part for part in section.parts if isinstance(part, Chart)]
     controls = _controls({control for part in parts for control in part.controls}, section, report)
     shown = "".join(_part(part, alone=len(parts) == 1) for part in section.parts)
-    head = f"<h2>{_text(section.title)}</h2><p>{_text(section.note)}</p>{controls}"
-    return f'<section>{head}<div class="parts">{shown}</div></section>'
+    note = f"<p>{_text(section.note)}</p>" if section.note else ""
+    head = f"<h2>{_text(section.title)}</h2>{note}{controls}"
+    return f'<section id="{_slug(section.title)}">{head}<div class="parts">{shown}</div></section>'
 
 
 def _controls(wanted: set[str], section: Section, report: Report) -> str:
     found = []
     if "clock" in wanted:
         moving = [part for part in section.parts if isinstance(part, Chart) and "clock" in part.controls]
-        values = [part.spec["data"]["values"][0] for part in moving]
-        options = [f"<option>{name}</option>" for name in CLOCKS if all(name in value for value in values)]
+        known = [{name for value in part.spec["data"]["values"] for name in value} for part in moving]
+        options = [f"<option>{name}</option>" for name in CLOCKS if all(name in one for one in known)]
         if len(options) > 1:
             found.append(f"<label>over <select data-clock>{''.join(options)}</select></label>")
     if "at" in wanted or any(map(_browser, section.parts)):
@@ -178,25 +187,42 @@ def _controls(wanted: set[str], section: Section, report: Report) -> str:
     return f'<div class="controls">{"".join(found)}</div>' if found else ""
 
 
-def _part(part: Chart | Table | Sentences, alone: bool) -> str:
+def _facts(facts: Mapping[str, str]) -> str:
+    return f"<dl>{''.join(f'<dt>{_text(name)}</dt><dd>{_text(value)}</dd>' for name, value in facts.items())}</dl>"
+
+
+def _part(part: Part, alone: bool) -> str:
     wide = ' class="wide"' if alone else ""
     if isinstance(part, Chart):
-        plot = f'<div class="plot" data-chart="{part.name}" role="img" aria-label="{_text(part.title)}"></div>'
+        obeys = " ".join(part.controls)
+        named = f'data-chart="{part.name}" data-obeys="{obeys}" role="img" aria-label="{_text(part.title)}"'
+        plot = f'<div class="plot" {named}></div>'
         told = f"<figcaption><h3>{_text(part.title)}</h3><p>{_text(part.note)}</p></figcaption>"
         return f"<figure{wide}>{told}{plot}<details><summary>Numbers</summary>{_table(part.table)}</details></figure>"
+    if isinstance(part, Facts):
+        return f'<div class="card wide">{_facts(part)}</div>'
     if isinstance(part, Table):
         return f'<div class="card wide">{_table(part)}</div>'
+    if isinstance(part, Text):
+        folded = f"<details><summary>{_text(part.title)}</summary><pre>{_text(part.text)}</pre></details>"
+        return f'<div class="card wide">{folded}</div>'
     return '<div class="card wide"><ol class="sentences" aria-live="polite"></ol></div>'
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
-    cells = ("".join(f"<td>{_cell(cell)}</td>" for cell in row) for row in thinned(table.rows, LONGEST))
-    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    head = "".join(f'<th scope="col">{_text(names.name(column))}</th>' for column in table.columns)
+    body = "".join(f"<tr>{_line(row)}</tr>" for row in thinned(table.rows, LONGEST))
     more = f" ({LONGEST} of {len(table.rows):,} rows, evenly)" if len(table.rows) > LONGEST else ""
     whole = f"<caption>{_text(table.title + more)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     region = f'class="scroll" tabindex="0" role="region" aria-label="{_text(table.title)}"'
     return f"<div {region}><table>{whole}</table></div>"
+
+
+def _line(row: Sequence[Any]) -> str:
+    """A row; what it is about stands first, and stays in sight where the others are scrolled."""
+    first, *others = row
+    cells = (f"<td{' class=text' * (len(str(cell)) > WORDS)}>{_cell(cell)}</td>" for cell in others)
+    return f'<th scope="row">{_cell(first)}</th>' + "".join(cells)
 
 
 def _cell(cell: Any) -> str:

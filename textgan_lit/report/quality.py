@@ -13,6 +13,7 @@ from textgan_lit.report.record import Row
 # the family, its order, what was seen and by whose model
 KEY = re.compile(r"quality/([a-z_]+?)(\d+)?((?:-[\w.-]+?)?(?:_\d+)?(?:_unsmoothed)?)(_real)?")
 SAMPLES, REAL = "samples", "real text"
+WAYS = {"down": "↓", "up": "↑", "real": "≈ real text"}  # the good direction
 
 
 class Family(NamedTuple):
@@ -64,6 +65,12 @@ class Proxy(NamedTuple):
         return f", {self.seen[1:].rpartition('_')[0]}" if self.seen.startswith("-") else ""
 
     @property
+    def count(self) -> str:
+        """Of how many sentences: numbers of different counts do not compare."""
+        found = re.search(r"_(\d+)", self.seen)
+        return f", of {int(found[1]):,}" if found else ""
+
+    @property
     def label(self) -> str:
         return FAMILIES[self.family].title + (f", n = {self.order}" if self.order else "") + self.variant
 
@@ -105,9 +112,9 @@ def _over_training(name: str, variant: str, rows: Sequence[Row], series: Mapping
     values = _values(chart.thinned(rows), sides)
     value = {"field": "value", "type": "quantitative", "title": family.unit, "scale": {"zero": False}}
     layers = _lines(value, list(series), [side for side in _SIDES if any(at[1] == side for at in sides)])
-    spec = {"data": {"values": values}, **lines.on_a_clock(rows), "layer": layers} | chart.sized(200)
+    spec = {"data": {"values": values}, **lines.on_a_clock(lines.clocks(rows)), "layer": layers} | chart.sized(200)
     columns = [*lines.clocks(rows).values(), *dict.fromkeys(key for key in sides.values())]
-    title = family.title + variant
+    title = f"{family.title}{variant} {WAYS[family.good]}"
     table = Table(title, columns, [[row.get(key) for key in columns] for row in rows])
     stem = re.sub(r"[^a-z0-9]+", "-", f"quality-{name}{variant}".lower())
     return Chart(stem, title, family.note, spec, table, controls=("clock",))
@@ -117,13 +124,12 @@ _SIDES = {SAMPLES: "", REAL: "_real"}
 
 
 def _values(rows: Sequence[Row], sides: Mapping[tuple[str, str], str]) -> list[Row]:
-    values, moving = [], lines.clocks(rows)
+    values, times = [], lines.times(rows, lines.clocks(rows))
     for number, row in enumerate(rows):
-        times = {clock: chart.finite(row.get(key)) for clock, key in moving.items()}
         for (label, side), key in sides.items():
             value, error = chart.finite(row.get(key)), chart.finite(row.get(f"{key}_se"))
             band = {} if value is None or error is None else {"low": value - 2 * error, "high": value + 2 * error}
-            values.append(times | {"n": number, "series": label, "side": side, "value": value} | band)
+            values.append(times[number] | {"n": number, "series": label, "side": side, "value": value} | band)
     return values
 
 

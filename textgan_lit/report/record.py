@@ -13,7 +13,7 @@ from typing import Any
 
 from textgan_lit.errors import UserError, shown
 from textgan_lit.run import untrusted
-from textgan_lit.run.folder import holds_a_run
+from textgan_lit.run.folder import PROVENANCE, holds_a_run
 
 TOKENS = "tokens"  # tokens/real and tokens/sampled together
 Row = dict[str, Any]
@@ -34,6 +34,8 @@ class Record:
     across_files: dict[str, Row] = field(default_factory=dict)
     time: dict[str, float] = field(default_factory=dict)  # seconds of the whole run, by part
     frontier: dict[str, list[Row]] = field(default_factory=dict)
+    choice: Row = field(default_factory=dict)  # of the generator that the run has left
+    provenance: Row = field(default_factory=dict)  # texts of commit, machine and versions; the resolved configuration
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -53,7 +55,8 @@ def read(folder: Path) -> Record:
         UserError: where there is no run, or nothing of it was evaluated.
     """
     if not folder.is_dir():
-        raise UserError(f"{shown(str(folder))} is no folder. Give the folder of a run: its hydra.run.dir.")
+        what = "is a file" if folder.exists() else "is no folder"
+        raise UserError(f"{shown(str(folder))} {what}. Give the folder of a run: its hydra.run.dir.")
     if not holds_a_run(folder) and not (folder / ".hydra").is_dir():
         raise UserError(f"{shown(str(folder))} holds no run. Give the folder of one: its hydra.run.dir.")
     record = begun(folder)
@@ -71,6 +74,8 @@ def begun(folder: Path) -> Record:
     record.evaluations = [row for row in record.evaluations if "steps/all" in row]
     record.rows = _table(record)
     closing, across, frontier = (_json(record, f"{name}.json") for name in ("closing", "across_files", "frontier"))
+    record.choice = _choice(closing.pop("choice", None))
+    record.provenance = _provenance(record)
     record.closing = {name: _numeric(row) for name, row in closing.items() if isinstance(row, dict)}
     record.across_files = {name: _numeric(row) for name, row in across.items() if isinstance(row, dict)}
     record.time = record.closing.pop("time", {})
@@ -99,6 +104,24 @@ def _numeric(row: Row) -> Row:
     if "tokens/real" in kept and "tokens/sampled" in kept:
         kept[TOKENS] = kept["tokens/real"] + kept["tokens/sampled"]
     return kept
+
+
+def _provenance(record: Record) -> Row:
+    """Without a configuration that is longer than one in YAML may be: it is written out on the page."""
+    found = _json(record, PROVENANCE)
+    if len(str(found.get("configuration"))) > untrusted.YAML:
+        record.left_out.append(f"the configuration in {PROVENANCE}, which is too long")
+        del found["configuration"]
+    return found
+
+
+def _choice(found: Any) -> Row:
+    """What :func:`chosen` says of; nothing where it is not what a run writes."""
+    found = found if isinstance(found, dict) else {}
+    numbers = {key: found.get(key) for key in ("difference", "se", "sentences")}
+    if found.get("kept") not in ("likelihood", "game") or not all(map(is_number, numbers.values())):
+        return {}
+    return {"kept": found["kept"]} | numbers
 
 
 def _configuration(record: Record) -> None:

@@ -23,7 +23,6 @@ GOOD = {  # what is no proxy by its name: label, and where it should be
     "bound/accuracy": ("D's accuracy", "down"),
     "bound/reweighted_jsd": ("JSD, re-weighted by D", "down"),
 }
-WORDS = {"down": "↓", "up": "↑", "real": "as real text"}
 
 
 class Objective(NamedTuple):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from textgan_lit import clock as stopwatch
-from textgan_lit.errors import shown
-from textgan_lit.report import chart, quality, scatter
+import yaml  # what Hydra writes with, and brings
+
+from textgan_lit.report import chart, names, quality, scatter, summary
 from textgan_lit.report.chart import Chart, Table
 from textgan_lit.report.lines import course, curve, moment
 from textgan_lit.report.record import TOKENS, Record, Row
-from textgan_lit.run.closing_table import lines, saturated, titled
+from textgan_lit.run.closing_table import lines, saturated, titled, titles
 
+LIKELIHOOD = ("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order")
 ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
 
 
@@ -25,65 +26,106 @@ class Sentences:
 
 
 @dataclass
+class Text:
+    """Lines as they are, folded away under their ``title``."""
+
+    title: str
+    text: str
+
+
+class Facts(dict[str, str]):
+    """Names and what there is to say of each."""
+
+
+Part = Chart | Table | Sentences | Text | Facts
+
+
+@dataclass
 class Section:
     """A heading, a sentence on how to read it, and what is shown."""
 
     title: str
     note: str
-    parts: list[Chart | Table | Sentences] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass
 class Report:
-    """All of a page. ``facts`` stand at its head, ``moments`` are the places of its sliders."""
+    """All of a page. ``summary`` stands at its head, by what each sentence is about, with ``how`` to read it;
+    ``moments`` are the places of its sliders."""
 
     name: str
-    facts: dict[str, str]
+    summary: dict[str, str]
+    how: str
     sections: list[Section]
     moments: list[str]
     left_out: list[str]
 
 
-def of(record: Record) -> Report:
+def of(record: Record, controls: Sequence[Record] = ()) -> Report:
+    """``controls`` are runs that the summary holds this one against."""
     moments = chart.thinned(record.evaluations)
-    found = [closing(record), truth(record), likelihood(record), positions(moments)]
-    found += [
-        discriminator(record, moments),
-        frontier(record),
-        proxies(record),
-        sentences(record, moments),
-        cost(record),
-    ]
+    found = [closing(record), sentences(record, moments), truth(record), losses(record), likelihood(record)]
+    found += [positions(moments), discriminator(record, moments), frontier(record), proxies(record), cost(record)]
+    found.append(provenance(record))
     there = [section for section in found if section.parts]
-    return Report(record.name, facts(record), there, [moment(row) for row in moments], record.left_out)
-
-
-def facts(record: Record) -> dict[str, str]:
-    last = record.evaluations[-1]
-    played = {name: last.get(f"steps/{name}", 0) for name in ("pretrain", "discriminator", "generator")}
-    found = {group: record.choices[group] for group in ("model", "data") if group in record.choices}
-    found |= {"seed": shown(record.config["seed"])} if "seed" in record.config else {}
-    if record.overrides or record.choices:
-        found["command"] = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
-    found["steps"] = ", ".join(f"{steps:,.0f} {name}" for name, steps in played.items() if steps) or "0"
-    if record.time:
-        found["time"] = stopwatch.told(record.time)
-    elif "system/seconds" in last:
-        found["time"] = f"{last['system/seconds']:,.0f} s until the last evaluation"
-    return found | ({} if record.closing else {"state": "not finished: no closing table yet"})
+    told = summary.of_run(record, controls)
+    return Report(record.name, told, summary.HOW, there, [moment(row) for row in moments], record.left_out)
 
 
 def closing(record: Record) -> Section:
-    section = Section("The closing table", "On the test sentences; nats, ± one standard error.")
+    section = Section(
+        "Before and after", "On the test sentences; nats, ± one standard error. ↓ or ↑: the good direction."
+    )
     for title, rows in (("Before and after", record.closing), (ACROSS, record.across_files)):
-        names, found = lines({titled(name, row): row for name, row in rows.items()})
-        section.parts += [Table(title, ["", *names], found)] if found else []
+        columns = {titled(name, row): row for name, row in rows.items()}
+        keys = {title: key for title, (key, *_) in titles(columns).items()}
+        heads, found = lines(columns)
+        found = [[names.name(keys[line[0]]) + names.arrow(keys[line[0]]), *line[1:]] for line in found]
+        section.parts += [Table(title, ["", *heads], found)] if found else []
+    return section
+
+
+def losses(record: Record) -> Section:
+    """Each player's own, over its own steps."""
+    section = Section("Losses", "What each player learns by, over its own steps: means of some steps of training.")
+    seen = {names.name(key): key for key in LIKELIHOOD if any(key in row for row in record.rows)}
+    seen |= {"NLL of held-out sentences": "truth/nll_test"} if seen else {}
+    rows = [row for row in record.rows if not row.get("steps/generator") and not row.get("steps/discriminator")]
+    by = {"pretraining steps": "steps/pretrain"}
+    note = "Held-out sentences turning up while training's go down: it learns by heart."
+    section = _with(section, course("pretraining", "Likelihood ↓", note, "nats a token", rows, seen, by=by))
+    note = "log 2 = 0.6931 is guessing. Low is no proof: D may know its sentences by heart."
+    by, seen = {"discriminator steps": "steps/discriminator"}, {"D's loss": "discriminator/bce"}
+    section = _with(section, course("d-loss", "D's loss", note, "nats a sentence", record.rows, seen, by=by))
+    by, note = {"generator steps": "steps/generator"}, "What the game pays a token, before the baseline."
+    seen = {"reward": "generator/reward"}
+    section = _with(section, course("reward", "G's reward ↑", note, "the reward's unit", record.rows, seen, by=by))
+    note, seen = "A steady fall with the divergence unmoved is mere sharpening.", {"entropy": "generator/entropy"}
+    return _with(section, course("entropy", "G's entropy", note, "nats a token", record.rows, seen, by=by))
+
+
+def provenance(record: Record) -> Section:
+    """Where the numbers come from: what the run wrote of itself, else what Hydra composed."""
+    section, found = Section("Where this comes from", ""), record.provenance
+    command = " ".join(["python train.py", *map(shlex.quote, record.overrides)])
+    facts = Facts(command=command) if record.overrides or record.choices else Facts()
+    facts.update({key: found[key] for key in ("commit", "machine") if isinstance(found.get(key), str)})
+    versions = found.get("versions")
+    if isinstance(versions, dict):
+        facts["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    section.parts += [facts] if facts else []
+    resolved = found.get("configuration")
+    config, how = (resolved, "resolved") if isinstance(resolved, dict) else (record.config, "as it was composed")
+    if config:
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+        section.parts.append(Text(f"The configuration, {how}", text))
     return section
 
 
 def truth(record: Record) -> Section:
     series = {
-        "true JSD ± 2 SE": "truth/jsd",
+        "true JSD ± 2 SE ↓": "truth/jsd",
         "what D says it is at least (calibrated) ± 2 SE": "bound/value",
         "D as it is, uncalibrated ± 2 SE": "bound/raw",
     }
@@ -107,7 +149,7 @@ def horizon(rows: list[Row]) -> Chart | None:
         return None
     note = "The true JSD is saturated: its interval reaches log 2. Here is how many tokens it takes to get half way."
     series = {"horizon": "truth/horizon"}
-    return course("horizon", "Horizon", note, "tokens", rows, series, zero=True)
+    return course("horizon", "Horizon ↑", note, "tokens", rows, series, zero=True)
 
 
 def taught(rows: list[Row]) -> list[Row]:
@@ -131,7 +173,7 @@ def likelihood(record: Record) -> Section:
         title, whole = name.replace("nll", "NLL"), {"the whole": f"truth/{name}"}
         parts = {entropy: f"truth/{lower}", divergence: f"truth/{upper}"}
         known = all(any(key in row for row in rows) for key in parts.values())
-        title += f" = {entropy} + {divergence}" * known
+        title += f" = {entropy} + {divergence}" * known + names.arrow(f"truth/{name}")
         drawn = course(name, title, note, unit, rows, parts if known else whole, stacked=known)
         section = _with(section, drawn)
     return section
@@ -141,10 +183,10 @@ def positions(moments: list[Row]) -> Section:
     section = Section("Token by token", "The slider chooses the evaluation; thin lines are the others.")
     jsd = {"chain rule": "curve/prefix_jsd", "direct": "curve/prefix_jsd_direct"}
     note = "How far apart the first t tokens are: two estimates, which should agree."
-    section = _with(section, curve("prefix-jsd", "JSD of the first t tokens", note, "nats", moments, jsd))
+    section = _with(section, curve("prefix-jsd", "JSD of the first t tokens ↓", note, "nats", moments, jsd))
     bias = {"after the data's prefixes": "curve/teacher_forced_kl", "after G's own prefixes": "curve/free_running_kl"}
     note = "Where G's own prefixes are no worse than the data's, there is no exposure bias."
-    return _with(section, curve("exposure", "KL(P‖G) of the next token", note, "nats a token", moments, bias))
+    return _with(section, curve("exposure", "KL(P‖G) of the next token ↓", note, "nats a token", moments, bias))
 
 
 def discriminator(record: Record, moments: list[Row]) -> Section:
@@ -156,11 +198,11 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
         section = _with(section, course("accuracy", "Accuracy", note, "share", rows, accuracy))
     wrong = {"calibration error": "bound/calibration_error"}
     note = "“70 % real” means that 70 % are, where it is 0; a little above by chance."
-    section = _with(section, course("calibration", "Calibration error", note, "share", rows, wrong, zero=True))
+    section = _with(section, course("calibration", "Calibration error ↓", note, "share", rows, wrong, zero=True))
     section = _with(section, scatter.reliability(moments))
     behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
     note = "How far D as it is lies behind the best D there could be."
-    section = _with(section, course("regret", "Regret", note, "nats a sentence", rows, behind, zero=True))
+    section = _with(section, course("regret", "Regret ↓", note, "nats a sentence", rows, behind, zero=True))
     stale = {"D's loss after a generator step − before": "game/staleness"}
     note = "By how much one generator step puts D behind."
     section = _with(section, course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))
@@ -209,9 +251,7 @@ def cost(record: Record) -> Section:
             lines.append([name, *_spent(before, those[-1])])
             before = those[-1]
     columns = ["phase", "steps", "seconds", "CPU seconds", "tokens", "tokens a second"]
-    table = Table("Seconds by phase", columns, lines)
-    drawn = chart.bars("cost", "Seconds by phase", "On the wall, as people wait.", "seconds", table, 0, 2)
-    section.parts = [table, drawn]
+    section.parts = [Table("Seconds by phase", columns, lines)]
     return section
 
 

@@ -9,35 +9,37 @@ from __future__ import annotations
 import math
 import os
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
 from textgan_lit.errors import shown
 from textgan_lit.functional.significance import half_width
-from textgan_lit.report import chart, comparison, scorecard
-from textgan_lit.report.arms import SEED, Arm, Gathered, closing_row, gather
+from textgan_lit.report import chart, comparison, scorecard, summary
+from textgan_lit.report.arms import SEED, Arm, closing_row, short
 from textgan_lit.report.chart import Chart, Link, Table
 from textgan_lit.report.lines import course
+from textgan_lit.report.quality import WAYS
 from textgan_lit.report.record import Record, Row
-from textgan_lit.report.sections import Report, Section
+from textgan_lit.report.sections import Report, Section, Text
 
 PAGE = "report.html"  # of a run, in its folder
 
 
-def of(folder: Path, runs: Sequence[Path], beside: Path | None = None) -> Report:
-    """The report of the runs that have ended. ``beside``: the folder that the page will be in, which leads to the runs'
-    own pages."""
-    return Sweep(folder, gather([(str(path.relative_to(folder)), path) for path in runs]), beside).report()
+def of(folder: Path, compared: comparison.Comparison, beside: Path | None = None) -> Report:
+    """The report of the runs in ``folder`` that have ended. ``beside``: the folder that the page will be in, which
+    leads to the runs' own pages."""
+    return Sweep(folder, compared, beside).report()
 
 
 @final
 class Sweep:
     """The runs that are compared, arm by arm, and the overrides by which they differ."""
 
-    def __init__(self, folder: Path, found: Gathered, beside: Path | None):
-        self.folder, self.found, self.goal, self.beside = folder, found, found.goal, beside
+    def __init__(self, folder: Path, compared: comparison.Comparison, beside: Path | None):
+        found = compared.found
+        self.folder, self.compared, self.found, self.goal, self.beside = folder, compared, found, found.goal, beside
         self.keys, self.records, self.swept = found.keys, [], []
+        self.names = [short(key, found.keys) for key in found.keys]
         for arm in found.arms:
             for seed, record in arm.runs.items():
                 overrides = arm.overrides | {SEED: seed}
@@ -46,23 +48,24 @@ class Sweep:
         self.values = [self.goal.value(record) for record in self.records]
 
     def report(self) -> Report:
-        compared = comparison.compare(self.found)
+        compared = self.compared
         sections = [self.configurations(compared), self.matched(compared), self.scorecard()]
         sections += [self.best(), self.runs()]
         missing = [f"{shown(run.name)} ({run.why})" for run in self.found.missing]
-        ran = f"{len(self.records)}" + (f" of {len(self.records) + len(missing)}" if missing else "")
-        facts = {"runs": ran, "swept": ", ".join(self.keys) or "nothing"}
+        told = summary.of_sweep(compared, self.records)
         there = [section for section in sections if section.parts]
-        return Report(self.folder.resolve().name, facts, there, [], missing + self.found.left_out)
+        return Report(self.folder.resolve().name, told, summary.HOW_ARMS, there, [], missing + self.found.left_out)
 
     def configurations(self, compared: comparison.Comparison) -> Section:
         """Runs that differ in their seed alone, together."""
-        names = [key for key in self.keys if key != SEED]
         lines = compared.lines(self.goal.key, compared.views[0])
         rows = [[*line.arm.overrides.values(), *compared.cells(line)] for line in lines]
+        names = [name for key, name in zip(self.keys, self.names, strict=True) if key != SEED]
         columns = [*names, *compared.head(f"{self.goal.name}, nats a sentence")]
-        note = " ".join(["The best first; on the test sentences.", *compared.notes])
-        return Section("Configurations", note, [Table("Configurations", columns, rows), *self._courses()])
+        section = Section("Configurations", "The best first; on the test sentences.", [])
+        how = Text("How these numbers are to be read", "\n".join(compared.notes))
+        section.parts = [Table("Configurations", columns, rows), how, *self._courses()]
+        return section
 
     def matched(self, compared: comparison.Comparison) -> Section:
         """Where arms end apart on a clock."""
@@ -112,7 +115,7 @@ class Sweep:
             [
                 *(
                     score.objective.label,
-                    scorecard.WORDS[score.objective.good],
+                    WAYS[score.objective.good],
                     score.runs,
                     round(score.correlation, 3),
                 ),
@@ -132,10 +135,10 @@ class Sweep:
         rows, lines = self._rows(), []
         for objective in scorecard.objectives(rows):
             if (place := scorecard.best(objective, rows)) is not None:
-                overrides = [self.swept[place][key] for key in self.keys]
-                value, good = rows[place][objective.key], scorecard.WORDS[objective.good]
-                lines.append([objective.label, good, self._link(place), *overrides, value, self.values[place]])
-        columns = ["objective", "good", "run", *self.keys, "its value", f"its {self.goal.name}"]
+                arm = ", ".join(self.swept[place].values())
+                value, good = rows[place][objective.key], WAYS[objective.good]
+                lines.append([objective.label, good, self._link(place), arm, value, self.values[place]])
+        columns = ["objective", "good", "run", ", ".join(self.names), "its value", f"its {self.goal.name}"]
         note = "Different numbers choose different runs. On the test sentences."
         return Section("The best by each objective", note, [Table("The best by each objective", columns, lines)])
 
@@ -149,7 +152,7 @@ class Sweep:
             spent = last.get("steps/generator"), last.get("system/seconds")
             rows.append([self._link(place), *overrides, self.values[place], *spent])
         rows.sort(key=lambda row: row[-3])
-        columns = ["run", *self.keys, self.goal.name, "generator steps", "seconds"]
+        columns = ["run", *self.names, self.goal.name, "generator steps", "seconds"]
         note = "The best first." + " Each leads to its own page." * (self.beside is not None)
         return Section("Runs", note, [Table("Runs", columns, rows)])
 
@@ -163,4 +166,4 @@ class Sweep:
 
 def _named(arm: Arm) -> str:
     """In a legend."""
-    return shown(", ".join(f"{key}={value}" for key, value in arm.overrides.items()) or "all seeds")
+    return shown(arm.name)

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
 def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     folder = made(tmp_path / "run")
     report(monkeypatch, folder, "--figures", tmp_path / "figures")
-    assert "116 files" in capsys.readouterr().out
+    assert "128 files" in capsys.readouterr().out
     assert (tmp_path / "figures" / "truth.pdf").exists()
     assert not (folder / "report.html").exists()
 
@@ -83,6 +83,7 @@ def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     [
         (["nowhere"], "nowhere is no folder"),
         (["empty"], "holds no run"),
+        (["run/closing.json"], "run/closing.json is a file. Give the folder of a run"),
         (["run", "-o", "."], "is a folder"),
         (["run", "-o", "run/metrics.csv/report.html"], "cannot be used"),
     ],
@@ -120,7 +121,15 @@ def test_a_run_that_was_played_is_shown(monkeypatch, tmp_path):
     smoke(monkeypatch, tmp_path / "run")
     report(monkeypatch, tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    for title in ("Truth against proxies", "Token by token", "The discriminator", "The frontier", "Samples", "Cost"):
+    for title in (
+        "Losses",
+        "Truth against proxies",
+        "Token by token",
+        "The discriminator",
+        "The frontier",
+        "Samples",
+        "Cost",
+    ):
         assert f"<h2>{title}</h2>" in page
 
 

@@ -60,3 +60,11 @@ def test_a_curve_begins_at_its_last_moment():
 def test_nothing_to_draw_is_no_chart():
     assert course(ROWS, {"D": "bound/else"}) is None
     assert lines.curve("name", "title", "note", "unit", ROWS, {"x": "curve/else"}) is None
+
+
+def test_of_all_of_pretraining_one_moment_stands_at_the_start_of_the_game():
+    rows = [evaluation(steps, **{"steps/generator": max(0, steps - 150)}) for steps in MOMENTS]
+    values = course(rows, {"truth": "truth/jsd"}).spec["data"]["values"]
+    assert [value.get("generator steps") for value in values] == [None, 0, 50, 100]
+    assert [value["all steps"] for value in values] == list(MOMENTS)
+    assert {"filter": "isValid(datum.time)"} in course(rows, {"truth": "truth/jsd"}).spec["transform"]

@@ -8,11 +8,11 @@ import pytest
 
 from tests.helpers.runs import MOMENTS, evaluation, lines, made, sampled
 from textgan_lit.errors import UserError
+from textgan_lit.report import comparison, sections, sweep
 from textgan_lit.report import page as pages
-from textgan_lit.report import sections, sweep
 from textgan_lit.report.record import read
 
-PLOTS = 29  # of a run with everything
+PLOTS = 32  # of a run with everything
 EVIL = "</script><img src=x onerror=document.title='taken'><!-- \" ' ${7*7} \u2028"
 
 
@@ -28,6 +28,8 @@ def evil(tmp_path_factory):
     (folder / ".hydra" / "config.yaml").write_text(json.dumps({"name": EVIL, "seed": EVIL}))
     (folder / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": {"choices": {"model": EVIL}}}}))
     lines(folder / "samples.jsonl", [sampled(steps, EVIL) for steps in MOMENTS])
+    told = {"commit": EVIL, "machine": EVIL, "versions": {EVIL: EVIL}, "configuration": {EVIL: EVIL}}
+    (folder / "provenance.json").write_text(json.dumps(told))
     columns = json.loads((folder / "closing.json").read_text())
     (folder / "closing.json").write_text(json.dumps({EVIL: columns["game"] | {f"truth/valid_{EVIL}": 1.0}}))
     return pages.page(sections.of(read(folder)))
@@ -35,14 +37,14 @@ def evil(tmp_path_factory):
 
 def test_nothing_is_fetched(page):
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    assert not re.search(r"\b(src|href)=|@import|url\(", own)
+    assert not re.search(r"\b(src|href)=(?!\"#)|@import|url\(", own)
     assert "default-src 'none'" in own
     assert "eval" not in own.split("<body>")[0]
     assert len(page) < 1.3e6
 
 
 def test_every_number_is_there_for_those_who_do_not_see_the_plots(page):
-    assert page.count("<details>") == page.count("data-chart=") == PLOTS
+    assert page.count("<summary>Numbers</summary>") == page.count("data-chart=") == PLOTS
     assert "<td>0.48</td>" not in page  # ends of bands are the plot's own
     for number in ("0.5", "0.01", "100", "0.4"):
         assert f"<td>{number}</td>" in page
@@ -55,6 +57,12 @@ def test_what_a_run_says_is_never_markup(evil):
     assert body.count("</script>") == body.count("<script") == 1  # of the data
     told = json.loads(re.search(r'id="data">(.*?)</script>', evil, re.DOTALL)[1])
     assert told["samples"][0][0]["tokens"][0].startswith("</script><img src=x")
+
+
+def test_a_list_leads_to_every_section(page):
+    links = re.findall(r'<a href="#([^"]+)">', page)
+    assert links == re.findall(r'<section id="([^"]+)">', page)
+    assert len(set(links)) == 11
 
 
 def test_no_script_of_ours_ends_early(page):
@@ -130,7 +138,7 @@ def test_so_is_a_sweep_whose_links_lead_to_pages(browser, width, scheme, tmp_pat
     folders = [made(tmp_path / "sweep" / f"{n}", (f"a={n % 8}", f"seed={n}"), jsd=0.04 * n) for n in range(1, 10)]
     for folder in folders:
         (folder / "report.html").write_text("a page")
-    text = pages.page(sweep.of(tmp_path / "sweep", folders, tmp_path / "sweep"))
+    text = pages.page(sweep.of(tmp_path / "sweep", comparison.of(folders), tmp_path / "sweep"))
     window, said = opened(browser, text, tmp_path / "sweep", width, scheme)
     assert {place.get_attribute("data-chart") for place in window.locator("[data-chart]").all()} == {
         *("seeds", "scorecard"),
@@ -184,7 +192,7 @@ def test_the_slider_obeys_the_keyboard_and_moves_plots_and_sentences(browser, pa
     window.keyboard.press("Home")
     window.wait_for_timeout(200)
     assert other.input_value() == "0"
-    assert slider.get_attribute("aria-valuetext") == "after 100 pretrain steps"
+    assert slider.get_attribute("aria-valuetext") == "after 100 pretraining steps"
     assert window.locator("[data-chart=prefix-jsd]").inner_html() != before
     assert window.locator(".sentences li").count() == 1
     assert said == []
@@ -211,7 +219,9 @@ def test_an_evil_text_does_nothing_in_a_browser(browser, evil, tmp_path):
 @pytest.mark.slow
 def test_a_sweep_of_evil_tokens_is_drawn_and_does_nothing(browser, tmp_path):
     folders = [made(tmp_path / "sweep" / str(n), (f"+{EVIL}{n}=datum{EVIL}", f"a={n}"), jsd=0.1 * n) for n in (1, 2)]
-    window, said = opened(browser, pages.page(sweep.of(tmp_path / "sweep", folders)), tmp_path, width=400)
+    window, said = opened(
+        browser, pages.page(sweep.of(tmp_path / "sweep", comparison.of(folders))), tmp_path, width=400
+    )
     assert window.title() != "taken"
     assert window.evaluate("document.documentElement.scrollWidth") <= 400
     assert said == []
