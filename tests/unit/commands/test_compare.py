@@ -12,6 +12,15 @@ import pytest
 from tests.helpers.command import run as train
 from tests.helpers.runs import made
 from textgan_lit import commands
+from textgan_lit.run import terminal
+
+
+@pytest.fixture(autouse=True)
+def own_console():
+    """The one console keeps the width that it began with, which may be another test's."""
+    terminal.console.cache_clear()
+    yield
+    terminal.console.cache_clear()
 
 
 def compare(monkeypatch, *overrides) -> None:
