@@ -107,7 +107,7 @@ def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:
     except UserError as error:
         raise UserError(f"{error} Give the file as it was saved.") from error
     generator, discriminator = players = _players(model, known, weights)
-    check_bases(parts.setting(kept.get("bases"), BASES, "textgan_lit.bases"), bases(generator, discriminator))
+    check_bases(parts.setting(kept.get("bases", {}), BASES, "textgan_lit.bases"), bases(generator, discriminator))
     for player, its in zip(players, weights, strict=True):
         if player is not None:
             player.eval().load_state_dict(its)
