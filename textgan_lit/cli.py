@@ -10,6 +10,8 @@ import os
 import re
 import shlex
 import sys
+import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from textgan_lit.build import announced, foreign_keys
 from textgan_lit.build.trust import CONF
 from textgan_lit.errors import PATH, Interrupted, Pruned, UserError, said, shown
-from textgan_lit.run import credentials, process, resume, terminal
+from textgan_lit.run import credentials, ending, process, resume, terminal
 from textgan_lit.run import folder as folders
 
 PARTS = (
@@ -56,11 +58,14 @@ FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # Hydra's own switch: tr
 def job(config: DictConfig) -> float | None:
     """One run; under --multirun, one of many, in whichever process the launcher has chosen."""
     folder, sweep = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().mode is RunMode.MULTIRUN
-    with process.listening(), process.leading():
-        if not sweep or not process.first():
-            return _job(config, folder, sweep)
-        with folders.claimed(folder, "hydra.sweep.subdir"):
-            return _job(config, folder, sweep)
+    with ExitStack() as stack:
+        stack.enter_context(process.listening())
+        stack.enter_context(process.leading())
+        if process.first():
+            if sweep:
+                stack.enter_context(folders.claimed(folder, "hydra.sweep.subdir"))
+            stack.enter_context(terminal.logged(folder / folders.LOG, only=sweep))
+        return _job(config, folder, sweep)
 
 
 def _job(config: DictConfig, folder: Path, sweep: bool) -> float | None:
@@ -69,11 +74,15 @@ def _job(config: DictConfig, folder: Path, sweep: bool) -> float | None:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return _play(plain, folder, sweep)
     except Interrupted as stopped:
+        if process.first():  # the last line: above it stands how far each part of the run has come
+            terminal.say(*stopped.lines)
         sys.exit(128 + stopped.number)  # which ends a sweep, too: Hydra goes on with the next job after any Exception
     except Exception as error:
+        terminal.note(explain(error) if is_expected(error) else traceback.format_exc())
         if sweep and process.first():
             how = "pruned" if isinstance(error, Pruned) else "failed"
             folders.end(folder, how, explain(error))  # Hydra goes on with the next job
+            terminal.say(f"{ending.near(folder)}: {how}: {explain(error)}")
         if sweep or FULL_ERROR or not is_expected(error):
             raise
         if process.first():
@@ -92,9 +101,10 @@ def _play(config: dict[str, Any], folder: Path, sweep: bool) -> float | None:
                 f"{folder} holds a run of another configuration. Give the overrides that the sweep began with."
             )
         if config["resume"] and done.get("finished"):
+            terminal.say(f"{ending.near(folder)}: had finished.")
             return done.get("objective")
         if not config["resume"]:
-            folders.clear(folder, but=(".hydra", "train.log"))  # of a sweep that is played anew
+            folders.clear(folder, but=(".hydra", folders.LOG))  # of a sweep that is played anew
         folders.start(folder, configuration)
     from textgan_lit.play import play
 

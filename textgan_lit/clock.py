@@ -76,3 +76,25 @@ def told(parts: Mapping[str, float]) -> str:
     """
     each = ", ".join(f"{name} {parts[name]:,.0f}" for name in PARTS if parts.get(name, 0.0) >= 0.5)
     return f"{sum(parts.get(name, 0.0) for name in PARTS):,.0f} s" + f": {each}" * bool(each)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(7.6), duration(417.0), duration(3723.0)
+    ('8 s', '6:57', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60:,}:{minutes % 60:02}:{rest:02}"
+
+
+def pace(steps: int, seconds: float) -> str:
+    """How fast steps are played.
+
+    >>> pace(240, 2.0), pace(5, 2.0), pace(2, 9.0)
+    ('120 steps/s', '2.5 steps/s', '4.5 s a step')
+    """
+    rate = steps / max(seconds, 1e-9)
+    return f"{1 / rate:.1f} s a step" if 0 < rate < 1 else f"{rate:,.{0 if rate >= 10 else 1}f} steps/s"

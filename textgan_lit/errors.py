@@ -30,11 +30,11 @@ class Busy(UserError):
 
 
 class Interrupted(Exception):
-    """A run was told to stop by the signal ``number``, and has saved its state."""
+    """A run was told to stop by the signal ``number``, and has saved its state; ``lines`` say so, and how to go on."""
 
-    def __init__(self, number: int):
+    def __init__(self, number: int, *lines: str):
         super().__init__(f"stopped by signal {number}")
-        self.number = number
+        self.number, self.lines = number, lines
 
 
 def harmless(text: str) -> str:

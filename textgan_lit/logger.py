@@ -152,7 +152,7 @@ class WandB(WandbLogger):
                 return self._online()
             except Exception as error:
                 reason = _line(error)
-                _say(
+                terminal.say(
                     f"W&B online is not available ({reason}); its rows are kept here instead. "
                     "`wandb login` and `wandb sync` send them later."
                 )
@@ -176,7 +176,9 @@ class WandB(WandbLogger):
 
     def _leave(self, error: Exception) -> None:
         self.gone = True
-        _say(f"W&B failed ({_line(error)}): the run goes on without it. What it was told until now is in wandb/.")
+        terminal.say(
+            f"W&B failed ({_line(error)}): the run goes on without it. What it was told until now is in wandb/."
+        )
         finish(dead=True)
 
     # --- what Lightning calls ---
@@ -259,7 +261,3 @@ def finish(dead: bool = False, failed: bool = False) -> None:
 def _line(error: Exception) -> str:
     line = credentials.masked(" ".join(str(error).split()))
     return line.partition(" Consider ")[0].rstrip(".") or type(error).__name__
-
-
-def _say(line: str) -> None:
-    terminal.console().print(line, highlight=False, soft_wrap=True)

@@ -17,11 +17,13 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from textgan_lit.build import experiment, fitting, parts, players, restore, trust
 from textgan_lit.callbacks.interruption import Interruption
 from textgan_lit.callbacks.recovery import Recovery
+from textgan_lit.clock import duration
 from textgan_lit.errors import UserError
 from textgan_lit.logger import finish
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
-from textgan_lit.run import credentials, provenance, terminal
+from textgan_lit.run import credentials, ending, provenance, terminal
 from textgan_lit.run.checkpoint import Saved, chosen, kept, named, newest
+from textgan_lit.run.closing_table import estimate
 from textgan_lit.run.distributed import lost
 from textgan_lit.run.folder import rewind
 from textgan_lit.run.memory import keep_freed_memory
@@ -61,9 +63,9 @@ def play(
         _say_start(config, state)
     failed = True
     try:
-        reached = _fit_and_test(trainer, system, data, state, folder)
+        _fit_and_test(trainer, system, data, state)
         failed = False
-        return reached
+        return _end(trainer, system, folder, sweep)
     except OSError as error:
         raise UserError(
             f"{error.filename or folder}: {error.strerror or error}, so the run in {folder} had to stop. "
@@ -81,23 +83,41 @@ def play(
         finish(failed=failed)  # W&B's run: the next job of a multirun is a run of its own
 
 
-def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Saved | None, folder: Path) -> float | None:
+def _fit_and_test(trainer: pl.Trainer, system: TextGAN, data: Any, state: Saved | None) -> None:
     if state is None or state.state["textgan_lit"]["upcoming"] is not None:
         trainer.fit(system, datamodule=data, ckpt_path=state and state.path)
         state = None
     trainer.test(system, datamodule=data, ckpt_path=state and state.path, verbose=False)
+    if trainer.is_global_zero and (profile := trainer.profiler.summary()):  # Lightning would log it, where nobody looks
+        terminal.console().print(profile, highlight=False, soft_wrap=True)
+
+
+def _end(trainer: pl.Trainer, system: TextGAN, folder: Path, sweep: bool) -> float | None:
+    """Says where the run is, or what a job of a sweep has reached; the sweep's objective."""
+    measured = trainer.callback_metrics
     if trainer.is_global_zero:
-        if profile := trainer.profiler.summary():  # Lightning would log it, where nobody looks
-            terminal.console().print(profile, highlight=False, soft_wrap=True)
-        _say_where(folder, trainer)
-    return objective(trainer.callback_metrics)
+        job = [told(folder, measured, system.stopwatch.read()["seconds"])]
+        terminal.say(*(job if sweep else ending.of_run(folder)))
+    return objective(measured)
 
 
 def objective(measured: Mapping[str, Any]) -> float | None:
     """What a sweep makes small: the truth where it is known, else the bound of the critic that is the same for all."""
+    key = _objective(measured)
+    return None if key is None else float(measured[key])
+
+
+def _objective(measured: Mapping[str, Any]) -> str | None:
     fresh = (key for key in measured if key.startswith(f"test/{KEY}") and not key.endswith("_se"))
-    chosen = "test/truth/jsd" if "test/truth/jsd" in measured else next(fresh, None)
-    return None if chosen is None else float(measured[chosen])
+    return "test/truth/jsd" if "test/truth/jsd" in measured else next(fresh, None)
+
+
+def told(folder: Path, measured: Mapping[str, Any], seconds: float) -> str:
+    """A job of a sweep that has finished, in a line."""
+    key = _objective(measured)
+    name = "true JSD" if key == "test/truth/jsd" else "fresh critic's bound on JSD"
+    reached = f"{name} {estimate(float(measured[key]), float(measured[f'{key}_se']))}, " if key else ""
+    return f"{ending.near(folder)}: {reached}{duration(seconds)}"
 
 
 def _check(config: Mapping[str, Any], folder: Path) -> None:
@@ -140,7 +160,7 @@ def _take_up(state: Saved | None, folder: Path, system: TextGAN, callbacks: Sequ
 def _rewind(folder: Path, state: Saved | None) -> None:
     step = sum(state.state["textgan_lit"]["steps"].values()) if state else -1
     said = f"after step {step:,}." if state else "from the beginning: there is no whole checkpoint."
-    terminal.console().print(f"Going on {said}", highlight=False)
+    terminal.say(f"Going on {said}")
     rewind(folder, step)
     for later in kept(folder / "checkpoints"):
         if state and later > named(folder / "checkpoints", step):
@@ -194,19 +214,3 @@ def _say_start(config: Mapping[str, Any], state: Saved | None) -> None:
     for key, words in said.items() if state is None else ():
         if path := config["model"].get(key):
             terminal.console().print(f"{words} {path}: its pretraining is not played again.", highlight=False)
-
-
-def _say_where(folder: Path, trainer: pl.Trainer) -> None:
-    near = os.path.relpath(folder)
-    shown = near if not near.startswith("..") else str(folder)
-    lines = [
-        f"run          {shown}",
-        f"checkpoints  {shown}/checkpoints",
-        f'in Python    textgan_lit.load("{shown}")',
-    ]
-    if (folder / "metrics.csv").exists():
-        lines.append(f"metrics      {shown}/metrics.csv, {shown}/evaluations.jsonl")
-    for run in sorted((folder / "wandb").glob("offline-run-*")):
-        lines.append(f"W&B here     wandb leet {shown}/wandb")
-        lines.append(f"W&B online   wandb sync {shown}/wandb/{run.name}")
-    terminal.console().print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -110,7 +110,7 @@ class Health(pl.Callback):
         if self.stop:
             raise UserError(f"{line} (callbacks.health.stop=false only says so.)")
         if rank() == 0:
-            terminal.console().print(line, highlight=False, soft_wrap=True)
+            terminal.say(line)
 
     def state_dict(self) -> dict[str, Any]:
         return {"streaks": self.streaks}

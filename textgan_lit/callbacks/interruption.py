@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 
 from textgan_lit.callbacks.checkpoints import Checkpoints
 from textgan_lit.errors import Interrupted
-from textgan_lit.run import process, terminal
+from textgan_lit.run import process
 from textgan_lit.run.distributed import greatest_of, rank
 from textgan_lit.system import TextGAN
 
@@ -53,12 +53,10 @@ class Interruption(pl.Callback):
         return greatest_of(process.received(), system.device)
 
     def _leave(self, system: TextGAN, number: int, said: str) -> None:
-        if rank() == 0:
-            lines = [f"{signal.Signals(number).name}: {said}"]
-            if number == signal.SIGUSR1:
-                lines += requeue(sys.argv)
-            terminal.console().print("\n".join(lines), highlight=False, soft_wrap=True)
-        raise Interrupted(number)
+        lines = [f"{signal.Signals(number).name}: {said}"]
+        if rank() == 0 and number == signal.SIGUSR1:
+            lines += requeue(sys.argv)
+        raise Interrupted(number, *lines)
 
 
 def requeue(overrides: list[str]) -> list[str]:

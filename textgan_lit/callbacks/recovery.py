@@ -118,4 +118,4 @@ def _way_back(saved: Path | None) -> str:
 
 def _say(line: str) -> None:
     if rank() == 0:
-        terminal.console().print(line, highlight=False, soft_wrap=True)
+        terminal.say(line)

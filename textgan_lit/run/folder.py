@@ -29,6 +29,7 @@ RECORD = "run.json"
 LOCK, LOG = ".lock", "train.log"
 PROVENANCE = "provenance.json"  # which code, versions, machine and configuration
 COMPOSED = ".hydra"  # the configuration as it was composed, and the overrides that it was composed from
+LOG = "train.log"  # what the console showed
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (

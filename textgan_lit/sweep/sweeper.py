@@ -99,6 +99,7 @@ class Sweep:
                 jobs[trial.number] = overrides
             except Exception as error:  # whatever a combination of overrides may raise
                 self._fail(trial.number, error)
+                terminal.say(f"Trial {trial.number} failed: {explain(error)}")
         if not jobs:
             return
         for number in jobs:
@@ -130,7 +131,6 @@ class Sweep:
     def _fail(self, number: int, error: Exception) -> None:
         folders.end(self.folder / str(number), "failed", explain(error))
         self.study.tell(number, None, TrialState.FAIL)
-        terminal.console().print(f"Trial {number} failed: {explain(error)}", highlight=False)
 
     def _report(self) -> None:
         best, failed = self.study.best(), self.study.of(TrialState.FAIL)

@@ -126,3 +126,43 @@ def test_generated_text_is_as_it_is_for_a_program_alone(monkeypatch):
         print("\x1b[2J")
     piped.seek(0)
     assert piped.read() == "\x1b[2J é ?\n\\x1b[2J\n"
+
+
+def test_the_log_holds_what_the_terminal_showed_but_not_what_was_repainted(monkeypatch, tmp_path):
+    seen, log = screen(monkeypatch), tmp_path / "train.log"
+    table = Table("column")
+    table.add_row("cell")
+    with terminal.guarded(), terminal.logged(log):
+        with Progress(console=terminal.console(), transient=True) as bar:
+            bar.advance(bar.add_task("mine", total=2))
+            terminal.console().print("a green line", style="green")
+        terminal.console().print(table)
+        terminal.say(EVIL)
+        terminal.note("somebody else's line")
+    terminal.console().print("after it")
+    kept, said = log.read_text(), seen.getvalue()
+    for words in ("a green line\n", "│ cell   │\n", re.sub(r"\\x0[78]|\\r", "", SAFE)):
+        assert words in kept
+        assert words.strip() in re.sub(r"\x1b\[[0-9;]*m", "", said)
+    assert "mine" in said
+    assert not [words for words in ("mine", "after it", "\x1b", "\n\n") if words in kept]
+    assert kept.endswith("somebody else's line\n")
+    assert "somebody else's" not in said
+
+
+def test_a_job_of_a_sweep_keeps_all_and_says_little(monkeypatch, tmp_path, capsys):
+    log = tmp_path / "train.log"
+    with terminal.logged(log, only=True):
+        assert not terminal.watched()
+        terminal.console().print("a table")
+        terminal.say("its end")
+        terminal.console().print("more")
+    terminal.console().print("the next")
+    assert capsys.readouterr().out == "its end\nthe next\n"
+    assert log.read_text() == "a table\nits end\nmore\n"
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(tmp_path, capsys):
+    with terminal.logged(tmp_path):
+        terminal.console().print("a line")
+    assert capsys.readouterr().out == "a line\n"
