@@ -48,7 +48,15 @@ SAMPLING = "writing and reading the sentences"  # the validation loop without th
 BEGIN, END = "W&B's beginning", "W&B's end"
 OURS = {CSV: "metrics.csv", WandB: "W&B's rows"}
 KINDS = {
-    "logging and panels": ("rows", *OURS.values(), "the console", "Steps", "SampleTable", "Bar", "WeightsAndBiases"),
+    "logging and panels": (
+        "rows",
+        *OURS.values(),
+        "the console",
+        "Steps",
+        "SampleTable",
+        "Progress",
+        "WeightsAndBiases",
+    ),
     "measuring": (SAMPLING, "TruthPanel", "Quality", "Health"),
     "keeping": ("Checkpoints", "Interruption", "Recovery", "Evaluations"),
 }

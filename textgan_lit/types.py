@@ -82,6 +82,11 @@ class Vocab:
         """The token <unk>, which stands for what the tokenizer does not know; None where there is none."""
         return None if self.tokenizer is None else tokenizer.unknown(self.tokenizer)
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether tokens say something to people: they do not where an oracle's are mere numbers (17, w17)."""
+        return self.tokenizer is not None or not all(token.removeprefix("w").isdigit() for token in self.tokens)
+
     def text(self, tokens: list[int]) -> str:
         """The tokens of one sentence, up to eos or padding."""
         tokens = [token for token in tokens if token < len(self.tokens)]

@@ -11,7 +11,8 @@ import torch
 from textgan_lit.callbacks.samples import SampleTable
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import FEWEST, FreshCritic, compared
-from textgan_lit.run.distributed import gather, world_size
+from textgan_lit.run import progress
+from textgan_lit.run.distributed import gather, rank, world_size
 from textgan_lit.system import TextGAN
 from textgan_lit.types import TextBatch
 
@@ -44,7 +45,9 @@ class Choice(pl.Callback):
             return
         system.eval()
         after = system.evaluated("choice")
-        with system.stopwatch.during("networks"):
+        with system.stopwatch.during("networks"), progress.Progress() as line:
+            if rank() == 0:
+                line.doing("critics compare the generators of likelihood and the game …")
             real, noise = system.held_out.first(n), after.noise.uniform(n // world_size(), before.uniforms)
             mine = (one.eval().sample(noise, after.policy).batch for one in (before, after.generator))
             fakes = [TextBatch(*map(gather, batch)) for batch in mine]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, final
 import pytorch_lightning as pl
 import torch
 from annotated_types import MinLen
-from rich.progress import track
 
 from textgan_lit import clock as stopwatch
+from textgan_lit.callbacks.progress import show_samples
 from textgan_lit.callbacks.samples import SampleTable
 from textgan_lit.callbacks.truth import models
 from textgan_lit.functional.hypervolume import hypervolume
@@ -22,7 +22,7 @@ from textgan_lit.logger import WandB
 from textgan_lit.metrics.base import SetMetric
 from textgan_lit.metrics.fresh_critic import KEY, FreshCritic
 from textgan_lit.model.policy import Categorical
-from textgan_lit.run import terminal
+from textgan_lit.run import progress, terminal
 from textgan_lit.run.closing_table import chosen, numbers, print_table, saturated, titled
 from textgan_lit.run.distributed import all_mean, gather, rank, shard, world_size
 from textgan_lit.run.files import replace
@@ -76,33 +76,34 @@ class Closing(pl.Callback):
         self.truths: dict[str, Truth] = {}
         self.written: dict[str, list[tuple[TextBatch, TextBatch]]] = {}
         self.frontier: dict[str, Frontier] = {}
+        self.line = progress.Progress()
 
     def on_test_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        self.rivals, self.frontier = {}, {}
+        self.rivals, self.frontier, self.line = {}, {}, progress.Progress()
         now = models(trainer, system)
         sweeps = now.oracle is not None or self.critic is not None
         before = system.generator if cut_short(system) else system.pretraining.generator(system.generator)
         if before is not None:
             plain = self.rivals["likelihood"] = Models(now.oracle, before, Categorical())
             if sweeps:
-                self.frontier["likelihood"] = self._sweep(trainer, system, plain)
+                self.frontier["likelihood"] = self._sweep("likelihood", trainer, system, plain)
                 best = best_temperature(self.frontier["likelihood"])
                 if best is not None:
                     self.rivals[BEST] = plain._replace(policy=Categorical(best))
         if sweeps and system.clock.steps["generator"] and isinstance(now.policy, Categorical):
-            self.frontier["game"] = self._sweep(trainer, system, now._replace(score=None, noise=None))
+            self.frontier["game"] = self._sweep("game", trainer, system, now._replace(score=None, noise=None))
         self.truths = {name: Truth(system.generator.max_length).to(system.device) for name in self.rivals}
         self.written = {name: [] for name in self.rivals if self.proxies}
 
-    def _sweep(self, trainer: pl.Trainer, system: TextGAN, plain: Models) -> Frontier:
+    def _sweep(self, name: str, trainer: pl.Trainer, system: TextGAN, plain: Models) -> Frontier:
         """Every temperature on the same held-out sentences and the same noise."""
         held_out = TextBatch(*(shard(part).to(system.device) for part in trainer.datamodule.sentences("valid")))
         real = held_out.first(SWEPT // (held_out.tokens.shape[1] * system.generator.vocab.size * world_size()) + 1)
         noise = system.game("temperature").noise.uniform(len(real.tokens), plain.generator.uniforms)
         found = {}
         system.stopwatch.start("temperatures")
-        watched = terminal.console().is_terminal and rank() == 0
-        for temperature in track(self.temperatures, "temperatures", console=terminal.console(), disable=not watched):
+        for number, temperature in enumerate(self.temperatures, 1):
+            self._doing(f"{name} at temperature {temperature:g}, {number} of {len(self.temperatures)} …")
             tried = plain._replace(policy=Categorical(temperature))
             found[temperature] = measure(tried, real, noise).compute()
             if self.proxies:
@@ -113,6 +114,10 @@ class Closing(pl.Callback):
                 if tried.generator.likelihood == "exact":
                     found[temperature][f"frontier/entropy_{len(everyones.tokens)}"] = _entropy(fake)
         return found
+
+    def _doing(self, what: str) -> None:
+        if rank() == 0:
+            self.line.doing(f"closing: {what}")
 
     def _read(self, real: TextBatch, fake: TextBatch) -> Row:
         """What all proxies say, and the two sides of Caccia et al. (2020): quality and lack of variety."""
@@ -128,6 +133,7 @@ class Closing(pl.Callback):
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         for name, rival in self.rivals.items():
+            self._doing(f"{name} on the test sentences …")
             noise = system.game("test", batch_idx).noise.uniform(len(outputs.real.tokens), rival.generator.uniforms)
             fake = rival.generator.sample(noise, rival.policy).batch
             judges = rival._replace(noise=system.game("test bound", batch_idx).noise)
@@ -135,10 +141,14 @@ class Closing(pl.Callback):
             if self.proxies:
                 self.written[name].append((_everyones(outputs.real), _everyones(fake)))
 
+    def on_exception(self, trainer: pl.Trainer, system: TextGAN, exception: BaseException) -> None:
+        self.line.clear()
+
     def _judged(self, name: str, system: TextGAN) -> Row:
         """What the proxies say of a rival's sentences."""
         if name not in self.written:
             return {}
+        self._doing(f"networks for {name} …")
         real, fake = (_joined(side) for side in zip(*self.written.pop(name), strict=True))
         with system.stopwatch.during("networks"):
             return self._said(real, fake)
@@ -171,6 +181,7 @@ class Closing(pl.Callback):
                 if isinstance(logger, WandB):
                     summary = {f"closing/{name}": _headline(plain[name]) for name in rows}
                     logger.tell(lambda run, summary=summary: run.summary.update(summary))
+            self.line.clear()
             show({titled(name, row) + notes.get(name, ""): row for name, row in rows.items()}, trainer, system)
 
 
@@ -225,7 +236,7 @@ def _joined(batches: Sequence[TextBatch]) -> TextBatch:
 
 
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
-    """Prints the closing table, the self-check and ten samples."""
+    """Prints the closing table, the self-check and a few samples."""
     console = terminal.console()
     print_table("On the test sentences (nats; JSD and KL a sentence, NLL and H a token)", rows)
     last = list(rows.values())[-1]
@@ -238,7 +249,8 @@ def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
         console.print(chosen(**system.choice), highlight=False)
     for callback in trainer.callbacks:
         if isinstance(callback, SampleTable):
-            console.print("Samples:", *(f"  {text}" for text in callback.latest), sep="\n", highlight=False)
+            console.print("Samples:", highlight=False)
+            show_samples(callback.latest)
 
 
 def _self_check(row: Row) -> None:

@@ -35,8 +35,8 @@ LOGS = Annotated[list[dict[Name, Tensor]], MinLen(1), AfterValidator(_alike)]
 class Steps(pl.Callback):
     """Writes the mean of each update's numbers every ``every`` steps *of that update*: none hides behind another.
 
-    With the generator's go the schedule's: discriminator steps before it, and the rule's reasons. Held-out checks and
-    the staleness after them are written when they are taken, as ``game/…``.
+    With the generator's go the schedule's: discriminator steps before it, and the rule's reasons. Validations of
+    pretraining, held-out checks and the staleness after them are written when they are taken.
     """
 
     form = form(kept=dict[Literal[UPDATES], LOGS], d_steps=list[Count], answers=dict[Name, Count], read_at=Count | None)
@@ -67,6 +67,8 @@ class Steps(pl.Callback):
         first_or_due = system.clock.steps[update] == 1 or len(kept) >= self.every
         if kept and (first_or_due or system.upcoming is None):
             self._write(system, update)
+        if update == "pretrain" and system.schedule.validated_at == system.clock.steps[update]:
+            system.record({"pretrain/nll_held_out": system.schedule.nll})
         if system.staleness is not None:
             system.record({"game/staleness": system.staleness})
         self._write_reading(system)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -18,15 +19,16 @@ from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
 from textgan_lit.types import UPDATES, Evaluation
 
-HEADER = (
-    "after step",
-    "true JSD ± SE",
-    "D says ≥",
-    "D / Bayes acc.",
-    "NLL_oracle = H(G) + KL(G‖P)",
-    "NLL_test = H(P) + KL(P‖G)",
+STEP, JSD = "after step", "true JSD ± SE"
+COLUMNS = (  # of the console: a number, and what it is split into, or stands beside, where that is known
+    (("D says ≥", "bound/value"),),
+    (("D acc.", "bound/accuracy"), (" / Bayes", "truth/bayes_accuracy")),
+    (("NLL_oracle", "truth/nll_oracle"), (" = H(G)", "truth/entropy_g"), (" + KL(G‖P)", "truth/kl_gp_token")),
+    (("NLL_test", "truth/nll_test"), (" = H(P)", "truth/entropy_p"), (" + KL(P‖G)", "truth/kl_pg_token")),
+    (("NLL_test ≤", "truth/nll_test_bound"),),
+    (("… a character", "truth/nll_test_character"),),
 )
-WIDTHS = (18, 19, 8, 14, 27, 25)
+WIDTHS = {STEP: 18, JSD: 19}  # where cells are wider than titles
 
 
 @final
@@ -39,7 +41,7 @@ class TruthPanel(pl.Callback):
     def __init__(self, folder: str):
         self.folder = Path(folder)
         self.truth: Truth | None = None
-        self.columns: list[int] = []  # of HEADER: those that the first evaluation has numbers for
+        self.widths: dict[str, int] = {}  # of the console's columns, which are those of the first evaluation
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
         self.truth = Truth(system.generator.max_length).to(system.device)
@@ -58,7 +60,7 @@ class TruthPanel(pl.Callback):
         if rank() == 0:
             record = numbers | {f"curve/{key}": value.tolist() for key, value in curves.items()}
             append(self.folder / "evaluations.jsonl", json.dumps(record) + "\n")
-            self._show((_last_step(system), *cells(numbers)))
+            self._show({STEP: _last_step(system)} | cells(numbers))
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
@@ -66,18 +68,18 @@ class TruthPanel(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         publish(trainer, {f"test/{key}": value for key, value in self.truth.compute().items()})
 
-    def _show(self, row: tuple[str, ...]) -> None:
-        if not self.columns:
-            self.columns = [place for place, cell in enumerate(row) if cell.strip("– /")]
-            _print(HEADER, self.columns)
-        _print(row, self.columns)
+    def _show(self, row: Mapping[str, str]) -> None:
+        if not self.widths:
+            self.widths = {title: max(len(title), WIDTHS.get(title, 0)) for title in row}
+            _print({title: title for title in row}, self.widths)
+        _print(row, self.widths)
 
 
-def _print(row: tuple[str, ...], columns: list[int]) -> None:
+def _print(row: Mapping[str, str], widths: Mapping[str, int]) -> None:
     """One aligned line; two where the terminal is narrow."""
-    padded = [row[place].rjust(WIDTHS[place]) for place in columns]
+    padded = [row.get(title, "–").rjust(width) for title, width in widths.items()]
     console = terminal.console()
-    fits = not console.is_terminal or console.width >= sum(map(len, padded)) + 3 * len(padded)
+    fits = not console.is_terminal or console.width >= len(" │ ".join(padded))
     for part in (padded,) if fits else (padded[:4], padded[4:]):
         console.print(" │ ".join(part).rjust(0 if fits else 64), highlight=False, soft_wrap=True)
 
@@ -103,23 +105,23 @@ def _last_step(system: TextGAN) -> str:
     return f"{system.clock.steps[played[-1]]:,} {played[-1]}" if played else "0"
 
 
-def cells(row: dict[str, float]) -> tuple[str, ...]:
-    """An evaluation under HEADER, but for its first column; "–" for what was not measured."""
+def cells(row: Mapping[str, float]) -> dict[str, str]:
+    """What the console shows of an evaluation, by title; what was not measured is in no title.
 
-    def number(key: str, form: str = ".4f") -> str:
-        return format(row[key], form) if key in row else "–"
+    >>> cells({"truth/nll_test": 2.5, "truth/entropy_p": 1.5, "truth/kl_pg_token": 1.0, "bound/accuracy": 0.75})
+    {'D acc.': '0.750', 'NLL_test = H(P) + KL(P‖G)': '2.500 = 1.500 + 1.000'}
+    """
+    shown = {JSD: _jsd(row)} if "truth/jsd" in row else {}
+    for column in COLUMNS:
+        known, form = [(name, key) for name, key in column if key in row], ".4f" if len(column) == 1 else ".3f"
+        if column[0] in known:
+            signs = (name[:3] if name.startswith(" ") else "" for name, _ in known)
+            values = (f"{row[key]:{form}}" for _, key in known)
+            shown["".join(name for name, _ in known)] = "".join(map("".join, zip(signs, values, strict=True)))
+    return shown
 
-    jsd = estimate(row["truth/jsd"], row["truth/jsd_se"]) if "truth/jsd" in row else "–"
+
+def _jsd(row: Mapping[str, float]) -> str:
     if saturated(row):
-        jsd = (f"h = {number('truth/horizon', '.1f')}, " if "truth/horizon" in row else "") + "saturated"
-
-    def split(whole: str, *parts: str) -> str:
-        told = " + ".join(number(f"truth/{key}", ".3f") for key in parts if f"truth/{key}" in row)
-        return number(f"truth/{whole}", ".3f") + (f" = {told}" if told else "")
-
-    accuracy = f"{number('bound/accuracy', '.3f')} / {number('truth/bayes_accuracy', '.3f')}"
-    oracle = split("nll_oracle", "entropy_g", "kl_gp_token")
-    test = split("nll_test", "entropy_p", "kl_pg_token")
-    if "truth/nll_test_bound" in row:
-        test = f"≤ {number('truth/nll_test_bound', '.3f')}"
-    return jsd, number("bound/value"), accuracy, oracle, test
+        return (f"h = {row['truth/horizon']:.1f}, " if "truth/horizon" in row else "") + "saturated"
+    return estimate(row["truth/jsd"], row["truth/jsd_se"])

@@ -256,6 +256,7 @@ class Schedule:
         self.discriminator_pretrain_steps = discriminator_pretrain_steps if taught else 0
         self.adversarial_steps = adversarial_steps if "generator" in updates else 0
         self.k = k if taught else 0
+        self.nll: float | None = None  # of the last validation, in this life
         self.best_nll, self.bad = math.inf, 0  # and validations since the best one
         self.validated_at = 0  # pretraining steps at the last validation
         self.d_steps_since_g = 0  # discriminator steps since the last generator step of the game
@@ -329,7 +330,7 @@ class Schedule:
 
     def report_validation(self, clock: Clock, nll: float) -> bool:
         """Takes a held-out NLL (nats per token) and says whether it is the best so far."""
-        self.validated_at = clock.steps["pretrain"]
+        self.validated_at, self.nll = clock.steps["pretrain"], nll
         better = nll < self.best_nll
         self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)
         return better

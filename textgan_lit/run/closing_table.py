@@ -108,7 +108,9 @@ def titles(columns: Mapping[str, Row]) -> dict[str, tuple[str, ...]]:
     found = ROWS | shares | _proxies(columns)
     if any(map(saturated, columns.values())):
         return {title: found[title] for title in FIRST_WHERE_SATURATED} | found
-    return found
+    if any("truth/jsd" in row for row in columns.values()):
+        return found
+    return {title: keys for title, keys in found.items() if title.startswith("fresh bound")} | found  # in its place
 
 
 def _folded(columns: Mapping[str, Row]) -> dict[str, Row]:

@@ -21,7 +21,14 @@ CLOCKS = {
     "generator/*": "steps/generator",
 }
 LOWER = (
-    *("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order", "discriminator/nll", "generator/bce"),
+    *(
+        "pretrain/nll",
+        "pretrain/nll_bound",
+        "pretrain/nll_any_order",
+        "pretrain/nll_held_out",
+        "discriminator/nll",
+        "generator/bce",
+    ),
     "game/regret",
     *(
         "truth/jsd*",

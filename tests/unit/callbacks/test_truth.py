@@ -1,13 +1,20 @@
 """The panel's line of an evaluation."""
 
-from textgan_lit.callbacks.truth import cells
+from textgan_lit.callbacks.truth import JSD, cells
 
 ROW = {"truth/jsd": 0.5, "truth/jsd_se": 0.01, "truth/horizon": 2.52}
+TEXT = {"bound/value": 0.05, "bound/accuracy": 0.56, "truth/nll_test": 2.5, "truth/nll_test_character": 0.84213}
 
 
 def test_a_jsd_comes_with_its_error_and_a_saturated_one_with_its_horizon():
-    assert cells(ROW)[0] == "0.5000 ± 0.0100"
-    assert cells(ROW | {"truth/jsd_se": 1e-6})[0] == "0.5000 ± 1.0e-06"  # a small error alone is no saturation
-    assert cells(ROW | {"truth/jsd": 0.6871, "truth/jsd_se": 0.004})[0] == "h = 2.5, saturated"
-    assert cells({"truth/jsd": 0.6931472, "truth/jsd_se": 0.0})[0] == "saturated"  # only whole sentences are compared
-    assert cells({})[0] == "–"
+    assert cells(ROW)[JSD] == "0.5000 ± 0.0100"
+    assert cells(ROW | {"truth/jsd_se": 1e-6})[JSD] == "0.5000 ± 1.0e-06"  # a small error alone is no saturation
+    assert cells(ROW | {"truth/jsd": 0.6871, "truth/jsd_se": 0.004})[JSD] == "h = 2.5, saturated"
+    assert cells({"truth/jsd": 0.6931472, "truth/jsd_se": 0.0})[JSD] == "saturated"  # only whole sentences are compared
+    assert cells({}) == {}
+
+
+def test_where_p_is_not_known_no_title_speaks_of_it():
+    assert cells(TEXT) == {"D says ≥": "0.0500", "D acc.": "0.560", "NLL_test": "2.500", "… a character": "0.8421"}
+    assert cells(TEXT | {"truth/bayes_accuracy": 0.7})["D acc. / Bayes"] == "0.560 / 0.700"
+    assert "truth/bayes_accuracy" not in str(cells({"truth/bayes_accuracy": 0.7}))  # it stands beside D's or nowhere

@@ -31,3 +31,15 @@ def test_two_columns_share_the_lines_of_their_proxies_beside_real_texts_own():
     assert names == ["one", "other", "real text"]
     assert found == [["share valid any", "1.0000", "1.0000", "–"], ["bleu4 9", "0.7500", "0.7500", "0.5000"]]
     assert lines({"one": row})[0] == ["one"]
+
+
+def test_where_p_is_not_known_the_table_begins_with_what_a_fresh_critic_proves():
+    row = {
+        "truth/nll_test": 2.0,
+        "quality/bleu2_9": 0.5,
+        "quality/fresh_bound_9": 0.1,
+        "quality/fresh_bound_9_se": 0.01,
+    }
+    assert [title for title, *_ in lines({"one": row, "other": row})[1]] == ["fresh bound 9", "NLL_test", "bleu2 9"]
+    known = row | FAR
+    assert next(title for title, *_ in lines({"one": known, "other": known})[1]) == "true JSD"
