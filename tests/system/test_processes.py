@@ -235,7 +235,7 @@ def test_a_job_of_a_sweep_that_fails_holds_up_none_of_the_others(tmp_path):
     ((code, shown, errors),) = ended(start("train.py", "-m", *overrides, DEATH="ERROR at 5 end", DEATH_RANK=1))
     assert (code, errors.count("textgan_lit:")) == (1, 1), errors
     assert errors.splitlines()[-1].startswith(f"{OTHER_FAILED}, so the run in {tmp_path / '0'} had to stop.")
-    assert shown.count("On the test sentences") == 1
+    assert shown.count(": true JSD") == 1
     assert rows(tmp_path / "1")[-1]["steps/all"] == 3
     assert not alive(tmp_path)
 

@@ -29,7 +29,6 @@ RECORD = "run.json"
 LOCK, LOG = ".lock", "train.log"
 PROVENANCE = "provenance.json"  # which code, versions, machine and configuration
 COMPOSED = ".hydra"  # the configuration as it was composed, and the overrides that it was composed from
-LOG = "train.log"  # what the console showed
 TRIAL = "trial.yaml"  # of a sweep that waits for what the run says
 CURVES = ("metrics.csv", "evaluations.jsonl", "samples.jsonl")
 WRITTEN = (
@@ -181,7 +180,7 @@ def release(folder: Path) -> None:
     if not any((folder / name).exists() for name in ("checkpoints", *CURVES)):
         for name in (RECORD, PROVENANCE, COMPOSED):
             remove(folder / name)
-        if {*os.listdir(folder)} == {LOCK, LOG}:
+        if folder.exists() and {*os.listdir(folder)} == {LOCK, LOG}:
             remove(folder / LOG)
             _empty.add(folder)
 
