@@ -238,8 +238,9 @@ def _joined(batches: Sequence[TextBatch]) -> TextBatch:
 def show(rows: dict[str, Row], trainer: pl.Trainer, system: TextGAN) -> None:
     """Prints the closing table, the self-check and a few samples."""
     console = terminal.console()
-    print_table("On the test sentences (nats; JSD and KL a sentence, NLL and H a token)", rows)
     last = list(rows.values())[-1]
+    units = "JSD and KL a sentence, NLL and H a token" if "truth/jsd" in last else "JSD a sentence, NLL a token"
+    print_table(f"On the test sentences (nats; {units})", rows)
     if "bound/value" in last and "truth/jsd" in last:
         _self_check(last)
     console.print(f"Time: {stopwatch.told(system.stopwatch.parts())}", highlight=False)

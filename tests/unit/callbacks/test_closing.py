@@ -151,8 +151,11 @@ def text(monkeypatch):
     monkeypatch.setattr(experiment, "data", unknown)
 
 
-def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text):
+def test_without_the_truth_or_a_critic_the_table_has_likelihoods(monkeypatch, tmp_path, text, capsys):
     smoke(monkeypatch, tmp_path / "run", "model/schedule=fixed")
+    printed = capsys.readouterr().out
+    assert "JSD a sentence, NLL a token" in " ".join(printed.split())
+    assert not [unknown for unknown in ("KL", "H(", "Bayes", "horizon") if unknown in printed]
     rows = json.loads((tmp_path / "run" / "closing.json").read_text())
     assert rows.keys() == {"likelihood", "game", "time"}
     assert rows["likelihood"].keys() == {"truth/nll_test", "truth/nll_test_se"}
