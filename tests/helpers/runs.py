@@ -57,7 +57,13 @@ def made(folder: Path, overrides: tuple[str, ...] = ("seed=7",), jsd: float = 0.
     (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(list(overrides)))
     lines(folder / "evaluations.jsonl", [evaluation(steps) for steps in MOMENTS])
     lines(folder / "samples.jsonl", [sampled(steps) for steps in MOMENTS])
-    told = {"schedule/k": 4.0, "pretrain/nll": 2.1, "discriminator/bce": 0.6, "generator/reward": 0.1}
+    told = {
+        "schedule/k": 4.0,
+        "pretrain/nll": 2.1,
+        "pretrain/nll_held_out": 2.2,
+        "discriminator/bce": 0.6,
+        "generator/reward": 0.1,
+    }
     told |= {"generator/entropy": 1.9}
     rows = [evaluation(steps, **told, **proxies(steps)) | {"game/staleness": 0.001 * steps} for steps in MOMENTS]
     keys = [key for key in rows[0] if not key.startswith(("curve/", "truth/", "bound/"))]

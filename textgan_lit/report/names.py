@@ -19,6 +19,7 @@ NAMES = {keys_[0]: title for title, keys_ in ROWS.items()} | {
     "bound/accuracy": "D's accuracy",
     "bound/regret": "KL(D*‖D)",
     "pretrain/nll": "NLL of training sentences",
+    "pretrain/nll_held_out": "NLL of held-out sentences",
     "pretrain/nll_bound": "bound on the NLL of training sentences",
     "discriminator/bce": "D's loss",
     "schedule/k": "steps of D to one of G",

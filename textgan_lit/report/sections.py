@@ -14,7 +14,7 @@ from textgan_lit.report.lines import course, curve, moment
 from textgan_lit.report.record import TOKENS, Record, Row
 from textgan_lit.run.closing_table import lines, saturated, titled, titles
 
-LIKELIHOOD = ("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order")
+LIKELIHOOD = ("pretrain/nll", "pretrain/nll_bound", "pretrain/nll_any_order", "pretrain/nll_held_out")
 ACROSS = "On held-out sentences of the training file: generators, and real sentences of either file"
 
 
@@ -90,7 +90,6 @@ def losses(record: Record) -> Section:
     """Each player's own, over its own steps."""
     section = Section("Losses", "What each player learns by, over its own steps: means of some steps of training.")
     seen = {names.name(key): key for key in LIKELIHOOD if any(key in row for row in record.rows)}
-    seen |= {"NLL of held-out sentences": "truth/nll_test"} if seen else {}
     rows = [row for row in record.rows if not row.get("steps/generator") and not row.get("steps/discriminator")]
     by = {"pretraining steps": "steps/pretrain"}
     note = "Held-out sentences turning up while training's go down: it learns by heart."

@@ -113,6 +113,9 @@ def test_losses_are_drawn_over_the_steps_of_their_own_player(tmp_path):
         "reward": "generator steps",
         "entropy": "generator steps",
     }
+    pretraining = losses.parts[0].spec["data"]["values"]
+    told = {"NLL of training sentences": 2.1, "NLL of held-out sentences": 2.2}
+    assert {value["series"]: value["value"] for value in pretraining} == told
     assert all(chart.controls == () for chart in losses.parts)  # no control moves them to another clock
 
 
