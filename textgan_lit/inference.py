@@ -147,7 +147,7 @@ class Run(NamedTuple):
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
                 "loaded. Leave candidates out, or train one, for example model=residual_ebm."
             )
-        return self._written(n, seed, candidates, judged, self.policy if unknown else self._readable)
+        return self._written(n, seed, candidates, judged, self._writing(unknown))
 
     @torch.no_grad()
     def _written(self, n: int, seed: int, candidates: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
@@ -158,13 +158,12 @@ class Run(NamedTuple):
             written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
             yield from itertools.islice(self._seen(written.batch, judged), n - done)
 
-    @property
-    def _readable(self) -> Policy:
-        """The run's policy without <unk>, where there is one."""
-        return self.policy if self.vocab.unknown is None else Without(self.policy, self.vocab.unknown)
+    def _writing(self, unknown: bool) -> Policy:
+        """The run's policy; unless ``unknown`` without <unk>, where there is one."""
+        return self.policy if unknown or self.vocab.unknown is None else Without(self.policy, self.vocab.unknown)
 
     @torch.no_grad()
-    def interpolate(self, n: int, steps: int, seed: int = 0) -> Iterator[list[Sentence]]:
+    def interpolate(self, n: int, steps: int, seed: int = 0, unknown: bool = False) -> Iterator[list[Sentence]]:
         """n ways from one latent to another, ``steps`` sentences each, the ends included; the tokens' noise stays.
 
         The ends' latents are those of the sentences that :meth:`sample` gives for the seed, two by two.
@@ -178,7 +177,7 @@ class Run(NamedTuple):
         for _ in range(n):
             one, other = noise.uniform(2, self.generator.uniforms)
             way = between(one, other, self.generator.latent, steps)
-            yield list(self._seen(self.generator.sample(way, self._readable).batch))
+            yield list(self._seen(self.generator.sample(way, self._writing(unknown)).batch))
 
     def infill(self, template: str, n: int, seed: int = 0) -> Iterator[Sentence]:
         """n sentences of the ``template``'s tokens, with others of the generator's own in place of each ``_``.

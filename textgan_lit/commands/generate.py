@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         jsonl, opened = output.wants_jsonl(options), opening.opened(options)
         if options.interpolate is not None:
             steps = opening.number(options.interpolate, Annotated[int, Ge(2)], "--interpolate")
-            ways = opened.interpolate(n, steps, seed)
+            ways = opened.interpolate(n, steps, seed, options.unknown)
         elif options.infill is not None:
             ways = ([sentence] for sentence in opened.infill(options.infill, n, seed))
         else:

@@ -16,6 +16,7 @@ from tests.helpers.command import textgan
 from tests.helpers.enumeration import Additive, lively, probability
 from tests.helpers.playing import saved
 from textgan_lit import inference as runs
+from textgan_lit import tokenizer
 from textgan_lit.commands import opening, output
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
@@ -81,6 +82,14 @@ def test_what_is_not_known_of_a_sentence_is_not_said(command):
     said = str(command("score", "RUN", "/dev/null", run=of_latents())[0])
     assert "VAE does not know log G of a sentence, only a bound" in said
     assert "LSTM writes from no latent" in str(command("generate", "RUN", "--interpolate", "3")[0])
+
+
+def test_between_two_latents_unk_is_written_where_it_is_asked_for_alone(command):
+    spelling = tokenizer.trained("whitespace", iter([["a b c"]]), 10)
+    run = of_latents(Vocab(tokenizer.tokens(spelling), True, spelling))
+    way = ("generate", "RUN", "-n", "9", "--interpolate", "5")
+    assert "<unk>" not in command(*way, run=run)[1]
+    assert "<unk>" in command(*way, "--unknown", run=run)[1]
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
