@@ -187,6 +187,7 @@ def quoted(folder: Path) -> list[list[str]]:
 def standing(arguments: list[str]) -> tuple[str, ...]:
     """The same arguments with this folder's names where a page has any run's."""
     stands_for = {RUN: "of_any_order" if "--infill" in arguments else "run", SWEEP: "sweep", "FILE": "held_out.txt"}
+    stands_for["CONTROL"] = "sweep/shuffled1"
     for pattern, name in stands_for.items():
         arguments = [re.sub(rf"^({pattern})$", name, argument) for argument in arguments]
     return tuple(argument.replace("outputs/…", "run") for argument in arguments)
