@@ -29,7 +29,7 @@ OVERRIDES = (
     "data.tokenizer=char",
     "data.test=1000",
     "model.optim.pretrain.batch_size=16",
-    "model.schedule.pretrain_tokens=1.05e6",
+    "model.schedule.pretrain_tokens=1e6",
     "check_size=64",  # sentences on which D is looked at, who does not play here
 )
 OVERRIDES += ("model.schedule.discriminator_pretrain_steps=0", "model.schedule.adversarial_steps=0", "metrics=none")
