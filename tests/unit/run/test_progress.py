@@ -5,20 +5,10 @@ import sys
 
 import pytest
 
-from textgan_lit.run import progress, terminal
+from tests.helpers.screen import Screen
+from textgan_lit.run import progress
 
-
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    terminal.console.cache_clear()
-    yield
-    terminal.console.cache_clear()
+pytestmark = pytest.mark.usefixtures("colours")
 
 
 def shown(monkeypatch, output, *moments, doing=""):

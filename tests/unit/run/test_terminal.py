@@ -10,6 +10,7 @@ import pytest
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.helpers.screen import Screen
 from textgan_lit.commands import output
 from textgan_lit.errors import UserError, harmless
 from textgan_lit.run import terminal
@@ -18,18 +19,7 @@ EVIL = "\x1b[2J\x1b]8;;http://evil\x1b\\here\x07\x9b31m\u202egnp.exe\r\x08 [link
 SAFE = r"\x1b[2J\x1b]8;;http://evil\x1b\here\x07\x9b31m\u202egnp.exe\r\x08 [link=http://evil]markup[/link] :warning:"
 
 
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    terminal.console.cache_clear()
-    yield
-    terminal.console.cache_clear()
+pytestmark = pytest.mark.usefixtures("colours")
 
 
 def screen(monkeypatch) -> Screen:
