@@ -57,6 +57,8 @@ class Pretrained(Generator):
         super().__init__(vocab, max_length)
         _check_tokens(vocab, name)
         self.network, self.base = hugging_face.opened(name, "AutoModelForCausalLM", dtype, WHERE)
+        takes = inspect.signature(self.network.base_model.forward).parameters
+        self.cache = "cache" if "cache" in takes else "past_key_values"  # as this transformers calls it
         first = self._first(beginning, name)
         places = getattr(self.network.config, "max_position_embeddings", None) or max_length + len(first)
         window = getattr(self.network.config, "sliding_window", None) or places
@@ -161,10 +163,12 @@ class Pretrained(Generator):
 
     def _body(self, ids: Tensor, position: Tensor, read: Tensor, rows: Rows | None = None) -> Float[Tensor, "B T H"]:
         """The last layer's states; ``read`` says which keys each query sees."""
-        body = self.network.base_model
-        name = "cache" if "cache" in inspect.signature(body.forward).parameters else "past_key_values"
-        found = body(
-            input_ids=ids, position_ids=position, attention_mask=read, use_cache=rows is not None, **{name: rows}
+        found = self.network.base_model(
+            input_ids=ids,
+            position_ids=position,
+            attention_mask=read,
+            use_cache=rows is not None,
+            **{self.cache: rows},
         )
         return found.last_hidden_state
 
