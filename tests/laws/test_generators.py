@@ -90,6 +90,15 @@ def test_every_generator_is_under_these_laws(every):
     assert after == {*(kind for kind, _ in SMALL), Pretrained}
 
 
+@torch.no_grad()
+def test_what_becomes_of_a_frozen_copy_becomes_of_it_alone(generator):
+    """Weights that do not learn among them: a player's view of the other follows the game."""
+    before = {name: weight.clone() for name, weight in generator.state_dict().items()}
+    for weight in generator.frozen().state_dict().values():
+        weight.add_(1)
+    assert all(torch.equal(weight, before[name]) for name, weight in generator.state_dict().items())
+
+
 def test_all_sentences_together_have_probability_one(generator, sentences):
     logp = generator.logp(sentences, Categorical()).sum(1)
     assert_close(logp.double().exp().sum().item(), 1.0, rtol=0, atol=1e-5)

@@ -6,7 +6,7 @@ import copy
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import ClassVar, Literal, NamedTuple
@@ -103,10 +103,13 @@ class Generator(nn.Module, ABC):
         self.any_order = any_order
         self.register_buffer("order_of_writing", _checked(order, order_seed, any_order, vocab, max_length), False)
 
+    def fixed(self) -> Iterable[Tensor]:
+        """The weights that nothing changes, neither a step nor ``sync_with`` nor a state that is loaded."""
+        return ()
+
     def frozen(self) -> Generator:
-        """A copy that stays as this one is now, to be compared with. Weights that do not learn here are not copied:
-        both have the same."""
-        shared = {id(weight): weight for weight in self.parameters() if not weight.requires_grad}
+        """A copy that stays as this one is now, to be compared with. Both share what is ``fixed``."""
+        shared = {id(weight): weight for weight in self.fixed()}
         return copy.deepcopy(self, shared).requires_grad_(False).eval()
 
     def need_likelihood(self, who: str, otherwise: str) -> None:

@@ -139,6 +139,9 @@ class Pretrained(Generator):
         tokens = logits.index_fill(-1, self.never, -torch.inf)[..., : len(self.vocab.tokens)]
         return torch.cat([tokens, ends], -1)
 
+    def fixed(self) -> list[Tensor]:
+        return [weight for name, weight in self.named_parameters() if name in self.elsewhere]
+
     @contextmanager
     def decoding(self) -> Iterator[None]:
         with merged(self.network):
