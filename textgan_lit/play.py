@@ -45,7 +45,7 @@ def play(
     folder = Path(folder).resolve()
     _check(config, folder)
     _prepare(config, folder)
-    data = experiment.data(config)
+    data = experiment.data(config, players.opener(config))
     if sweep:
         _check_objective(data, config)
     state = _saved(config["resume"], folder) if config.get("resume") else None

@@ -60,6 +60,7 @@ PASSED = {
     "sentences",
     "generator",
     "leaked_discriminator",
+    "open_run",
     "updates",
     "epoch",
     "in_a_row",
@@ -72,7 +73,8 @@ PASSED = {
     "params",
 }
 
-SHORTHANDS = {"data/oracle_seqgan.yaml": {"weights"}}  # settings of a group that the builder hands on
+# settings of a group that the builder hands on
+SHORTHANDS = {"data/oracle_seqgan.yaml": {"weights"}, "data/oracle_run.yaml": {"run"}}
 CATCH_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own *args, **kwargs
 
 

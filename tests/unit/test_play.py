@@ -84,7 +84,7 @@ def test_a_multirun_plays_every_combination(monkeypatch, tmp_path):
 
 
 def test_a_sweep_without_a_known_truth_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiment, "data", lambda config: SimpleNamespace(oracle=None))
+    monkeypatch.setattr(experiment, "data", lambda *_: SimpleNamespace(oracle=None))
     with pytest.raises(
         UserError, match=r"A sweep needs data with a known truth .*, or a fresh critic: .* Use metrics=text"
     ):
@@ -102,7 +102,7 @@ def test_a_sweep_that_measures_a_fresh_critic_is_not_refused(monkeypatch, tmp_pa
     def reached(*_):
         raise LookupError
 
-    monkeypatch.setattr(experiment, "data", lambda config: SimpleNamespace(oracle=None))
+    monkeypatch.setattr(experiment, "data", lambda *_: SimpleNamespace(oracle=None))
     monkeypatch.setattr(experiment, "system", reached)
     chosen = {"closing": {"critic": {"_target_": "textgan_lit.metrics.fresh_critic.FreshCritic"}}}
     with pytest.raises(LookupError):

@@ -56,15 +56,17 @@ HOW = {  # settings of an update that are not its optimizer's
     "warmup_steps": Annotated[int, Interval(ge=0, le=MANY)],
     "lr_schedule": Literal["constant", "linear"],
 }
+SHORT = {"weights", "run"}  # of data: what conf/ gives on to data.oracle
 OUT_OF = 8  # batches out of which one of sentences of about one length is taken
 
 
-def data(config: Mapping[str, Any]) -> pl.LightningDataModule:
-    """The data module, told how many sentences the widest update takes a step."""
+def data(config: Mapping[str, Any], open_run: Callable[[str], Any] | None = None) -> pl.LightningDataModule:
+    """The data module, told how many sentences the widest update takes a step; ``open_run`` opens a run that writes
+    them."""
     settings = dict(group(config, "data"))
-    if "weights" not in inspect.signature(class_of(settings, "data")).parameters:
-        settings.pop("weights", None)  # conf/data/oracle_seqgan.yaml: short for oracle.weights
-    module = part(settings, "data", pl.LightningDataModule)
+    for short in SHORT - inspect.signature(class_of(settings, "data")).parameters.keys():
+        settings.pop(short, None)
+    module = part(settings, "data", pl.LightningDataModule, open_run=open_run)
     missing = [
         name for name in ("vocab", "max_length", "sizes", "with_batch", "sentences") if not hasattr(module, name)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -70,13 +70,18 @@ def _found(run: Path, checkpoint: str) -> Saved:
     return found
 
 
+def opener(config: Mapping[str, Any]) -> Callable[[str], Players]:
+    """What opens another run for a part of this one, by its path, as every run is."""
+    return lambda path: opened(Path(os.path.expanduser(path)), "last", vouched(config["trust"]))[0]
+
+
 def sources(config: Mapping[str, Any]) -> dict[str, Source]:
     """The players of other runs that those of ``config`` start from, opened as every run is."""
     model, found = config.get("model") or {}, {}
     for name in ("generator", "discriminator"):
         path = parts.setting(model.get(f"{name}_from"), str | None, f"model.{name}_from")
         if path is not None:
-            of, _ = opened(Path(os.path.expanduser(path)), "last", vouched(config["trust"]))
+            of = opener(config)(path)
             where = f"model.{name}_from={shown(path, PATH)}"
             found[name] = Source(getattr(of, name), of.vocab, where, of.config["model"].get(name) or {})
     return found

@@ -58,6 +58,7 @@ class Oracle(Generator, ABC):
     def fingerprint(self) -> str:
         """Names these very weights: two runs with one fingerprint had the same data distribution."""
         digest = hashlib.sha256(repr((type(self).__name__, self.vocab, self.max_length)).encode())
+        digest.update((self.base or "").encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.cpu().contiguous().numpy().tobytes())

@@ -49,7 +49,7 @@ class OracleData(DataModule):
                 )
         sizes = {"train": train, "valid": valid, "test": test}
         super().__init__(oracle.vocab, oracle.max_length, sizes, seed, eval_batch_size, workers)
-        self.oracle = oracle
+        self.oracle, self.fingerprint = oracle, oracle.fingerprint()
         self._writer = copy.deepcopy(oracle).cpu()
         self._written: dict[Split, TextBatch] = {}
 

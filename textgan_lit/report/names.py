@@ -18,6 +18,7 @@ NAMES = {keys_[0]: title for title, keys_ in ROWS.items()} | {
     "bound/raw": "D as it is",
     "bound/accuracy": "D's accuracy",
     "bound/regret": "KL(D*‖D)",
+    "truth/reward_correlation": "rank correlation of D's score with log P/G",
     "pretrain/nll": "NLL of training sentences",
     "pretrain/nll_held_out": "NLL of held-out sentences",
     "pretrain/nll_bound": "bound on the NLL of training sentences",

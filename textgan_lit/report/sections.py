@@ -202,6 +202,9 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     behind = {"KL(D*‖D) ± 2 SE": "bound/regret"}
     note = "How far D as it is lies behind the best D there could be."
     section = _with(section, course("regret", "Regret ↓", note, "nats a sentence", rows, behind, zero=True))
+    follows = {"rank correlation ± 2 SE": "truth/reward_correlation"}
+    note = "Of D's score with log P/G, over samples. Near 0, what the generator is paid for leads nowhere."
+    section = _with(section, course("reward", "Does the reward follow the truth? ↑", note, "−1 to 1", rows, follows))
     stale = {"D's loss after a generator step − before": "game/staleness"}
     note = "By how much one generator step puts D behind."
     section = _with(section, course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))

@@ -45,6 +45,7 @@ LOWER = (
 )
 HIGHER = (
     *("game/bound", "game/bound_raw", "game/accuracy", "truth/horizon", "truth/valid_any"),
+    "truth/reward_correlation*",
     *("bound/value", "bound/raw", "bound/accuracy", "quality/bleu*", "quality/ms_jaccard*", "quality/mauve*"),
 )
 SUMMARY = (  # of those rows that W&B's table of all runs has a column for; the closing's are beside them

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from textgan_lit.functional import calibration
+from textgan_lit.functional.correlation import pearson, spearman, spearman_se
 from textgan_lit.functional.divergence import (
     exposure_error,
     horizon,
@@ -29,6 +30,7 @@ from textgan_lit.truth.evidence import POSITION, SENTENCE, Contributions, Eviden
 
 Unit = Literal["tokens", "characters"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
+REWEIGHTED = "bound/reweighted_jsd", "bound/reweighted_jsd_se", "bound/effective_share"
 UNSEEN = 0.05  # of real sentences may score above all samples; beyond, what weights would bring back was never drawn
 
 
@@ -200,13 +202,24 @@ class Truth(Metric):
         found["calibration_error"] = calibration.reliability(*scores).error
         if "regret" in real and "regret" in fake:
             found["regret"], found["regret_se"] = _both(real, fake, "regret")
+        found = {f"bound/{name}": value for name, value in found.items()}
         if jsd is not None:
-            found["gap"] = jsd - bound.value
+            ratios = _joined(self.real_ratio), _joined(self.fake_ratio)
+            found |= {"bound/gap": jsd - bound.value} | _follows(scores[1], ratios[1])
             if unseen(*scores) <= UNSEEN:
-                ratios = _joined(self.real_ratio), _joined(self.fake_ratio)
                 left = reweighted_jsd(ratios[0], scores[0], ratios[1], scores[1])
-                found |= dict(zip(("reweighted_jsd", "reweighted_jsd_se", "effective_share"), left, strict=True))
-        return {f"bound/{name}": value for name, value in found.items()}
+                found |= dict(zip(REWEIGHTED, left, strict=True))
+        return found
+
+
+def _follows(score: Float[Tensor, " N"], ratio: Float[Tensor, " N"]) -> dict[str, Tensor]:
+    """How well D's score of samples follows log P/G, by ranks and linearly; absent where either is always the same."""
+    sides, found = (score.tolist(), ratio.tolist()), {}
+    if (ranks := spearman(*sides)) is not None:
+        found |= {"reward_correlation": ranks, "reward_correlation_se": spearman_se(ranks, len(score))}
+    if (linear := pearson(*sides)) is not None:
+        found |= dict(zip(("reward_correlation_linear", "reward_correlation_linear_se"), linear, strict=True))
+    return {f"truth/{name}": ratio.new_tensor(value) for name, value in found.items()}
 
 
 def _of_prefixes(curves: dict[str, Float[Tensor, " T"]]) -> dict[str, Tensor]:

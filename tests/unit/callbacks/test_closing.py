@@ -143,8 +143,8 @@ def text(monkeypatch):
     """The mixture as if it were a text file: nobody knows its truth."""
     known = experiment.data
 
-    def unknown(config):
-        data = known(config)
+    def unknown(*given):
+        data = known(*given)
         del data.oracle
         return data
 

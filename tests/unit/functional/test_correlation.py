@@ -6,13 +6,33 @@ import math
 import pytest
 from scipy import stats
 
-from textgan_lit.functional.correlation import interval, spearman
+from textgan_lit.functional.correlation import interval, pearson, spearman, spearman_se
 
 
 @pytest.mark.parametrize("one", [[1, 2, 3, 4, 5], [3, 1, 2, 2, 9], [0.1, 0.1, 0.1, 0.2, 0.0]])
 def test_the_correlation_of_ranks_is_scipys(one):
     other = [2.0, 7.0, 1.0, 7.0, 3.0]
     assert spearman(one, other) == pytest.approx(stats.spearmanr(one, other).statistic)
+
+
+def test_the_error_of_ranks_is_that_of_their_interval():
+    """Of a small interval: half of it is 1.96 of them."""
+    low, high = interval(0.5, 10_003)
+    assert spearman_se(0.5, 10_003) == pytest.approx((high - low) / 2 / 1.96, rel=1e-3)
+    assert math.isnan(spearman_se(0.5, 3))
+
+
+def test_the_correlation_of_numbers_is_scipys_and_its_error_their_spread():
+    draws = stats.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], seed=1).rvs((400, 200))
+    found = [pearson(*sample.T.tolist()) for sample in draws]
+    assert found[0][0] == pytest.approx(stats.pearsonr(*draws[0].T).statistic)
+    spread = stats.tstd([value for value, _ in found])
+    assert sum(error for _, error in found) / 400 == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize("odd", [[1.0, 1.0, 1.0], [0.0, 1.0, -math.inf]])
+def test_numbers_that_are_all_the_same_or_infinite_have_no_correlation(odd):
+    assert pearson([1.0, 2.0, 3.0], odd) is None
 
 
 def test_few_runs_have_no_interval_and_many_have_a_small_one():

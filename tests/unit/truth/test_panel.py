@@ -142,6 +142,16 @@ def test_regret_and_bound_of_a_population(models, critic):
     assert (found["bound/calibration_error"] < 1e-6) == (critic == 1.0)
 
 
+@pytest.mark.parametrize(("critic", "wanted"), [(1.0, 1.0), (0.1, 1.0), (-20.0, -1.0), (0.0, None)])
+def test_how_well_a_score_follows_log_p_over_g(models, critic, wanted):
+    score = log_odds(models)
+    found = told(models, *drawn(models, 100), lambda batch: critic * score(batch)).compute()
+    for key in ("truth/reward_correlation", "truth/reward_correlation_linear"):
+        assert (key in found) == (wanted is not None)
+        if wanted is not None:
+            assert_close(found[key].item(), wanted, atol=1e-5, rtol=0)
+
+
 def test_both_estimates_lie_within_three_standard_errors(models):
     world = listed(*models)
     found = told(models, *drawn(models, 2000)).compute()
