@@ -182,11 +182,21 @@ class Evaluation(NamedTuple):
     fake: Samples
 
 
+class Written(NamedTuple):
+    """Sentences that a generator's step learns from, written by G as it is or, where steps share them, as it was at the
+    first of those; and log G of them now, with its gradient, where that is known."""
+
+    samples: Samples
+    logp: Float[Tensor, "B T"] | None = None
+
+
 class Outcome(NamedTuple):
-    """What a loss gives back: its value to step on, and detached scalars to log."""
+    """What a loss gives back: its value to step on, detached scalars to log, and what G wrote for it, where others may
+    learn from that, too."""
 
     loss: Float[Tensor, ""]
     logs: dict[str, Tensor]
+    written: Written | None = None
 
 
 @dataclass

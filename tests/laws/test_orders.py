@@ -146,7 +146,7 @@ def test_every_objective_has_the_gradient_of_its_left_to_right_twin(games, sente
         own = copy.deepcopy(objective)
         if isinstance(own, ScheduledSampling):
             own.played.fill_(5)
-        loss, logs = own(game, batch)
+        loss, logs, _ = own(game, batch)
         found.append((loss, torch.autograd.grad(loss, list(game.generator.parameters()), allow_unused=True), logs))
     assert_close(*found, rtol=1e-4, atol=1e-6)
     assert any(gradient.abs().max() > 1e-4 for gradient in found[0][1] if gradient is not None)

@@ -18,15 +18,22 @@ from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Policy
 from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import all_mean
-from textgan_lit.types import Outcome, Samples, TextBatch
+from textgan_lit.types import Outcome, Samples, TextBatch, Written
 
 LEAST = -1e4  # nats, of tokens that a policy leaves out
 
 
 class Regulariser(nn.Module, ABC):
-    """game, real sentences → a loss, nats a token, a mean over all ranks' tokens; it counts ``weight`` times."""
+    """game, real sentences, what G wrote → a loss, nats a token, a mean over all ranks' tokens; it counts ``weight``
+    times.
+
+    ``written`` is what the step's objective wrote and learnt from, or, where it wrote nothing, what was drawn for all
+    regularisers together; None where no regulariser ``needs_samples``. Where several steps share one set of samples
+    (``num_iterations``), G has moved since it wrote them, by at most so many steps.
+    """
 
     reads_real: ClassVar[bool] = False  # whether it learns from real sentences
+    needs_samples: ClassVar[bool] = False  # whether it asks for what G wrote
 
     def __init__(self, weight: float):
         super().__init__()
@@ -37,7 +44,7 @@ class Regulariser(nn.Module, ABC):
         return
 
     @abstractmethod
-    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]: ...
+    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]: ...
 
 
 @final
@@ -52,7 +59,7 @@ class Likelihood(Regulariser):
     def check(self, generator: Generator) -> None:
         generator.need_likelihood("regulariser=likelihood", "model/regulariser=[entropy]")
 
-    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
         logp = game.generator.logp(batch, game.policy)
         return -logp.sum() / all_mean(batch.mask.sum(dtype=torch.float))
 
@@ -70,7 +77,7 @@ class ELBO(Regulariser):
     def check(self, generator: Generator) -> None:
         need_bound(generator, "regulariser=elbo", "model/regulariser=[likelihood]")
 
-    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
         logp, kl = game.generator.elbo(batch, game.policy, game.noise)
         return (kl.sum() - logp.sum()) / all_mean(batch.mask.sum(dtype=torch.float))
 
@@ -82,16 +89,17 @@ class Entropy(Regulariser):
     Which prefixes are written is held fixed: a bonus on each choice, not the gradient of the sentence's entropy.
     """
 
+    needs_samples = True
+
     def __init__(self, weight: Annotated[float, Gt(0)] = 0.01):
         super().__init__(weight)
 
     def check(self, generator: Generator) -> None:
         generator.need_prefixes("regulariser=entropy", "model/regulariser=[]")
 
-    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
-        written = game.sample(len(batch.tokens))
-        logp = _log_probabilities(game.generator, written, game.policy)
-        return _per_token((logp.exp() * logp), written)
+    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
+        logp = _log_probabilities(game.generator, written.samples, game.policy)
+        return _per_token((logp.exp() * logp), written.samples)
 
 
 @final
@@ -101,6 +109,8 @@ class ReferenceKL(Regulariser):
     The KL penalty of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2).
     Which prefixes are written is held fixed.
     """
+
+    needs_samples = True
 
     def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
         super().__init__(weight)
@@ -113,23 +123,22 @@ class ReferenceKL(Regulariser):
     def check(self, generator: Generator) -> None:
         generator.need_prefixes("regulariser=reference_kl", "model/regulariser=[]")
 
-    def forward(self, game: Game, batch: TextBatch) -> Float[Tensor, ""]:
+    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
         if not self.met:
             self.reference.load_state_dict(game.generator.state_dict())
             self.met.fill_(True)
-        written = game.sample(len(batch.tokens))
-        logp = _log_probabilities(game.generator, written, game.policy)
+        logp = _log_probabilities(game.generator, written.samples, game.policy)
         with torch.no_grad():
-            before = _log_probabilities(self.reference, written, game.policy)
-        return _per_token((logp.exp() * (logp - before)), written)
+            before = _log_probabilities(self.reference, written.samples, game.policy)
+        return _per_token((logp.exp() * (logp - before)), written.samples)
 
 
-def _log_probabilities(generator: Generator, written: Samples, policy: Policy) -> Float[Tensor, "B T V"]:
-    return generator.predict(written.batch, policy, written.latent).log_softmax(-1).clamp_min(LEAST)
+def _log_probabilities(generator: Generator, samples: Samples, policy: Policy) -> Float[Tensor, "B T V"]:
+    return generator.predict(samples.batch, policy, samples.latent).log_softmax(-1).clamp_min(LEAST)
 
 
-def _per_token(summand: Float[Tensor, "B T V"], written: Samples) -> Float[Tensor, ""]:
-    return (summand.sum(-1) * written.mask).sum() / all_mean(written.mask.sum(dtype=torch.float))
+def _per_token(summand: Float[Tensor, "B T V"], samples: Samples) -> Float[Tensor, ""]:
+    return (summand.sum(-1) * samples.mask).sum() / all_mean(samples.mask.sum(dtype=torch.float))
 
 
 @final
@@ -148,8 +157,10 @@ class Regularised(Loss):
             regulariser.check(generator)
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
-        loss, logs = self.objective(game, batch)
+        loss, logs, written = self.objective(game, batch)
+        if written is None and any(some.needs_samples for some in self.regularisers.values()):
+            written = Written(game.sample(len(batch.tokens)))
         for name, regulariser in self.regularisers.items():
-            more = checked(regulariser, regulariser(game, batch), (), "one number")
+            more = checked(regulariser, regulariser(game, batch, written), (), "one number")
             loss, logs = loss + regulariser.weight * more, logs | {f"regulariser_{name}": more.detach()}
         return Outcome(loss, logs)

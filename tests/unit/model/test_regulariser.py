@@ -6,21 +6,25 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.helpers.enumeration import Even, lively, quarters
+from tests.helpers.enumeration import Additive, Even, lively, quarters
 from tests.helpers.playing import TINY, built
 from textgan_lit.callbacks.steps import Steps
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.functional.likelihood import inputs_of
 from textgan_lit.model import objective as objectives
+from textgan_lit.model.baseline import BatchMean
+from textgan_lit.model.credit import Terminal
+from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.generator.markov import Markov
 from textgan_lit.model.generator.vae import VAE
 from textgan_lit.model.objective import Loss
 from textgan_lit.model.policy import Categorical, TopK
-from textgan_lit.model.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised
+from textgan_lit.model.regulariser import ELBO, Entropy, Likelihood, ReferenceKL, Regularised, Regulariser
+from textgan_lit.model.reward import LogOdds
 from textgan_lit.noise import Noise
-from textgan_lit.types import Outcome, TextBatch, Vocab
+from textgan_lit.types import Outcome, TextBatch, Vocab, Written
 
 LENGTH = 3
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-6}
@@ -40,6 +44,11 @@ def rows(n, length=LENGTH):
     return TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
+def says(regulariser, players, batch):
+    """Of real sentences, and of as many that G writes."""
+    return regulariser(players, batch, Written(players.sample(len(batch.tokens))))
+
+
 def following(generator):
     """Of every sentence's every token: how often its prefix is written, and log G of what may follow it."""
     sentences = every_sentence(generator.vocab, LENGTH)
@@ -54,8 +63,9 @@ def test_likelihood_is_the_nll_of_real_sentences():
     generator = Markov(vocab, 2)
     generator.table.weight.data.copy_(torch.tensor([0.25, 0.75, 1e-30]).log())
     batch = TextBatch(torch.tensor([[1, 1], [0, 4]]), torch.tensor([[True, True], [True, False]]))
-    assert_close(Likelihood()(game(generator), batch).item(), (2 * log(4 / 3) + log(4)) / 3)
-    assert_close(Likelihood()(game(generator, policy=Categorical(0.5)), batch).item(), (2 * log(10 / 9) + log(10)) / 3)
+    assert_close(Likelihood()(game(generator), batch, None).item(), (2 * log(4 / 3) + log(4)) / 3)
+    colder = game(generator, policy=Categorical(0.5))
+    assert_close(Likelihood()(colder, batch, None).item(), (2 * log(10 / 9) + log(10)) / 3)
 
 
 def test_elbo_is_the_bounds_loss():
@@ -63,12 +73,12 @@ def test_elbo_is_the_bounds_loss():
     generator = lively(VAE(vocab, LENGTH, latent=2, embedding=3, hidden=4))
     sentences = every_sentence(vocab, LENGTH)
     wanted = objectives.ELBO(anneal_steps=0)(game(generator, Noise(3)), sentences).loss
-    assert_close(ELBO()(game(generator, Noise(3)), sentences), wanted)
+    assert_close(ELBO()(game(generator, Noise(3)), sentences, None), wanted)
 
 
 def test_entropy_is_that_of_the_next_token_after_what_g_writes(vocab):
     generator = quarters(vocab, LENGTH)
-    found = Entropy()(game(generator), rows(4**LENGTH))
+    found = says(Entropy(), game(generator), rows(4**LENGTH))
     weight, logp = following(generator)
     wanted = (weight * (logp.exp() * logp).sum(-1)).sum() / weight.sum()
     assert_close(found, wanted)
@@ -82,7 +92,7 @@ def test_entropy_is_that_of_the_next_token_after_what_g_writes(vocab):
 
 def test_descending_it_makes_tokens_more_even(vocab):
     generator = quarters(vocab, LENGTH)
-    Entropy()(game(generator), rows(4**LENGTH)).backward()
+    says(Entropy(), game(generator), rows(4**LENGTH)).backward()
     likely = generator.table.weight.argmax(1, keepdim=True)
     slope = generator.table.weight.grad.gather(1, likely)
     assert (slope >= 0).all()
@@ -93,11 +103,11 @@ def test_the_reference_is_g_as_it_was_at_the_first_step(vocab):
     """Not as it was when the game was put together."""
     generator = quarters(vocab, LENGTH)
     leash = ReferenceKL(Markov(vocab, LENGTH, positional=True))
-    assert_close(leash(game(generator), rows(4**LENGTH)).item(), 0.0, rtol=0, atol=1e-6)
+    assert_close(says(leash, game(generator), rows(4**LENGTH)).item(), 0.0, rtol=0, atol=1e-6)
     assert leash.reference.table.weight.equal(generator.table.weight)
     before = generator.table.weight.detach().clone()
     generator.table.weight.data = torch.roll(before, 1, 1)
-    found = leash(game(generator), rows(4**LENGTH))
+    found = says(leash, game(generator), rows(4**LENGTH))
     assert leash.reference.table.weight.equal(before)
     weight, logp = following(generator)
     old = quarters(vocab, LENGTH)
@@ -114,11 +124,11 @@ def test_the_reference_is_g_as_it_was_at_the_first_step(vocab):
 def test_the_reference_is_saved(vocab):
     generator = quarters(vocab, LENGTH)
     leash, resumed = (ReferenceKL(Markov(vocab, LENGTH, positional=True)) for _ in range(2))
-    leash(game(generator), rows(4**LENGTH))
+    says(leash, game(generator), rows(4**LENGTH))
     generator.table.weight.data = torch.roll(generator.table.weight.data, 1, 1)
     resumed.load_state_dict(leash.state_dict())
-    assert resumed(game(generator), rows(4**LENGTH)).equal(leash(game(generator), rows(4**LENGTH)))
-    assert resumed(game(generator), rows(4**LENGTH)) > 0.1
+    assert says(resumed, game(generator), rows(4**LENGTH)).equal(says(leash, game(generator), rows(4**LENGTH)))
+    assert says(resumed, game(generator), rows(4**LENGTH)) > 0.1
 
 
 @pytest.mark.parametrize("make", [Entropy, ReferenceKL])
@@ -127,9 +137,9 @@ def test_tokens_that_a_policy_leaves_out_are_no_trouble(make):
     generator = lively(Markov(vocab, LENGTH))
     regulariser = make(generator) if make is ReferenceKL else make()
     players = game(generator, Noise(0, "regulariser"), TopK(2))
-    regulariser(players, rows(10))
+    says(regulariser, players, rows(10))
     generator.table.weight.data += torch.tensor([0.0, 0.3, -0.4])
-    loss = regulariser(players, rows(10))
+    loss = says(regulariser, players, rows(10))
     assert loss.isfinite()
     assert torch.autograd.grad(loss, generator.table.weight)[0].isfinite().all()
 
@@ -152,7 +162,7 @@ def test_a_regularised_objective_adds_each_as_often_as_it_weighs(vocab):
     objective = Regularised(Half(), parts)
     batch = rows(4**LENGTH)
     outcome = objective(game(generator), batch)
-    wanted = [parts["likelihood"](game(generator), batch), parts["entropy"](game(generator), batch)]
+    wanted = [says(part, game(generator), batch) for part in parts.values()]
     assert_close(outcome.loss, 0.5 + 0.3 * wanted[0] + 0.2 * wanted[1])
     assert outcome.loss.requires_grad
     assert outcome.logs.keys() == {"mine", "regulariser_likelihood", "regulariser_entropy"}
@@ -161,6 +171,70 @@ def test_a_regularised_objective_adds_each_as_often_as_it_weighs(vocab):
     assert (objective.null, objective.num_iterations) == (True, 2)
     with pytest.raises(RuntimeError, match="checked"):
         objective.check(generator, None)
+
+
+class Sees(Regulariser):
+    """Keeps what it is given."""
+
+    needs_samples = True
+
+    def forward(self, game, batch, written):
+        self.written = written
+        return torch.zeros(())
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The sizes of all samples that are drawn."""
+    sizes, sample = [], Game.sample
+    monkeypatch.setattr(Game, "sample", lambda self, n: (sizes.append(n), sample(self, n))[1])
+    return sizes
+
+
+def by_score(**settings):
+    return ScoreFunction(LogOdds(), Terminal(), BatchMean(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("objective", "drawn"),
+    [
+        (lambda: Half(), [16, 16]),  # it writes nothing: they draw for themselves, once a step
+        (lambda: by_score(), [16, 16]),
+        (lambda: by_score(num_iterations=2), [16]),
+        (lambda: by_score(sampling_temperature=2.0), [16] * 4),  # what it writes is not G's
+    ],
+    ids=["nothing", "samples", "shared by steps", "tempered"],
+)
+def test_regularisers_learn_from_what_the_objective_wrote(vocab, counted, objective, drawn):
+    generator, judge = quarters(vocab, LENGTH), Additive(vocab, LENGTH)
+    one, other = Sees(1.0), Sees(1.0)
+    step = Regularised(objective(), {"entropy": Entropy(), "one": one, "other": other})
+    for number in range(2):
+        step(Game(generator, judge, Categorical(), Noise(0, number)), rows(16))
+        assert one.written is other.written
+    assert counted == drawn
+
+
+def test_without_one_that_asks_nothing_is_drawn(vocab, counted):
+    Regularised(Half(), {"likelihood": Likelihood()})(game(quarters(vocab, LENGTH)), rows(16))
+    assert not counted
+
+
+def test_what_is_handed_on_is_as_it_was_written_and_as_likely_as_it_is_now(vocab):
+    generator, seen = quarters(vocab, LENGTH), Sees(1.0)
+    step = Regularised(by_score(num_iterations=2), {"seen": seen})
+    found = []
+    for number in range(2):
+        players = Game(generator, Additive(vocab, LENGTH), Categorical(), Noise(0, number))
+        step(players, rows(16))
+        found.append(seen.written)
+        assert_close(seen.written.logp, generator.logp(seen.written.samples.batch, Categorical()))
+        assert seen.written.logp.requires_grad
+        generator.table.weight.data = torch.roll(generator.table.weight.data, 1, 1)
+    first, second = found
+    assert all(map(torch.equal, first.samples, second.samples))
+    assert_close(first.samples.logp, first.logp.detach())
+    assert (first.logp - second.logp).abs().max() > 0.1
 
 
 def test_dropout_is_silent_after_the_estimator():

@@ -86,7 +86,7 @@ class Punishes(Penalty):
 
 
 class Regularises(Regulariser):
-    def forward(self, game, batch):
+    def forward(self, game, batch, written):
         return [0.0]
 
 

@@ -74,7 +74,7 @@ def objectives(generator, conv, recurrent) -> dict[str, tuple]:
 
 def learnt(game, objective, player, real) -> list[torch.Tensor]:
     """Loss, gradients and logs, averaged as DDP and the log do."""
-    loss, logs = objective(game, real)
+    loss, logs, _ = objective(game, real)
     gradients = torch.autograd.grad(loss, list(player.parameters()))
     return [all_mean(part) for part in (loss.detach(), *gradients, *logs.values())]
 

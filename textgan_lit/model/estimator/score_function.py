@@ -23,7 +23,7 @@ from textgan_lit.model.reward import Reward
 from textgan_lit.model.weights import check_fit
 from textgan_lit.run.distributed import all_mean, gather, shard
 from textgan_lit.run.schema import Count, check, form
-from textgan_lit.types import Outcome, TextBatch
+from textgan_lit.types import Outcome, Samples, TextBatch, Written
 
 
 class ScoredSamples(NamedTuple):
@@ -130,11 +130,13 @@ class ScoreFunction(Loss):
             "advantage_rms": (all_mean(advantage.square().sum()) / count).sqrt(),
             "entropy": -before.sum() / count,
         }
+        written = Written(Samples(tokens, mask, before, latent), logp)
+        written = written if self.sampling_temperature == 1.0 else None  # elsewhere it is not G that writes
         if self.num_iterations == 1 and self.sampling_temperature == 1.0:
-            return Outcome(surrogate(logp, advantage, mask), logs)
+            return Outcome(surrogate(logp, advantage, mask), logs, written)
         settings = self.clip_range, self.importance_sampling_level
         loss, clipped = clipped_surrogate(logp, before, advantage, mask, *settings)
-        return Outcome(loss, logs | {"clipped": clipped.detach()})
+        return Outcome(loss, logs | {"clipped": clipped.detach()}, written)
 
     def check_extra_state(self, state: Any, where: str, generator: Generator) -> None:
         """Whether ``state`` is what :meth:`get_extra_state` gives in a game of this ``generator``."""
