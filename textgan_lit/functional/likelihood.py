@@ -42,6 +42,39 @@ class _Chosen(torch.autograd.Function):
         return (weight * -gradient).scatter_add_(-1, token, gradient), None
 
 
+def relative(logits: Float[Tensor, "*rows V"], reference: Float[Tensor, "*#rows #V"]) -> Float[Tensor, "*rows"]:
+    r"""Σ_v g_v (log g_v − reference_v) of g = softmax(logits), summed over the vocabulary, in nats.
+
+    Where ``reference`` holds log-probabilities this is the KL divergence of g from them, where it is 0 it is −H(g). Not
+    differentiated in ``reference``, and in ``logits`` once. What g leaves out (logits of −∞) adds nothing.
+
+    >>> half = torch.zeros(1, 2)  # ½ log ½/¼ + ½ log ½/¾; −log 2
+    >>> relative(half, torch.tensor([[0.25, 0.75]]).log()), relative(half, torch.zeros(1, 1))
+    (tensor([0.1438]), tensor([-0.6931]))
+    """
+    return _Relative.apply(logits, reference)
+
+
+class _Relative(torch.autograd.Function):
+    """The gradient in logit v, g_v (log g_v − reference_v − the sum), is all that is kept: one number per logit."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, logits: Tensor, reference: Tensor) -> Tensor:
+        logp = logits.log_softmax(-1)
+        weight = logp.exp()
+        apart = logp.clamp_min_(torch.finfo(logp.dtype).min).sub_(reference)
+        found = torch.linalg.vecdot(weight, apart)
+        ctx.save_for_backward(apart.sub_(found.unsqueeze(-1)).mul_(weight))
+        return found
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():  # create_graph=True: what follows would be taken for a constant
+            raise RuntimeError("relative can be differentiated once; log_softmax can twice.")
+        (slope,) = ctx.saved_tensors
+        return slope * gradient.unsqueeze(-1), None
+
+
 def nll(logp: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
     """Negative log-likelihood in nats per token: total nats / total tokens, eos included."""
     return -logp.sum() / mask.sum().clamp_min(1)

@@ -73,3 +73,23 @@ def clipped_surrogate(
     inside = ratio if clip is None else ratio.clamp(1 - clip, 1 + clip)
     loss = -torch.minimum(ratio * advantage, inside * advantage).sum(1).mean()
     return loss, ((ratio != inside) & mask).sum() / mask.sum()
+
+
+def sampled_kl(
+    logp: Float[Tensor, "B T"], before: Float[Tensor, "B T"], reference: Float[Tensor, "B T"]
+) -> Float[Tensor, "B T"]:
+    r"""KL(G‖G₀) of the next token, estimated from the one that was drawn: Schulman's k3, weighted by importance.
+
+    .. math:: \rho\,(r - 1 - \log r), \qquad r = \frac{G_0}{G}, \quad \rho = \frac{G}{G_\mathrm{before}}
+
+    of each token given those before it: ``logp`` is log G now, ``before`` that when it was drawn, ``reference`` log G₀.
+    As a loss its expected gradient is that of KL(G‖G₀), E −ρ log r ∇log G, for it is differentiated in ρ, too. Without
+    ρ, which is 1 where G has not moved, it would have that of KL(G₀‖G), E (1 − r) ∇log G (Tang & Munos 2025,
+    arXiv:2506.09477), and once G has moved another value.
+    Source: http://joschu.net/blog/kl-approx.html; with ρ: DeepSeek-AI 2025, arXiv:2512.02556.
+
+    >>> sampled_kl(*(torch.tensor([[chance]]).log() for chance in (0.5, 0.5, 0.25)))  # ½ − 1 + log 2
+    tensor([[0.1931]])
+    """
+    ratio = (logp - before.detach()).exp()
+    return (reference - before).exp().detach() - ratio * (1 + reference.detach() - logp)

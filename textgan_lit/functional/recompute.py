@@ -17,7 +17,7 @@ def in_parts(
     work: Work,
     rows: int,
     features: Float[Tensor, "R *H"],
-    others: Sequence[Shaped[Tensor, "R"]],
+    others: Sequence[Shaped[Tensor, "R ..."]],
     weights: Weights,
 ) -> Float[Tensor, " R"]:
     """``work(features, *others)``, a number a row, for ``rows`` of them at a time; backward does each part anew.

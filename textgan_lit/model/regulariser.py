@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from textgan_lit.functional.likelihood import relative
+from textgan_lit.functional.policy_gradient import sampled_kl
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.latent import need_bound
 from textgan_lit.model.objective import Loss
-from textgan_lit.model.policy import Policy
 from textgan_lit.model.shape_check import checked
 from textgan_lit.run.distributed import all_mean
 from textgan_lit.types import Outcome, Samples, TextBatch, Written
@@ -97,9 +98,10 @@ class Entropy(Regulariser):
     def check(self, generator: Generator) -> None:
         generator.need_prefixes("regulariser=entropy", "model/regulariser=[]")
 
-    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
-        logp = _log_probabilities(game.generator, written.samples, game.policy)
-        return _per_token((logp.exp() * logp), written.samples)
+    def forward(self, game: Game, batch: TextBatch, written: Written) -> Float[Tensor, ""]:
+        features = game.generator.features_of(written.samples.batch, written.samples.latent)
+        found = game.generator.by_rows(lambda logits: relative(game.policy(logits), logits.new_zeros(1, 1)), features)
+        return _per_token(game.generator.to_reading_order(found), written.samples)
 
 
 @final
@@ -108,12 +110,22 @@ class ReferenceKL(Regulariser):
 
     The KL penalty of reinforcement learning on language models (Ziegler et al. 2019, arXiv:1909.08593, section 2).
     Which prefixes are written is held fixed.
+
+    ``exact`` is summed over the vocabulary, ``k3`` estimated from the tokens that were drawn alone: with the same
+    expectation and the same expected gradient (:func:`textgan_lit.functional.policy_gradient.sampled_kl`), and no pass
+    through G but the objective's.
     """
 
     needs_samples = True
 
-    def __init__(self, generator: Generator, weight: Annotated[float, Gt(0)] = 0.1):
+    def __init__(
+        self,
+        generator: Generator,
+        weight: Annotated[float, Gt(0)] = 0.1,
+        estimator: Literal["exact", "k3"] = "exact",
+    ):
         super().__init__(weight)
+        self.estimator = estimator
         self.reference = generator.frozen()
         self.register_buffer("met", torch.tensor(False))
 
@@ -123,22 +135,32 @@ class ReferenceKL(Regulariser):
     def check(self, generator: Generator) -> None:
         generator.need_prefixes("regulariser=reference_kl", "model/regulariser=[]")
 
-    def forward(self, game: Game, batch: TextBatch, written: Written | None) -> Float[Tensor, ""]:
+    def forward(self, game: Game, batch: TextBatch, written: Written) -> Float[Tensor, ""]:
         if not self.met:
             self.reference.load_state_dict(game.generator.state_dict())
             self.met.fill_(True)
-        logp = _log_probabilities(game.generator, written.samples, game.policy)
-        with torch.no_grad():
-            before = _log_probabilities(self.reference, written.samples, game.policy)
-        return _per_token((logp.exp() * (logp - before)), written.samples)
+        found = self._exact(game, written.samples) if self.estimator == "exact" else self._k3(game, written)
+        return _per_token(found, written.samples)
+
+    def _exact(self, game: Game, samples: Samples) -> Float[Tensor, "B T"]:
+        both = [player.features_of(samples.batch, samples.latent) for player in (game.generator, self.reference)]
+
+        def of_rows(logits: Tensor, of_reference: Tensor) -> Tensor:
+            before = game.policy(self.reference.head(of_reference).float()).log_softmax(-1)
+            return relative(game.policy(logits), before.clamp_min(LEAST))
+
+        return game.generator.to_reading_order(game.generator.by_rows(of_rows, *both))
+
+    def _k3(self, game: Game, written: Written) -> Float[Tensor, "B T"]:
+        samples, now = written
+        if now is None:
+            now = game.generator.logp(samples.batch, game.policy, latent=samples.latent)
+        before = self.reference.logp(samples.batch, game.policy, latent=samples.latent).clamp_min(LEAST)
+        return sampled_kl(now.clamp_min(LEAST), samples.logp, before)
 
 
-def _log_probabilities(generator: Generator, samples: Samples, policy: Policy) -> Float[Tensor, "B T V"]:
-    return generator.predict(samples.batch, policy, samples.latent).log_softmax(-1).clamp_min(LEAST)
-
-
-def _per_token(summand: Float[Tensor, "B T V"], samples: Samples) -> Float[Tensor, ""]:
-    return (summand.sum(-1) * samples.mask).sum() / all_mean(samples.mask.sum(dtype=torch.float))
+def _per_token(found: Float[Tensor, "B T"], samples: Samples) -> Float[Tensor, ""]:
+    return (found * samples.mask).sum() / all_mean(samples.mask.sum(dtype=torch.float))
 
 
 @final

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.functional.likelihood import nll, token_logp
+from textgan_lit.functional.likelihood import nll, relative, token_logp
 
 
 @pytest.fixture
@@ -51,6 +51,27 @@ def test_tokens_that_are_left_out_have_no_gradient_and_spoil_none():
     left_in.sum().backward()
     chance = 1 / (1 + math.e)
     assert_close(logits.grad, torch.tensor([[1 - chance, 0.0, chance - 1]]))
+
+
+def test_a_relative_entropy_and_its_gradient_are_torchs(drawn):
+    logits = drawn[0]
+    reference = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(2), dtype=torch.double).log_softmax(-1)
+    logp = logits.log_softmax(-1)
+    wanted, found = (logp.exp() * (logp - reference)).sum(-1), relative(logits, reference)
+    assert_close(found, wanted)
+    weight = torch.randn(3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+    assert_close(*(torch.autograd.grad((weight * some).sum(), logits)[0] for some in (found, wanted)))
+    assert torch.autograd.gradcheck(lambda x: relative(x, reference), logits)
+    with pytest.raises(RuntimeError, match="once"):
+        torch.autograd.grad(relative(logits, reference).sum(), logits, create_graph=True)
+
+
+def test_what_is_left_out_adds_nothing_to_it():
+    logits = torch.tensor([[0.0, -math.inf, 0.0]], requires_grad=True)
+    found = relative(logits, torch.tensor([[0.25, 0.5, 0.25]]).log().clamp_min(-1e4))
+    assert found.item() == pytest.approx(math.log(2))
+    found.sum().backward()
+    assert_close(logits.grad, torch.zeros(1, 3))
 
 
 def test_nll_is_nats_over_tokens():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tests.helpers.allocations import Allocated
 from tests.helpers.enumeration import Additive, Even, lively, quarters
 from tests.helpers.playing import TINY, built
 from textgan_lit.callbacks.steps import Steps
@@ -119,6 +120,64 @@ def test_the_reference_is_g_as_it_was_at_the_first_step(vocab):
     assert_close(*gradients, **TOLERANCE)
     assert not any(part.requires_grad for part in leash.reference.parameters())
     assert not leash.train().reference.training
+
+
+@pytest.fixture
+def moved(vocab):
+    """A generator that has moved since its first step, and what it wrote at that and writes now: every sentence as
+    often as it is probable."""
+    generator = quarters(vocab, LENGTH)
+    then = Written(game(generator).sample(4**LENGTH))
+    generator.table.weight.data = torch.roll(generator.table.weight.data, 1, 1)
+    return generator, then, Written(game(generator).sample(4**LENGTH))
+
+
+@pytest.mark.parametrize("written", ["then", "now"])
+def test_k3_of_all_that_can_be_drawn_is_the_exact_one_with_its_gradient(vocab, moved, written):
+    generator, then, now = moved
+    found = []
+    for estimator in ("exact", "k3"):
+        leash = ReferenceKL(quarters(vocab, LENGTH), estimator=estimator)
+        leash.met.fill_(True)
+        loss = leash(game(generator), rows(4**LENGTH), {"then": then, "now": now}[written])
+        found.append((loss.detach(), *torch.autograd.grad(loss, generator.table.weight)))
+    assert found[0][0] > 0.1
+    assert_close(*found, **TOLERANCE)
+
+
+def test_k3_makes_no_pass_of_its_own_through_g(vocab, monkeypatch):
+    generator = lively(LSTM(vocab, LENGTH, embedding=3, hidden=4))
+    leash = ReferenceKL(generator, estimator="k3")
+    passes, features = [], LSTM.features
+    monkeypatch.setattr(LSTM, "features", lambda self, inputs: (passes.append(self), features(self, inputs))[1])
+    step = Regularised(by_score(), {"leash": leash})
+    outcome = step(Game(generator, Additive(vocab, LENGTH), Categorical(), Noise(0)), rows(16))
+    assert passes == [generator, leash.reference]
+    assert outcome.loss.requires_grad
+
+
+@pytest.mark.parametrize("make", [lambda _: Entropy(), ReferenceKL], ids=["entropy", "reference_kl"])
+def test_logits_are_held_for_a_few_rows_at_a_time_on_both_ways(make, monkeypatch):
+    vocab = Vocab(tuple(map(str, range(1000))))
+    generator = lively(LSTM(vocab, 20, embedding=3, hidden=4))
+    regulariser = make(generator)
+    players = game(generator, Noise(0))
+    written, found, most = Written(players.sample(256)), [], []
+    regulariser(players, rows(256, 20), written)
+    with torch.no_grad():
+        generator.output.weight += torch.linspace(-1, 1, 4000).view(1000, 4)
+    for kept in (2**25, 0):
+        monkeypatch.setattr("textgan_lit.model.generator.base.KEPT", kept)
+        monkeypatch.setattr("textgan_lit.model.generator.base.AT_ONCE", 1)
+        with Allocated() as memory:
+            loss = regulariser(players, rows(256, 20), written)
+            found.append((loss, *torch.autograd.grad(loss, list(generator.parameters()))))
+        most.append(memory.most)
+    assert_close(*found, **TOLERANCE)
+    assert found[0][0].abs() > 0.01
+    whole = 256 * 20 * 1000 * 4  # bytes of all logits
+    assert most[0] > whole
+    assert most[1] < whole / 2
 
 
 def test_the_reference_is_saved(vocab):

@@ -257,8 +257,11 @@ class Generator(nn.Module, ABC):
         self, batch: TextBatch, policy: Policy, latent: Float[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B T V"]:
         """Logits of every token of ``batch`` given the tokens written before it (and its latent), under ``policy``."""
-        inputs = inputs_of(self.to_generation_order(batch.tokens), self.vocab.bos)
-        return self.to_reading_order(policy(self.logits(inputs, latent).float()))
+        return self.to_reading_order(policy(self.head(self.features_of(batch, latent)).float()))
+
+    def features_of(self, batch: TextBatch, latent: Float[Tensor, "B L"] | None = None) -> Float[Tensor, "B T H"]:
+        """What the logits of each token of ``batch`` are made of, in the order of writing."""
+        return self.features(inputs_of(self.to_generation_order(batch.tokens), self.vocab.bos), *self.given(latent))
 
     def logp(
         self,
@@ -272,9 +275,6 @@ class Generator(nn.Module, ABC):
 
         ``given`` are sentences whose tokens are read in place of x's own. Where there is a ``latent``, all of this is
         given it. ``order`` is another order of writing than the generator's own, for one of ``any_order``.
-
-        Logits are held for a few rows at a time. For the way back one number per logit is kept up to KEPT of them;
-        where there would be more, none are, and the logits are computed again.
         """
         if order is not None:
             ordered = TextBatch(*(orders.to_generation_order(part, order) for part in batch))
@@ -288,19 +288,27 @@ class Generator(nn.Module, ABC):
 
     def of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
         """log-probability of each token of ``batch``, in the order of writing, from what ``features`` gave for it."""
-        features = features.flatten(0, 1)
+        return self.by_rows(lambda logits, *token: token_logp(policy(logits), *token), features, *batch)
 
-        def score(features: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-            return token_logp(policy(self.head(features).float()), tokens, mask)
+    def by_rows(
+        self, work: Callable[..., Tensor], features: Float[Tensor, "B T H"], *others: Shaped[Tensor, "B T ..."]
+    ) -> Float[Tensor, "B T"]:
+        """``work(logits, *others)`` of each row of ``features``, one number each, in a few rows at a time.
 
-        rows, flat = self.rows_at_once(), (batch.tokens.flatten(), batch.mask.flatten())
-        many = len(features) * self.vocab.size > KEPT and type(self).head is not Generator.head
+        For the way back ``work`` should keep one number per logit. Up to KEPT are kept; where there would be more, none
+        are, and the logits are computed again.
+        """
+        rows, flat = self.rows_at_once(), [some.flatten(0, 1) for some in (features, *others)]
+
+        def of_part(features: Tensor, *others: Tensor) -> Tensor:
+            return work(self.head(features).float(), *others)
+
+        many = len(flat[0]) * self.vocab.size > KEPT and type(self).head is not Generator.head
         if torch.is_grad_enabled() and many:
-            found = in_parts(score, rows, features, flat, lambda: list(self.parameters()))
+            found = in_parts(of_part, rows, flat[0], flat[1:], lambda: list(self.parameters()))
         else:
-            parts = zip(*(part.split(rows) for part in (features, *flat)), strict=True)
-            found = torch.cat([score(*part) for part in parts])
-        return found.view(batch.tokens.shape)
+            found = torch.cat([of_part(*part) for part in zip(*(some.split(rows) for some in flat), strict=True)])
+        return found.view(features.shape[:2])
 
 
 def fitting(fits: Callable[[type[Generator]], bool]) -> str:
