@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.utils.checkpoint import checkpoint
 
 Work = Callable[..., Tensor]
 Weights = Callable[[], Sequence[Tensor]]
@@ -68,6 +69,21 @@ class _InParts(torch.autograd.Function):
         gradients = iter(totals)
         returned = [next(gradients) if weight.requires_grad else None for weight in saved]
         return None, None, None, None, for_features, *(None for _ in others), *returned
+
+
+def micro_batches(
+    network: Callable[..., Tensor], size: int | None, *inputs: Shaped[Tensor, "B ..."]
+) -> Float[Tensor, "B ..."]:
+    """``network(*inputs)``, for ``size`` rows at a time; None: for all of them at once.
+
+    Where there are more rows than that, nothing that the network computes on its way is kept: backward does each part
+    anew, and the activations of one part are all that there ever are. The gradient of whatever is made of the result is
+    that of the whole batch, to rounding. ``network`` may not be random.
+    """
+    if size is None or len(inputs[0]) <= size:
+        return network(*inputs)
+    parts = zip(*(some.split(size) for some in inputs), strict=True)
+    return torch.cat([checkpoint(network, *part, use_reentrant=False) for part in parts])
 
 
 def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:

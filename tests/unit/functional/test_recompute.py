@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from textgan_lit.functional.recompute import in_parts
+from tests.helpers.allocations import kept_bytes
+from textgan_lit.functional.recompute import in_parts, micro_batches
 
 
 @pytest.fixture
@@ -115,3 +116,45 @@ def test_it_cannot_be_differentiated_twice_by_mistake(layers, work, rows):
     features, tokens = rows
     with pytest.raises(RuntimeError, match="once"):
         torch.autograd.grad(in_parts(work, 4, features, (tokens,), list).sum(), features, create_graph=True)
+
+
+@pytest.mark.parametrize("size", [None, 1, 3, 10, 99])
+def test_micro_batches_are_the_batch(layers, rows, size):
+    """Also for a loss that no sum over rows makes."""
+    used, frozen, _ = layers
+    features, tokens = rows
+    leaves = [features, *used.parameters()]
+
+    def network(x, y):
+        return frozen(used(x).tanh()) * y.unsqueeze(1)
+
+    found = []
+    for many in (size, None):
+        score = micro_batches(network, many, features, tokens)
+        loss = torch.nn.functional.softplus(score[:5] - score[5:]).sum() / score.std()
+        found.append((score, *torch.autograd.grad(loss, leaves)))
+    assert_close(*found)
+
+
+def test_of_micro_batches_no_activations_are_kept_and_few_rows_are_worked_on(layers, rows):
+    seen = []
+
+    def network(x):
+        seen.append(len(x))
+        for _ in range(20):
+            x = x.sin()
+        return x
+
+    features = rows[0]
+    (_, whole), (found, parts) = (kept_bytes(micro_batches, network, many, features) for many in (None, 2))
+    assert whole >= 19 * features.nbytes
+    assert parts <= features.nbytes
+    found.sum().backward()
+    assert seen == [10] + [2] * 10  # each of five parts twice
+
+
+def test_where_nothing_is_learnt_micro_batches_are_computed_once(rows):
+    seen = []
+    with torch.no_grad():
+        micro_batches(lambda x: (seen.append(len(x)), x)[1], 4, rows[0])
+    assert seen == [4, 4, 2]

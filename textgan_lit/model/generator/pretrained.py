@@ -6,14 +6,16 @@ import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from textgan_lit import tokenizer
 from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import Generator, State
 from textgan_lit.model.lora import Lora, merged
@@ -40,7 +42,8 @@ class Pretrained(Generator):
 
     With ``lora`` adapters alone learn, and the base is never copied: references, averages and checkpoints hold what
     has learned. Without, all weights learn. ``checkpointing`` computes the layers' activations again on the way back
-    instead of keeping them. Dropout is off.
+    instead of keeping them; ``micro_batch_size`` bounds of how many sentences there are any at a time. Both change no
+    gradient. Dropout is off.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class Pretrained(Generator):
         beginning: str | None = None,
         ends_at_newline: bool = False,
         checkpointing: bool = False,
+        micro_batch_size: Annotated[int, Ge(1)] | None = None,
     ):
         super().__init__(vocab, max_length)
+        self.micro_batch_size = micro_batch_size
         _check_tokens(vocab, name)
         self.network, self.base = hugging_face.opened(name, "AutoModelForCausalLM", dtype, WHERE)
         takes = inspect.signature(self.network.base_model.forward).parameters
@@ -128,6 +133,9 @@ class Pretrained(Generator):
         return features[:, 0], (*rows.leaves, position + 1)
 
     def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        return micro_batches(self._features, self.micro_batch_size, inputs)
+
+    def _features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         ids = torch.cat([self.before.expand(len(inputs), -1), self.ids[inputs]], 1)
         places = torch.arange(ids.shape[1], device=ids.device)
         read = (places <= places[:, None]).expand(len(ids), 1, -1, -1)
