@@ -17,7 +17,7 @@ slow:     ## the rest, which CI plays too
 smoke:    ## the default run with tiny sizes and few steps
 	python train.py debug=smoke
 
-bench:    ## how fast it is, beside references and floors: over eleven minutes, then docs/growth.png in three minutes
+bench:    ## how fast it is, beside references and floors: 25 minutes, then docs/growth.png in three minutes
 	python -m benchmarks
 	python -m benchmarks.growth
 
