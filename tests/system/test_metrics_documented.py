@@ -19,6 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 WANDB_ONLY = {"samples/table", "trainer/global_step"}  # documented, and logged by a W&B logger alone
 # documented, and logged where a model of sentences is at hand: tests/unit/metrics/test_embedding.py
 ELSEWHERE = {f"quality/{name}-<model>_<sentences>{end}" for name in ("frechet", "mauve") for end in ("", "_real")}
+ELSEWHERE |= {f"quality/feature_bound-<model>_<sentences>{end}" for end in ("", "_se", "_real", "_real_se")}
 SMALL = ("data=oracle_lstm", "data.oracle.vocab_size=12", "data.oracle.length=4", "data.oracle.hidden=4")
 RUNS = (
     ("model=minimax", "faults.policy=skip", "faults.reward=1e-9"),  # every generator step is at fault

@@ -48,8 +48,8 @@ class FeatureMetric(SetMetric, ABC):
         self.key = f"quality/{self.name}" + ("" if features is None else f"-{embedding.called(features)}")
 
     @abstractmethod
-    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> Float[Tensor, ""]:
-        """The number, of as many points on either side."""
+    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> dict[str, Float[Tensor, ""]]:
+        """The number, of as many points on either side, and ``_se`` where its error is known."""
 
     def measure(self, real: TextBatch, fake: TextBatch) -> dict[str, Tensor]:
         n = min(len(real.tokens), len(fake.tokens), len(self.sentences("valid").tokens), self.max_sentences)
@@ -57,8 +57,12 @@ class FeatureMetric(SetMetric, ABC):
             return {}
         half = n // 2
         ours, theirs = self._read(real.first(2 * half), fake.first(half), n)
-        key = f"{self.key}_{half}"
-        return {key: self.between(ours[:half], theirs), f"{key}_real": self.between(ours[:half], ours[half:])}
+        pairs = {"": (ours[:half], theirs), "_real": (ours[:half], ours[half:])}
+        return {
+            f"{self.key}_{half}{side}{end}": value
+            for side, pair in pairs.items()
+            for end, value in self.between(*pair).items()
+        }
 
     def _read(self, real: TextBatch, fake: TextBatch, n: int) -> tuple[Float[Tensor, "N H"], Float[Tensor, "M H"]]:
         if self.embedding is not None:

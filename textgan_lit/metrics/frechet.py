@@ -18,5 +18,5 @@ class Frechet(FeatureMetric):
 
     name = "frechet"
 
-    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> Float[Tensor, ""]:
-        return frechet(real, other)
+    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> dict[str, Float[Tensor, ""]]:
+        return {"": frechet(real, other)}

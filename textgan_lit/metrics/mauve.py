@@ -26,10 +26,10 @@ class Mauve(FeatureMetric):
 
     name, takes = "mauve", "scipy"
 
-    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> Float[Tensor, ""]:
+    def between(self, real: Float[Tensor, "N H"], other: Float[Tensor, "N H"]) -> dict[str, Float[Tensor, ""]]:
         points = principal(normalize(torch.cat([real, other]).double()), VARIANCE)
         p, q = histograms(points, max(2, round(len(real) / POINTS)))
-        return mauve(p, q).to(real.device)
+        return {"": mauve(p, q).to(real.device)}
 
 
 def histograms(points: Float64[Tensor, "M h"], clusters: int) -> tuple[Float64[Tensor, " K"], Float64[Tensor, " K"]]:

@@ -41,6 +41,9 @@ FAMILIES = {
     "reverse_lm_score": Family(
         "Reverse LM score", "nats a token", "down", "NLL of real text under a model of samples."
     ),
+    "feature_bound": Family(
+        "A bound on JSD by frozen features", "nats a sentence", "down", "Real text's own is chance."
+    ),
     "frechet": Family("Fréchet distance", "of hidden states", "down", "Real text's own is the floor."),
     "mauve": Family("MAUVE", "0 to 1", "up", "Clusters of hidden states in common; real text's own is the ceiling."),
 }

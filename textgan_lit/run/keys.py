@@ -40,7 +40,13 @@ LOWER = (
         "truth/exposure_*",
     ),
     *("bound/calibration_error", "bound/regret", "bound/reweighted_jsd", "bound/gap"),
-    *("quality/ngram_jsd*", "quality/fresh_bound_*", "quality/reverse_lm_score_*", "quality/frechet*"),
+    *(
+        "quality/ngram_jsd*",
+        "quality/fresh_bound_*",
+        "quality/feature_bound*",
+        "quality/reverse_lm_score_*",
+        "quality/frechet*",
+    ),
     "faults/*",
 )
 HIGHER = (

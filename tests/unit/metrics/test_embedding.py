@@ -10,6 +10,7 @@ from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 from textgan_lit.functional.frechet import frechet
 from textgan_lit.metrics import embedding
+from textgan_lit.metrics.feature_bound import FeatureBound
 from textgan_lit.metrics.frechet import Frechet
 from textgan_lit.metrics.mauve import Mauve
 from textgan_lit.noise import stream
@@ -72,6 +73,15 @@ def test_the_numbers_are_those_of_what_the_library_says_of_the_text(folder):
     assert found.keys() == {f"quality/frechet-tiny-model_20{side}" for side in wanted}
     for side, value in wanted.items():
         assert float(found[f"quality/frechet-tiny-model_20{side}"]) == pytest.approx(float(value), rel=1e-4)
+
+
+def test_a_bound_by_its_features_tells_other_words_and_nothing_of_the_same(folder):
+    fake = text("fake")
+    fake = TextBatch(fake.tokens.where(~fake.mask, fake.tokens % 2), fake.mask)  # of two words
+    found = FeatureBound(VOCAB, 5, text, features=folder).measure(text("real"), fake)
+    values = {key.removeprefix("quality/feature_bound-tiny-model_20"): float(value) for key, value in found.items()}
+    assert values.keys() == {"", "_se", "_real", "_real_se"}
+    assert values[""] > 0.3 > 0.1 > values["_real"]
 
 
 def test_sentences_are_read_once_for_all_metrics_and_the_run_does_not_notice(folder, monkeypatch):

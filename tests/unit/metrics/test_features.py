@@ -12,7 +12,7 @@ class Gap(FeatureMetric):
     name = "gap"
 
     def between(self, real, other):
-        return real.mean() - other.mean()
+        return {"": real.mean() - other.mean()}
 
 
 def sentences(*ids):
