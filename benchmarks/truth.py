@@ -15,7 +15,6 @@ from benchmarks.row import Row
 from textgan_lit.noise import Noise
 from textgan_lit.system import TextGAN
 from textgan_lit.truth.models import Models, measure
-from textgan_lit.types import TextBatch
 
 SENTENCES = 4000  # a side
 CYCLES = 50  # callbacks.evaluation.every.generator
@@ -46,8 +45,5 @@ def panel(system: TextGAN, data, n: int) -> float:
     noise = Noise(0, "truth").uniform(n, data.max_length)
     system.eval()
 
-    def score(batch: TextBatch):
-        return system.game("truth").sentence_logit(batch)
-
-    models = Models(data.oracle, system.generator, system.policy, score)
+    models = Models(data.oracle, system.generator, system.policy, system.game("truth").sentence_logit)
     return seconds(lambda: measure(models, real, noise).compute(), times=1)

@@ -265,13 +265,13 @@ class Run(NamedTuple):
 
     def _seen(self, written: TextBatch, judged: bool = True, logp: torch.Tensor | None = None) -> Iterator[Sentence]:
         """What the players make of sentences, whoever wrote them; ``logp`` where it is another than log G."""
-        if logp is None and self.exact:
-            logp = self.generator.logp(written, self.policy)
+        own = self.generator.logp(written, self.policy) if logp is None and self.exact else None
+        logp = own if logp is None else logp
         nothing: list[list[float]] = [[]] * len(written.tokens)
         known, real = nothing if logp is None else _numbers(logp), nothing
         if judged and self.discriminator is not None:
             game = Game(self.generator, self.discriminator, self.policy, Noise("judge"))
-            real = _numbers(game.score(written.tokens, written.mask).sigmoid().view(len(real), -1))
+            real = _numbers(game.score(*written, own).sigmoid().view(len(real), -1))
         ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
         for end, tokens, *numbers in zip(ends, *rows, strict=True):
             ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos

@@ -100,7 +100,7 @@ class SampleTable(pl.Callback):
         if exact := judges.generator.likelihood == "exact":
             own, by_own = written.logp.sum(1).tolist(), _by_token(written.logp, written)
         if judges.score is not None:
-            real = judges.score(written.batch).sigmoid().tolist()
+            real = judges.score(written.batch, written.logp).sigmoid().tolist()
         if judges.oracle is not None:
             known = judges.oracle.logp(written.batch, Categorical())
             ratio = (known - written.logp).sum(1).tolist() if exact else nothing

@@ -22,7 +22,10 @@ MAX_ROWS = 20_000  # continuations that are written and scored at once: bounds t
 
 
 class Credit(ABC):
-    """reward, game, rollout → value Float[B T]: what the token at t is thought to have earned; 0 on padding."""
+    """reward, game, rollout → value Float[B T]: what the token at t is thought to have earned; 0 on padding.
+
+    The rollout's ``logp`` is log G under the game's policy, whatever policy it was written by.
+    """
 
     needs: ClassVar[Literal["sentence", "token", "any"]] = "any"  # the kind of scores it can use
     gamma: float | None = None  # discount of the prefixes' rewards; None: tokens share in the sentence's own
@@ -36,7 +39,7 @@ class Terminal(Credit):
     """The sentence's reward at each of its tokens: plain REINFORCE (Williams 1992)."""
 
     def __call__(self, reward: Reward, game: Game, rollout: Samples) -> Float[Tensor, "B T"]:
-        return reward.paid(game.sentence_logit(rollout.batch)).unsqueeze(1) * rollout.mask
+        return reward.paid(game.sentence_logit(rollout.batch, rollout.logp)).unsqueeze(1) * rollout.mask
 
 
 @final
@@ -49,7 +52,8 @@ class RewardToGo(Credit):
         self.gamma = gamma
 
     def __call__(self, reward: Reward, game: Game, rollout: Samples) -> Float[Tensor, "B T"]:
-        return reward_to_go(reward.paid(game.score(rollout.tokens, rollout.mask)), rollout.mask, self.gamma)
+        score = game.score(rollout.tokens, rollout.mask, rollout.logp)
+        return reward_to_go(reward.paid(score), rollout.mask, self.gamma)
 
 
 @final
@@ -69,7 +73,7 @@ class MonteCarlo(Credit):
 
     def __call__(self, reward: Reward, game: Game, rollout: Samples) -> Float[Tensor, "B T"]:
         n, length = rollout.tokens.shape
-        own = reward.paid(game.sentence_logit(rollout.batch)).unsqueeze(1)
+        own = reward.paid(game.sentence_logit(rollout.batch, rollout.logp)).unsqueeze(1)
         if length == 1:
             return own * rollout.mask
         written = game.generator.to_generation_order(rollout.tokens)

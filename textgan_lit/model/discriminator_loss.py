@@ -63,9 +63,11 @@ class DiscriminatorLoss(Loss, ABC):
             )
 
     def forward(self, game: Game, batch: TextBatch) -> Outcome:
-        written = game.sample(len(batch.tokens)).batch
+        samples = game.sample(len(batch.tokens))
+        written = samples.batch
         tokens, mask = (torch.cat(pair) for pair in zip(batch, written, strict=True))
-        score = game.score(tokens, mask)
+        logp = torch.cat([game.density(batch), samples.logp]) if game.discriminator.needs_density else None
+        score = game.score(tokens, mask, logp)
         places = mask.float() if score.dim() == 2 else torch.ones_like(score)
         (real, fake), (of_real, of_fake) = score.chunk(2), places.chunk(2)
         counted = (of_real * of_fake,) * 2 if self.pairs else (of_real, of_fake)

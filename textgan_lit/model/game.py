@@ -47,22 +47,31 @@ class Game:
         ``lots``, noise of the choices' own, n sentences begin like any larger number of them.
         """
         written = self.sample(n * candidates)
-        parts = zip(*(x.split(SCORED) for x in written.batch), strict=True)
-        logits = torch.cat([self.sentence_logit(TextBatch(*rows)) for rows in parts])
+        parts = zip(*(x.split(SCORED) for x in (*written.batch, written.logp)), strict=True)
+        logits = torch.cat([self.sentence_logit(TextBatch(tokens, mask), logp) for tokens, mask, logp in parts])
         chosen, _ = draw(logits.view(n, candidates), (lots or self.noise).uniform(n))
         each = torch.arange(n, device=chosen.device)
         return Samples(*(rows.unflatten(0, (n, candidates))[each, chosen] for rows in written))
 
-    def score(self, tokens: Tokens, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B *T"]:
-        """The discriminator's raw logits in float32: one a sentence, or one a token (see its ``scores``)."""
+    def score(
+        self, tokens: Tokens, mask: Bool[Tensor, "B T"], logp: Float[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B *T"]:
+        """The discriminator's raw logits in float32: one a sentence, or one a token (see its ``scores``).
+
+        ``logp`` is log G of each token, where it is known: else a discriminator that needs it has it computed.
+        """
         player = self.discriminator
         assert player is not None
         density = ()
         if player.needs_density:
-            with torch.no_grad():
-                density = (self.generator.logp(TextBatch(tokens, mask), self.policy),)
+            density = (self.density(TextBatch(tokens, mask)) if logp is None else logp.detach(),)
         wanted = mask.shape if player.scores == "token" else mask.shape[:1]
         return checked(player, player(tokens, mask, *density), wanted, f"a score for each {player.scores}").float()
+
+    @torch.no_grad()
+    def density(self, batch: TextBatch) -> Float[Tensor, "B T"]:
+        """log G of each token, which nobody learns from."""
+        return self.generator.logp(batch, self.policy)
 
     def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""
@@ -72,9 +81,9 @@ class Game:
         parts = (TextBatch(*rows) for rows in zip(*(part.split(SCORED) for part in batch), strict=True))
         return torch.cat([self.generator.logp(part, self.policy).sum(1) for part in parts])
 
-    def sentence_logit(self, batch: TextBatch) -> Float[Tensor, " B"]:
-        """One raw logit a sentence from any discriminator."""
-        return last_score(self.score(batch.tokens, batch.mask), batch.mask)
+    def sentence_logit(self, batch: TextBatch, logp: Float[Tensor, "B T"] | None = None) -> Float[Tensor, " B"]:
+        """One raw logit a sentence from any discriminator; ``logp`` as in :meth:`score`."""
+        return last_score(self.score(*batch, logp), batch.mask)
 
     def sentence_logits(self, written: Int[Tensor, "P B N T"]) -> Float[Tensor, "P B N"]:
         """One raw logit for each continuation of each prefix (see :func:`textgan_lit.model.credit.continuations`),

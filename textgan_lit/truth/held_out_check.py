@@ -11,7 +11,7 @@ from textgan_lit.functional import calibration, divergence
 from textgan_lit.model.game import Game
 from textgan_lit.model.policy import Categorical
 from textgan_lit.run.distributed import gather, shard, world_size
-from textgan_lit.types import HeldOutCheck, TextBatch
+from textgan_lit.types import HeldOutCheck, Samples, TextBatch
 
 
 @torch.no_grad()
@@ -23,11 +23,11 @@ def take(
     Players must be in eval mode. Given the ``oracle`` of the sentences, it has D's regret, too.
     """
     real, fake = sentences(game, held_out, size)
-    scores = gather(game.sentence_logit(real)), gather(game.sentence_logit(fake))
+    scores = gather(game.sentence_logit(real)), gather(game.sentence_logit(fake.batch, fake.logp))
     bound = calibration.bound(*scores)
     regret = None
     if oracle is not None:
-        true = gather(log_ratio(game, oracle, real)), gather(log_ratio(game, oracle, fake))
+        true = gather(log_ratio(game, oracle, real)), gather(log_ratio(game, oracle, fake.batch))
         regret = float(sum(divergence.regret(*side).mean() for side in zip(true, scores, strict=True)) / 2)
     return HeldOutCheck(
         bce=float(bound.bce),
@@ -40,11 +40,11 @@ def take(
     )
 
 
-def sentences(game: Game, held_out: TextBatch, size: int) -> tuple[TextBatch, TextBatch]:
+def sentences(game: Game, held_out: TextBatch, size: int) -> tuple[TextBatch, Samples]:
     """This rank's share of ``size`` held-out sentences and of as many samples."""
     size = min(size, len(held_out.tokens)) // world_size() * world_size()
     chosen = shard(game.noise.permutation(len(held_out.tokens))[:size])
-    return TextBatch(held_out.tokens[chosen], held_out.mask[chosen]), game.sample(size // world_size()).batch
+    return TextBatch(held_out.tokens[chosen], held_out.mask[chosen]), game.sample(size // world_size())
 
 
 def log_ratio(game: Game, oracle: Oracle, batch: TextBatch) -> Float[Tensor, " B"]:

@@ -23,7 +23,7 @@ from textgan_lit.types import TextBatch
 
 NUMBERS_AT_ONCE = 4_000_000  # of a [B T V] of logits: 16 MB each of P's and G's
 
-Score = Callable[[TextBatch], Float[Tensor, " B"]]
+Score = Callable[..., Float[Tensor, " B"]]  # of a batch, and of log G of its tokens where that is known
 
 
 class Models(NamedTuple):

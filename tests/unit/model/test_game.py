@@ -5,13 +5,19 @@ import torch
 from torch.testing import assert_close
 
 from tests.helpers.enumeration import PARTS, Additive, fractions, listed, lively
+from textgan_lit.model.baseline import BatchMean
+from textgan_lit.model.credit import Terminal
 from textgan_lit.model.discriminator.oracle import Optimal
 from textgan_lit.model.discriminator.recurrent import Recurrent
+from textgan_lit.model.discriminator_loss import Minimax
+from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical
+from textgan_lit.model.reward import LogOdds
 from textgan_lit.noise import Noise
-from textgan_lit.types import Vocab
+from textgan_lit.truth.held_out_check import take
+from textgan_lit.types import TextBatch, Vocab
 
 LENGTH = 3
 
@@ -50,6 +56,48 @@ def test_one_of_two_is_chosen_by_its_odds(variable, unchecked_shapes):
     assert found.mask.equal(found.tokens != generator.vocab.pad)
     assert_close(shares(found.tokens, world.sentences), wanted, rtol=0, atol=1.5e-3)
     assert (wanted - world.g).abs().max() > 0.02
+
+
+@pytest.fixture
+def aware():
+    """A generator that counts how many sentences it is asked for log G of, and a D that needs log G."""
+    vocab = Vocab(("a", "b"), has_eos=True)
+    generator = lively(LSTM(vocab, LENGTH, embedding=3, hidden=4))
+    oracle = lively(LSTM(vocab, LENGTH, embedding=3, hidden=4), seed=1)
+    asked, logp = [], generator.logp
+    generator.logp = lambda batch, *more, **given: (asked.append(len(batch.tokens)), logp(batch, *more, **given))[1]
+    return Game(generator, Optimal(vocab, LENGTH, oracle), Categorical(), Noise(0, "aware")), asked
+
+
+def by_score(**settings):
+    return ScoreFunction(LogOdds(), Terminal(), BatchMean(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("step", "wanted"),
+    [
+        (lambda game, real: Minimax()(game, real), [7]),  # of real sentences alone
+        (lambda game, real: by_score()(game, real), [7]),  # what it learns from
+        (lambda game, real: by_score(sampling_temperature=2.0)(game, real), [7, 7]),  # another policy wrote
+        (lambda game, real: game.choose(7, 5), []),
+        (lambda game, real: take(game, real, 7, {}), [7]),  # of held-out sentences
+    ],
+    ids=["D", "G", "tempered", "chosen", "checked"],
+)
+def test_log_g_is_computed_of_no_sample_that_g_has_just_written(aware, step, wanted):
+    game, asked = aware
+    real = game.generator.sample(Noise(1).uniform(7, LENGTH), Categorical()).batch
+    step(game, real)
+    assert asked == wanted
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_d_is_given_log_g_under_the_game_policy(aware, temperature):
+    game, _ = aware
+    step = by_score(sampling_temperature=temperature, num_iterations=2)
+    step(game, game.sample(7).batch)
+    batch = TextBatch(step.kept.tokens, step.kept.mask)
+    assert_close(step.kept.value, game.sentence_logit(batch).unsqueeze(1) * batch.mask, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("candidates", [1, 100])

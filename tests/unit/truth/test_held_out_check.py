@@ -12,6 +12,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.policy import Categorical, TopK
 from textgan_lit.noise import Noise
 from textgan_lit.truth.held_out_check import sentences, take
+from textgan_lit.types import TextBatch
 
 WORLDS = {  # P and G
     "fixed": lambda: (fractions(1, variable=False), fractions(2, variable=False)),
@@ -35,7 +36,8 @@ def test_regret_is_how_much_worse_d_bets_than_the_best_d(world, policy):
     def game():
         return Game(generator, critic, policy, Noise(0, "reading"))
 
-    for batch in sentences(game(), held_out(oracle), 200):  # the same noise, so the same sentences
+    for part in sentences(game(), held_out(oracle), 200):  # the same noise, so the same sentences
+        batch = TextBatch(*part[:2])
         p = probability(oracle.predict(batch, Categorical()).double(), batch)
         g = probability(generator.predict(batch, policy).double(), batch)
         best, mine = (p / (p + g)).numpy(), game().sentence_logit(batch).double().sigmoid().detach().numpy()

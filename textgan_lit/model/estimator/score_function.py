@@ -116,7 +116,10 @@ class ScoreFunction(Loss):
     @torch.no_grad()
     def _scored(self, game: Game, n: int) -> ScoredSamples:
         rollout = replace(game, policy=Tempered(game.policy, self.sampling_temperature)).sample(n)
-        value = returns(self.reward, self.credit, game, rollout)
+        judged = rollout
+        if self.sampling_temperature != 1.0 and game.discriminator.needs_density:
+            judged = rollout._replace(logp=game.density(rollout.batch))
+        value = returns(self.reward, self.credit, game, judged)
         seen = slice(0, 1) if self.whole else slice(None)
         advantage = self.baseline.advantage(value[:, seen], rollout.mask[:, seen]) * rollout.mask
         return ScoredSamples(*rollout, value, advantage)
