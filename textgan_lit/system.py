@@ -298,7 +298,7 @@ class TextGAN(pl.LightningModule):
         """Of what stands under textgan_lit in a checkpoint of this game."""
         return form(
             settings=dict[str, Any],
-            vocab=form(tokens=list[str], has_eos=bool, tokenizer=str | None),
+            vocab=self.generator.vocab.form,
             **dict.fromkeys(("max_length", "real_tokens", "sampled_tokens"), Count),
             data=str | None,
             bases=BASES,
@@ -317,7 +317,7 @@ class TextGAN(pl.LightningModule):
             checkpoint["optimizer_states"] = [moments.kept(optimizer) for optimizer in self.trainer.optimizers]
         checkpoint["textgan_lit"] = {
             "settings": self.settings,
-            "vocab": asdict(self.generator.vocab) | {"tokens": list(self.generator.vocab.tokens)},
+            "vocab": self.generator.vocab.saved(),
             "max_length": self.generator.max_length,
             "data": self.data,
             "bases": bases(self.generator, self.discriminator),

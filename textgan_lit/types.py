@@ -8,18 +8,20 @@ pass through a phase's steps (k discriminator steps, then one generator step).
 from __future__ import annotations
 
 import functools
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from annotated_types import Interval
+from annotated_types import Interval, MinLen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from textgan_lit import tokenizer
 from textgan_lit.errors import UserError, shown
-from textgan_lit.run.schema import Count, Measured, form
+from textgan_lit.run.schema import Count, Measured, check, form
 
 Token = Int[Tensor, " B"] | Float[Tensor, "B V"]
 Tokens = Int[Tensor, "B T"] | Float[Tensor, "B T V"]  # as ids, or soft: weights of what can be emitted
@@ -49,6 +51,9 @@ class Vocab:
     tokens: tuple[str, ...]
     has_eos: bool = False
     tokenizer: str | None = field(default=None, repr=False)
+
+    # where it is saved: its tokens, or, as bytes, the compressed text of the tokenizer that has them
+    form: ClassVar = form(tokens=Annotated[list[str], MinLen(1)] | None, has_eos=bool, tokenizer=Tensor | None)
 
     @property
     def size(self) -> int:
@@ -123,9 +128,44 @@ class Vocab:
                 f"such as {', '.join(self.tokens[:3])}. Give text of the same world."
             ) from None
 
+    def saved(self) -> dict[str, Any]:
+        """The vocabulary in its ``form``: a few hundred kilobytes for fifty thousand tokens."""
+        if self.tokenizer is None:
+            return {"tokens": list(self.tokens), "has_eos": self.has_eos, "tokenizer": None}
+        text = torch.frombuffer(bytearray(zlib.compress(self.tokenizer.encode())), dtype=torch.uint8)
+        return {"tokens": None, "has_eos": self.has_eos, "tokenizer": text}
+
+    @staticmethod
+    def restored(saved: Mapping[str, Any]) -> Vocab:
+        """The vocabulary of which :meth:`saved` was made, or that somebody says was saved.
+
+        Raises:
+            UserError: it is none.
+        """
+        check(saved, Vocab.form, "vocab")
+        tokens, has_eos, text = (saved[name] for name in ("tokens", "has_eos", "tokenizer"))
+        if (tokens is None) == (text is None):
+            raise UserError("vocab has tokens beside a tokenizer, or neither. Give the file as it was saved.")
+        if text is None:
+            return Vocab(tuple(tokens), has_eos)
+        spelling = _expanded(text)
+        return Vocab(tokenizer.tokens(spelling, "vocab.tokenizer"), has_eos, spelling)
+
     @functools.cached_property
     def _ids(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.tokens)}
+
+
+def _expanded(packed: Tensor) -> str:
+    """A text that was compressed, of a length that a tokenizer's may have."""
+    expanding = zlib.decompressobj()
+    try:
+        text = expanding.decompress(packed.numpy().tobytes(), 4 * tokenizer.LARGEST).decode()
+    except (zlib.error, ValueError, TypeError):  # which a text of other bytes is, or a tensor of none
+        text = ""
+    if not (text and expanding.eof):
+        raise UserError("vocab.tokenizer is no compressed text, or too long a one. Give the file as it was saved.")
+    return text
 
 
 class TextBatch(NamedTuple):

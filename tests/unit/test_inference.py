@@ -1,5 +1,6 @@
 """What a run that was played can be asked for. That it is the same run: test_system.py."""
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,7 @@ ALTERED = {
     "no model": (lambda s: without(s, *MODEL), r"model=None: wanted settings"),
     "no generator": (lambda s: without(s, *MODEL, "generator"), r"generator=None: wanted a part"),
     "no vocabulary": (lambda s: put(s, [], "textgan_lit", "vocab"), "vocab=.*: wanted settings"),
-    "tokens that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
+    "tokens that are none": (lambda s: put(s, [1, 2], "textgan_lit", "vocab", "tokens"), r"vocab.tokens\.0=1: wanted"),
     "no tokens": (lambda s: put(s, [], "textgan_lit", "vocab", "tokens"), "vocab.tokens=.*: wanted"),
     "no length": (lambda s: without(s, "textgan_lit", "max_length"), "max_length=None: wanted"),
     "a huge length": (lambda s: put(s, 2**40, "textgan_lit", "max_length"), "max_length=.*: wanted less than"),
@@ -256,21 +257,26 @@ def test_links_out_of_a_runs_folder_are_refused_and_a_link_to_it_is_fine(opened,
 SPELLING = tokenizer.trained("whitespace", iter([["a b c d"]]), 10)
 
 
+def compressed(text):
+    return zlib.compress(text.encode())
+
+
 def spelled(tmp_path, spelling, tokens=None):
     state = saved("data.oracle.vocab_size=5")
-    state["textgan_lit"]["vocab"] |= {"tokenizer": spelling, "tokens": list(tokens or tokenizer.tokens(SPELLING))}
+    text = torch.tensor(list(spelling), dtype=torch.uint8) if isinstance(spelling, bytes) else spelling
+    state["textgan_lit"]["vocab"] |= {"tokenizer": text, "tokens": tokens}
     write(state, tmp_path / "step-1.ckpt")
     return textgan_lit.load(tmp_path / "step-1.ckpt")
 
 
 def test_a_tokenizer_comes_with_the_run(tmp_path):
-    opened = spelled(tmp_path, SPELLING)
+    opened = spelled(tmp_path, compressed(SPELLING))
     assert opened.vocab.encode("b d zebra") == [opened.vocab.tokens.index(token) for token in ("b", "d", "<unk>")]
     assert all(set(text.split()) <= set(opened.vocab.tokens) for text in opened.sample(5))
 
 
 def test_unk_is_written_where_it_is_asked_for_alone(tmp_path):
-    opened = spelled(tmp_path, SPELLING)
+    opened = spelled(tmp_path, compressed(SPELLING))
     assert "<unk>" in " ".join(opened.sample(200, unknown=True))
     written = list(opened.write(200))
     assert "<unk>" not in " ".join(sentence.text for sentence in written)
@@ -282,14 +288,21 @@ def test_unk_is_written_where_it_is_asked_for_alone(tmp_path):
 @pytest.mark.parametrize(
     ("spelling", "tokens"),
     [
-        ("", None),
-        ("{}", None),
+        (compressed(""), None),
+        (compressed("{}"), None),
         (7, None),
-        ("\0" * 50, None),
-        (SPELLING[:-3], None),
-        (SPELLING.replace("WordLevel", "Nothing"), None),
-        (SPELLING.replace('"Whitespace', '"'), None),
-        (SPELLING, ("a", "b", "c", "d", "e")),  # another vocabulary's
+        (SPELLING, None),  # as it is
+        (b"", None),
+        (SPELLING.encode(), None),
+        (compressed(SPELLING)[:-3], None),
+        (zlib.compress(b"\xff" * 50), None),
+        (torch.ones(50, dtype=torch.bfloat16), None),
+        (None, None),
+        (compressed("\0" * 50), None),
+        (compressed(SPELLING[:-3]), None),
+        (compressed(SPELLING.replace("WordLevel", "Nothing")), None),
+        (compressed(SPELLING.replace('"Whitespace', '"')), None),
+        (compressed(SPELLING), ["a", "b", "c", "d", "e"]),  # another vocabulary's
     ],
 )
 def test_a_forged_tokenizer_is_refused(tmp_path, spelling, tokens):

@@ -1,8 +1,11 @@
-"""Sentences side by side: those of about one length, in no more positions than they take."""
+"""Sentences side by side: those of about one length, in as many positions as they take; a vocabulary as it is saved."""
 
+import pytest
 import torch
 
-from textgan_lit.types import TextBatch
+from textgan_lit import tokenizer
+from textgan_lit.run.schema import check
+from textgan_lit.types import TextBatch, Vocab
 
 
 def batch(*lengths):
@@ -29,3 +32,22 @@ def test_as_many_sentences_as_there_are_come_whole():
     tokens, mask = batch(5, 1, 9).alike(3, 0.99)
     assert sorted(tokens[:, 0].tolist()) == [0, 1, 2]
     assert mask.shape[1] == 9
+
+
+def spelled():
+    text = tokenizer.trained("bpe", iter([[f"{number} is a number" for number in range(3000)]]), 3000)
+    return Vocab(tokenizer.tokens(text), True, text)
+
+
+@pytest.mark.parametrize("vocab", [Vocab(("a", "b")), Vocab(("b", "a"), has_eos=True), spelled()])
+def test_a_vocabulary_is_restored_as_it_was_saved(vocab):
+    saved = vocab.saved()
+    check(saved, Vocab.form, "vocab")
+    assert Vocab.restored(saved) == vocab
+
+
+def test_a_tokenizer_is_saved_compressed_and_its_tokens_with_it():
+    vocab = spelled()
+    saved = vocab.saved()
+    assert saved["tokens"] is None
+    assert saved["tokenizer"].nbytes < len(vocab.tokenizer.encode()) / 3

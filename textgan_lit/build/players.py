@@ -7,12 +7,10 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from annotated_types import MinLen
 
-from textgan_lit import tokenizer
 from textgan_lit.build import experiment, parts
 from textgan_lit.build.source import Source
 from textgan_lit.build.trust import check, vouched
@@ -96,7 +94,7 @@ def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:
     settings = parts.group(saved, "textgan_lit.settings")
     check(settings, packages)
     kept, model = saved["textgan_lit"], parts.group(settings, "model")
-    vocab = _vocab(parts.group(kept, "vocab"))
+    vocab = Vocab.restored(parts.group(kept, "vocab"))
     known = {"vocab": vocab, "max_length": parts.setting(kept.get("max_length"), Length, "max_length")}
     weights = _weights(saved["state_dict"])
     if (kept.get("choice") or {}).get("kept") == "likelihood":  # what the game left was not better
@@ -118,14 +116,6 @@ def rebuilt(saved: dict[str, Any], packages: tuple[str, ...]) -> Players:
             player.eval().load_state_dict(its)
     policy = parts.part(model.get("policy"), "model.policy", Policy)
     return Players(generator, vocab, dict(settings), policy, discriminator)
-
-
-def _vocab(kept: Mapping[str, Any]) -> Vocab:
-    tokens = tuple(parts.setting(kept.get("tokens"), Annotated[list[str], MinLen(1)], "vocab.tokens"))
-    spelling = parts.setting(kept.get("tokenizer"), str | None, "vocab.tokenizer")
-    if spelling is not None and tokenizer.tokens(spelling, "vocab.tokenizer") != tokens:
-        raise UserError("Its tokenizer has other tokens than its vocabulary. Give the file as it was saved.")
-    return Vocab(tokens, parts.setting(kept.get("has_eos"), bool, "vocab.has_eos"), spelling)
 
 
 @torch.random.fork_rng(devices=[])  # what is drawn for the weights is nobody else's

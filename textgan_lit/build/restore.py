@@ -61,16 +61,16 @@ def _check_parts(state: Mapping[str, Any], callbacks: Sequence[pl.Callback], dat
 
 def _check_same(kept: Mapping[str, Any], system: TextGAN) -> None:
     """Whether the run would go on with the sentences and the tokens it was cut off with."""
-    before, vocab = kept["vocab"], system.generator.vocab
+    before, vocab = Vocab.restored(kept["vocab"]), system.generator.vocab
     check_bases(kept["bases"], bases(system.generator, system.discriminator))
     if kept["data"] != system.data:
         raise UserError(
             f"It was learned from other sentences ({shown(kept['data'])}) than there are now ({system.data}). "
             "Give the files as they were."
         )
-    if Vocab(tuple(before["tokens"]), before["has_eos"], before["tokenizer"]) != vocab:
+    if before != vocab:
         raise UserError(
-            f"It knows {len(before['tokens']):,} tokens, which are not the {len(vocab.tokens):,} of the data now. "
+            f"It knows {len(before.tokens):,} tokens, which are not the {len(vocab.tokens):,} of the data now. "
             "Give the data and data.tokenizer as they were."
         )
 
