@@ -9,16 +9,17 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 from annotated_types import Gt, Interval
-from torch import nn
+from torch import Tensor, nn
 
 from textgan_lit.errors import UserError, shown
+from textgan_lit.functional.linear import laid_out
 
 
 class Lora(NamedTuple):
     """W + (alpha / rank) · B A in place of W, where A and B alone learn (Hu et al. 2021, arXiv:2106.09685).
 
     ``targets`` are the names of the linear layers that get them, as peft takes them: how a layer's name ends, or
-    ``all-linear``. At first B = 0, so nothing is changed.
+    ``all-linear``. At first B = 0, so nothing is changed. They are in float32 beside weights of fewer bits, too.
     """
 
     rank: Annotated[int, Interval(ge=1, le=1024)] = 8
@@ -29,6 +30,7 @@ class Lora(NamedTuple):
         """Gives ``network`` adapters; nothing else in it learns from then on."""
         try:
             from peft import LoraConfig, inject_adapter_in_model
+            from peft.tuners.tuners_utils import cast_adapter_dtype
         except ImportError:
             raise UserError(f'{where}.lora needs peft. Install it: pip install "textgan_lit[lm]"') from None
         settings = LoraConfig(r=self.rank, lora_alpha=self.alpha, target_modules=self.targets)
@@ -36,6 +38,7 @@ class Lora(NamedTuple):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # GPT-2's layers are stored transposed: peft sees to it, and says so
                 inject_adapter_in_model(settings, network)
+            cast_adapter_dtype(network, "default")  # to float32: in bfloat16 most of a small step would be rounded away
         except ValueError as error:
             names = {name.rpartition(".")[2] for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
             raise UserError(
@@ -46,18 +49,36 @@ class Lora(NamedTuple):
 
 @contextmanager
 def merged(network: nn.Module) -> Iterator[None]:
-    """For as long, the adapters are within the weights, so that sampling pays for one product a layer.
+    """For as long, each linear layer is one product by a weight that lies as products read it best, adapters within.
 
-    The weights of before come back as they were, to the bit: they are set aside, not computed back.
+    The weights themselves stay where and as they are, to the bit. Nothing learns meanwhile.
     """
-    layers = [layer for layer in network.modules() if hasattr(layer, "merged_adapters") and not layer.merged_adapters]
-    kept = [layer.get_base_layer().weight.data for layer in layers]
+    layers = [layer for layer in _linear_layers(network) if "forward" not in vars(layer)]
     with torch.no_grad():
         for layer in layers:
-            layer.merge(safe_merge=True)  # safe: into a copy, since others may hold the same weights
+            layer.forward = laid_out(*_as_one(layer))
     try:
         yield
     finally:
-        for layer, weight in zip(layers, kept, strict=True):
-            layer.merged_adapters.clear()
-            layer.get_base_layer().weight.data = weight
+        for layer in layers:
+            del layer.forward
+
+
+def _linear_layers(network: nn.Module) -> Iterator[nn.Module]:
+    for layer in network.children():
+        if isinstance(layer, nn.Linear) or hasattr(layer, "lora_A"):
+            yield layer
+        else:
+            yield from _linear_layers(layer)
+
+
+def _as_one(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a layer, with its adapters where it has some."""
+    if isinstance(layer, nn.Linear):
+        return layer.weight, layer.bias
+    base, transposed = layer.get_base_layer(), layer.fan_in_fan_out
+    weight = base.weight.t() if transposed else base.weight
+    for name in () if layer.disable_adapters else layer.active_adapters:
+        after, before = layer.lora_B[name].weight.to(weight), layer.lora_A[name].weight.to(weight)
+        weight = torch.addmm(weight, after, before, alpha=layer.scaling[name])
+    return weight, base.bias

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from textgan_lit.functional import linear as room
-from textgan_lit.functional.linear import linear
+from textgan_lit.functional.linear import laid_out, linear
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
@@ -110,6 +110,10 @@ def test_function_transforms_see_through_it(layer):
     assert_close(gradient, layer.weight.sum(0).expand(3, 32), **CLOSE)
 
 
+def by_hand(features, weight, bias, *_):
+    return torch.nn.functional.linear(features, weight, bias)
+
+
 @pytest.mark.parametrize(
     "operators",
     [
@@ -119,10 +123,20 @@ def test_function_transforms_see_through_it(layer):
         {"_linear_pointwise": lambda features, weight, bias, *_: features @ weight + bias + 1},
         {"_linear_pointwise": lambda features, weight, bias, *_: features @ weight.t() + bias},
         {"_linear_pointwise": lambda features, weight, bias, how, *_: {"relu": torch.relu}[how](features)},
+        {"_linear_pointwise": by_hand, "_reorder_linear_weight": lambda weight, rows: weight},
     ],
-    ids=["gone", "asked otherwise", "asked for less", "answers otherwise", "wants a bias", "knows no none"],
+    ids=[
+        "gone",
+        "asked otherwise",
+        "asked for less",
+        "answers otherwise",
+        "wants a bias",
+        "knows no none",
+        "orders less",
+    ],
 )
 def test_a_torch_whose_onednn_is_another_will_do(layer, monkeypatch, operators):
+    operators = {"_reorder_linear_weight": lambda weight: weight} | operators
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**operators))
     monkeypatch.setattr(room, "ONE_DNN", room.one_dnn())
     features = torch.randn(7, 32, requires_grad=True)
@@ -136,3 +150,37 @@ def test_a_torch_whose_transforms_cannot_be_asked_for_will_do(layer, monkeypatch
     monkeypatch.setattr(room, "ONE_DNN", room.one_dnn())
     features = torch.randn(7, 32)
     assert linear(features, layer).equal(layer(features))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.double])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (2, 3), (2, 1, 4)])
+def test_a_weight_that_is_laid_out_is_the_same_weight(layer, dtype, shape):
+    layer = layer.to(dtype)
+    features = torch.randn(*shape, 32).to(dtype)
+    for weight in (layer.weight, layer.weight.t().contiguous().t()):
+        close = {"atol": 0.02, "rtol": 0.02} if dtype == torch.bfloat16 else {}
+        assert_close(laid_out(weight, layer.bias)(features), layer(features), **close)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_beside_fewer_rows_a_row_comes_out_to_the_same_bit(dtype):
+    """As sentences need that go on while others have ended: ``Pretrained.fewest_rows``."""
+    features = torch.randn(32, 576).to(dtype)
+    for weight in (torch.randn(1536, 576).to(dtype), torch.randn(192, 576).to(dtype)):
+        work = laid_out(weight, None)
+        assert all(work(features[:rows]).equal(work(features)[:rows]) for rows in range(8, 32))
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:TF32")
+def test_where_onednn_is_not_asked_for_weights_stay_as_they_lie(layer, asked):
+    features = torch.randn(7, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert laid_out(layer.weight, layer.bias)(features).dtype == torch.bfloat16
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert laid_out(layer.weight, layer.bias)(features).equal(layer(features))
+    assert not asked
+    laid_out(layer.weight, layer.bias)(features)
+    assert asked

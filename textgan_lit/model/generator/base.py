@@ -33,7 +33,6 @@ KEPT = 2**25  # logits kept for the backward pass; where there are more, they ar
 SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
 LOOK = 8  # steps of writing between two looks at which sentences have ended: a look waits for the device
 WORTH = 0.8  # share of rows still open above which the others are not worth a copy of the states
-FEWEST = 96  # rows: with fewer, a matrix product may round otherwise, and who has ended would change the others
 
 
 class DecodeState(NamedTuple):
@@ -46,11 +45,11 @@ class DecodeState(NamedTuple):
     def rows(self, index: Tensor | slice) -> DecodeState:
         return DecodeState(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
 
-    def unfinished(self) -> Int[Tensor, " rows"] | slice:
+    def unfinished(self, fewest: int) -> Int[Tensor, " rows"] | slice:
         """The rows worth writing on: none where all sentences have ended, all where few have, else those that are
-        open, and as many ended ones as there have to be."""
+        open, and ended ones where they would be less than ``fewest``."""
         open = int(self.open.sum())
-        kept = max(open, min(FEWEST, len(self.open)))
+        kept = max(open, min(fewest, len(self.open)))
         if open and kept > WORTH * len(self.open):
             return slice(None)
         return self.open.int().topk(kept).indices.sort().values if open else slice(0)
@@ -91,6 +90,8 @@ class Generator(nn.Module, ABC):
     accepts_soft: ClassVar[bool] = False  # whether advance takes soft tokens, and passes a gradient to them
     likelihood: ClassVar[Likelihood] = "exact"  # what is known of log G(x): see generator.latent for the others
     autoregressive: ClassVar[bool] = True  # else there is no start and no advance: no next token after a prefix
+    # Of rows: with less, a matrix product may round otherwise, and who has ended would change the others.
+    fewest_rows: ClassVar[int] = 96
     base: str | None = None  # sha256 of the pretrained weights that it stands on, which no checkpoint holds
     latent: int = 0  # uniform numbers that a sentence needs before those of its tokens
 
@@ -180,7 +181,7 @@ class Generator(nn.Module, ABC):
         rows = torch.arange(len(noise), device=noise.device)
         for step in range(uniform.shape[1]):
             if self.vocab.has_eos and step and step % LOOK == 0:
-                kept = decoding.unfinished()
+                kept = decoding.unfinished(self.fewest_rows)
                 rows, decoding = rows[kept], decoding.rows(kept)
             if not len(rows):
                 break

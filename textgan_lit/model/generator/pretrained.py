@@ -46,6 +46,8 @@ class Pretrained(Generator):
     gradient. Dropout is off.
     """
 
+    fewest_rows = 8  # of the wide layers of such networks: tests/unit/functional/test_linear.py
+
     def __init__(
         self,
         vocab: Vocab,
@@ -72,14 +74,14 @@ class Pretrained(Generator):
                 f"{WHERE}={shown(name, PATH)} reads {min(places, window):,} tokens, and its beginning has "
                 f"{len(first):,} and a sentence {max_length:,}. Give a smaller data.max_length."
             )
-        ids = torch.arange(vocab.inputs).clamp(max=len(vocab.tokens) - 1)
+        enders, tokens = self._enders(name, ends_at_newline), len(vocab.tokens)
+        ids = torch.arange(vocab.inputs).clamp(max=tokens - 1)
         ids[vocab.bos] = first[-1]
-        enders = self._enders(name, ends_at_newline)
         for called, value in {
             "ids": ids,  # of the model, for each of ours; eos and pad are read by nobody
             "before": torch.tensor(first[:-1], dtype=torch.long),
             "enders": torch.tensor(enders),
-            "never": torch.tensor(sorted({*enders, *_specials(vocab)})),  # in a sentence
+            "never": torch.tensor([token for token in {*enders, *_specials(vocab)} if token < tokens]),  # in a sentence
         }.items():
             self.register_buffer(called, value, persistent=False)
         if lora is not None:
@@ -142,10 +144,10 @@ class Pretrained(Generator):
         return self._body(ids, places.expand_as(ids), read)[:, len(self.before) :]
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        logits = self.network.get_output_embeddings()(features).float()
-        ends = logits[..., self.enders].logsumexp(-1, keepdim=True)
-        tokens = logits.index_fill(-1, self.never, -torch.inf)[..., : len(self.vocab.tokens)]
-        return torch.cat([tokens, ends], -1)
+        logits = self.network.get_output_embeddings()(features)
+        ends = logits[..., self.enders].float().logsumexp(-1, keepdim=True)
+        found = torch.cat([logits[..., : len(self.vocab.tokens)], ends], -1)  # one copy, which is in float32, too
+        return found.index_fill_(-1, self.never, -torch.inf)
 
     def fixed(self) -> list[Tensor]:
         return [weight for name, weight in self.named_parameters() if name in self.elsewhere]
@@ -190,13 +192,15 @@ class Rows:
     is_compileable = False
 
     def __init__(self, leaves: list[Tensor], at: Int[Tensor, "B T"], upto: int):
-        self.leaves, self.at, self.upto = leaves, at[:, None, :, None], upto
+        self.leaves, self.upto = leaves, upto
+        self.places = torch.arange(len(at), device=at.device)[:, None], at
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Writes what was just computed to its places; all that there is up to now."""
-        put = Tensor.scatter if torch.is_grad_enabled() else Tensor.scatter_  # autograd needs what it has read
+        put = Tensor.index_put if torch.is_grad_enabled() else Tensor.index_put_  # autograd needs what it has read
         for leaf, new in ((2 * layer, keys), (2 * layer + 1, values)):
-            self.leaves[leaf] = put(self.leaves[leaf], 2, self.at.expand_as(new), new.to(self.leaves[leaf].dtype))
+            by_place, new = (both.transpose(1, 2) for both in (self.leaves[leaf], new.to(self.leaves[leaf].dtype)))
+            self.leaves[leaf] = put(by_place, self.places, new).transpose(1, 2)
         return self.leaves[2 * layer][:, :, : self.upto], self.leaves[2 * layer + 1][:, :, : self.upto]
 
 

@@ -108,7 +108,7 @@ def test_letting_go_of_what_has_ended_changes_no_bit_of_any_sentence(kind, strea
     generator = ending(kind)
     noise = torch.rand(700, generator.uniforms, generator=stream)
     found = generator.sample(noise, Categorical())
-    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding: slice(None))
+    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding, fewest: slice(None))
     all_columns = generator.sample(noise, Categorical())
     for one, other in zip(found, all_columns, strict=True):
         assert one.equal(other)
@@ -126,7 +126,7 @@ def test_writing_costs_what_is_written(stream, monkeypatch):
 
 def test_a_look_at_what_has_ended_is_rare(stream, monkeypatch):
     look, looks = DecodeState.unfinished, []
-    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding: looks.append(decoding) or look(decoding))
+    monkeypatch.setattr(DecodeState, "unfinished", lambda *asked: looks.append(asked) or look(*asked))
     ending(LSTM).sample(torch.rand(10, 200, generator=stream), Categorical())
     assert 0 < len(looks) <= 200 / LOOK  # each waits for the device
 

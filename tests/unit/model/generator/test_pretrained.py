@@ -218,3 +218,25 @@ def test_a_sentence_longer_than_the_model_reads_is_refused(llama):
 def test_adapters_that_match_nothing_are_refused(llama):
     with pytest.raises(UserError, match=r"lora\.targets.*match no layer.*q_proj"):
         Pretrained(vocab_of(llama), LENGTH, str(llama), Lora(targets=["attn"]))
+
+
+def test_adapters_of_a_base_of_few_bits_can_make_small_steps(llama):
+    generator = player(llama, lora=Lora(rank=2), dtype="bfloat16")
+    dtypes = {name.rpartition(".lora_")[1]: weight.dtype for name, weight in generator.named_parameters()}
+    assert dtypes == {"": torch.bfloat16, ".lora_": torch.float32}
+    with torch.no_grad():
+        written = samples(generator)
+        scored = generator.logp(written.batch, Categorical())
+    assert (scored - written.logp).abs().mean() < 0.05  # nats a token
+
+
+@torch.no_grad()
+def test_who_has_ended_changes_no_bit_of_the_others(llama, monkeypatch):
+    generator = player(llama, max_length=24, lora=Lora(rank=2), ends_at_newline=True)
+    advance, rows = Pretrained.advance, []
+    monkeypatch.setattr(Pretrained, "advance", lambda *given: rows.append(len(given[1])) or advance(*given))
+    found = samples(generator, 32)
+    assert rows[0] == 32 > min(rows) == generator.fewest_rows
+    monkeypatch.setattr(DecodeState, "unfinished", lambda decoding, fewest: slice(None))
+    for one, other in zip(found, samples(generator, 32), strict=True):
+        assert one.equal(other)
