@@ -11,7 +11,7 @@ import os
 import sys
 
 from textgan_lit.cli import FULL_ERROR, explain, is_expected
-from textgan_lit.commands import audit, compare, dashboard, evaluate, generate, new, report, score
+from textgan_lit.commands import audit, compare, dashboard, evaluate, fetch_model, generate, new, report, score
 from textgan_lit.run import terminal
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": compare,
     "dashboard": dashboard,
     "evaluate": evaluate,
+    "fetch-model": fetch_model,
     "generate": generate,
     "new": new,
     "report": report,
@@ -50,7 +51,7 @@ def _perform(arguments: list[str]) -> None:
 
 
 def _usage() -> argparse.ArgumentParser:
-    lines = [f"  {name:<10} {first_line(module)}" for name, module in COMMANDS.items()]
+    lines = [f"  {name:<11} {first_line(module)}" for name, module in COMMANDS.items()]
     usage = argparse.ArgumentParser(
         prog="textgan",
         description="What can be done beside playing a run, which is textgan-train's.",
