@@ -210,19 +210,19 @@ def compare(
 ) -> Comparison:
     """Both models along the same sentences: r(x<=t), and what they say of every next token.
 
-    Works through a few sentences at a time: beside its arguments it needs a few MB, whatever B is.
+    Works through a few rows of logits at a time: beside its arguments it needs a few MB, whatever B and T are.
     """
-    rows = max(1, BLOCK // max(1, p_logits[0].numel()))
-    parts = [_compare(*part) for part in zip(*(x.split(rows) for x in (p_logits, g_logits, tokens, mask)), strict=True)]
-    at = Conditionals(*(torch.cat(column) for column in zip(*(part.at for part in parts), strict=True)))
-    return Comparison(torch.cat([part.ratio for part in parts]), at)
-
-
-def _compare(p_logits: Tensor, g_logits: Tensor, tokens: Tensor, mask: Tensor) -> Comparison:
-    p_logp, g_logp = p_logits.log_softmax(-1), g_logits.log_softmax(-1)
-    ids = tokens.masked_fill(~mask, 0).unsqueeze(-1)
-    ratio = prefix_log_ratio(p_logp.gather(-1, ids).squeeze(-1), g_logp.gather(-1, ids).squeeze(-1), mask)
-    at = conditionals(p_logp, g_logp, before(ratio))
+    length, size = p_logits.shape[1:]
+    rows = BLOCK // (length * size) * length or max(1, BLOCK // size)  # whole sentences, where one fits
+    parts = [*zip(*(some.flatten(0, 1).split(rows) for some in (p_logits, g_logits)), strict=True)]
+    ids = tokens.masked_fill(~mask, 0).flatten().unsqueeze(1).split(rows)
+    chosen = [[some.log_softmax(-1).gather(1, at) for some in both] for both, at in zip(parts, ids, strict=True)]
+    ratio = prefix_log_ratio(*(torch.cat(column).view(mask.shape) for column in zip(*chosen, strict=True)), mask)
+    open_odds = before(ratio).flatten().split(rows)
+    found = [
+        conditionals(*(some.log_softmax(-1) for some in both), at) for both, at in zip(parts, open_odds, strict=True)
+    ]
+    at = (torch.cat(column).view(mask.shape) for column in zip(*found, strict=True))
     return Comparison(ratio, Conditionals(*(value.double().masked_fill(~mask, 0.0) for value in at)))
 
 
