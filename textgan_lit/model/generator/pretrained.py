@@ -75,13 +75,14 @@ class Pretrained(Generator):
                 f"{len(first):,} and a sentence {max_length:,}. Give a smaller data.max_length."
             )
         enders, tokens = self._enders(name, ends_at_newline), len(vocab.tokens)
+        never = sorted(token for token in {*enders, *_specials(vocab)} if token < tokens)
         ids = torch.arange(vocab.inputs).clamp(max=tokens - 1)
         ids[vocab.bos] = first[-1]
         for called, value in {
             "ids": ids,  # of the model, for each of ours; eos and pad are read by nobody
             "before": torch.tensor(first[:-1], dtype=torch.long),
             "enders": torch.tensor(enders),
-            "never": torch.tensor([token for token in {*enders, *_specials(vocab)} if token < tokens]),  # in a sentence
+            "never": torch.tensor(never, dtype=torch.long),  # in a sentence
         }.items():
             self.register_buffer(called, value, persistent=False)
         if lora is not None:
