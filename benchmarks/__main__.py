@@ -19,6 +19,7 @@ from benchmarks import (
     cache,
     captions,
     likelihood,
+    lm,
     long_run,
     loop,
     ngram,
@@ -33,7 +34,9 @@ from textgan_lit.run.memory import keep_freed_memory
 
 SETS = {
     room.__name__.rpartition(".")[2]: room
-    for room in (sampling, step, likelihood, captions, cache, rounds, ngram, truth, loop, watching, sweeping, long_run)
+    for room in (
+        *(sampling, step, likelihood, captions, cache, rounds, lm, ngram, truth, loop, watching, sweeping, long_run),
+    )
 }
 
 

@@ -10,9 +10,10 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 import benchmarks
-from benchmarks import growth, likelihood, measure, watching
+from benchmarks import growth, likelihood, lm, measure, watching
 from benchmarks.__main__ import SETS, _plain, table
 from benchmarks.row import Row
+from tests.helpers import tiny_lm
 from tests.helpers.command import run
 from textgan_lit import play
 from textgan_lit.callbacks.truth import TruthPanel
@@ -40,6 +41,8 @@ TINY = {  # set → what stands in its module, small
     "captions": {"FILE": str(CONF.parent / "CHANGELOG.md"), "OVERRIDES": CAPTIONS},
     "cache": {"VOCABULARY": 30, "WIDTH": 8, "BATCH": 4, "LENGTHS": (3, 6), "USUAL": 6},
     "rounds": {"VOCABULARY": 30, "LENGTH": 5, "BATCH": 4, "ROUNDS": (1, 2)},
+    "lm": {"SENTENCES": 4, "TOKENS": 6, "LONG": 8, "RANK": 2, "TIMES": 1, "BEGINNING": "<s>ab"}
+    | {"LINES": ["abcd", "dcba"] * 32, "SHORT": (*lm.SHORT, "check_size=8", "debug=smoke")},
     "ngram": {"SENTENCES": 40, "VOCABULARY": 12, "ASKED": 2},
     "truth": {"SENTENCES": 64},
     "loop": {"GAMES": (("tiny", ("model.schedule.k=1",), 4, 1, 1.15),)},
@@ -66,13 +69,18 @@ def tiny(monkeypatch):
     return monkeypatch
 
 
-LONG = {"sweeping", "step", "watching"}
+LONG = {"sweeping", "step", "watching", "lm"}
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SETS]
 )
-def test_every_set_plays_and_what_it_checks_holds(name, tiny, unchecked_shapes):
+def test_every_set_plays_and_what_it_checks_holds(name, tiny, tmp_path, unchecked_shapes):
+    if name == "lm":
+        pytest.importorskip("transformers", reason="pretrained models need the extra lm")
+        pytest.importorskip("peft", reason="adapters need the extra lm")
+        tiny.setattr(lm, "FOLDER", str(tiny_lm.save(tmp_path / "lm")))
+        tiny.setattr(lm, "played", lambda *overrides: run(tiny, *overrides) or 1.0)
     for constant, value in TINY[name].items():
         assert hasattr(SETS[name], constant)
         tiny.setattr(SETS[name], constant, value)
