@@ -35,7 +35,8 @@ class Allocated(TorchDispatchMode):
 
 
 def _storages(tree):
-    storages = (leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
+    tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
+    storages = (tensor.untyped_storage() for tensor in tensors if not tensor.is_mkldnn)  # whose storage nobody sees
     return {storage._cdata: storage for storage in storages}
 
 
