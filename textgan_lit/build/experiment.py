@@ -93,11 +93,10 @@ def system(
         known["oracle"] = module.oracle
     make = functools.partial(_optional, model, known)
     known["generator"] = generator = make("generator", leaked_discriminator=leaked_discriminator(model, known))
-    if "generator" in sources:
-        sources["generator"].start(generator, module.vocab)
-    discriminator, policy = make("discriminator"), make("policy")
-    if "discriminator" in sources:
-        sources["discriminator"].start(discriminator, module.vocab)
+    discriminator, policy = make("discriminator"), make("policy")  # of a generator as it is made, as when taken up
+    for name, player in (("generator", generator), ("discriminator", discriminator)):
+        if name in sources:
+            sources[name].start(player, module.vocab)
     rules = _rules(make)
     estimator = make("estimator", **rules)
     objectives = {

@@ -40,6 +40,11 @@ class Source(NamedTuple):
             check_fit(player.state_dict(), self.player.state_dict(), type(player).__name__, vocab.inputs)
         except UserError as error:
             raise UserError(f"{self.where} does not fit. {error} Give that run's: {self._overrides()}.") from None
+        if player.base != self.player.base:
+            raise UserError(
+                f"{self.where}: that run's player stands on other pretrained weights than this one. Give that run's: "
+                f"{self._overrides()}."
+            )
         player.load_state_dict(self.player.state_dict())
 
     def _overrides(self) -> str:

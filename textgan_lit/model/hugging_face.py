@@ -25,7 +25,7 @@ KINDS = {
 CONFIG = 2**20  # characters of a config.json: those of large models have 2,000
 HEADER = 2**26  # bytes of a safetensors' header: those of large models have some hundred thousand
 CODE = ("auto_map", "quantization_config")  # which name classes to be found elsewhere
-RANDOM = ("dropout", "pdrop")  # how the settings of what is left to chance end
+RANDOM = ("dropout", "pdrop", "dropout_prob")  # how the settings of what is left to chance end
 
 
 class Opened(NamedTuple):
@@ -42,6 +42,7 @@ def need() -> None:
     except ImportError:
         raise UserError('Pretrained models need transformers. Install it: pip install "textgan_lit[lm]"') from None
     transformers.utils.logging.disable_progress_bar()  # a run has a bar of its own
+    transformers.utils.logging.set_verbosity_error()  # else it lists each weight that nobody asked for
 
 
 def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype: DType, where: str) -> Opened:
@@ -62,7 +63,8 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     for setting in [name for name in vars(config) if name.endswith(RANDOM)]:
         setattr(config, setting, 0.0)
-    cls, how = getattr(transformers, auto), {"dtype": getattr(torch, dtype), "attn_implementation": "sdpa"}
+    attention = "eager" if config.model_type == "mpnet" else "sdpa"  # which transformers has not for every kind
+    cls, how = getattr(transformers, auto), {"dtype": getattr(torch, dtype), "attn_implementation": attention}
     without_pooler = {"add_pooling_layer": False} if config.model_type in ("bert", "mpnet", "roberta") else {}
     _check_layers(config, files, said)
     with torch.device("meta"):
@@ -96,6 +98,12 @@ def digest(files: list[Path]) -> str:
     return found.hexdigest()
 
 
+def keep_no_activations(network: nn.Module) -> None:
+    """Lets ``network`` compute its layers' activations again on the way back, instead of keeping them."""
+    older = "activation_checkpointing_enable" if hasattr(network, "activation_checkpointing_enable") else None
+    getattr(network, older or "gradient_checkpointing_enable")({"use_reentrant": False})
+
+
 def enders(name: str, where: str) -> list[int]:
     """The tokens that end a text, by the model's generation_config.json, or by its config.json."""
     folder = model_folder.find(name, where)
@@ -105,6 +113,39 @@ def enders(name: str, where: str) -> list[int]:
             if found is not None:
                 return [found] if isinstance(found, int) else list(found)
     raise UserError(f"{where}={shown(name, PATH)}: its config.json names no eos_token_id, so no text could end.")
+
+
+class Frame(NamedTuple):
+    """The ids that a tokenizer.json puts before and after a sentence, such as those of [CLS] and [SEP]."""
+
+    before: list[int]
+    after: list[int]
+
+
+def frame(text: str, said: str) -> Frame:
+    """What the tokenizer.json ``text`` asks for around a sentence. It is read here: tokenizers are opened without it.
+
+    Raises:
+        UserError: it asks for nothing, or in a way that is not known.
+    """
+    part = json.loads(text).get("post_processor") or {}
+    try:
+        (part,) = (one for one in part.get("processors", [part]) if one["type"] != "ByteLevel")
+        if part["type"] in ("BertProcessing", "RobertaProcessing"):
+            found = Frame([part["cls"][1]], [part["sep"][1]])
+        else:
+            named = [piece.get("SpecialToken", {}).get("id") for piece in part["single"]]  # None: the sentence
+            place, ids = named.index(None), part["special_tokens"]
+            sides = named[:place], named[place + 1 :]
+            found = Frame(*([number for name in side for number in ids[name]["ids"]] for side in sides))
+        if not all(isinstance(number, int) and number >= 0 for side in found for number in side):
+            raise TypeError(found)
+        return found
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        raise UserError(
+            f"{said}: its tokenizer.json does not say what stands around a sentence (post_processor). Give an encoder "
+            "as transformers saves it."
+        ) from None
 
 
 def _read(path: Path, said: str) -> dict[str, Any]:

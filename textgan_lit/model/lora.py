@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import Gt, Interval
@@ -27,12 +27,13 @@ class Lora(NamedTuple):
     targets: Literal["all-linear"] | list[str] = "all-linear"
 
     def put_into(self, network: nn.Module, where: str) -> None:
-        """Gives ``network`` adapters; nothing else in it learns from then on."""
+        """Gives ``network`` adapters, in place of those it has; nothing else in it learns from then on."""
         try:
             from peft import LoraConfig, inject_adapter_in_model
             from peft.tuners.tuners_utils import cast_adapter_dtype
         except ImportError:
             raise UserError(f'{where}.lora needs peft. Install it: pip install "textgan_lit[lm]"') from None
+        _take_out(network)
         settings = LoraConfig(r=self.rank, lora_alpha=self.alpha, target_modules=self.targets)
         try:
             with warnings.catch_warnings():
@@ -47,11 +48,19 @@ class Lora(NamedTuple):
             ) from None
 
 
+def _take_out(network: nn.Module) -> None:
+    """Leaves ``network`` as it was without adapters; its other weights are the same ones."""
+    for name, layer in list(network.named_modules()):
+        if hasattr(layer, "get_base_layer"):
+            network.set_submodule(name, layer.get_base_layer())
+
+
 @contextmanager
 def merged(network: nn.Module) -> Iterator[None]:
     """For as long, each linear layer is one product by a weight that lies as products read it best, adapters within.
 
-    The weights themselves stay where and as they are, to the bit. Nothing learns meanwhile.
+    The weights themselves stay where and as they are, to the bit: who shares them reads them as ever. Nothing learns
+    meanwhile.
     """
     layers = [layer for layer in _linear_layers(network) if "forward" not in vars(layer)]
     with torch.no_grad():
@@ -82,3 +91,26 @@ def _as_one(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
         after, before = layer.lora_B[name].weight.to(weight), layer.lora_A[name].weight.to(weight)
         weight = torch.addmm(weight, after, before, alpha=layer.scaling[name])
     return weight, base.bias
+
+
+def save_what_learns(network: nn.Module) -> None:
+    """From now on the state of ``network`` is what learns in it at this moment.
+
+    The others, named by ``network.elsewhere``, are in the files that it was opened from, or have another name.
+    """
+    if not hasattr(network, "elsewhere"):
+        network.register_state_dict_post_hook(_leave_out_the_base)
+        network.register_load_state_dict_post_hook(_do_without_the_base)
+    network.elsewhere = frozenset()
+    learns = {name for name, weight in network.named_parameters() if weight.requires_grad}
+    network.elsewhere = frozenset(network.state_dict().keys() - learns)
+
+
+def _leave_out_the_base(network: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    for name in network.elsewhere:
+        state.pop(prefix + name, None)
+
+
+def _do_without_the_base(network: nn.Module, incompatible: Any) -> None:
+    missing = [name for name in incompatible.missing_keys if not name.endswith(tuple(network.elsewhere))]
+    incompatible.missing_keys[:] = missing

@@ -52,8 +52,8 @@ def check_bases(kept: Mapping[str, str], now: Mapping[str, str]) -> None:
         if kept.get(name) != now.get(name):
             was, is_now = (shown(str(some.get(name, "none"))[:12]) for some in (kept, now))
             raise UserError(
-                f"Its {name} stands on pretrained weights of sha256 {was}…, and model.{name}.name means others now "
-                f"({is_now}…). Give that model as it was."
+                f"Its {name} stands on pretrained weights of sha256 {was}…, and would stand on others now ({is_now}…). "
+                "Give that model as it was."
             )
 
 

@@ -18,7 +18,7 @@ from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import Generator, State
-from textgan_lit.model.lora import Lora, merged
+from textgan_lit.model.lora import Lora, merged, save_what_learns
 from textgan_lit.run import model_folder
 from textgan_lit.types import Vocab
 
@@ -74,29 +74,23 @@ class Pretrained(Generator):
                 f"{WHERE}={shown(name, PATH)} reads {min(places, window):,} tokens, and its beginning has "
                 f"{len(first):,} and a sentence {max_length:,}. Give a smaller data.max_length."
             )
-        enders, tokens = self._enders(name, ends_at_newline), len(vocab.tokens)
+        own, tokens = hugging_face.enders(name, WHERE), len(vocab.tokens)
+        enders = sorted({*own, *(self._newlines() if ends_at_newline else ())})
         never = sorted(token for token in {*enders, *_specials(vocab)} if token < tokens)
         ids = torch.arange(vocab.inputs).clamp(max=tokens - 1)
-        ids[vocab.bos] = first[-1]
+        ids[vocab.bos], ids[vocab.eos] = first[-1], own[0]
         for called, value in {
-            "ids": ids,  # of the model, for each of ours; eos and pad are read by nobody
+            "ids": ids,  # of the model, for each of ours; pad is read by nobody
             "before": torch.tensor(first[:-1], dtype=torch.long),
             "enders": torch.tensor(enders),
             "never": torch.tensor(never, dtype=torch.long),  # in a sentence
         }.items():
             self.register_buffer(called, value, persistent=False)
         if lora is not None:
-            self.network.requires_grad_(False)
             lora.put_into(self.network, "model.generator")
-        learns = {name for name, weight in self.named_parameters() if weight.requires_grad}
-        self.elsewhere = frozenset(self.state_dict().keys() - learns)  # in the base's own files, or under another name
-        self.register_state_dict_post_hook(_leave_out_the_base)
-        self.register_load_state_dict_post_hook(_do_without_the_base)
+        save_what_learns(self.network)
         if checkpointing:
-            older = (
-                "activation_checkpointing_enable" if hasattr(self.network, "activation_checkpointing_enable") else None
-            )
-            getattr(self.network, older or "gradient_checkpointing_enable")({"use_reentrant": False})
+            hugging_face.keep_no_activations(self.network)
 
     def _first(self, beginning: str | None, name: str) -> list[int]:
         """The ids of the beginning, specials among them read as such."""
@@ -112,12 +106,10 @@ class Pretrained(Generator):
             )
         return [own]
 
-    def _enders(self, name: str, at_newline: bool) -> list[int]:
-        found = set(hugging_face.enders(name, WHERE))
-        if at_newline:
-            text = self.vocab.tokenizer
-            found |= {number for number in range(len(self.vocab.tokens)) if "\n" in tokenizer.decode(text, [number])}
-        return sorted(found)
+    def _newlines(self) -> list[int]:
+        """The tokens that hold a line break."""
+        text = self.vocab.tokenizer
+        return [number for number in range(len(self.vocab.tokens)) if "\n" in tokenizer.decode(text, [number])]
 
     # --- the contract -------------------------------------------------------------------------------------------------
 
@@ -151,7 +143,7 @@ class Pretrained(Generator):
         return found.index_fill_(-1, self.never, -torch.inf)
 
     def fixed(self) -> list[Tensor]:
-        return [weight for name, weight in self.named_parameters() if name in self.elsewhere]
+        return [weight for name, weight in self.network.named_parameters() if name in self.network.elsewhere]
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
@@ -218,13 +210,3 @@ def _specials(vocab: Vocab) -> set[int]:
     """The tokens that stand for no text: where one begins or ends, who speaks, what is not known."""
     added = tokenizer.opened(vocab.tokenizer).tokenizer.get_added_tokens_decoder()
     return {number for number, token in added.items() if token.special} | {tokenizer.unknown(vocab.tokenizer)} - {None}
-
-
-def _leave_out_the_base(module: Pretrained, state: dict[str, Any], prefix: str, _: Any) -> None:
-    for name in module.elsewhere:
-        state.pop(prefix + name, None)
-
-
-def _do_without_the_base(module: Pretrained, incompatible: Any) -> None:
-    missing = [name for name in incompatible.missing_keys if not name.endswith(tuple(module.elsewhere))]
-    incompatible.missing_keys[:] = missing
