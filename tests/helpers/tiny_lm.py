@@ -1,4 +1,4 @@
-"""Language models of two layers with random weights, saved as transformers saves one: nothing is downloaded."""
+"""Language models and encoders of two layers with random weights, as transformers saves them: nothing is downloaded."""
 
 import json
 from pathlib import Path
@@ -17,6 +17,12 @@ OF_KIND = {
     },
 }
 
+ENCODERS = {  # kind: its settings, and what it calls the first, the last and the missing token
+    "bert": (SIZES | {"intermediate_size": 32}, ("[CLS]", "[SEP]", "[PAD]")),
+    "distilbert": ({"dim": 16, "n_layers": 2, "n_heads": 4, "hidden_dim": 32}, ("[CLS]", "[SEP]", "[PAD]")),
+    "mpnet": (SIZES | {"intermediate_size": 32}, ("<s>", "</s>", "<pad>")),
+    "roberta": (SIZES | {"intermediate_size": 32}, ("<s>", "</s>", "<pad>")),
+}
 
 NAMED = (*SPECIALS, UNKNOWN)
 
@@ -39,23 +45,49 @@ def save(
         | {"vocab_size": len(names) + 3, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
         | settings,
     )
-    model = AutoModelForCausalLM.from_config(config)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() > 1:
-                weight.normal_(0, 0.3)  # the usual beginnings give every token the same probability
-    model.save_pretrained(folder)
+    _write(AutoModelForCausalLM.from_config(config), folder)
     (folder / "tokenizer.json").write_text(spelling(names))
     return folder
 
 
-def spelling(names: list[str]) -> str:
+def save_encoder(folder: Path, kind: str = "bert", letters: str = "abcd ", seed: int = 0, **settings) -> Path:
+    """An encoder of a ``kind`` whose tokens are letters, the first, a missing one, the last, and ``?``."""
+    from tokenizers import processors
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(seed)
+    sizes, (first, last, missing) = ENCODERS[kind]
+    names = [first, missing, last, UNKNOWN, *letters]
+    known = {"vocab_size": len(names), "pad_token_id": 1, "max_position_embeddings": 32}
+    _write(AutoModel.from_config(AutoConfig.for_model(kind, **sizes | known | settings)), folder)
+    around = {
+        "bert": processors.TemplateProcessing(f"{first} $A {last}", special_tokens=[(first, 0), (last, 2)]),
+        "distilbert": processors.BertProcessing((last, 2), (first, 0)),
+        "roberta": processors.RobertaProcessing((last, 2), (first, 0)),
+    }
+    around["mpnet"] = processors.Sequence([processors.ByteLevel(), around["roberta"]])
+    (folder / "tokenizer.json").write_text(spelling(names, around[kind]))
+    return folder
+
+
+def _write(model, folder: Path) -> None:
+    """Saves ``model`` with larger weights: those of usual beginnings make hardly a difference between tokens."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.3)
+    model.save_pretrained(folder)
+
+
+def spelling(names: list[str], around=None) -> str:
     """A tokenizer.json that cuts text into letters; what is longer than one is special."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.WordLevel({name: number for number, name in enumerate(names)}, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Split("", "isolated"), decoders.Fuse()
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names if len(name) > 1])
+    if around is not None:
+        tokenizer.post_processor = around
     return tokenizer.to_str()
 
 

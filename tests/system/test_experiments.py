@@ -81,6 +81,8 @@ REFUSED = {
     "needs one score per sentence.* Use": lambda p: p["credit"] == "MonteCarlo" and p["discriminator"] == "Recurrent",
     "needs one score per token.* Use": lambda p: p["credit"] == "RewardToGo" and p["discriminator"] != "Recurrent",
     "name has no default|is no folder here": lambda p: p["generator"] == "Pretrained",
+    "the tokens of these data are mere numbers. Use": lambda p: p["discriminator"] == "Encoder",
+    "has none. Use model/generator=pretrained": lambda p: p["discriminator"] == "ValueHead",
     "takes a sentence for one action.* Use": lambda p: (
         p["credit"] not in {None, "Terminal"}
         and (p["settings"].get("estimator") or {}).get("importance_sampling_level") == "sentence"

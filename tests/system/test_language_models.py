@@ -12,8 +12,11 @@ import textgan_lit
 from tests.helpers import tiny_lm
 from tests.helpers.audited import descends
 from tests.helpers.lives import left, play, same
+from tests.helpers.playing import config
 from textgan_lit import tokenizer
 from textgan_lit.audit.enumeration import Enumeration
+from textgan_lit.audit.measure import audit
+from textgan_lit.build import experiment
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean
@@ -23,6 +26,7 @@ from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import Lora
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.reward import LogOdds
+from textgan_lit.run.checkpoint import kept, read
 from textgan_lit.types import Vocab
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -33,12 +37,21 @@ def files(tmp_path_factory):
     """A model, and sentences for it."""
     folder, lots = tmp_path_factory.mktemp("language_model"), random.Random(0)
     tiny_lm.save(folder / "lm", letters="abcd ")
+    tiny_lm.save_encoder(folder / "encoder")
     lines = ["".join(lots.choice("abcd") for _ in range(lots.randint(2, 7))) for _ in range(300)]
     (folder / "my.txt").write_text("\n".join(lines))
     return folder
 
 
-def overrides(files, *more):
+CRITIC = "model/discriminator@model.discriminator.critic"
+CRITICS = {  # what the critic of model=airl is → the settings of its own
+    "conv": ["model.discriminator.critic.filters=[[1,8],[2,8]]"],
+    "encoder": ["model.discriminator.critic.name={files}/encoder", "model.discriminator.critic.lora.rank=2"],
+    "value_head": ["model.discriminator.critic.lora.rank=2"],
+}
+
+
+def overrides(files, *more, critic="conv"):
     return (
         "model=airl",
         "data=text",
@@ -46,7 +59,8 @@ def overrides(files, *more):
         f"data.tokenizer={files / 'lm'}",
         "model/generator=pretrained",
         f"model.generator.name={files / 'lm'}",
-        "model.discriminator.critic.filters=[[1,8],[2,8]]",
+        f"{CRITIC}={critic}",
+        *(setting.format(files=files) for setting in CRITICS[critic]),
         "model/regulariser=[reference_kl]",
         "model.ema=0.9",
         *(f"model.optim.{update}.batch_size=8" for update in ("pretrain", "discriminator", "generator")),
@@ -90,14 +104,52 @@ def test_another_base_under_its_name_is_refused(played, files):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_to_the_last_bit(files, tmp_path):
+@pytest.mark.parametrize("critic", CRITICS)
+def test_killed_it_goes_on_to_the_last_bit(files, tmp_path, critic):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    game = overrides(files, "+callbacks.death._target_=tests.helpers.dying.Death")
+    game = overrides(files, "+callbacks.death._target_=tests.helpers.dying.Death", critic=critic)
     assert play(whole, *game, f"hydra.run.dir={whole}").returncode == 0
     assert play(cut, *game, f"hydra.run.dir={cut}", death="SIGKILL at 7 end").returncode < 0
     done = play(cut, *game, f"hydra.run.dir={cut}", "resume=true")
     assert done.returncode == 0, done.stderr
     same(left(cut), left(whole))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("critic", ["encoder", "value_head"])
+def test_two_processes_play_the_game_of_one(files, tmp_path, critic):
+    """Their checkpoints hold what one's does, adapters and heads alone, and name what both players stand on."""
+    states = []
+    for name, more in (("one", "trainer=cpu"), ("two", "trainer=ddp_cpu")):
+        folder = f"hydra.run.dir={tmp_path / name}"
+        done = play(tmp_path / name, *overrides(files, "model/schedule=fixed", folder, more, critic=critic))
+        assert done.returncode == 0, done.stderr
+        states.append(read(kept(tmp_path / name / "checkpoints")[0]))
+    one, two = ({name: x for name, x in state["state_dict"].items() if torch.is_tensor(x)} for state in states)
+    assert one.keys() == two.keys()
+    assert all(".lora_" in name or ".head." in name for name, weight in one.items() if weight.is_floating_point())
+    torch.testing.assert_close(two, one, rtol=1e-2, atol=1e-3)
+    bases = states[0]["textgan_lit"]["bases"]
+    assert bases.keys() == {"generator", "discriminator"}
+    assert (bases["generator"] == bases["discriminator"]) == (critic == "value_head")
+
+
+@pytest.mark.slow
+def test_every_beginning_is_judged(files, tmp_path):
+    plain = [one for one in overrides(files) if "critic" not in one and one != "model=airl"]
+    game = (*plain, "model=scratchgan", "model/discriminator=value_head", "model.discriminator.scores=token")
+    done = play(tmp_path / "run", *game, "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert textgan_lit.load(tmp_path / "run").sample(3, seed=1)
+
+
+@pytest.mark.slow
+def test_an_encoder_judges_what_a_small_generator_writes(files, tmp_path):
+    others = [one for one in overrides(files) if not ("critic" in one or "generator.name" in one or "lm" in one)]
+    game = (*others, "model=minimax", "model/generator=lstm", "data.tokenizer=char", "model/discriminator=encoder")
+    done = play(tmp_path / "run", *game, f"model.discriminator.name={files}/encoder", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert read(kept(tmp_path / "run" / "checkpoints")[0])["textgan_lit"]["bases"].keys() == {"discriminator"}
 
 
 class Players:
@@ -119,3 +171,19 @@ def test_its_gradient_is_the_enumerated_one(tmp_path):
     finding = descends(ScoreFunction(LogOdds(), Terminal(), BatchMean()), Players(folder))
     assert finding.passed, finding.summary
     assert finding.summary.startswith("unbiased")
+
+
+def test_the_audit_finds_nothing_where_its_own_body_judges(tmp_path):
+    """The players are built as a run builds them, on the world that the audit can list."""
+    folder = tiny_lm.save(tmp_path, letters="abc", named=(), bos_token_id=3, eos_token_id=4, pad_token_id=4)
+    world = ("data=tiny", "data.train=1000", *(f"data.oracle.{key}" for key in ("vocab_size=3", "length=3")))
+    players = ("model/generator=pretrained", f"model.generator.name={folder}", "model/discriminator=value_head")
+    settings = config(*world, "data.oracle.variable=true", "model=minimax", *players, "model.generator.lora.rank=2")
+    torch.manual_seed(0)
+    data = experiment.data(settings)
+    spelling = (folder / "tokenizer.json").read_text()
+    data.vocab = Vocab(tokenizer.tokens(spelling), has_eos=True, tokenizer=spelling)
+    found = audit(experiment.system(settings, data), data.oracle, batches=100)
+    assert {finding.player for finding in found} == {"D = D*", "taught D"}
+    for finding in found:
+        assert finding.passed, f"{finding.player}: {finding.summary}"

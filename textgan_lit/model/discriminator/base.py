@@ -72,6 +72,14 @@ def sentence_density(
     return density.masked_fill(~mask, 0.0).sum(1)
 
 
+def small_head(width: int) -> nn.Linear:
+    """Of ``width`` pretrained features one logit, which says little at first."""
+    head = nn.Linear(width, 1)
+    nn.init.normal_(head.weight, 0.0, 0.1 / width**0.5)
+    nn.init.zeros_(head.bias)
+    return head
+
+
 def last_score(scores: Float[Tensor, "B *T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
     """One score a sentence: the last one, of the whole sentence, where each token has its own."""
     if scores.dim() == 1:

@@ -57,7 +57,7 @@ class DensityAware(Discriminator):
                 f"{type(critic).__name__}, which scores tokens, but {type(generator).__name__} writes in another "
                 "order. Use model/discriminator@model.discriminator.critic=conv, or model.generator.order=l2r."
             )
-        self.critic, self.scores = critic, critic.scores
+        self.critic, self.scores, self.base = critic, critic.scores, critic.base
         self.reference = generator.frozen()
         self.refresh = refresh
         self.register_buffer("met", torch.zeros((), dtype=torch.long))

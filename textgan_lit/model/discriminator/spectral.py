@@ -19,13 +19,14 @@ class Spectral(Discriminator):
     arXiv:1802.05957).
 
     The value is followed by a step of power iteration each time a weight is used in training. Recurrent cores are not
-    covered and are refused. It smooths; it is no bound on the slope of the whole: gates, norms' gains and attention
-    (Kim et al. 2021, arXiv:2006.04710) stay free.
+    covered and are refused; so are pretrained networks, which would not be the same any more. It smooths; it is no
+    bound on the slope of the whole: gates, norms' gains and attention (Kim et al. 2021, arXiv:2006.04710) stay free.
     """
 
     def __init__(self, vocab: Vocab, max_length: int, critic: Discriminator):
         super().__init__(vocab, max_length)
-        if critic.needs_density or any(isinstance(module, nn.RNNBase) for module in critic.modules()):
+        recurrent = any(isinstance(module, nn.RNNBase) for module in critic.modules())
+        if critic.needs_density or recurrent or critic.base is not None:
             raise UserError(
                 f"discriminator=spectral bounds feed-forward layers, which {type(critic).__name__} is not made of. "
                 "Use model/discriminator@model.discriminator.critic=conv or transformer."
