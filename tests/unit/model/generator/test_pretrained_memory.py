@@ -11,7 +11,7 @@ from tests.helpers.allocations import kept_bytes
 from textgan_lit import tokenizer
 from textgan_lit.model.baseline import Standardised
 from textgan_lit.model.credit import Terminal
-from textgan_lit.model.discriminator.base import Discriminator
+from textgan_lit.model.discriminator.value_head import ValueHead
 from textgan_lit.model.discriminator_loss import Relativistic
 from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.game import Game
@@ -30,17 +30,6 @@ LENGTH, ROWS = 6, 8
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tiny_lm.save(tmp_path_factory.mktemp("llama"))
-
-
-class Judge(Discriminator):
-    """A language model's states, summed to a score."""
-
-    def __init__(self, reader):
-        super().__init__(reader.vocab, reader.max_length)
-        self.reader = reader
-
-    def forward(self, tokens, mask, density=None):
-        return (self.reader.features(tokens).mean(2) * mask).sum(1)
 
 
 def player(folder, size, **settings):
@@ -79,7 +68,8 @@ def test_micro_batches_change_no_gradient_and_bound_what_is_kept(folder, make, m
     found, kept, sizes, body = [], [], [], Pretrained._body
     real = player(folder, None).sample(Noise(0, "real").uniform(ROWS, LENGTH), Categorical()).batch
     for size in (None, 2):
-        generator, judge = player(folder, size), Judge(player(folder, size))
+        generator = player(folder, size)
+        judge = ValueHead(generator.vocab, LENGTH, generator, Lora(rank=2))
         loss, learning = make(generator), judge if make is by_pairs else generator
         sizes.append([])
         monkeypatch.setattr(
