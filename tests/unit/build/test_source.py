@@ -3,11 +3,16 @@
 import shutil
 
 import pytest
+import torch
 
 from tests.helpers.command import run, smoke
-from tests.helpers.playing import config
+from tests.helpers.playing import TINY, config
 from textgan_lit.build import experiment, players
+from textgan_lit.build.source import Source
+from textgan_lit.errors import UserError
+from textgan_lit.model.generator.markov import Markov
 from textgan_lit.run.checkpoint import newest
+from textgan_lit.types import Vocab
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +59,33 @@ def test_likelihood_alone_goes_on_learning(source):
     composed = config("debug=smoke", "model=mle", f"+model.generator_from={source}")
     system = experiment.system(composed, experiment.data(composed), players.sources(composed))
     assert system.schedule.pretrain_steps == 4
+
+
+def test_what_is_made_of_the_generator_is_made_of_it_as_it_was_made():
+    """A run that is taken up brings no other run's weights: its players are made without them, too."""
+    composed = config(*TINY, "model=airl")
+    data = experiment.data(composed)
+    theirs = experiment.system(composed, data).generator
+    with torch.no_grad():
+        for weight in theirs.parameters():
+            weight.add_(1.0)
+    torch.manual_seed(0)
+    system = experiment.system(composed, data, {"generator": Source(theirs, data.vocab, "", {})})
+    torch.manual_seed(0)
+    alone = experiment.system(composed, data)
+    for made, weight in zip(system.discriminator.reference.parameters(), alone.generator.parameters(), strict=True):
+        assert torch.equal(made, weight)
+    assert not all(map(torch.equal, system.generator.parameters(), alone.generator.parameters()))
+
+
+def test_a_player_on_other_pretrained_weights_is_refused():
+    vocab = Vocab(("a", "b"))
+    mine, theirs = Markov(vocab, 2), Markov(vocab, 2)
+    source = Source(theirs, vocab, "model.generator_from=run", {})
+    source.start(mine, vocab)
+    theirs.base = "0" * 64
+    with pytest.raises(UserError, match=r"from=run: that run's player stands on other pretrained weights .*=markov"):
+        source.start(mine, vocab)
 
 
 THEIRS = "Give that run's: model/generator=lstm."
