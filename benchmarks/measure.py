@@ -98,12 +98,17 @@ class Steps:
         data.setup("fit")
         self.batches, self.step = iter(data.train_dataloader()), 0
         self.player = getattr(system, self.update.player)
-        self.optimizer = self.update.optimizer(self.player.parameters())
+        self.optimizer = self.update.optimizer(system.learning(self.update))
+        players = filter(None, (system.generator, system.discriminator))
+        self.learning = {
+            player: [weight for weight in player.parameters() if weight.requires_grad] for player in players
+        }
 
     def __call__(self) -> None:
-        for player in (self.system.generator, self.system.discriminator):
-            if player is not None:
-                player.train(player is self.player).requires_grad_(player is self.player)
+        for player, weights in self.learning.items():
+            player.train(player is self.player)
+            for weight in weights:
+                weight.requires_grad_(player is self.player)
         batch = next(self.batches).first(self.update.batch_size)
         outcome = self.update.loss(self.system.game(OF_STEP, self.step), batch)
         self.step += 1
