@@ -100,7 +100,9 @@ class Entropy(Regulariser):
 
     def forward(self, game: Game, batch: TextBatch, written: Written) -> Float[Tensor, ""]:
         features = game.generator.features_of(written.samples.batch, written.samples.latent)
-        found = game.generator.by_rows(lambda logits: relative(game.policy(logits), logits.new_zeros(1, 1)), features)
+        mask = game.generator.to_generation_order(written.samples.mask)
+        entropy = lambda logits: relative(game.policy(logits), logits.new_zeros(1, 1))  # noqa: E731
+        found = game.generator.by_rows(entropy, features, mask)
         return _per_token(game.generator.to_reading_order(found), written.samples)
 
 
@@ -149,7 +151,8 @@ class ReferenceKL(Regulariser):
             before = game.policy(self.reference.head(of_reference).float()).log_softmax(-1)
             return relative(game.policy(logits), before.clamp_min(LEAST))
 
-        return game.generator.to_reading_order(game.generator.by_rows(of_rows, *both))
+        mask = game.generator.to_generation_order(samples.mask)
+        return game.generator.to_reading_order(game.generator.by_rows(of_rows, both[0], mask, both[1]))
 
     def _k3(self, game: Game, written: Written) -> Float[Tensor, "B T"]:
         samples, now = written

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -19,11 +19,12 @@ from textgan_lit.errors import UserError, shown
 from textgan_lit.functional import order as orders
 from textgan_lit.functional.inverse_cdf import draw
 from textgan_lit.functional.likelihood import inputs_of, token_logp
+from textgan_lit.functional.ragged import by_length
 from textgan_lit.functional.recompute import in_parts
+from textgan_lit.model.generator.decode_state import DecodeState, State
 from textgan_lit.model.policy import Policy
 from textgan_lit.types import Samples, TextBatch, Token, Vocab
 
-State = tuple[Tensor, ...]
 Likelihood = Literal["exact", "bound", "none"]
 Order = Literal["l2r", "r2l", "random", "binary_tree"] | list[int]  # what is written first: functional.order.positions
 
@@ -32,35 +33,6 @@ FEWEST_ROWS = 128  # … but never fewer rows than a matrix product needs to be 
 KEPT = 2**25  # logits kept for the backward pass; where there are more, they are computed again
 SENTENCES = 1024  # written side by side: enough for a network to be quick, and bounded states
 LOOK = 8  # steps of writing between two looks at which sentences have ended: a look waits for the device
-WORTH = 0.8  # share of rows still open above which the others are not worth a copy of the states
-
-
-class DecodeState(NamedTuple):
-    """The decoding state of a batch: last token, the generator's own state, which sentences are unfinished."""
-
-    prev: Int[Tensor, " B"]
-    state: State
-    open: Bool[Tensor, " B"]
-
-    def rows(self, index: Tensor | slice) -> DecodeState:
-        return DecodeState(self.prev[index], tuple(leaf[index] for leaf in self.state), self.open[index])
-
-    def unfinished(self, fewest: int) -> Int[Tensor, " rows"] | slice:
-        """The rows worth writing on: none where all sentences have ended, all where few have, else those that are
-        open, and ended ones where they would be less than ``fewest``."""
-        open = int(self.open.sum())
-        kept = max(open, min(fewest, len(self.open)))
-        if open and kept > WORTH * len(self.open):
-            return slice(None)
-        return self.open.int().topk(kept).indices.sort().values if open else slice(0)
-
-    @staticmethod
-    def join(states: list[DecodeState]) -> DecodeState:
-        return DecodeState(
-            torch.cat([decoding.prev for decoding in states]),
-            tuple(torch.cat(leaves) for leaves in zip(*(decoding.state for decoding in states), strict=True)),
-            torch.cat([decoding.open for decoding in states]),
-        )
 
 
 class Generator(nn.Module, ABC):
@@ -260,9 +232,14 @@ class Generator(nn.Module, ABC):
         """Logits of every token of ``batch`` given the tokens written before it (and its latent), under ``policy``."""
         return self.to_reading_order(policy(self.head(self.features_of(batch, latent)).float()))
 
-    def features_of(self, batch: TextBatch, latent: Float[Tensor, "B L"] | None = None) -> Float[Tensor, "B T H"]:
-        """What the logits of each token of ``batch`` are made of, in the order of writing."""
-        return self.features(inputs_of(self.to_generation_order(batch.tokens), self.vocab.bos), *self.given(latent))
+    def features_of(
+        self, batch: TextBatch, latent: Float[Tensor, "B L"] | None = None, given: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T H"]:
+        """What the logits of each token of ``batch`` are made of, in the order of writing; ``given``: see ``logp``."""
+        read = inputs_of(self.to_generation_order(batch.tokens if given is None else given), self.vocab.bos)
+        if not (self.vocab.has_eos and self.autoregressive):
+            return self.features(read, *self.given(latent))
+        return by_length(self.features, batch.mask, read, *self.given(latent))
 
     def logp(
         self,
@@ -283,23 +260,29 @@ class Generator(nn.Module, ABC):
             features = self.features(inputs_of(read, self.vocab.bos), order)
             return orders.to_reading_order(self.of_written(features, ordered, policy), order)
         ordered = TextBatch(*map(self.to_generation_order, batch))
-        read = ordered.tokens if given is None else self.to_generation_order(given)
-        features = self.features(inputs_of(read, self.vocab.bos), *self.given(latent))
-        return self.to_reading_order(self.of_written(features, ordered, policy))
+        return self.to_reading_order(self.of_written(self.features_of(batch, latent, given), ordered, policy))
 
     def of_written(self, features: Float[Tensor, "B T H"], batch: TextBatch, policy: Policy) -> Float[Tensor, "B T"]:
         """log-probability of each token of ``batch``, in the order of writing, from what ``features`` gave for it."""
-        return self.by_rows(lambda logits, *token: token_logp(policy(logits), *token), features, *batch)
+        return self.by_rows(lambda logits, *token: token_logp(policy(logits), *token), features, batch.mask, *batch)
 
     def by_rows(
-        self, work: Callable[..., Tensor], features: Float[Tensor, "B T H"], *others: Shaped[Tensor, "B T ..."]
+        self,
+        work: Callable[..., Tensor],
+        features: Float[Tensor, "B T H"],
+        mask: Bool[Tensor, "B T"],
+        *others: Shaped[Tensor, "B T ..."],
     ) -> Float[Tensor, "B T"]:
         """``work(logits, *others)`` of each row of ``features``, one number each, in a few rows at a time.
 
-        For the way back ``work`` should keep one number per logit. Up to KEPT are kept; where there would be more, none
-        are, and the logits are computed again.
+        Where sentences vary in length, padding has 0 and, on the CPU, costs nothing. For the way back ``work`` should
+        keep one number per logit. Up to KEPT are kept; where there would be more, they are computed again.
         """
-        rows, flat = self.rows_at_once(), [some.flatten(0, 1) for some in (features, *others)]
+        rows, inside = self.rows_at_once(), mask.flatten()
+        flat = [some.flatten(0, 1) for some in (features, *others)]
+        some_left = self.vocab.has_eos and mask.device.type == "cpu"  # elsewhere their number would be waited for
+        if some_left:
+            flat = [some[inside] for some in flat]
 
         def of_part(features: Tensor, *others: Tensor) -> Tensor:
             return work(self.head(features).float(), *others)
@@ -309,7 +292,9 @@ class Generator(nn.Module, ABC):
             found = in_parts(of_part, rows, flat[0], flat[1:], lambda: list(self.parameters()))
         else:
             found = torch.cat([of_part(*part) for part in zip(*(some.split(rows) for some in flat), strict=True)])
-        return found.view(features.shape[:2])
+        if some_left:
+            found = found.new_zeros(inside.shape).masked_scatter(inside, found)
+        return found.view(mask.shape)
 
 
 def fitting(fits: Callable[[type[Generator]], bool]) -> str:

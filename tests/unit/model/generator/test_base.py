@@ -134,3 +134,14 @@ def test_a_look_at_what_has_ended_is_rare(stream, monkeypatch):
 def ending(kind):
     """A generator of 200 positions whose sentences have some 20 tokens, and here and there many more."""
     return lively(kind(Vocab(tuple("abcdefghijklmnopqrs"), has_eos=True), 200))
+
+
+def test_padding_is_never_turned_into_logits():
+    generator = LSTM(Vocab(tuple("abc"), has_eos=True), 6)
+    written = generator.sample(torch.rand(32, 6, generator=torch.Generator().manual_seed(3)), Categorical())
+    rows, head = [], generator.head
+    generator.head = lambda features: rows.append(len(features)) or head(features)
+    logp = generator.logp(written.batch, Categorical())
+    assert sum(rows) == written.mask.sum() < written.mask.numel()
+    torch.testing.assert_close(logp, written.logp)
+    assert not logp[~written.mask].any()
