@@ -174,10 +174,11 @@ def _regularised(objective: Any, model: Mapping[str, Any], known: dict[str, Any]
 def _schedule(model: Mapping[str, Any], module: pl.LightningDataModule, updates: dict[str, Update]) -> Schedule:
     together = updates["generator"].loss.num_iterations if "generator" in updates else 1
     steps = {"updates": tuple(updates), "epoch": _epoch(module, updates), "in_a_row": together}
-    if "pretrain" in updates and (model.get("schedule") or {}).get("pretrain_tokens") is not None:
+    settings = model.get("schedule")
+    if "pretrain" in updates and isinstance(settings, Mapping) and settings.get("pretrain_tokens") is not None:
         length = module.sentences("valid").mask.sum(1).double().mean()
         steps["step_tokens"] = updates["pretrain"].batch_size * float(length)
-    schedule = part(model.get("schedule"), "model.schedule", Schedule, **steps)
+    schedule = part(settings, "model.schedule", Schedule, **steps)
     if model.get("generator_from") is not None and "generator" in updates:  # likelihood alone goes on learning
         schedule.pretrain_steps = 0
     if model.get("discriminator_from") is not None:

@@ -31,7 +31,7 @@ def spearman_se(correlation: float, n: int) -> float:
     return (1 - correlation**2) * math.sqrt((1 + correlation**2 / 2) / (n - 3)) if n > 3 else math.nan
 
 
-def pearson(one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
+def pearson(one: Sequence[int | float], other: Sequence[int | float]) -> tuple[float, float] | None:
     """Correlation of the numbers themselves, and its standard error. None where all of one side are equal, or one is
     infinite.
 
@@ -49,7 +49,7 @@ def pearson(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]
     return round(value, 12), round(statistics.pstdev(influence, 0.0) / math.sqrt(len(x)), 12)
 
 
-def _standardised(values: Sequence[float]) -> list[float]:
+def _standardised(values: Sequence[int | float]) -> list[float]:
     mean, spread = statistics.fmean(values), statistics.pstdev(values)
     return [(value - mean) / spread for value in values]
 

@@ -87,14 +87,14 @@ def poisoned(tmp_path, faults, policy, *callbacks, save=(5,), patience=10, overr
     return run, look
 
 
-def spoilt(loss, logs, kind, zero):
+def spoilt(loss, logs, written, kind, zero):
     if kind == "loss":
         loss = loss * math.nan
     if kind == "gradient":
         loss = loss + zero.sqrt()  # whose slope is ∞ · 0
     if kind == "reward":
         logs = logs | {"reward": torch.tensor(1e9)}
-    return Outcome(loss, logs)
+    return Outcome(loss, logs, written)
 
 
 @pytest.mark.parametrize("step", [2, G_TURN, D_TURN])

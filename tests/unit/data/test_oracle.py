@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from textgan_lit.data.dyck import Dyck
 from textgan_lit.data.mixture import Mixture
 from textgan_lit.data.oracle import Oracle
 from textgan_lit.data.oracle_lstm import OracleLSTM
+from textgan_lit.data.oracle_run import OracleRun
 from textgan_lit.data.oracle_seqgan import OracleSeqGAN
 from textgan_lit.data.tiny import OneSentence, Tiny, every_sentence
 from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.model.generator.lstm import LSTM
 from textgan_lit.model.policy import Categorical
 from textgan_lit.noise import Noise
+from textgan_lit.types import Vocab
 
 
 def seqgan(folder, seed=1):
@@ -30,12 +34,21 @@ def seqgan(folder, seed=1):
     return OracleSeqGAN(str(folder / "tiny.npz"), length=3)
 
 
+def of_a_run(_, seed=1):
+    """A run's network, as if it had been opened."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        opened = SimpleNamespace(generator=LSTM(Vocab(tuple("abc"), has_eos=True), 3, 2, 3), policy=Categorical())
+    return OracleRun("runs/mine", lambda _: opened)
+
+
 WORLDS = {
     "mixture": lambda _, **seed: Mixture(vocab_size=4, length=4, languages=3, successors=2, **seed),
     "mixture-sharp": lambda _, **seed: Mixture(vocab_size=5, length=4, successors=2, smoothing=0.0, **seed),
     "dyck": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.1, **seed),
     "dyck-sharp": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.0, **seed),
     "oracle_lstm": lambda _, **seed: OracleLSTM(vocab_size=5, length=3, embedding=3, hidden=4, **seed),
+    "oracle_run": of_a_run,
     "oracle_seqgan": seqgan,
     "tiny": lambda _, **seed: Tiny(vocab_size=4, length=3, **seed),
     "tiny-variable": lambda _, **seed: Tiny(vocab_size=3, length=3, variable=True, sharpness=2.0, **seed),
