@@ -98,12 +98,6 @@ def digest(files: list[Path]) -> str:
     return found.hexdigest()
 
 
-def keep_no_activations(network: nn.Module) -> None:
-    """Lets ``network`` compute its layers' activations again on the way back, instead of keeping them."""
-    older = "activation_checkpointing_enable" if hasattr(network, "activation_checkpointing_enable") else None
-    getattr(network, older or "gradient_checkpointing_enable")({"use_reentrant": False})
-
-
 def enders(name: str, where: str) -> list[int]:
     """The tokens that end a text, by the model's generation_config.json, or by its config.json."""
     folder = model_folder.find(name, where)

@@ -32,8 +32,8 @@ class Encoder(Discriminator):
 
     What is longer than the encoder reads is cut, and said once; refused where that is certain beforehand, since the
     data have its very tokens. With ``lora`` adapters alone learn, without all weights do; checkpoints hold what learns.
-    ``checkpointing`` and ``micro_batch_size`` take time for memory, as the pretrained generator's do. Dropout is off,
-    and there is no pooler.
+    ``micro_batch_size`` takes time for memory, as the pretrained generator's does. Dropout is off, and there is no
+    pooler.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class Encoder(Discriminator):
         lora: Lora | None,
         pooling: Literal["mean", "cls"] = "mean",
         dtype: hugging_face.DType = "float32",
-        checkpointing: bool = False,
         micro_batch_size: Annotated[int, Ge(1)] | None = None,
     ):
         super().__init__(vocab, max_length)
@@ -75,8 +74,6 @@ class Encoder(Discriminator):
         if lora is not None:
             lora.put_into(self.network, "model.discriminator")
         save_what_learns(self.network)
-        if checkpointing:
-            hugging_face.keep_no_activations(self.network)
         self.head = small_head(config.hidden_size)
 
     def forward(

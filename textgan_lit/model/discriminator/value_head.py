@@ -20,11 +20,10 @@ from textgan_lit.types import TextBatch, Vocab
 class ValueHead(Discriminator):
     """The generator's beginning and tokens → its pretrained body → a logit of the last, or of every token.
 
-    It reads as the generator does: the same ids after the same beginning, with its ``dtype``, ``checkpointing`` and
-    ``micro_batch_size``; eos is the first token that ends a text by the model's own configuration. Each position judges
-    its prefix, the last one the whole sentence with its end. Adapters begin without an effect, the head small; both
-    alone learn, and checkpoints hold them alone. Discriminators of language models are made so (GAD: Ye et al. 2025,
-    arXiv:2511.10643).
+    It reads as the generator does: the same ids after the same beginning, with its ``dtype`` and ``micro_batch_size``;
+    eos is the first token that ends a text by the model's own configuration. Each position judges its prefix, the last
+    one the whole sentence with its end. Adapters begin without an effect, the head small; both alone learn, and
+    checkpoints hold them alone. Discriminators of language models are made so (GAD: Ye et al. 2025, arXiv:2511.10643).
 
     Where the generator has adapters, both share one base, and neither meets the other's adapters. Where all of it
     learns, this is a frozen copy of the model as its files hold it: as much memory again as the weights take.

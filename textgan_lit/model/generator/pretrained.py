@@ -41,9 +41,8 @@ class Pretrained(Generator):
     tokens are never written. ``beginning`` may name them; null: the model's own first token.
 
     With ``lora`` adapters alone learn, and the base is never copied: references, averages and checkpoints hold what
-    has learned. Without, all weights learn. ``checkpointing`` computes the layers' activations again on the way back
-    instead of keeping them; ``micro_batch_size`` bounds of how many sentences there are any at a time. Both change no
-    gradient. Dropout is off.
+    has learned. Without, all weights learn. ``micro_batch_size`` bounds of how many sentences activations are kept at
+    a time: they are computed again on the way back, and the gradient is the same. Dropout is off.
     """
 
     fewest_rows = 8  # of the wide layers of such networks: tests/unit/functional/test_linear.py
@@ -57,7 +56,6 @@ class Pretrained(Generator):
         dtype: hugging_face.DType = "float32",
         beginning: str | None = None,
         ends_at_newline: bool = False,
-        checkpointing: bool = False,
         micro_batch_size: Annotated[int, Ge(1)] | None = None,
     ):
         super().__init__(vocab, max_length)
@@ -89,8 +87,6 @@ class Pretrained(Generator):
         if lora is not None:
             lora.put_into(self.network, "model.generator")
         save_what_learns(self.network)
-        if checkpointing:
-            hugging_face.keep_no_activations(self.network)
 
     def _first(self, beginning: str | None, name: str) -> list[int]:
         """The ids of the beginning, specials among them read as such."""

@@ -113,12 +113,11 @@ def test_dropout_is_off(tmp_path, folder):
 
 def test_activations_computed_again_give_the_same_gradient(bert):
     gradients = []
-    for settings in ({}, {"checkpointing": True}, {"micro_batch_size": 2}):
+    for settings in ({}, {"micro_batch_size": 2}):
         made = judge(bert, **settings).train()
         made(*batch(LETTERS, texts())).square().sum().backward()
         gradients.append([weight.grad for weight in made.parameters() if weight.requires_grad])
     assert_close(gradients[1], gradients[0])
-    assert_close(gradients[2], gradients[0])
 
 
 @torch.no_grad()

@@ -192,18 +192,6 @@ def test_sampling_leaves_the_base_as_it_was(folder):
         assert torch.equal(weight, before[name][1]), name
 
 
-@torch.no_grad()
-def test_activations_computed_again_give_the_same_gradient(llama):
-    gradients = []
-    for checkpointing in (False, True):
-        torch.manual_seed(0)
-        generator = player(llama, lora=Lora(rank=2), checkpointing=checkpointing).train()
-        with torch.enable_grad():
-            (-generator.logp(samples(generator).batch, Categorical()).mean()).backward()
-        gradients.append([weight.grad for weight in generator.parameters() if weight.requires_grad])
-    torch.testing.assert_close(gradients[0], gradients[1])
-
-
 def test_a_vocabulary_of_other_tokens_is_refused(llama, tmp_path):
     other = vocab_of(tiny_lm.save(tmp_path, letters="xyz"))
     with pytest.raises(UserError, match=r"has its own tokens.*Give data\.tokenizer="):

@@ -22,7 +22,7 @@ from textgan_lit.model.policy import Categorical
 from textgan_lit.model.regulariser import ReferenceKL, Regularised
 from textgan_lit.model.reward import LogOdds
 from textgan_lit.noise import Noise
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.types import Vocab
 
 LENGTH, ROWS = 6, 8
 
@@ -86,14 +86,3 @@ def test_micro_batches_change_no_gradient_and_bound_what_is_kept(folder, make, m
     assert kept[1] < kept[0] / 4
     assert not sizes[0]
     assert set(sizes[1]) == {2}  # on the way back, too, the network works on so many sentences at a time
-
-
-def test_with_activation_checkpointing_too(folder):
-    found = []
-    for size, settings in ((None, {}), (3, {"checkpointing": True})):
-        generator = player(folder, size, **settings).train()
-        batch = TextBatch(torch.randint(4, 8, (ROWS, LENGTH)), torch.ones(ROWS, LENGTH, dtype=torch.bool))
-        batch.tokens.copy_(torch.arange(ROWS * LENGTH).view(ROWS, LENGTH) % 4 + 4)
-        loss = -generator.logp(batch, Categorical()).mean()
-        found.append(torch.autograd.grad(loss, [weight for weight in generator.parameters() if weight.requires_grad]))
-    torch.testing.assert_close(*found)
