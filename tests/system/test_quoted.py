@@ -39,6 +39,7 @@ NOT_PLAYED = {  # of ours, and would be by what they are: why not
     "--batches 2000": "a minute",
     r"dashboard \S+$": "asks W&B; --dry-run beside it does not",
     "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
+    "fetch-model": "fetches a package; tests/unit/commands/test_fetch_model.py has its own, CI takes the real ones",
     "--config-dir": "takes the package that docs/extending.md writes",
 }
 PATTERN = {"…", "[group=option]", "[key=value]"}  # stand for arguments, and are none
