@@ -35,23 +35,14 @@ def llama(tmp_path_factory):
     return tiny_lm.save(tmp_path_factory.mktemp("llama"))
 
 
-def learned(player):
-    """Its adapters and its head have learned something."""
-    with torch.no_grad():
-        for name, weight in player.named_parameters():
-            if weight.requires_grad and ("lora_B" in name or "head." in name):
-                weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
-    return player
-
-
 def writer(folder, lora=Lora(rank=2), **settings) -> Pretrained:  # noqa: B008
     torch.manual_seed(0)
-    return learned(Pretrained(LETTERS, LENGTH, str(folder), lora, **settings).eval())
+    return tiny_lm.learned(Pretrained(LETTERS, LENGTH, str(folder), lora, **settings).eval())
 
 
 def judge(generator, scores="sentence", lora=Lora(rank=2)) -> ValueHead:  # noqa: B008
     torch.manual_seed(1)
-    return learned(ValueHead(LETTERS, LENGTH, generator, lora, scores).eval())
+    return tiny_lm.learned(ValueHead(LETTERS, LENGTH, generator, lora, scores).eval())
 
 
 @pytest.mark.parametrize("scores", ["sentence", "token"])
@@ -148,7 +139,7 @@ def test_while_g_writes_nobody_else_meets_its_adapters(folder):
     """Merged weights are the writer's own: a reference and a discriminator that share the base score as ever."""
     generator = writer(folder)
     made, reference, sentences = judge(generator), generator.frozen(), batch(LETTERS, texts())
-    learned(generator)
+    tiny_lm.learned(generator)
     for weight in (weight for name, weight in generator.named_parameters() if "lora_B" in name):
         weight.add_(1.0)
     score, density = made(*sentences), reference.logp(sentences, Categorical())
@@ -184,7 +175,7 @@ def test_one_that_is_given_the_density_wraps_it_on_one_base(llama, scores):
     sentences = batch(LETTERS, texts())
     before, critic = generator.logp(sentences, Categorical()), aware.critic(*sentences)
     aware.sync_with(generator)
-    learned(generator)
+    tiny_lm.learned(generator)
     for weight in (weight for name, weight in generator.named_parameters() if "lora_B" in name):
         weight.neg_()
     moved = (before - generator.logp(sentences, Categorical())) * sentences.mask
