@@ -14,7 +14,7 @@ from textgan_lit.metrics.features import FeatureMetric
 
 @final
 class FeatureBound(FeatureMetric):
-    r"""A lower bound on JSD(P‖G), log 2 − BCE, from a linear discriminant of features: each fifth of the sentences is
+    """A lower bound on JSD(P‖G), log 2 − BCE, from a linear discriminant of features: each fifth of the sentences is
     judged by that of the other four. What the features do not tell is not in it. ``_real`` is between real sentences,
     0 but for chance."""
 
