@@ -38,12 +38,16 @@ class Models(NamedTuple):
     score: Score | None = None
     noise: Noise | None = None
 
-    def examine(self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None) -> Evidence:
-        """What they say about these sentences; ``uniform`` is the noise of a bound."""
-        written, exact = self.generator.to_generation_order, self.generator.likelihood == "exact"
+    def examine(
+        self, batch: TextBatch, uniform: Float[Tensor, "B K L"] | None = None, is_real: bool = True
+    ) -> Evidence:
+        """What they say about these sentences; ``uniform`` is the noise of a bound. Where P is unknown, nothing needs
+        the logits of G's own sentences."""
+        written = self.generator.to_generation_order
+        asked = self.generator.likelihood == "exact" and (is_real or self.oracle is not None)
         return Evidence(
             batch=TextBatch(*map(written, batch)),
-            g_logits=written(self.generator.predict(batch, self.policy)) if exact else None,
+            g_logits=written(self.generator.predict(batch, self.policy)) if asked else None,
             score=None if self.score is None else self.score(batch),
             valid={} if self.oracle is None else self.oracle.validity(batch),
             g_bound=None if uniform is None else self.generator.bound(batch, self.policy, uniform),
@@ -67,7 +71,7 @@ class Models(NamedTuple):
                 continue
             rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
             for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
-                seen = self.examine(few, uniform)
+                seen = self.examine(few, uniform, is_real=side == 0)
                 truth.update(*((seen, None) if side == 0 else (None, seen)))
 
     def _of_bound(self, batch: TextBatch, rows: int, is_real: bool) -> Iterator[Tensor | None]:
