@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from textgan_lit.build import experiment
 from textgan_lit.model.discriminator.base import Discriminator
@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- models: begin (python docs/methods/table.py writes up to the end mark) -->", "<!-- models: end -->"
 HEAD = ("model", "generator", "discriminator", "gradient", "descends", "bias", "likelihood")
 NO_CLAIM = "–"
+STAND_INS = {"pretrained": "lstm", "encoder": "conv", "value_head": "conv"}  # for players of a folder that is not here
 
 
 def row(name: str) -> tuple[str, ...]:
     """One model's parts, as the command line names them, and what its objective declares on a small world."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("train", [f"model={name}", "data=tiny", "name=table"], return_hydra_config=True)
-    chosen = composed.hydra.runtime.choices
+    chosen = _composed(name).hydra.runtime.choices
+    composed = _composed(name, *(f"{group}={STAND_INS[said]}" for group, said in chosen.items() if said in STAND_INS))
     del composed.hydra, composed.callbacks, composed.logger  # they need a run's folder
     settings = OmegaConf.to_container(composed, resolve=True)
     system = experiment.system(settings, experiment.data(settings))
@@ -42,6 +42,11 @@ def row(name: str) -> tuple[str, ...]:
         _bias(objective) if is_claimed else NO_CLAIM,
         system.generator.likelihood,
     )
+
+
+def _composed(name: str, *players: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("train", [f"model={name}", "data=tiny", "name=table", *players], return_hydra_config=True)
 
 
 def _descends(objective: Loss, discriminator: Discriminator | None) -> tuple[str, bool]:

@@ -2,9 +2,8 @@
 
 import torch
 
-from tests.helpers.playing import CONF, config
+from tests.helpers.playing import MODELS, config
 
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LIKELIHOODS = (
     "mle",
     "any_order",

@@ -17,6 +17,10 @@ from textgan_lit.run.checkpoint import CheckpointFiles
 from textgan_lit.system import TextGAN
 
 CONF = Path(__file__).parents[2] / "conf"
+EVERY_MODEL = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+# Those whose player is opened from somebody's folder: tests/system/test_language_models.py plays them on tiny ones.
+OF_A_FOLDER = [name for name in EVERY_MODEL if ": pretrained\n" in (CONF / "model" / f"{name}.yaml").read_text()]
+MODELS = [name for name in EVERY_MODEL if name not in OF_A_FOLDER]
 TINY = (
     *("debug=smoke", "data=tiny", "data.train=256", "data.valid=64", "data.test=64"),
     *(

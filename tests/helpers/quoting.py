@@ -24,6 +24,8 @@ VARIABLES = {
     "COCO_TRAIN": "a",
     "OWN_TEXT": "files",
     "COCO_TEST": "b",
+    "SMOLLM2": "smollm2",
+    "MINILM": "minilm",
 }
 
 # No program is found, so bash hands each with its arguments to this function; 3 stays open where a pipe takes the

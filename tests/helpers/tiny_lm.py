@@ -70,6 +70,20 @@ def save_encoder(folder: Path, kind: str = "bert", letters: str = "abcd ", seed:
     return folder
 
 
+def save_reader(folder: Path, words: tuple[str, ...]) -> Path:
+    """An encoder of a few words as sentence-transformers saves one."""
+    from sentence_transformers import SentenceTransformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words)
+    torch.manual_seed(1)
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=len(names), **size)).save_pretrained(folder)
+    BertTokenizerFast(vocab={name: number for number, name in enumerate(names)}).save_pretrained(folder)
+    SentenceTransformer(str(folder), device="cpu").save(str(folder))
+    return folder
+
+
 def _write(model, folder: Path) -> None:
     """Saves ``model`` with larger weights: those of usual beginnings make hardly a difference between tokens."""
     with torch.no_grad():

@@ -3,15 +3,12 @@
 What is audited is the model as it stands, but for networks and rollouts that need not be that large here.
 """
 
-from pathlib import Path
-
 import pytest
 
+from tests.helpers.playing import MODELS
 from textgan_lit.commands.audit import WORLDS, audited, parser
 from textgan_lit.errors import UserError
 
-CONF = Path(__file__).parents[2] / "conf"
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 KNOWN = [
     model for model in MODELS if model not in ("didi", "masked_diffusion", "one_shot", "vae", "vae_gan")
 ]  # the audit compares with log G(x)

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from tests.helpers.playing import CONF, TINY, built, config
+from tests.helpers.playing import CONF, EVERY_MODEL, MODELS, TINY, built, config
 from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
 
@@ -18,7 +18,6 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-MODELS = options("model")
 LARGE = ("oracle_seqgan", "oracle_lstm", "oracle_run")  # the second is one of the first's kind at any size
 LARGE += ("coco", "emnlp_news", "hub")  # text with other settings
 # Each is made of the kinds of parts that another one is made of, whose parts are replaced beside the quick tests.
@@ -253,6 +252,7 @@ def test_every_method_plays_on_every_world(model, data, unchecked_shapes, tmp_pa
 
 
 RECIPES = {"text", "coco", "names", "poems", "molecules"}  # of a file, which tests/system/test_recipes.py writes
+RECIPES |= {"captions_lm"}  # of a model's folder, too: tests/system/test_language_models.py
 
 
 @pytest.mark.parametrize("experiment", sorted({*options("experiment")} - RECIPES))
@@ -269,5 +269,5 @@ def test_the_table_of_methods_is_made_from_their_files():
 
 def test_every_model_has_its_page_and_a_line_in_the_index():
     pages = CONF.parent / "docs" / "methods"
-    assert {path.stem for path in pages.glob("*.md")} == {*MODELS, "README"}
-    assert all(f"({model}.md)" in (pages / "README.md").read_text() for model in MODELS)
+    assert {path.stem for path in pages.glob("*.md")} == {*EVERY_MODEL, "README"}
+    assert all(f"({model}.md)" in (pages / "README.md").read_text() for model in EVERY_MODEL)

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 import textgan_lit
 from tests.helpers.hostile import BYTES, MANY, OURS, PLAIN, SECONDS, VALUES, damage, examples, mutate, too_long
-from tests.helpers.playing import CONF, TINY, config
+from tests.helpers.playing import MODELS, TINY, config
 from textgan_lit.build import experiment, trust
 from textgan_lit.data.oracle_seqgan import NAMES, read_weights
 from textgan_lit.errors import UserError
@@ -40,7 +40,6 @@ from textgan_lit.run.packing import DIGEST, packed
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 WAY_OUT = re.compile(r"\b(wanted|Give|give|Use|Choose|Leave|Name|Look|did you mean|it takes)\b")
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 if not MANY:  # one with each kind of nesting
     MODELS = ["airl", "cot", "minimax", "rankgan", "textgail", "mle"]
 

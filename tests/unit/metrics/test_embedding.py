@@ -5,6 +5,7 @@ import socket
 import pytest
 import torch
 
+from tests.helpers import tiny_lm
 from tests.helpers.playing import config
 from textgan_lit.build import experiment
 from textgan_lit.errors import UserError
@@ -29,17 +30,8 @@ def text(name: str) -> TextBatch:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model of random weights, as the library saves one."""
-    library = pytest.importorskip("sentence_transformers")
-    transformers = pytest.importorskip("transformers")
-    room = tmp_path_factory.mktemp("made") / "tiny-model"
-    tokens = tmp_path_factory.mktemp("tokens") / "vocab.txt"
-    tokens.write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
-    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    torch.manual_seed(1)
-    transformers.BertModel(transformers.BertConfig(vocab_size=11, **size)).save_pretrained(room)
-    transformers.BertTokenizerFast(vocab=str(tokens)).save_pretrained(room)
-    library.SentenceTransformer(str(room), device="cpu").save(str(room))
-    return str(room)
+    pytest.importorskip("sentence_transformers")
+    return str(tiny_lm.save_reader(tmp_path_factory.mktemp("made") / "tiny-model", WORDS))
 
 
 def test_without_the_library_it_is_refused_before_any_work(monkeypatch):
