@@ -40,8 +40,11 @@ def test_a_finished_run_opens_in_a_notebook(monkeypatch, tmp_path):
     assert all(len(text.split()) == 8 for text in opened.sample(5))
     tokens = torch.zeros(2, 8, dtype=torch.long)
     assert opened.discriminator(tokens, torch.ones_like(tokens, dtype=torch.bool)).shape == (2,)
-    with pytest.raises(textgan_lit.errors.UserError, match="holds no checkpoint"):
+    with pytest.raises(textgan_lit.errors.UserError, match="elsewhere: there is no such folder"):
         textgan_lit.load(tmp_path / "elsewhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(textgan_lit.errors.UserError, match="holds no checkpoint"):
+        textgan_lit.load(tmp_path / "empty")
 
 
 def test_a_control_is_one_override_and_plays_without_the_guard(monkeypatch, tmp_path, capsys):

@@ -54,6 +54,8 @@ def _found(run: Path, checkpoint: str) -> Saved:
         return chosen(run)
     if checkpoint not in ("last", "best"):
         raise UserError(f"checkpoint={shown(checkpoint)}: wanted last or best. Any other file: give its own path.")
+    if not run.is_dir():
+        raise UserError(f"{run}: there is no such folder. Give the folder that a run was played in, or a .ckpt file.")
     folder = run / "checkpoints"
     if folder.is_symlink():
         raise UserError(f"{folder} is a link, so what lies there is another run's. Give the folder it leads to.")
