@@ -22,6 +22,7 @@ AXES = {
 NAMES = {
     "truth/nll_test": "NLL_test, nats a token",
     "truth/nll_oracle": "NLL_oracle, nats a token",
+    "truth/entropy_g": "H(G), nats a token",
     "truth/jsd": "true JSD, nats a sentence",
 }
 
@@ -72,7 +73,7 @@ def courses(axes: Axes, panel: dict[str, Any], runs: Sequence[Run], kind: str) -
             xs, ys = [row[panel["axis"]] for row in rows], [row[panel["key"]] for row in rows]
             named = None if number_of else label(panel, arm)
             axes.plot(xs, ys, color=f"C{place % 10}", alpha=0.75, linewidth=1.2, label=named)
-    axes.set(xlabel=AXES[panel["axis"]], ylabel="true JSD, nats a sentence")
+    axes.set(xlabel=AXES[panel["axis"]], ylabel=NAMES.get(panel["key"], "true JSD, nats a sentence"))
     axes.legend(frameon=False, fontsize=7, ncols=2)
 
 

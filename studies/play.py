@@ -24,7 +24,8 @@ COLUMNS = (
 )
 
 
-KEPT = ("closing.json", "frontier.json", "across_files.json")  # small, and enough for tables and frontiers
+KEPT = ("closing.json", "frontier.json", "across_files.json")  # small; with the evaluations enough for every page
+EVALUATIONS = "evaluations.jsonl"
 
 
 def keep(runs: Iterable[Run], home: Path) -> None:
@@ -39,6 +40,10 @@ def keep(runs: Iterable[Run], home: Path) -> None:
             if (run.folder / name).exists():
                 numbers = untrusted.json(run.folder, name)
                 (kept / name).write_text(json.dumps(numbers, separators=(",", ":")) + "\n")
+        if (run.folder / EVALUATIONS).exists():
+            rows = [row for _, row in untrusted.lines(run.folder, EVALUATIONS)]
+            single = [{key: value for key, value in row.items() if not isinstance(value, list)} for row in rows]
+            (kept / EVALUATIONS).write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in single))
 
 
 def missing(runs: Iterable[Run]) -> list[Run]:

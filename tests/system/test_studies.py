@@ -36,6 +36,9 @@ def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
             "steps/generator": k,
             "system/cpu_seconds": 3 + s,
             "truth/jsd": y,
+            "truth/nll_oracle": 9.0,
+            "truth/entropy_g": 6.0,
+            "truth/nll_test": 8.0,
         }
         for k, s, y in courses
     ]
@@ -329,10 +332,12 @@ def test_what_is_kept_of_a_run_counts_where_it_was_not_played(small):
     mine = small.study.runs(small.runs, ["a"])
     for run in mine:
         finish(run, 0.4)
+    (mine[0].folder / "evaluations.jsonl").write_text('{"steps/pretrain": 3, "truth/jsd": 0.5, "curve/any": [1.0]}\n')
     body = page.tables(small.study, mine)
     play.keep(mine, small.page.parent / "results" / "small")
     elsewhere = small.study.runs(small.page.parent / "nowhere", ["a"])
     assert all(run.finished for run in elsewhere)
+    assert numbers.course(elsewhere[0]) == [{"steps/pretrain": 3, "truth/jsd": 0.5, "steps/players": 0}]
     assert page.tables(small.study, elsewhere) == body
     play.keep(elsewhere, small.page.parent / "results" / "small")  # what was kept stays
     overrides(elsewhere[0], "seed=7")

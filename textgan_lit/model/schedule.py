@@ -222,7 +222,8 @@ class Schedule:
     """clock, held-out check → the next update, or None when the run is over.
 
     ``pretrain_steps`` pretraining steps at most, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer
-    once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them;
+    once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them (None: not one
+    step fewer, and every validation is taken for the best, so that the last weights count, overfitted or not);
     ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps, ``in_a_row`` of them at a time (those
     that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a
     held-out check before every ``check_every``-th generator step (0: none, and a guard is blind).
@@ -234,7 +235,7 @@ class Schedule:
         rule: Rule,
         pretrain_steps: Annotated[int, Ge(0)] = 10_000,
         pretrain_tokens: Annotated[float, Gt(0)] | None = None,
-        patience: Annotated[int, Ge(1)] = 3,
+        patience: Annotated[int, Ge(1)] | None = 3,
         discriminator_pretrain_steps: Annotated[int, Ge(0)] = 500,
         adversarial_steps: Annotated[int, Ge(0)] = 500,
         k: Annotated[int, Ge(1)] = 3,
@@ -267,10 +268,15 @@ class Schedule:
         """Why the game ended before its time, if it did."""
         return self.rule.ended
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether pretraining is over because held-out sentences no longer gain."""
+        return self.patience is not None and self.bad >= self.patience
+
     def phase(self, clock: Clock) -> Phase | None:
         """The phase that the next update belongs to; None when the run is over."""
         steps = clock.steps
-        if steps["pretrain"] < self.pretrain_steps and self.bad < self.patience:
+        if steps["pretrain"] < self.pretrain_steps and not self.stopped_early:
             return Phase("pretrain", "pretrain", steps["pretrain"], self.pretrain_steps)
         if (taught := steps["discriminator"]) < self.discriminator_pretrain_steps:
             return Phase("discriminator_pretrain", "discriminator", taught, self.discriminator_pretrain_steps)
@@ -324,16 +330,16 @@ class Schedule:
     def wants_validation(self, clock: Clock) -> bool:
         """Whether to judge the held-out likelihood before the next update."""
         steps = clock.steps["pretrain"]
-        if steps == self.validated_at or self.bad >= self.patience:
+        if steps == self.validated_at or self.stopped_early:
             return False
         return steps % self.epoch == 0 or steps == self.pretrain_steps
 
     def report_validation(self, clock: Clock, nll: float) -> bool:
-        """Takes a held-out NLL (nats per token) and says whether it is the best so far."""
+        """Takes a held-out NLL (nats per token) and says whether the weights now are those to keep."""
         self.validated_at, self.nll = clock.steps["pretrain"], nll
         better = nll < self.best_nll
         self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)
-        return better
+        return better or self.patience is None
 
     @property
     def form(self) -> type[Form]:

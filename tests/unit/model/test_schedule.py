@@ -86,6 +86,16 @@ def test_patience_starts_anew_at_every_best():
     assert len(play.updates) == 7
 
 
+def test_without_patience_pretraining_takes_all_its_steps_and_keeps_the_last_weights():
+    script = iter([3.0, 2.0, 4.0, 5.0, 6.0])
+    play = Play(
+        schedule(pretrain_steps=5, patience=None, epoch=1, adversarial_steps=0), nll=lambda clock: next(script)
+    ).run()
+    assert play.letters == "P" * 5
+    assert all(kept for _, kept in play.judged)
+    assert play.schedule.best_nll == 2.0  # what is told, not what is kept
+
+
 def test_pretraining_that_is_cut_is_judged_at_its_end():
     play = Play(schedule(pretrain_steps=5, patience=9, epoch=2, adversarial_steps=0), nll=lambda clock: 1.0).run()
     assert [steps for steps, _ in play.judged] == [2, 4, 5]
