@@ -1,4 +1,4 @@
-.PHONY: check format test slow smoke bench lowest hooks
+.PHONY: check format test slow smoke bench lowest docs hooks
 
 check:    ## what the linter says; changes nothing
 	ruff check .
@@ -23,6 +23,9 @@ bench:    ## how fast it is, beside references and floors: 25 minutes, then docs
 
 lowest:   ## the tests on the oldest versions that pyproject.toml allows, in a venv of their own
 	bash .ci/run lowest
+
+docs:     ## the site, into build/site; a warning is an error
+	sphinx-build -W --keep-going -q -b html -c docs . build/site
 
 hooks:    ## check before every commit
 	pre-commit install

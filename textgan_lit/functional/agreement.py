@@ -14,10 +14,10 @@ LEAST_P = 1e-300  # the smallest p-value that is turned into standard errors
 
 
 class Agreement(NamedTuple):
-    """Draws g beside a vector e of which their mean should be a known ``share``. Lengths are in units of |e|.
+    """Draws g beside a vector e of which their mean should be a known ``share``. Lengths are in units of ‖e‖.
 
     The mean is split into its part along e and the rest, and each is tested: ``along`` against the share by its own
-    standard error, the rest against 0. ``distance2`` is |mean − share·e|², estimated without bias (it may be
+    standard error, the rest against 0. ``distance2`` is ‖mean − share·e‖², estimated without bias (it may be
     negative).
     """
 

@@ -121,7 +121,7 @@ def reliability(real: Float[Tensor, " N"], fake: Float[Tensor, " M"], bins: int 
     r"""Does "70 % real" mean that 70 % are? Scores are taken as log-odds and D = σ(score) is cut into equal bins.
 
     For every bin that holds a sentence: the mean D (``confidence``), the share of real sentences (``frequency``)
-    and the bin's share of all sentences (``mass``). ``error`` = Σ mass · |frequency − confidence|, 0 at best; with
+    and the bin's share of all sentences (``mass``). ``error`` = Σ mass · abs(frequency − confidence), 0 at best; with
     few sentences chance alone makes it positive. Source: Guo et al. 2017, arXiv:1706.04599.
 
     >>> reliability(torch.tensor([0.0, 0.0, 0.0]), torch.tensor([0.0])).error  # balanced: D = ½ is right

@@ -1,0 +1,27 @@
+"""How ``make docs`` makes a site: Sphinx reads the Markdown where it lies, README.md and docs/ alike, and every link
+that leads from page to page in the repository does so on the site."""
+
+import textgan_lit
+
+project = "textgan_lit"
+version = release = textgan_lit.__version__
+copyright = "the textgan_lit authors"
+root_doc = "docs/index"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+include_patterns = ["*.md", "docs/**.md", "docs/**.rst", "benchmarks/README.md", "studies/README.md"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+autodoc_typehints = "none"  # signatures show them
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # those of Lightning and torch speak of their own pages
+
+html_theme = "furo"
+html_title = "textgan_lit"
+html_theme_options = {"top_of_page_buttons": []}
+html_copy_source = False
+highlight_language = "none"  # of blocks that name none: samples, what a terminal shows
+templates_path = ["_templates"]
+html_additional_pages = {"index": "first.html"}  # the root of the site leads to docs/index.html
