@@ -153,8 +153,6 @@ class Standing(NamedTuple):
 def held_out(schedule: Schedule, now: Standing, began: Standing) -> list[str]:
     """What validations have said within pretraining, and how soon it ends if they say nothing better."""
     told = [] if schedule.nll is None else [f"held out {schedule.nll:.3f} (best {schedule.best_nll:.3f})"]
-    if schedule.patience is None:
-        return told
     ends = schedule.validated_at + (schedule.patience - schedule.bad) * schedule.epoch
     done = now.phase.done - began.phase.done
     if done and ends < now.phase.total:
@@ -187,7 +185,7 @@ def came_to(began: Standing, now: float, done: int, schedule: Schedule) -> str:
     rate = f" ({pace(done - phase.done, seconds)})" if done > phase.done else ""
     told = f"{LABELS[phase.name]}: {done:,}{of} steps in {duration(seconds)}{rate}"
     if phase.name == "pretrain" and schedule.best_nll < math.inf:
-        told += ", ended by early stopping" * schedule.stopped_early
+        told += ", ended by early stopping" * (schedule.bad >= schedule.patience)
         told += f", held out {schedule.best_nll:.3f} nats a token at best"
     return told
 

@@ -222,12 +222,11 @@ class Schedule:
     """clock, held-out check → the next update, or None when the run is over.
 
     ``pretrain_steps`` pretraining steps at most, ``pretrain_tokens`` where a step takes ``step_tokens``, and fewer
-    once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them (None: not one
-    step fewer, and every validation is taken for the best, so that the last weights count, overfitted or not);
-    ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps, ``in_a_row`` of them at a time (those
-    that share their samples), with the ``rule``'s consent, asked for after every ``k`` discriminator steps; a
-    held-out check before every ``check_every``-th generator step (0: none, and a guard is blind).
-    ``updates`` are those that somebody can make: a player without parameters gets none, and nobody waits for it.
+    once ``patience`` validations (one every ``epoch`` steps) were no better than the best before them (None: no fewer,
+    and the last weights are kept); ``discriminator_pretrain_steps`` steps; ``adversarial_steps`` generator steps,
+    ``in_a_row`` of them at a time (those that share their samples), with the ``rule``'s consent, asked for after every
+    ``k`` discriminator steps; a held-out check before every ``check_every``-th generator step (0: none, and a guard is
+    blind). ``updates`` are those that somebody can make: a player without parameters gets none, nobody waits for it.
     """
 
     def __init__(
@@ -253,7 +252,8 @@ class Schedule:
         self.rule, taught = rule, "discriminator" in updates
         enough = math.ceil(min(pretrain_steps, (pretrain_tokens or math.inf) / step_tokens))
         self.pretrain_steps = enough if "pretrain" in updates else 0
-        self.patience, self.epoch, self.check_every, self.in_a_row = patience, epoch, check_every, in_a_row
+        self.patience = math.inf if patience is None else patience
+        self.epoch, self.check_every, self.in_a_row = epoch, check_every, in_a_row
         self.discriminator_pretrain_steps = discriminator_pretrain_steps if taught else 0
         self.adversarial_steps = adversarial_steps if "generator" in updates else 0
         self.k = k if taught else 0
@@ -268,15 +268,10 @@ class Schedule:
         """Why the game ended before its time, if it did."""
         return self.rule.ended
 
-    @property
-    def stopped_early(self) -> bool:
-        """Whether pretraining is over because held-out sentences no longer gain."""
-        return self.patience is not None and self.bad >= self.patience
-
     def phase(self, clock: Clock) -> Phase | None:
         """The phase that the next update belongs to; None when the run is over."""
         steps = clock.steps
-        if steps["pretrain"] < self.pretrain_steps and not self.stopped_early:
+        if steps["pretrain"] < self.pretrain_steps and self.bad < self.patience:
             return Phase("pretrain", "pretrain", steps["pretrain"], self.pretrain_steps)
         if (taught := steps["discriminator"]) < self.discriminator_pretrain_steps:
             return Phase("discriminator_pretrain", "discriminator", taught, self.discriminator_pretrain_steps)
@@ -330,7 +325,7 @@ class Schedule:
     def wants_validation(self, clock: Clock) -> bool:
         """Whether to judge the held-out likelihood before the next update."""
         steps = clock.steps["pretrain"]
-        if steps == self.validated_at or self.stopped_early:
+        if steps == self.validated_at or self.bad >= self.patience:
             return False
         return steps % self.epoch == 0 or steps == self.pretrain_steps
 
@@ -339,7 +334,7 @@ class Schedule:
         self.validated_at, self.nll = clock.steps["pretrain"], nll
         better = nll < self.best_nll
         self.best_nll, self.bad = (nll, 0) if better else (self.best_nll, self.bad + 1)
-        return better or self.patience is None
+        return better or self.patience == math.inf
 
     @property
     def form(self) -> type[Form]:
