@@ -11,7 +11,7 @@ import os
 import sys
 
 from textgan_lit.cli import FULL_ERROR, explain, is_expected
-from textgan_lit.commands import audit, compare, dashboard, evaluate, fetch_model, generate, new, report, score
+from textgan_lit.commands import audit, compare, dashboard, evaluate, fetch_model, generate, info, new, report, score
 from textgan_lit.run import terminal
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "fetch-model": fetch_model,
     "generate": generate,
+    "info": info,
     "new": new,
     "report": report,
     "score": score,

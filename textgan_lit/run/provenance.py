@@ -25,13 +25,14 @@ PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy",
 
 def write(folder: Path, config: Mapping[str, Any]) -> None:
     """``config`` is the resolved one; what it says of the folder alone is left out."""
-    found = {
-        "commit": commit(ROOT),
-        "versions": {"textgan_lit": __version__, "Python": platform.python_version()} | _versions(),
-        "machine": machine(),
-        "configuration": {key: value for key, value in config.items() if key not in OWN},
-    }
+    found = here() | {"configuration": {key: value for key, value in config.items() if key not in OWN}}
     replace(folder / PROVENANCE, json.dumps(found, indent=2, default=str) + "\n")
+
+
+def here() -> dict[str, Any]:
+    """The code, the versions and the machine of this process."""
+    versions = {"textgan_lit": __version__, "Python": platform.python_version()} | _versions()
+    return {"commit": commit(ROOT), "versions": versions, "machine": machine()}
 
 
 def commit(root: Path) -> str | None:
