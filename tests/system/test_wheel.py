@@ -8,6 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,11 @@ def test_the_command_and_the_licence(wheel, metadata):
     entry_points = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "textgan-train = textgan_lit.training:main" in wheel.read(entry_points).decode()
     assert metadata["License-Expression"] == "MIT"
+
+
+def test_what_is_cited_is_this_version(wheel, metadata):
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == metadata["Version"]
+    assert "textgan_lit/py.typed" in wheel.namelist()
 
 
 def test_every_lower_bound_is_one_that_is_run(metadata):
