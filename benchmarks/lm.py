@@ -8,6 +8,7 @@
   of rank 8. The reference is TRL's GRPOTrainer at the same (``pip install trl``; without it there is no row).
 * **A game** of adapters, a discriminator on the generator's own body, a reference and likelihood's best generator, by
   the command in a process of its own: its memory at most, its checkpoint, and what opening that takes beyond the base.
+* **The truth** between two such models, 64 sentences of 17 tokens a side: seconds, and the memory of a run with it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ from benchmarks.measure import NONE, best_gflops, seconds
 from benchmarks.row import Row
 from textgan_lit import tokenizer
 from textgan_lit.cli import CONF
+from textgan_lit.data.oracle_lm import OracleLM
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import Lora
 from textgan_lit.model.policy import Categorical, Policy
 from textgan_lit.noise import Noise
+from textgan_lit.truth.models import Models
+from textgan_lit.truth.panel import Truth
 from textgan_lit.types import Samples, Vocab
 
 FOLDER = os.environ.get("SMOLLM2")
@@ -59,6 +63,7 @@ def rows() -> Iterator[Row]:
         for dtype in DTYPES:
             yield step(dtype)
     yield from game()
+    yield from truth()
 
 
 # --- sampling ---------------------------------------------------------------------------------------------------------
@@ -245,6 +250,29 @@ def game() -> Iterator[Row]:
         ours = seconds(lambda: textgan_lit.load(run), TIMES)
         beyond = ours - opened
         yield Row("… opening it, and of it the base", ours, opened, NONE, 5 / beyond, "≥ 1: 5 s beyond", beyond <= 5)
+
+
+# --- the truth --------------------------------------------------------------------------------------------------------
+
+SIDE, LENGTH = 64, 17
+
+
+def truth() -> Iterator[Row]:
+    oracle = OracleLM(FOLDER, LENGTH, beginning=BEGINNING)
+    generator = player(LENGTH, "float32", Lora(RANK))
+    real = oracle.sample(Noise(0, "lm").uniform(SIDE, LENGTH), Endless()).batch
+    fake = generator.sample(Noise(1, "lm").uniform(SIDE, LENGTH), Endless()).batch
+    models = Models(oracle, generator, Categorical())
+    ours = seconds(lambda: models.add_to(Truth(LENGTH), real, fake), TIMES)
+    name = f"the truth between two models: {SIDE} + {SIDE} sentences of {LENGTH} tokens"
+    yield Row(name, ours, NONE, NONE, 60 / ours, "≥ 1: at most 60 s", ours <= 60)
+    with tempfile.TemporaryDirectory() as folder:
+        student = "model/generator=pretrained", f"model.generator.name={FOLDER}", f"model.generator.lora.rank={RANK}"
+        size = "data.train=8", f"data.valid={SIDE}", f"data.test={SIDE}", f"data.oracle.max_length={LENGTH}"
+        step = "model=mle", "model.optim.pretrain.batch_size=8", "model.schedule.pretrain_steps=1", "logger=none"
+        about = "metrics=none", "callbacks.closing.temperatures=[1.0]", f"hydra.run.dir={Path(folder, 'run')}"
+        peak = played("data=oracle_lm", f"data.name={FOLDER}", *student, *size, *step, *about)
+    yield Row("… memory of a run that takes it", peak, NONE, NONE, 3 / peak, "≥ 1: at most 3 GB", peak <= 3, "GB")
 
 
 def played(*overrides: str) -> float:

@@ -264,7 +264,7 @@ class TextGAN(pl.LightningModule):
         self.eval()
         rule = self.schedule.rule
         game = self.game("reading", *(() if rule.compares else (sum(steps.values()),)))
-        oracle = self.trainer.datamodule.oracle.to(self.device) if rule.needs_oracle else None
+        oracle = self.trainer.datamodule.oracle.on(self.device) if rule.needs_oracle else None
         return held_out_check.take(game, self.held_out, self.check_size, steps, oracle)
 
     def _validate_pretraining(self) -> None:

@@ -25,6 +25,8 @@ ENCODERS = {  # kind: its settings, and what it calls the first, the last and th
 }
 
 NAMED = (*SPECIALS, UNKNOWN)
+# What begins and ends a text are rows beyond the tokens, so that all tokens are letters and every sentence can be.
+LETTERS_ALONE = {"named": (), "bos_token_id": 10, "eos_token_id": 11, "pad_token_id": 11, "vocab_size": 12}
 
 
 def tokens_of(letters: str) -> list[str]:

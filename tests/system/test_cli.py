@@ -76,6 +76,8 @@ WRONG = {
     "model/optimizer@model.optim.generator=null": r"a part is taken away by ~model/optimizer@model\.optim\.generator\.",
     "model.schedule.check_every=0": r"Guard acts on held-out checks and would never get one\. Give",
     # a world that is not there
+    "data=oracle_lm": r"data\.name has no default: give data\.name=…",
+    "data=oracle_lm data.name=nowhere": r"data\.name=nowhere is no folder here",
     "data=oracle_run": r"data\.run has no default: give data\.run=…",
     "data=oracle_run data.run=nowhere": r"nowhere",
     "data=oracle_seqgan": r"data\.weights has no default: give data\.weights=…",

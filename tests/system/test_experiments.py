@@ -18,7 +18,7 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-LARGE = ("oracle_seqgan", "oracle_lstm", "oracle_run")  # the second is one of the first's kind at any size
+LARGE = ("oracle_seqgan", "oracle_lstm", "oracle_run", "oracle_lm")  # the second is one of the first's kind at any size
 LARGE += ("coco", "emnlp_news", "hub")  # text with other settings
 # Each is made of the kinds of parts that another one is made of, whose parts are replaced beside the quick tests.
 ALIKE = {"coldgan", "grpo", "maligan", "minimax", "rankgan", "reinforce", "scratchgan", "textgail"}  # seqgan, airl

@@ -61,6 +61,7 @@ PASSED = {
     "generator",
     "leaked_discriminator",
     "open_run",
+    "where",
     "updates",
     "epoch",
     "in_a_row",
@@ -74,7 +75,11 @@ PASSED = {
 }
 
 # settings of a group that the builder hands on
-SHORTHANDS = {"data/oracle_seqgan.yaml": {"weights"}, "data/oracle_run.yaml": {"run"}}
+SHORTHANDS = {
+    "data/oracle_lm.yaml": {"name"},
+    "data/oracle_run.yaml": {"run", "scale"},
+    "data/oracle_seqgan.yaml": {"weights"},
+}
 CATCH_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own *args, **kwargs
 
 

@@ -56,7 +56,7 @@ HOW = {  # settings of an update that are not its optimizer's
     "warmup_steps": Annotated[int, Interval(ge=0, le=MANY)],
     "lr_schedule": Literal["constant", "linear"],
 }
-SHORT = {"weights", "run"}  # of data: what conf/ gives on to data.oracle
+SHORT = {"weights", "run", "scale", "name"}  # of data: what conf/ gives on to data.oracle
 OUT_OF = 8  # batches out of which one of sentences of about one length is taken
 
 

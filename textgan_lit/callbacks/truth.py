@@ -96,7 +96,7 @@ def models(trainer: pl.Trainer, system: TextGAN, batch: int = 0) -> Models:
     """Who judges an evaluation's ``batch``: the players as they stand, and the oracle where there is one."""
     game, oracle = system.evaluated("evaluation", batch), getattr(trainer.datamodule, "oracle", None)
     score = None if system.discriminator is None else game.sentence_logit
-    return Models(None if oracle is None else oracle.to(system.device), game.generator, game.policy, score, game.noise)
+    return Models(None if oracle is None else oracle.on(system.device), game.generator, game.policy, score, game.noise)
 
 
 def _last_step(system: TextGAN) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC
+from contextlib import AbstractContextManager
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textgan_lit.functional.order import Marginals
-from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.policy import Categorical
+from textgan_lit.model.generator.base import Generator, State
+from textgan_lit.model.policy import Categorical, Policy
 from textgan_lit.types import TextBatch, Vocab
 
 LISTED = 10**6  # sentences of a world: as many are summed over for P's tokens in another order than its own
@@ -63,3 +64,33 @@ class Oracle(Generator, ABC):
             digest.update(name.encode())
             digest.update(value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
+
+
+class FrozenGenerator(Oracle, ABC):
+    """A generator as P: what it writes under a policy.
+
+    It computes in float32, whatever it was kept in, and never drops anything out: P is one distribution to the digit.
+    """
+
+    def __init__(self, writer: Generator, policy: Policy):
+        super().__init__(writer.vocab, writer.max_length)
+        self.writer, self.policy = writer.float().requires_grad_(False).eval(), policy
+        self.base, self.fewest_rows = writer.base, writer.fewest_rows
+
+    def start(self, n: int) -> State:
+        return self.writer.start(n)
+
+    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+        return self.writer.advance(prev, state)
+
+    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        return self.writer.features(inputs)
+
+    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        return self.policy(self.writer.head(features))
+
+    def decoding(self) -> AbstractContextManager[None]:
+        return self.writer.decoding()
+
+    def train(self, mode: bool = True) -> FrozenGenerator:
+        return super().train(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Annotated, Any, final
 
@@ -28,7 +27,7 @@ class OracleData(DataModule):
     """Three independent draws from an ``oracle``.
 
     ``train: null`` means that no sentence is seen twice: the n-th batch is written when it is asked for. Splits are
-    written when first used, by a copy of the oracle that stays on the CPU, so they are the same on every machine.
+    written when first used, by the oracle where it is made, on the CPU, so they are the same on every machine.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class OracleData(DataModule):
         sizes = {"train": train, "valid": valid, "test": test}
         super().__init__(oracle.vocab, oracle.max_length, sizes, seed, eval_batch_size, workers)
         self.oracle, self.fingerprint = oracle, oracle.fingerprint()
-        self._writer = copy.deepcopy(oracle).cpu()
         self._written: dict[Split, TextBatch] = {}
 
     def with_batch(self, batch: int) -> OracleData:
@@ -84,13 +82,13 @@ class OracleData(DataModule):
 
     def _training(self, share: slice) -> tuple[Dataset, Callable[[int], Any]]:
         if self.sizes["train"] is None:
-            return Fresh(self._writer, self.batch, share, *self._name), _one
+            return Fresh(self.oracle, self.batch, share, *self._name), _one
         return super()._training(share)
 
     def _write(self, size: int, split: Split) -> TextBatch:
         noise = torch.rand(size, self.max_length, generator=stream("data", self.seed, split))
         chunks = noise.split(max(1, CHUNK // self.vocab.size))
-        parts = [self._writer.sample(chunk, Categorical()).batch for chunk in chunks]
+        parts = [self.oracle.sample(chunk, Categorical()).batch for chunk in chunks]
         return TextBatch(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
 

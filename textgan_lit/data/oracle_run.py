@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Protocol, final
+from typing import Annotated, Protocol, final
 
-from jaxtyping import Float, Int
-from torch import Tensor
+from annotated_types import Interval
 
-from textgan_lit.data.oracle import Oracle
+from textgan_lit.data.oracle import FrozenGenerator
 from textgan_lit.errors import PATH, UserError, shown
-from textgan_lit.model.generator.base import Generator, State
+from textgan_lit.model import lora
+from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.policy import Policy, Tempered
 from textgan_lit.types import Temperature
 
@@ -24,15 +23,22 @@ class Opened(Protocol):
 
 
 @final
-class OracleRun(Oracle):
+class OracleRun(FrozenGenerator):
     """What a finished ``run`` writes, as P: its tokens, tokenizer and lengths, under its policy at a ``temperature``.
 
     The run is its folder or one of its checkpoints, opened as every run is, so a stranger's runs nobody's code; where
     it chose between two generators, P is the one it chose. Its density has to be exact, and a next token's known: a
-    bound on P is no truth.
+    bound on P is no truth. What the adapters of a pretrained generator add to its weights counts ``scale`` times: at 0
+    P is the model that they were put into.
     """
 
-    def __init__(self, run: str, open_run: Callable[[str], Opened], temperature: Temperature = 1.0):
+    def __init__(
+        self,
+        run: str,
+        open_run: Callable[[str], Opened],
+        temperature: Temperature = 1.0,
+        scale: Annotated[float, Interval(ge=0, le=1000)] = 1.0,
+    ):
         opened, where = open_run(run), f"data.run={shown(run, PATH)}"
         writer = opened.generator
         writer.need_likelihood(where, "data.run of a run that has it")
@@ -42,24 +48,9 @@ class OracleRun(Oracle):
                 f"{where} is to be the data, but its {type(writer).__name__} writes in another order than one reads. "
                 "Give a run of a generator that writes from left to right."
             )
-        super().__init__(writer.vocab, writer.max_length)
-        self.writer, self.base = writer.requires_grad_(False).eval(), writer.base
-        self.policy = Tempered(opened.policy, temperature)
-
-    def start(self, n: int) -> State:
-        return self.writer.start(n)
-
-    def advance(self, prev: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
-        return self.writer.advance(prev, state)
-
-    def features(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        return self.writer.features(inputs)
-
-    def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        return self.policy(self.writer.head(features).float())
-
-    def decoding(self) -> AbstractContextManager[None]:
-        return self.writer.decoding()
-
-    def train(self, mode: bool = True) -> OracleRun:
-        return super().train(False)  # P never drops anything out
+        if not lora.scale(writer, scale) and scale != 1.0:
+            raise UserError(
+                f"data.scale={scale} scales adapters, and the {type(writer).__name__} of {where} has none. Leave it "
+                "out, or give a run of model/generator=pretrained with model.generator.lora."
+            )
+        super().__init__(writer, Tempered(opened.policy, temperature))

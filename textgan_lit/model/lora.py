@@ -55,6 +55,15 @@ def _take_out(network: nn.Module) -> None:
             network.set_submodule(name, layer.get_base_layer())
 
 
+@torch.no_grad()
+def scale(network: nn.Module, by: float) -> bool:
+    """Lets what adapters add to the weights of ``network`` count ``by`` times; whether it has any."""
+    last = [weight for name, weight in network.named_parameters() if ".lora_B." in name]
+    for weight in last:
+        weight.mul_(by)
+    return bool(last)
+
+
 @contextmanager
 def merged(network: nn.Module) -> Iterator[None]:
     """For as long, each linear layer is one product by a weight that lies as products read it best, adapters within.

@@ -65,14 +65,16 @@ class Models(NamedTuple):
 
     @torch.no_grad()
     def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:
-        """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large."""
-        for side, batch in enumerate((real, fake)):
-            if batch is None:
-                continue
-            rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
-            for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
-                seen = self.examine(few, uniform, is_real=side == 0)
-                truth.update(*((seen, None) if side == 0 else (None, seen)))
+        """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large. A generator of fewer
+        bits is judged in float32."""
+        with _in_float32(self.generator):
+            for side, batch in enumerate((real, fake)):
+                if batch is None:
+                    continue
+                rows = NUMBERS_AT_ONCE // (self.generator.vocab.size * batch.tokens.shape[1]) + 1
+                for few, uniform in zip(_parts(batch, rows), self._of_bound(batch, rows, side == 0), strict=False):
+                    seen = self.examine(few, uniform, is_real=side == 0)
+                    truth.update(*((seen, None) if side == 0 else (None, seen)))
 
     def _of_bound(self, batch: TextBatch, rows: int, is_real: bool) -> Iterator[Tensor | None]:
         """The noise of a bound on log G of real sentences, drawn for all of them at once: whoever has which rows."""
@@ -101,6 +103,19 @@ def measure(models: Models, real: TextBatch, noise: Float[Tensor, "B uniforms"],
 
 def _parts(batch: TextBatch, rows: int) -> Iterator[TextBatch]:
     return (TextBatch(*part) for part in zip(batch.tokens.split(rows), batch.mask.split(rows), strict=True))
+
+
+@contextmanager
+def _in_float32(player: nn.Module) -> Iterator[None]:
+    """Weights of fewer bits are float32 meanwhile; then they are what and where they were."""
+    kept = [(weight, weight.data) for weight in player.parameters() if weight.dtype in (torch.bfloat16, torch.float16)]
+    for weight, few in kept:
+        weight.data = few.float()
+    try:
+        yield
+    finally:
+        for weight, few in kept:
+            weight.data = few
 
 
 @contextmanager

@@ -11,9 +11,11 @@ from scipy.stats import chisquare
 from torch.testing import assert_close
 
 import textgan_lit.data
+from tests.helpers import tiny_lm
 from textgan_lit.data.dyck import Dyck
 from textgan_lit.data.mixture import Mixture
-from textgan_lit.data.oracle import Oracle
+from textgan_lit.data.oracle import FrozenGenerator, Oracle
+from textgan_lit.data.oracle_lm import OracleLM
 from textgan_lit.data.oracle_lstm import OracleLSTM
 from textgan_lit.data.oracle_run import OracleRun
 from textgan_lit.data.oracle_seqgan import OracleSeqGAN
@@ -42,11 +44,20 @@ def of_a_run(_, seed=1):
     return OracleRun("runs/mine", lambda _: opened)
 
 
+def language_model(folder, seed=1):
+    """A random Llama of two layers whose tokens are letters."""
+    pytest.importorskip("transformers", reason="pretrained models need the extra lm")
+    with torch.random.fork_rng(devices=[]):
+        lm = tiny_lm.save(folder / f"lm{seed}", letters="ab", seed=seed, **tiny_lm.LETTERS_ALONE)
+    return OracleLM(str(lm), 3)
+
+
 WORLDS = {
     "mixture": lambda _, **seed: Mixture(vocab_size=4, length=4, languages=3, successors=2, **seed),
     "mixture-sharp": lambda _, **seed: Mixture(vocab_size=5, length=4, successors=2, smoothing=0.0, **seed),
     "dyck": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.1, **seed),
     "dyck-sharp": lambda _, **seed: Dyck(types=2, length=4, smoothing=0.0, **seed),
+    "oracle_lm": language_model,
     "oracle_lstm": lambda _, **seed: OracleLSTM(vocab_size=5, length=3, embedding=3, hidden=4, **seed),
     "oracle_run": of_a_run,
     "oracle_seqgan": seqgan,
@@ -77,7 +88,8 @@ def sentences(oracle):
 def test_every_oracle_is_under_these_laws(tmp_path):
     for module in pkgutil.iter_modules(textgan_lit.data.__path__, "textgan_lit.data."):
         importlib.import_module(module.name)
-    kinds = {kind for kind in Oracle.__subclasses__() if kind.__module__.startswith("textgan_lit.")}
+    kinds = {*Oracle.__subclasses__(), *FrozenGenerator.__subclasses__()} - {FrozenGenerator}
+    kinds = {kind for kind in kinds if kind.__module__.startswith("textgan_lit.")}
     assert kinds == {type(make(tmp_path)) for make in WORLDS.values()}
 
 

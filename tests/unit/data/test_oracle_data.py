@@ -75,7 +75,10 @@ def test_splits_follow_the_oracles_law():
 
 def test_sentences_do_not_depend_on_where_the_oracle_went():
     data, expected = module(), module().sentences("test")
-    data.oracle.to("meta")
+    assert data.oracle.on(torch.device("cpu")) is data.oracle
+    there = data.oracle.on(torch.device("meta"))
+    assert {leaf.device.type for leaf in there.state_dict().values()} == {"meta"}
+    assert data.oracle.on(torch.device("meta")) is there
     assert data.sentences("test").tokens.equal(expected.tokens)
 
 

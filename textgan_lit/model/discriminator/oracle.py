@@ -40,6 +40,6 @@ class Optimal(Discriminator):
         density: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, " B"]:
         generated = sentence_density(self, density, mask)
-        oracle = self._held[0].to(tokens.device)
+        oracle = self._held[0].on(tokens.device)
         real = oracle.logp(TextBatch(tokens, mask), Categorical()).sum(1)
         return (real - generated).nan_to_num(nan=0.0).clamp(-LIMIT, LIMIT)

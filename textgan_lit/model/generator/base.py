@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
@@ -84,6 +85,10 @@ class Generator(nn.Module, ABC):
         """A copy that stays as this one is now, to be compared with. Both share what is ``fixed``."""
         shared = {id(weight): weight for weight in self.fixed()}
         return copy.deepcopy(self, shared).requires_grad_(False).eval()
+
+    def on(self, device: torch.device) -> Generator:
+        """This one where ``device`` is the CPU, on which it was made; else a copy there, each time the same."""
+        return self if device.type == "cpu" else _copy(self, device)
 
     def need_likelihood(self, who: str, otherwise: str) -> None:
         """Refuses, in the name of ``who`` needs log G(x) itself, a generator that has none."""
@@ -295,6 +300,11 @@ class Generator(nn.Module, ABC):
         if some_left:
             found = found.new_zeros(inside.shape).masked_scatter(inside, found)
         return found.view(mask.shape)
+
+
+@functools.lru_cache(maxsize=1)
+def _copy(generator: Generator, device: torch.device) -> Generator:
+    return copy.deepcopy(generator).to(device)
 
 
 def fitting(fits: Callable[[type[Generator]], bool]) -> str:

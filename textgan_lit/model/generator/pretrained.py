@@ -42,7 +42,8 @@ class Pretrained(Generator):
 
     With ``lora`` adapters alone learn, and the base is never copied: references, averages and checkpoints hold what
     has learned. Without, all weights learn. ``micro_batch_size`` bounds of how many sentences activations are kept at
-    a time: they are computed again on the way back, and the gradient is the same. Dropout is off.
+    a time: they are computed again on the way back, and the gradient is the same. Dropout is off. A refusal says
+    ``where`` the name was given.
     """
 
     fewest_rows = 8  # of the wide layers of such networks: tests/unit/functional/test_linear.py
@@ -57,22 +58,23 @@ class Pretrained(Generator):
         beginning: str | None = None,
         ends_at_newline: bool = False,
         micro_batch_size: Annotated[int, Ge(1)] | None = None,
+        where: str = WHERE,
     ):
         super().__init__(vocab, max_length)
-        self.micro_batch_size = micro_batch_size
-        _check_tokens(vocab, name)
-        self.network, self.base = hugging_face.opened(name, "AutoModelForCausalLM", dtype, WHERE)
+        self.micro_batch_size, said = micro_batch_size, f"{where}={shown(name, PATH)}"
+        _check_tokens(vocab, name, where)
+        self.network, self.base = hugging_face.opened(name, "AutoModelForCausalLM", dtype, where)
         takes = inspect.signature(self.network.base_model.forward).parameters
         self.cache = "cache" if "cache" in takes else "past_key_values"  # as this transformers calls it
-        first = self._first(beginning, name)
+        first = self._first(beginning, said)
         places = getattr(self.network.config, "max_position_embeddings", None) or max_length + len(first)
         window = getattr(self.network.config, "sliding_window", None) or places
         if len(first) + max_length > min(places, window):
             raise UserError(
-                f"{WHERE}={shown(name, PATH)} reads {min(places, window):,} tokens, and its beginning has "
-                f"{len(first):,} and a sentence {max_length:,}. Give a smaller data.max_length."
+                f"{said} reads {min(places, window):,} tokens, and its beginning has {len(first):,} and a sentence "
+                f"{max_length:,}. Give a smaller max_length of the data."
             )
-        own, tokens = hugging_face.enders(name, WHERE), len(vocab.tokens)
+        own, tokens = hugging_face.enders(name, where), len(vocab.tokens)
         enders = sorted({*own, *(self._newlines() if ends_at_newline else ())})
         never = sorted(token for token in {*enders, *_specials(vocab)} if token < tokens)
         ids = torch.arange(vocab.inputs).clamp(max=tokens - 1)
@@ -88,7 +90,7 @@ class Pretrained(Generator):
             lora.put_into(self.network, "model.generator")
         save_what_learns(self.network)
 
-    def _first(self, beginning: str | None, name: str) -> list[int]:
+    def _first(self, beginning: str | None, said: str) -> list[int]:
         """The ids of the beginning, specials among them read as such."""
         if beginning:
             aware = copy.deepcopy(tokenizer.opened(self.vocab.tokenizer).tokenizer)
@@ -97,8 +99,7 @@ class Pretrained(Generator):
         own = getattr(self.network.config, "bos_token_id", None)
         if own is None:
             raise UserError(
-                f"{WHERE}={shown(name, PATH)} names no first token (bos_token_id). Give model.generator.beginning, for "
-                "example its document separator."
+                f"{said} names no first token (bos_token_id). Give a beginning, for example its document separator."
             )
         return [own]
 
@@ -193,11 +194,11 @@ class Rows:
         return self.leaves[2 * layer][:, :, : self.upto], self.leaves[2 * layer + 1][:, :, : self.upto]
 
 
-def _check_tokens(vocab: Vocab, name: str) -> None:
-    own = tokenizer.read(str(model_folder.find(name, WHERE) / "tokenizer.json"))
+def _check_tokens(vocab: Vocab, name: str, where: str) -> None:
+    own = tokenizer.read(str(model_folder.find(name, where) / "tokenizer.json"))
     if vocab.tokenizer is None or tokenizer.tokens(own, "tokenizer.json") != vocab.tokens or not vocab.has_eos:
         raise UserError(
-            f"{WHERE}={shown(name, PATH)} has its own tokens, and the data have {len(vocab.tokens):,} others. "
+            f"{where}={shown(name, PATH)} has its own tokens, and the data have {len(vocab.tokens):,} others. "
             f"Give data.tokenizer={shown(name, PATH)}, with data=text."
         )
 

@@ -194,7 +194,7 @@ def test_a_vocabulary_of_other_tokens_is_refused(llama, tmp_path):
 
 
 def test_a_sentence_longer_than_the_model_reads_is_refused(llama):
-    with pytest.raises(UserError, match=r"reads 32 tokens.*Give a smaller data\.max_length"):
+    with pytest.raises(UserError, match=r"reads 32 tokens.*Give a smaller max_length of the data"):
         Pretrained(vocab_of(llama), 40, str(llama), None)
 
 
