@@ -250,6 +250,8 @@ class TextGAN(pl.LightningModule):
         last, self.upcoming = self.upcoming, self.schedule.next_update(self.clock, self.reading)
         self.stopwatch.start(self._part())
         self.trainer.should_stop = self.upcoming is None
+        if last == "pretrain" and self.upcoming not in (None, last):  # it does not come back
+            self._optimizer(last).state.clear()
         if self.discriminator is not None and self.upcoming not in (None, last):
             self._introduce(self.updates[self.upcoming].player)
 

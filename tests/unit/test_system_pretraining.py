@@ -7,6 +7,7 @@ from tests.helpers.playing import TINY, built
 from tests.helpers.tiny_game import FIXED, Cut, differ, weights
 from textgan_lit.model.pretraining import held_out_nll
 from textgan_lit.model.schedule import Schedule
+from textgan_lit.run.checkpoint import read
 
 
 def test_a_bad_validation_restores_the_best_weights_and_halves_the_rate(monkeypatch):
@@ -103,3 +104,13 @@ def test_a_bad_validation_halves_a_falling_rate_for_good(monkeypatch, tmp_path):
     halved = [0.5 * share / 6 * 0.5**bad for bad, share in enumerate((6, 5, 4, 3, 2, 1))]
     assert_close(rates[0].seen, halved)
     assert rates[1].seen == rates[0].seen[3:]  # a run that is taken up goes on with them
+
+
+def test_once_the_game_has_begun_nothing_of_the_pretraining_optimizer_is_kept(tmp_path):
+    """Up to then all is."""
+    steps = ("model.schedule.pretrain_steps=3", "model.schedule.discriminator_pretrain_steps=2")
+    for after, remembers in ((2, True), (3, False), (5, False)):
+        built(*TINY, *FIXED, *steps, callbacks=(Cut(after, tmp_path / "cut.ckpt"),)).fit()
+        moments, *_ = read(tmp_path / "cut.ckpt")["optimizer_states"]
+        assert bool(moments["state"]) == remembers, after
+        assert moments["param_groups"]

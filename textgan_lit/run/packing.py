@@ -2,7 +2,8 @@
 
 Every tensor has a name in the file, that of a weight its own (``generator.output.weight``), that of any other its path
 (``optimizer_states/0/state/3/exp_avg``), so that whoever reads safetensors has the weights. What else a state holds is
-JSON under ``textgan_lit`` in the file's metadata, beside a digest of the whole file.
+JSON under ``textgan_lit`` in the file's metadata, beside a digest of the whole file. A weight that equals another one,
+as those of a reference often do, is in the file once: ``same`` says whose it is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ TAG = "$"  # the key of what JSON has no form for
 FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 INTEGERS = {torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8"}
 CODES = {**FLOATS, **INTEGERS, torch.bool: "BOOL"}
+PRETRAINED = "textgan_lit/pretraining/"  # how the names of likelihood's best weights begin
 
 
 def packed(state: Mapping[str, Any]) -> list[bytes | np.ndarray]:
@@ -39,23 +41,48 @@ def packed(state: Mapping[str, Any]) -> list[bytes | np.ndarray]:
         UserError: at a value that is neither a tensor nor plain, with its place.
     """
     tensors: dict[str, Tensor] = {}
-    tree = json.dumps(_folded(state, (), tensors), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    head, end = {"__metadata__": {"sha256": UNKNOWN, "textgan_lit": tree}}, 0
+    tree, same = _compact(_folded(state, (), tensors)), _compact(_once(tensors))
+    head, end = {"__metadata__": {"sha256": UNKNOWN, "textgan_lit": tree, "same": same}}, 0
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # each at a multiple of its size
     for name in order:
         start, end = end, end + tensors[name].nbytes
         shape = list(tensors[name].shape)
         head[name] = {"dtype": CODES[tensors[name].dtype], "shape": shape, "data_offsets": [start, end]}
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text = _compact(head).encode()
     text += b" " * (-len(text) % 8)
     pieces = [len(text).to_bytes(8, "little") + text]
-    pieces += [tensors[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy() for name in order]
+    pieces += [_bytes(tensors[name]) for name in order]
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
     start, end = DIGEST.search(pieces[0]).span(1)
     pieces[0] = pieces[0][:start] + digest.hexdigest().encode() + pieces[0][end:]
     return pieces
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _bytes(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+
+
+def _once(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Takes out each weight that equals one before it, and says which; the generator's own all stay.
+
+    Weights are copied by whoever takes up a state. Others, an optimizer's for example, may be changed where they lie,
+    and are written each by itself.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    same = {}
+    for name in [name for name in tensors if "/" not in name or name.startswith(PRETRAINED)]:
+        numbers = hashlib.sha256(_bytes(tensors[name])).digest()
+        equal = first.setdefault((tensors[name].dtype, tensors[name].shape, numbers), name)
+        if equal != name and not name.startswith("generator."):
+            same[name] = equal
+            del tensors[name]
+    return same
 
 
 def whole(file: BinaryIO, size: int) -> bytes:
@@ -98,7 +125,11 @@ def unpacked(content: bytes) -> Any:
     if seen.hexdigest().encode() != digest[1]:
         raise ValueError("its bytes are not those that were written")
     tree = _parsed(_parsed(head)["__metadata__"]["textgan_lit"].encode())  # where \u005b may have hidden a bracket
+    same = _parsed(_parsed(head)["__metadata__"].get("same", "{}").encode())
     tensors = safetensors.torch.load(content)
+    if same.keys() & tensors.keys():
+        raise ValueError("it has two tensors of one name")
+    tensors |= {name: tensors[equal] for name, equal in same.items()}
     state = _unfolded(tree, (), tensors)
     if tensors:
         raise ValueError("it has tensors that are no part of the state")

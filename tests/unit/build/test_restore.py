@@ -34,7 +34,7 @@ RUN = (
 NAN, HUGE = float("nan"), 2**60
 T, PLAYERS, OPTIMIZERS, CALLBACKS = "textgan_lit", "state_dict", "optimizer_states", "callbacks"
 WEIGHT = "generator.table.weight"
-ADAM = (OPTIMIZERS, 0, "state", 0)
+ADAM = (OPTIMIZERS, 2, "state", 0)  # of the generator: pretraining is over
 EXTRA = "losses.generator._extra_state"
 
 

@@ -74,6 +74,33 @@ def test_tensors_that_share_numbers_are_written_each_by_itself():
     same(unpacked(packed({"a": table, "b": table, "c": table[2:], "d": table[:1].expand(4)}))["c"], table[2:].clone())
 
 
+def test_weights_that_are_equal_are_written_once_and_come_back_each():
+    """A reference's and the best of pretraining; but an optimizer may change its own where they lie."""
+    weight = torch.randn(1000)
+    moments = [{"state": {number: {"exp_avg": weight.clone()} for number in (0, 1)}}]
+    players = {f"{name}.weight": weight.clone() for name in ("generator", "average.generator", "losses.reference")}
+    state = {"state_dict": {**players, "generator.other": weight.clone()}, "optimizer_states": moments}
+    state["textgan_lit"] = {"pretraining": {"weight": weight.clone(), "bias": weight[:999].clone()}}
+    content = packed(state)
+    kept = safetensors.torch.load(content)
+    assert kept.keys() == {
+        *("generator.weight", "generator.other", "textgan_lit/pretraining/bias"),
+        *(f"optimizer_states/0/state/{number}/exp_avg" for number in (0, 1)),
+    }
+    found = unpacked(content)
+    same(found, state)
+    assert list(found["state_dict"]) == list(state["state_dict"])
+    one, other = (found["optimizer_states"][0]["state"][number]["exp_avg"] for number in (0, 1))
+    assert one.data_ptr() != other.data_ptr()
+
+
+def test_numbers_that_only_compare_as_equal_are_written_each():
+    state = {"state_dict": {"a": torch.tensor([0.0]), "b": torch.tensor([-0.0]), "c": torch.tensor([0])}}
+    found = unpacked(packed(state))["state_dict"]
+    assert math.copysign(1, found["b"]) == -1
+    assert found["c"].dtype is torch.int64
+
+
 def test_named_tuples_and_counters_are_their_plain_forms():
     found = unpacked(packed({"a": NAMED(1, 2), "b": collections.Counter("aab")}))
     assert found == {"a": (1, 2), "b": {"a": 2, "b": 1}}
@@ -99,9 +126,9 @@ def test_what_has_no_form_is_refused_by_its_place(value):
         packed({"callbacks": {"Mine": {"a": value}}})
 
 
-def forged(tree, tensors=None):
+def forged(tree, tensors=None, **more):
     """Bytes with a right digest, whatever ``tree`` says."""
-    metadata = {"textgan_lit": tree, "sha256": "0" * 64}
+    metadata = {"textgan_lit": tree, "sha256": "0" * 64, **more}
     content = safetensors.torch.save(tensors or {"x": torch.ones(1)}, metadata)
     return content.replace(b'"sha256":"' + b"0" * 64, b'"sha256":"' + hashlib.sha256(content).hexdigest().encode())
 
@@ -133,6 +160,29 @@ def test_a_forgery_may_be_well_made():
 def test_a_tree_that_none_of_ours_is_like_is_refused(tree, said):
     with pytest.raises((ValueError, KeyError, RecursionError), match=said):
         unpacked(forged(tree))
+
+
+@pytest.mark.parametrize(
+    ("same", "said"),
+    [
+        ('{"x": "x"}', "two tensors of one name"),
+        ('{"y": "z"}', "z"),
+        ('{"y": "y"}', "y"),
+        ('{"y": ["x"]}', "unhashable"),
+        ("[]", "keys"),
+        ("{", "Expecting"),
+        ("[" * 100_000 + "]" * 100_000, "recursion"),
+    ],
+)
+def test_an_equal_tensor_that_is_not_there_is_refused(same, said):
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError, RecursionError), match=said):
+        unpacked(forged('{"x": {"$": "tensor"}}', same=same))
+
+
+def test_a_short_file_of_many_equal_tensors_takes_no_more_memory():
+    tree = json.dumps({name: {"$": "tensor"} for name in ("x", *map(str, range(100)))})
+    found = unpacked(forged(tree, same=json.dumps(dict.fromkeys(map(str, range(100)), "x"))))
+    assert {tensor.data_ptr() for tensor in found.values()} == {found["x"].data_ptr()}
 
 
 def test_commas_are_counted_however_the_metadata_spells_them(monkeypatch):
