@@ -16,6 +16,7 @@ from textgan_lit.model.discriminator.density_aware import DensityAware
 from textgan_lit.noise import Noise
 from textgan_lit.run.checkpoint import read
 from textgan_lit.system import OF_STEP, TextGAN
+from textgan_lit.types import Vocab
 
 PLAYERS = [
     ("model=minimax",),
@@ -97,7 +98,8 @@ def test_what_was_consumed_is_counted():
 def test_evaluation_on_or_off_leaves_training_bit_identical(players, tmp_path):
     """Dropout and all."""
     runs = []
-    for evaluation in ((), (Evaluations(dict.fromkeys(UPDATES, 1)), TruthPanel(str(tmp_path)))):
+    panel = TruthPanel(str(tmp_path), Vocab(("a", "b")))
+    for evaluation in ((), (Evaluations(dict.fromkeys(UPDATES, 1)), panel)):
         overrides = (*TINY, *players, *FIXED, "model.discriminator.dropout=0.3")
         runs.append(built(*overrides, callbacks=(Steps(every=1), *evaluation)).fit())
     assert [sum("truth/jsd" in row for row in run.rows) for run in runs] == [0, 16]

@@ -14,10 +14,12 @@ from textgan_lit.run import terminal
 from textgan_lit.run.closing_table import estimate, saturated
 from textgan_lit.run.distributed import rank
 from textgan_lit.run.files import append
+from textgan_lit.run.schema import form
 from textgan_lit.system import TextGAN
+from textgan_lit.truth import target
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
-from textgan_lit.types import UPDATES, Evaluation
+from textgan_lit.types import UPDATES, Evaluation, TextBatch, Vocab
 
 STEP, JSD = "after step", "true JSD ± SE"
 COLUMNS = (  # of the console: a number, and what it is split into, or stands beside, where that is known
@@ -38,9 +40,12 @@ class TruthPanel(pl.Callback):
     True quantities need an oracle (``datamodule.oracle``); on other data only what can be known is logged.
     """
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, vocab: Vocab):
         self.folder = Path(folder)
+        self.form = form(target=target.saved(vocab) | None)
         self.truth: Truth | None = None
+        self.written: TextBatch | None = None  # by G at the beginning of this evaluation
+        self.target: target.Target | None = None  # as the last evaluation left it
         self.widths: dict[str, int] = {}  # of the console's columns, which are those of the first evaluation
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, system: TextGAN) -> None:
@@ -50,9 +55,11 @@ class TruthPanel(pl.Callback):
         self, trainer: pl.Trainer, system: TextGAN, outputs: Evaluation, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         models(trainer, system, batch_idx).add_to(self.truth, outputs.real, outputs.fake.batch)
+        if batch_idx == 0:
+            self.written = outputs.fake.batch
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
-        row = self.truth.compute()
+        row = self.truth.compute() | self._follow_target(trainer, system)
         curves = self.truth.curves() | self.truth.reliability()
         publish(trainer, row)
         system.record(row)
@@ -67,6 +74,20 @@ class TruthPanel(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, system: TextGAN) -> None:
         publish(trainer, {f"test/{key}": value for key, value in self.truth.compute().items()})
+
+    def _follow_target(self, trainer: pl.Trainer, system: TextGAN) -> dict[str, Tensor]:
+        """How far the best reward moved since the last evaluation, where both are known."""
+        game, before = system.evaluated("evaluation"), self.target
+        if game.generator.likelihood != "exact" or getattr(trainer.datamodule, "oracle", None) is None:
+            return {}
+        self.target = target.take(game, self.written)
+        return {} if before is None else target.moved(game, before)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"target": self.target and self.target._asdict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.target = state["target"] and target.Target(**state["target"])
 
     def _show(self, row: Mapping[str, str]) -> None:
         if not self.widths:
@@ -113,10 +134,10 @@ def cells(row: Mapping[str, float]) -> dict[str, str]:
     """
     shown = {JSD: _jsd(row)} if "truth/jsd" in row else {}
     for column in COLUMNS:
-        known, form = [(name, key) for name, key in column if key in row], ".4f" if len(column) == 1 else ".3f"
+        known, digits = [(name, key) for name, key in column if key in row], ".4f" if len(column) == 1 else ".3f"
         if column[0] in known:
             signs = (name[:3] if name.startswith(" ") else "" for name, _ in known)
-            values = (f"{row[key]:{form}}" for _, key in known)
+            values = (f"{row[key]:{digits}}" for _, key in known)
             shown["".join(name for name, _ in known)] = "".join(map("".join, zip(signs, values, strict=True)))
     return shown
 

@@ -243,6 +243,24 @@ def regret(true: Float[Tensor, " *N"], score: Float[Tensor, " *N"]) -> Float[Ten
     return (loss_real + loss_fake - binary_entropy(true)).clamp_min(0.0)
 
 
+def drift(before: Float[Tensor, " N"], now: Float[Tensor, " N"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """How far a reward of the same sentences has moved, and the standard error of that, in nats and float64.
+
+    The standard deviation of the change: a constant added to all rewards is what every baseline takes off. As P stays,
+    the change of the best reward log P/G is that of log G, which does as well. inf where a reward became infinite.
+
+    >>> drift(torch.tensor([0.0, 0.0, 0.0, 0.0]), torch.tensor([1.0, 3.0, 3.0, 1.0]))
+    (tensor(1., dtype=torch.float64), tensor(0., dtype=torch.float64))
+    """
+    change = now.double() - before.double()
+    if not change.isfinite().all():
+        return change.new_tensor(math.inf), change.new_tensor(math.inf)
+    square = (change - change.mean()).square()
+    value = square.mean().sqrt()
+    error = square.std(correction=0) / (2 * value * math.sqrt(len(change)))
+    return value, error.nan_to_num(nan=0.0)
+
+
 def horizon(prefix_jsd: Float[Tensor, " T"]) -> float | None:
     """How many tokens it takes until the prefix JSD reaches ½ log 2, interpolated; None where it never does.
 

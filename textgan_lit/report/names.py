@@ -19,6 +19,7 @@ NAMES = {keys_[0]: title for title, keys_ in ROWS.items()} | {
     "bound/accuracy": "D's accuracy",
     "bound/regret": "KL(D*‖D)",
     "truth/reward_correlation": "rank correlation of D's score with log P/G",
+    "truth/target_drift": "how far the best reward moved",
     "pretrain/nll": "NLL of training sentences",
     "pretrain/nll_held_out": "NLL of held-out sentences",
     "pretrain/nll_bound": "bound on the NLL of training sentences",

@@ -205,6 +205,10 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     follows = {"rank correlation ± 2 SE": "truth/reward_correlation"}
     note = "Of D's score with log P/G, over samples. Near 0, what the generator is paid for leads nowhere."
     section = _with(section, course("reward", "Does the reward follow the truth? ↑", note, "−1 to 1", rows, follows))
+    target = {"standard deviation ± 2 SE": "truth/target_drift"}
+    note = "How far the best reward, log P/G, moved since the evaluation before, on sentences written then."
+    title = "The moving target"
+    section = _with(section, course("target", title, note, "nats a sentence", rows, target, zero=True))
     stale = {"D's loss after a generator step − before": "game/staleness"}
     note = "By how much one generator step puts D behind."
     section = _with(section, course("staleness", "Staleness", note, "nats a sentence", record.rows, stale))

@@ -67,7 +67,7 @@ class Models(NamedTuple):
     def add_to(self, truth: Truth, real: TextBatch | None, fake: TextBatch | None) -> None:
         """Adds both sets of sentences to ``truth``, a few at a time: [B T V] of logits are large. A generator of fewer
         bits is judged in float32."""
-        with _in_float32(self.generator):
+        with in_float32(self.generator):
             for side, batch in enumerate((real, fake)):
                 if batch is None:
                     continue
@@ -106,7 +106,7 @@ def _parts(batch: TextBatch, rows: int) -> Iterator[TextBatch]:
 
 
 @contextmanager
-def _in_float32(player: nn.Module) -> Iterator[None]:
+def in_float32(player: nn.Module) -> Iterator[None]:
     """Weights of fewer bits are float32 meanwhile; then they are what and where they were."""
     kept = [(weight, weight.data) for weight in player.parameters() if weight.dtype in (torch.bfloat16, torch.float16)]
     for weight, few in kept:

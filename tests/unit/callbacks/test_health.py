@@ -129,9 +129,8 @@ def test_shares_count_tokens_and_not_padding():
 
 
 def test_real_evaluations_are_counted(tmp_path):
-    run = built(
-        *TINY, "model/schedule=fixed", callbacks=(Evaluations({"generator": 2}), TruthPanel(str(tmp_path)), Health())
-    )
+    panel = TruthPanel(str(tmp_path), Vocab(("a", "b")))
+    run = built(*TINY, "model/schedule=fixed", callbacks=(Evaluations({"generator": 2}), panel, Health()))
     found = [row for row in run.fit().rows if "health/distinct" in row]
     assert len(found) == sum("truth/jsd" in row for row in run.rows) > 1
     real = {tuple(row) for row in run.data.sentences("valid").tokens.tolist()}
