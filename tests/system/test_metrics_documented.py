@@ -28,6 +28,7 @@ RUNS = (
     ("model=airl", *SMALL, "model.discriminator.critic.filters=[[1,8],[2,8]]"),
     ("model=cot", *SMALL, "model/regulariser=[entropy]"),
     ("model=wgan_gp", *SMALL, "model.discriminator.filters=[[1,8],[2,8]]", "model/objective=scheduled_sampling"),
+    ("model=gkd", *SMALL),
     ("model=dgsan", *SMALL, "model/objective=any_order", "model.generator.any_order=true"),
     ("model/schedule=regret", "data=tiny", "model.schedule.rule.max_steps=4"),
     ("model=mle", "data=tiny", "metrics=mauve"),

@@ -146,7 +146,14 @@ ONE_LENGTH = "data.oracle.variable=false"  # orders other than left to right
 SHARED = {  # games that differ in what passes between processes and between the players
     2: [
         *("model=seqgan", "model=gsgan", "model=cot", "model=airl", "model=wgan_gp", "model=scheduled_sampling"),
-        *("model=vae_gan", "model=masked_diffusion", "model=relgan", "model=leakgan", "model/generator=mixture"),
+        *(
+            "model=gkd",
+            "model=vae_gan",
+            "model=masked_diffusion",
+            "model=relgan",
+            "model=leakgan",
+            "model/generator=mixture",
+        ),
         f"model/generator=transformer model.generator.order=random {ONE_LENGTH}",
         f"model=mle model.generator.any_order=true model/objective=any_order {ONE_LENGTH}",
     ],

@@ -42,6 +42,7 @@ def test_a_game_of_several_epochs_with_a_density_is_taken_up_in_mid_cycle(after,
 REMEMBERING = {
     "self_play": ("model=dgsan", "model.estimator.refresh=2"),
     "scheduled": ("model=scheduled_sampling", "model.objective.half_steps=3"),
+    "gkd": ("model=gkd",),
     "relaxed": ("model=gsgan", "model.estimator.steps=4"),
     "spectral": ("model=minimax", "model/discriminator=spectral"),
     "mediator": ("model=cot",),

@@ -28,6 +28,7 @@ LOWER = (
         "pretrain/nll_held_out",
         "discriminator/nll",
         "generator/bce",
+        "generator/divergence",
     ),
     "game/regret",
     *(
