@@ -1,4 +1,4 @@
-"""docs/plain_pytorch.md and docs/notebook.md, played as they stand."""
+"""docs/plain_pytorch.md, docs/notebook.md and docs/course.md, played as they stand."""
 
 import re
 from pathlib import Path
@@ -40,6 +40,15 @@ def test_text_of_ones_own_goes_in(tmp_path, monkeypatch):
     assert [vocab.text(row) for row in text.tokens.tolist()] == ["a dog sat", "the cat", "", "no dog ran away"]
     assert text.mask.sum(1).tolist() == [4, 3, 1, 5]
     assert text.tokens[text.mask].max() == vocab.eos
+
+
+def test_every_sum_of_the_course_comes_out_as_it_says(capsys, unchecked_shapes):
+    page, space = (DOCS / "course.md").read_text(), {}
+    pairs = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(pairs) == len(blocks("course.md")) == 11
+    for code, shown in pairs:
+        exec(code, space)
+        assert capsys.readouterr().out == shown
 
 
 @pytest.mark.slow
