@@ -48,6 +48,7 @@ def linear(features: Float[Tensor, "*rows I"], layer: nn.Linear) -> Float[Tensor
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._are_functorch_transforms_active()
         and type(layer) is nn.Linear  # and not one with a parametrisation or hooks, such as spectral norm
+        and "forward" not in vars(layer)  # or with a product of its own
         and not (layer._forward_pre_hooks or layer._forward_hooks)
     )
     if not by_one_dnn:

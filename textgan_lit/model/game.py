@@ -71,7 +71,8 @@ class Game:
     @torch.no_grad()
     def density(self, batch: TextBatch) -> Float[Tensor, "B T"]:
         """log G of each token, which nobody learns from."""
-        return self.generator.logp(batch, self.policy)
+        with self.generator.decoding():
+            return self.generator.logp(batch, self.policy)
 
     def likelihood(self, batch: TextBatch) -> Float[Tensor, " B"]:
         """log G of whole sentences; of a generator that has a bound alone, that bound, with this game's noise."""

@@ -145,20 +145,23 @@ class ReferenceKL(Regulariser):
         return _per_token(found, written.samples)
 
     def _exact(self, game: Game, samples: Samples) -> Float[Tensor, "B T"]:
-        both = [player.features_of(samples.batch, samples.latent) for player in (game.generator, self.reference)]
+        features = game.generator.features_of(samples.batch, samples.latent)
+        with torch.no_grad(), self.reference.decoding():
+            of_reference = self.reference.features_of(samples.batch, samples.latent)
 
         def of_rows(logits: Tensor, of_reference: Tensor) -> Tensor:
             before = game.policy(self.reference.head(of_reference).float()).log_softmax(-1)
             return relative(game.policy(logits), before.clamp_min(LEAST))
 
         mask = game.generator.to_generation_order(samples.mask)
-        return game.generator.to_reading_order(game.generator.by_rows(of_rows, both[0], mask, both[1]))
+        return game.generator.to_reading_order(game.generator.by_rows(of_rows, features, mask, of_reference))
 
     def _k3(self, game: Game, written: Written) -> Float[Tensor, "B T"]:
         samples, now = written
         if now is None:
             now = game.generator.logp(samples.batch, game.policy, latent=samples.latent)
-        before = self.reference.logp(samples.batch, game.policy, latent=samples.latent).clamp_min(LEAST)
+        with torch.no_grad(), self.reference.decoding():
+            before = self.reference.logp(samples.batch, game.policy, latent=samples.latent).clamp_min(LEAST)
         return sampled_kl(now.clamp_min(LEAST), samples.logp, before)
 
 

@@ -99,9 +99,12 @@ def test_layers_that_are_more_than_a_product_go_their_own_way(layer, asked):
     normed = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(32, 500))
     linear(torch.randn(7, 32), normed).sum().backward()
     assert normed.parametrizations.weight.original.grad is not None
+    own = torch.nn.Linear(32, 500)
+    own.forward = lambda features: hooked.append(1) or features
+    linear(torch.randn(7, 32), own)
     with torch.backends.mkldnn.flags(enabled=False):
         linear(torch.randn(7, 32), torch.nn.Linear(32, 500))
-    assert (len(hooked), len(asked)) == (1, 0)
+    assert (len(hooked), len(asked)) == (2, 0)
 
 
 def test_function_transforms_see_through_it(layer):

@@ -80,7 +80,7 @@ class DensityAware(Discriminator):
     ) -> Float[Tensor, "B *T"]:
         if density is None:
             raise ValueError("DensityAware compares with the generator's own density: pass density, log G(x_t | x<t).")
-        with torch.no_grad():
+        with torch.no_grad(), self.reference.decoding():
             before = self.reference.logp(TextBatch(tokens, mask), Categorical())
             moved = (before - density).masked_fill(~mask, 0.0).clamp(-LIMIT, LIMIT)
             moved = moved.cumsum(1) * mask if self.scores == "token" else moved.sum(1)

@@ -134,7 +134,8 @@ class Generator(nn.Module, ABC):
         return uniform
 
     def decoding(self) -> AbstractContextManager[None]:
-        """What many tokens are written in: a generator may hold ready for as long what makes each of them cheaper."""
+        """What many tokens are written in, or scored by one that does not learn: a generator may hold ready for as long
+        what makes each of them cheaper."""
         return nullcontext()
 
     @torch.no_grad()

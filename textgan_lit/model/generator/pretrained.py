@@ -15,6 +15,7 @@ from torch import Tensor
 
 from textgan_lit import tokenizer
 from textgan_lit.errors import PATH, UserError, shown
+from textgan_lit.functional.linear import linear
 from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import Generator, State
@@ -134,7 +135,7 @@ class Pretrained(Generator):
         return self._body(ids, places.expand_as(ids), read)[:, len(self.before) :]
 
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
-        logits = self.network.get_output_embeddings()(features)
+        logits = linear(features, self.network.get_output_embeddings())
         ends = logits[..., self.enders].float().logsumexp(-1, keepdim=True)
         found = torch.cat([logits[..., : len(self.vocab.tokens)], ends], -1)  # one copy, which is in float32, too
         return found.index_fill_(-1, self.never, -torch.inf)

@@ -13,11 +13,17 @@ from textgan_lit import tokenizer
 from textgan_lit.data.tiny import every_sentence
 from textgan_lit.errors import UserError
 from textgan_lit.functional.likelihood import inputs_of
+from textgan_lit.model.discriminator.density_aware import DensityAware
+from textgan_lit.model.discriminator.value_head import ValueHead
+from textgan_lit.model.game import Game
+from textgan_lit.model.generator import pretrained
 from textgan_lit.model.generator.base import DecodeState
 from textgan_lit.model.generator.pretrained import Pretrained
-from textgan_lit.model.lora import Lora
+from textgan_lit.model.lora import Lora, merged
 from textgan_lit.model.policy import Categorical
-from textgan_lit.types import TextBatch, Vocab
+from textgan_lit.model.regulariser import ReferenceKL
+from textgan_lit.noise import Noise
+from textgan_lit.types import TextBatch, Vocab, Written
 
 LENGTH = 5
 
@@ -185,6 +191,25 @@ def test_sampling_leaves_the_base_as_it_was(folder):
     for name, weight in generator.named_parameters():
         assert weight.data_ptr() == before[name][0], name
         assert torch.equal(weight, before[name][1]), name
+
+
+@torch.no_grad()
+def test_who_only_scores_has_adapters_and_weights_as_one(llama, monkeypatch):
+    """The generator asked for its density, and the references of a discriminator and of a regulariser."""
+    generator, ready = player(llama, lora=Lora(rank=2)), []
+    written, vocab = samples(generator), generator.vocab
+    alone = generator.logp(written.batch, Categorical())
+    monkeypatch.setattr(pretrained, "merged", lambda network: ready.append(network) or merged(network))
+    aware = DensityAware(vocab, LENGTH, generator, ValueHead(vocab, LENGTH, generator, Lora(rank=2))).eval()
+    game = Game(generator, aware, Categorical(), Noise(0))
+    density = game.density(written.batch)
+    torch.testing.assert_close(density, alone, atol=1e-5, rtol=0)
+    assert aware(*written.batch, density).isfinite().all()
+    leashes = [ReferenceKL(generator, estimator=estimator) for estimator in ("exact", "k3")]
+    for leash in leashes:
+        assert leash(game, written.batch, Written(written, None)).abs() < 1e-5
+    scoring = [generator, aware.reference, *(leash.reference for leash in leashes)]
+    assert ready == [player.network for player in scoring]
 
 
 def test_a_vocabulary_of_other_tokens_is_refused(llama, tmp_path):
