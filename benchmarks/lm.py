@@ -6,8 +6,10 @@
 * **Unequal lengths**: seconds a token where sentences end as they like, over those where none ends.
 * **A step of GRPO**: one group of 32 samples of at most 32 tokens, a reward for nothing, KL from a reference, adapters
   of rank 8. The reference is TRL's GRPOTrainer at the same (``pip install trl``; without it there is no row).
-* **A game** of adapters, a discriminator on the generator's own body, a reference and likelihood's best generator, by
-  the command in a process of its own: its memory at most, its checkpoint, and what opening that takes beyond the base.
+* **A game** of adapters, a discriminator on the generator's own body, a reference and likelihood's best generator, four
+  sentences through the network at a time, by the command in a process of its own: its memory at most, all that it
+  imports and what of files the system holds for it within; its checkpoint, and what taking that up takes beyond opening
+  the base.
 * **The truth** between two such models, 64 sentences of 17 tokens a side: seconds, and the memory of a run with it.
 """
 
@@ -27,18 +29,18 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-import textgan_lit
 from benchmarks import measure
 from benchmarks.measure import NONE, best_gflops, seconds
 from benchmarks.row import Row
 from textgan_lit import tokenizer
-from textgan_lit.cli import CONF
+from textgan_lit.build.restore import check_state
 from textgan_lit.data.oracle_lm import OracleLM
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import Lora
 from textgan_lit.model.policy import Categorical, Policy
 from textgan_lit.noise import Noise
+from textgan_lit.run.checkpoint import chosen, kept
 from textgan_lit.truth.models import Models
 from textgan_lit.truth.panel import Truth
 from textgan_lit.types import Samples, Vocab
@@ -226,30 +228,43 @@ def trl(folder: str, dtype: hugging_face.DType) -> float:
 # --- a game -----------------------------------------------------------------------------------------------------------
 
 SHORT = (
+    *("model/discriminator=value_head", "model.generator.micro_batch_size=4"),
     *("model.schedule.pretrain_steps=2", "model.schedule.discriminator_pretrain_steps=1"),
     *("model.schedule.adversarial_steps=2", "model.schedule.k=1", "check_size=32", "metrics=none", "logger=none"),
-    *("callbacks.closing.temperatures=[1.0]", "~callbacks.progress"),
+    *("~callbacks.closing", "~callbacks.choice", "~callbacks.progress"),
 )
 
 
 def game() -> Iterator[Row]:
-    if not (CONF / "model" / "discriminator" / "value_head.yaml").exists():
-        return
+    """With adapters in all linear layers, as by default, and in those of attention's queries and values alone."""
     base = sum(path.stat().st_size for path in Path(FOLDER).glob("*.safetensors")) / 2e9  # of bfloat16
-    with tempfile.TemporaryDirectory() as folder:
-        file, run = Path(folder, "lines.txt"), Path(folder, "run")
-        file.write_text("\n".join(LINES))
-        head = "model/discriminator=value_head"
-        peak = played(*overrides(file, "bfloat16"), head, *SHORT, f"hydra.run.dir={run}")
-        most = 1.6 * base + 0.5
-        name = "memory of a game: adapters, a discriminator on G's body, a reference and G0, bfloat16"
-        yield Row(name, peak, NONE, base, most / peak, "≥ 1: 1.6 × the base and 0.5 GB", peak <= most, "GB")
-        size = max(run.glob("checkpoints/step-*.ckpt")).stat().st_size / 1e6
-        yield Row("… its checkpoint", size, NONE, NONE, 15 / size, "≥ 1: at most 15 MB", size <= 15, "MB")
-        opened = seconds(lambda: hugging_face.opened(FOLDER, "AutoModelForCausalLM", "bfloat16", "SMOLLM2"), TIMES)
-        ours = seconds(lambda: textgan_lit.load(run), TIMES)
-        beyond = ours - opened
-        yield Row("… opening it, and of it the base", ours, opened, NONE, 5 / beyond, "≥ 1: 5 s beyond", beyond <= 5)
+    most = 1.6 * base + 0.5
+    opened = seconds(lambda: hugging_face.opened(FOLDER, "AutoModelForCausalLM", "bfloat16", "SMOLLM2"), TIMES)
+    for targets in ("all-linear", "[q_proj,v_proj]"):
+        with tempfile.TemporaryDirectory() as folder:
+            file, run = Path(folder, "lines.txt"), Path(folder, "run")
+            file.write_text("\n".join(LINES))
+            adapters = (f"model.{player}.lora.targets={targets}" for player in ("generator", "discriminator"))
+            settings = *overrides(file, "bfloat16"), *SHORT, *adapters
+            peak = played(*settings, f"hydra.run.dir={run}")
+            name = f"memory of a game, bfloat16: a discriminator on G's body, a reference, adapters in {targets}"
+            yield Row(name, peak, NONE, base, most / peak, "≥ 1: 1.6 × the base and 0.5 GB", peak <= most, "GB")
+            size = kept(run / "checkpoints")[0].stat().st_size / 1e6
+            name = f"… its checkpoint, {targets}"
+            yield Row(name, size, NONE, NONE, 15 / size, "≥ 1: at most 15 MB", size <= 15, "MB")
+            ours = seconds(lambda settings=settings, run=run: taken_up(run, *settings), TIMES)
+            beyond = ours - opened
+            name = f"… building the players and taking it up, {targets}; and of it opening the base"
+            yield Row(name, ours, opened, NONE, 5 / beyond, "≥ 1: 5 s beyond", beyond <= 5)
+
+
+def taken_up(run: Path, *overrides: str) -> None:
+    """Builds a run's players and gives them the state of its newest checkpoint, looked at as a resume does."""
+    system, data, _ = measure.composed(*overrides, always=("name=benchmark",))
+    saved = chosen(kept(run / "checkpoints")[0])
+    check_state(saved, system, (), data)
+    system.on_load_checkpoint(saved.state)
+    system.load_state_dict(saved.state["state_dict"])
 
 
 # --- the truth --------------------------------------------------------------------------------------------------------
