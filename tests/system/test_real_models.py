@@ -13,11 +13,14 @@ import textgan_lit
 from tests.helpers.lives import play
 from textgan_lit import tokenizer
 from textgan_lit.commands.fetch_model import MODELS, WEIGHTS
+from textgan_lit.data.oracle_lm import OracleLM
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import DecodeState
 from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import Lora
 from textgan_lit.model.policy import Categorical, Policy
+from textgan_lit.noise import Noise
+from textgan_lit.truth.models import Models, measure
 from textgan_lit.types import TextBatch, Vocab
 
 FOLDERS = {name: os.environ.get(name.upper()) for name in ("smollm2", "minilm")}
@@ -98,6 +101,18 @@ def test_what_is_sampled_is_what_is_scored_whoever_else_has_ended(writer, monkey
     monkeypatch.setattr(DecodeState, "unfinished", lambda decoding, fewest: slice(None))
     for one, other in zip(written, writer.sample(noise, Brief()), strict=True):
         assert one.equal(other)
+
+
+@needs["smollm2"]
+def test_the_chain_rule_and_whole_sentences_say_the_same_of_49152_tokens(writer):
+    """P is the model without the adapters that G has; the chain rule says it far more exactly."""
+    oracle = OracleLM(FOLDERS["smollm2"], 24, beginning=BEGINNING, ends_at_newline=True)
+    noise = [Noise(0, who).uniform(24, 24) for who in ("real", "fake")]
+    real = oracle.sample(noise[0], Categorical()).batch
+    found = measure(Models(oracle, writer, Categorical()), real, noise[1]).compute()
+    chain, direct = ([found[f"truth/jsd_{name}{end}"].item() for end in ("", "_se")] for name in ("chain", "direct"))
+    assert abs(chain[0] - direct[0]) < 3 * (chain[1] ** 2 + direct[1] ** 2) ** 0.5
+    assert 0 < chain[1] < direct[1]
 
 
 @needs["smollm2"]
