@@ -24,7 +24,14 @@ KINDS = {
 }
 CONFIG = 2**20  # characters of a config.json: those of large models have 2,000
 HEADER = 2**26  # bytes of a safetensors' header: those of large models have some hundred thousand
-CODE = ("auto_map", "quantization_config")  # which name classes to be found elsewhere
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"  # of which transformers reads the first there is
+# Settings that would have something else opened than what was looked at, and what to give instead
+ELSEWHERE = {
+    "auto_map": "names code, which is not run here. Give a model that transformers knows",
+    "quantization_config": "says that its weights are quantized. Give plain weights",
+    "transformers_weights": f"names other weights than {WHOLE}. Save it anew without",
+    "configuration_files": "names other configurations. Save it anew without",
+}
 RANDOM = ("dropout", "pdrop", "dropout_prob")  # how the settings of what is left to chance end
 
 
@@ -54,12 +61,24 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
         UserError: the folder, its configuration or its weights are none that may be opened, or there is no memory.
     """
     need()
-    import transformers
-
     folder = model_folder.find(name, where)
     said = f"{where}={shown(name, PATH)}"
     _check_config(_read(folder / "config.json", said), KINDS[auto], said)
     files = _weight_files(folder, said)
+    try:
+        network = _network(folder, auto, dtype, files, said)
+    except UserError:
+        raise
+    except Exception as error:  # whatever transformers makes of odd settings and files
+        what = shown(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise UserError(f"{said} cannot be opened ({what}). Give it whole, as transformers saves a model.") from None
+    return Opened(network.eval(), "" if torch.get_default_device().type == "meta" else digest(files))
+
+
+def _network(folder: Path, auto: str, dtype: DType, files: list[Path], said: str) -> nn.Module:
+    """The network, without numbers where torch's meta device is the default."""
+    import transformers
+
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     for setting in [name for name in vars(config) if name.endswith(RANDOM)]:
         setattr(config, setting, 0.0)
@@ -71,7 +90,7 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
         empty = cls.from_config(config, **how, **without_pooler)
     _check_memory(empty, said)
     if torch.get_default_device().type == "meta":
-        return Opened(empty.eval(), "")
+        return empty
     network, report = cls.from_pretrained(
         folder,
         config=config,
@@ -82,10 +101,9 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
         **how,
         **without_pooler,
     )
-    lacking = sorted(report["missing_keys"]) or sorted(map(str, report["mismatched_keys"]))
-    if lacking:
+    if lacking := sorted(report["missing_keys"]):
         raise UserError(f"{said} lacks the weight {shown(lacking[0])} that its config.json asks for. Give it whole.")
-    return Opened(network.eval(), digest(files))
+    return network
 
 
 def digest(files: list[Path]) -> str:
@@ -105,7 +123,13 @@ def enders(name: str, where: str) -> list[int]:
         if (folder / file).is_file():
             found = _read(folder / file, f"{where}={shown(name, PATH)}").get("eos_token_id")
             if found is not None:
-                return [found] if isinstance(found, int) else list(found)
+                found = found if isinstance(found, list) else [found]
+                if not found or not all(type(number) is int and number >= 0 for number in found):
+                    raise UserError(
+                        f"{where}={shown(name, PATH)}: its {file} has eos_token_id {shown(found)}, wanted the id of a "
+                        "token, or of some."
+                    )
+                return found
     raise UserError(f"{where}={shown(name, PATH)}: its config.json names no eos_token_id, so no text could end.")
 
 
@@ -156,12 +180,11 @@ def _read(path: Path, said: str) -> dict[str, Any]:
 
 
 def _check_config(config: Mapping[str, Any], kinds: tuple[str, ...], said: str) -> None:
-    for key in CODE:
+    for key, instead in ELSEWHERE.items():
         if key in config:
-            raise UserError(
-                f"{said}: its config.json has {key}, and code or kernels from elsewhere are not run here. Give a model "
-                "saved without it."
-            )
+            raise UserError(f"{said}: {key} in its config.json {instead}.")
+    if config.get("final_logit_softcapping") is not None:
+        raise UserError(f"{said} caps its logits (final_logit_softcapping), as none here does. Give another model.")
     kind = config.get("model_type")
     if kind not in kinds:
         raise UserError(f"{said} is of model_type {shown(str(kind))}, wanted {', '.join(kinds)}.")
@@ -170,13 +193,20 @@ def _check_config(config: Mapping[str, Any], kinds: tuple[str, ...], said: str) 
 def _weight_files(folder: Path, said: str) -> list[Path]:
     if (folder / "adapter_config.json").exists():
         raise UserError(f"{said} holds an adapter of another model. Merge it into that model, and give the result.")
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    own = {path.name: path for path in folder.glob("*.safetensors") if path.is_file()}
+    if WHOLE in own:
+        return [own[WHOLE]]
+    if not (folder / INDEX).is_file():
         raise UserError(
-            f"{said} holds no safetensors file. Others (pytorch_model.bin) can run code when they are opened: save it "
-            "anew with model.save_pretrained(FOLDER)."
+            f"{said} holds no {WHOLE}. Others (pytorch_model.bin) can run code when they are opened: save it anew with "
+            "model.save_pretrained(FOLDER)."
         )
-    return files
+    parts = _read(folder / INDEX, said).get("weight_map")
+    parts = sorted({str(part) for part in parts.values()}) if isinstance(parts, dict) else []
+    if not parts or not own.keys() >= {*parts}:
+        other = next((part for part in parts if part not in own), None)
+        raise UserError(f"{said}: its {INDEX} names {shown(other)}, wanted safetensors files of that folder.")
+    return [own[part] for part in parts]
 
 
 def _check_layers(config: Any, files: list[Path], said: str) -> None:

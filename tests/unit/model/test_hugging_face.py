@@ -77,10 +77,74 @@ def test_a_configuration_that_is_none(folder, text):
     refused(folder, r"config\.json (cannot be read|holds no settings)")
 
 
-@pytest.mark.parametrize("key", ["auto_map", "quantization_config"])
-def test_code_or_kernels_from_elsewhere(folder, key):
-    tiny_lm.change_config(folder, **{key: {"AutoModelForCausalLM": "modeling.Theirs"}})
-    refused(folder, rf"has {key}, and code or kernels from elsewhere are not run")
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("auto_map", {"AutoModelForCausalLM": "modeling.Theirs"}, r"names code, which is not run here"),
+        ("quantization_config", {"quant_method": "gptq"}, r"weights are quantized\. Give plain weights"),
+        ("transformers_weights", "../theirs.safetensors", r"names other weights than model\.safetensors"),
+        ("configuration_files", ["config.4.0.0.json"], r"names other configurations"),
+        ("final_logit_softcapping", 30.0, r"caps its logits"),
+    ],
+)
+def test_a_configuration_that_asks_for_what_is_not_done(folder, key, value, match):
+    tiny_lm.change_config(folder, **{key: value})
+    refused(folder, match)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"hidden_size": 32}, r"cannot be opened \(RuntimeError"),
+        ({"num_hidden_layers": "two"}, r"cannot be opened \("),
+        ({"num_attention_heads": 0}, r"cannot be opened \("),
+    ],
+    ids=str,
+)
+def test_settings_that_fit_no_network_or_no_file(folder, settings, match):
+    tiny_lm.change_config(folder, **settings)
+    refused(folder, match)
+
+
+def test_a_file_that_is_cut_off(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    refused(folder, r"cannot be opened \(Safetensor")
+
+
+@pytest.fixture
+def sharded(folder):
+    """The same model in several files."""
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    network.save_pretrained(folder, max_shard_size="5KB")
+    return folder
+
+
+def test_of_several_files_each_that_is_read_counts(sharded, tmp_path):
+    shards = sorted(sharded.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    (sharded / "consolidated.safetensors").write_bytes(b"of another program")
+    assert opened(sharded).digest == hugging_face.digest(shards)
+
+
+@pytest.mark.parametrize("part", ["pytorch_model.bin", "../model-00001-of-00002.safetensors", "none.safetensors", 3])
+def test_an_index_that_names_other_files(sharded, part):
+    (sharded / "pytorch_model.bin").touch()
+    (sharded.parent / "model-00001-of-00002.safetensors").touch()
+    index = sharded / "model.safetensors.index.json"
+    found = json.loads(index.read_text())
+    found["weight_map"]["lm_head.weight"] = part
+    index.write_text(json.dumps(found))
+    refused(sharded, rf"index\.json names .*{part}.*, wanted safetensors files of that folder")
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": []}, {"weight_map": {}}])
+def test_an_index_that_names_none(sharded, index):
+    (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
+    refused(sharded, r"index\.json names None, wanted safetensors files")
 
 
 @pytest.mark.parametrize("kind", ["opt", "bert", None, 3])
@@ -91,7 +155,7 @@ def test_another_kind_of_network(folder, kind):
 
 def test_weights_that_can_run_code(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    refused(folder, r"holds no safetensors file.*can run code.*save_pretrained")
+    refused(folder, r"holds no model\.safetensors.*can run code.*save_pretrained")
 
 
 def test_an_adapter_of_another_model(folder):
@@ -124,6 +188,13 @@ def test_a_text_that_could_not_end(folder):
     (folder / "generation_config.json").unlink(missing_ok=True)
     tiny_lm.change_config(folder, eos_token_id=None)
     with pytest.raises(UserError, match="names no eos_token_id"):
+        hugging_face.enders(str(folder), WHERE)
+
+
+@pytest.mark.parametrize("ids", [[], "</s>", [1, None], -1, True])
+def test_an_end_that_is_no_token(folder, ids):
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}))
+    with pytest.raises(UserError, match=r"has eos_token_id .*wanted the id of a token"):
         hugging_face.enders(str(folder), WHERE)
 
 

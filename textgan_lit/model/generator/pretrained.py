@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, final
@@ -76,9 +77,11 @@ class Pretrained(Generator):
                 f"{max_length:,}. Give a smaller max_length of the data."
             )
         own, tokens = hugging_face.enders(name, where), len(vocab.tokens)
+        rows = self.network.get_output_embeddings().weight.shape[0]
+        _check_rows(vocab, {*first, *own}, rows, said)
         enders = sorted({*own, *(self._newlines() if ends_at_newline else ())})
         never = sorted(token for token in {*enders, *_specials(vocab)} if token < tokens)
-        ids = torch.arange(vocab.inputs).clamp(max=tokens - 1)
+        ids = torch.arange(vocab.inputs).clamp(max=min(tokens, rows) - 1)
         ids[vocab.bos], ids[vocab.eos] = first[-1], own[0]
         for called, value in {
             "ids": ids,  # of the model, for each of ours; pad is read by nobody
@@ -93,10 +96,15 @@ class Pretrained(Generator):
 
     def _first(self, beginning: str | None, said: str) -> list[int]:
         """The ids of the beginning, specials among them read as such."""
-        if beginning:
+        if beginning is not None:
             aware = copy.deepcopy(tokenizer.opened(self.vocab.tokenizer).tokenizer)
             aware.encode_special_tokens = False
-            return aware.encode(beginning, add_special_tokens=False).ids
+            ids = aware.encode(beginning, add_special_tokens=False).ids
+            missing = [mark for mark in re.findall(r"<\|.*?\|>", beginning) if aware.token_to_id(mark) not in ids]
+            if missing or not ids:
+                what = f"the model has no token {shown(missing[0])}" if missing else "it has no tokens"
+                raise UserError(f"beginning={shown(beginning)}: {what}. Give one of its tokens, or null: its first.")
+            return ids
         own = getattr(self.network.config, "bos_token_id", None)
         if own is None:
             raise UserError(
@@ -137,7 +145,9 @@ class Pretrained(Generator):
     def head(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
         logits = linear(features, self.network.get_output_embeddings())
         ends = logits[..., self.enders].float().logsumexp(-1, keepdim=True)
-        found = torch.cat([logits[..., : len(self.vocab.tokens)], ends], -1)  # one copy, which is in float32, too
+        tokens = len(self.vocab.tokens)
+        without = ends.new_full((*ends.shape[:-1], max(0, tokens - logits.shape[-1])), -torch.inf)  # special ones
+        found = torch.cat([logits[..., :tokens], without, ends], -1)  # one copy, which is in float32, too
         return found.index_fill_(-1, self.never, -torch.inf)
 
     def fixed(self) -> list[Tensor]:
@@ -201,6 +211,15 @@ def _check_tokens(vocab: Vocab, name: str, where: str) -> None:
         raise UserError(
             f"{where}={shown(name, PATH)} has its own tokens, and the data have {len(vocab.tokens):,} others. "
             f"Give data.tokenizer={shown(name, PATH)}, with data=text."
+        )
+
+
+def _check_rows(vocab: Vocab, asked: set[int], rows: int, said: str) -> None:
+    """That each token has a row of weights, but for special ones that nobody has ``asked`` for (Gemma 3 has one)."""
+    if max({*range(len(vocab.tokens))} - _specials(vocab) | asked) >= rows:
+        raise UserError(
+            f"{said} has {rows:,} rows of weights for tokens, and its tokenizer.json has {len(vocab.tokens):,} tokens. "
+            "Give the tokenizer of this model."
         )
 
 

@@ -1,6 +1,7 @@
 """A pretrained language model keeps every generator's contract, and is the model that transformers opens."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -216,6 +217,43 @@ def test_a_vocabulary_of_other_tokens_is_refused(llama, tmp_path):
     other = vocab_of(tiny_lm.save(tmp_path, letters="xyz"))
     with pytest.raises(UserError, match=r"has its own tokens.*Give data\.tokenizer="):
         Pretrained(other, LENGTH, str(llama), None)
+
+
+def fewer_rows(folder, rows: int):
+    """A model with so few rows of weights, and a tokenizer.json of ten tokens: four special ones, then letters."""
+    spelling = tiny_lm.save(folder).joinpath("tokenizer.json").read_text()
+    tiny_lm.save(folder, vocab_size=rows)
+    (folder / "tokenizer.json").write_text(spelling)
+    return folder
+
+
+def test_a_token_without_weights_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"has 9 rows of weights for tokens, and its tokenizer\.json has 10 tokens"):
+        player(fewer_rows(tmp_path, 9))
+
+
+@torch.no_grad()
+def test_a_special_token_needs_no_weights(tmp_path):
+    """Gemma 3 has one for pictures, beyond its table."""
+    folder = fewer_rows(tmp_path, 10)
+    spelled = json.loads((folder / "tokenizer.json").read_text())
+    spelled["added_tokens"].append(spelled["added_tokens"][0] | {"id": 10, "content": "<image>"})
+    (folder / "tokenizer.json").write_text(json.dumps(spelled))
+    generator, without = player(folder), player(fewer_rows(tmp_path / "without", 10))
+    inputs = inputs_of(torch.tensor([[4, 5, 6]]), generator.vocab.bos)
+    found, wanted = generator.logits(inputs), without.logits(inputs_of(torch.tensor([[4, 5, 6]]), without.vocab.bos))
+    assert len(generator.vocab.tokens) == 11
+    assert (found[..., 10] == -torch.inf).all()
+    assert torch.equal(found[..., [*range(10), 11]], wanted)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "match"),
+    [("<|endoftext|>ab", r"the model has no token <\|endoftext\|>"), ("", r"it has no tokens\. Give .*null")],
+)
+def test_a_beginning_of_none_of_its_tokens_is_refused(llama, beginning, match):
+    with pytest.raises(UserError, match=match):
+        player(llama, beginning=beginning)
 
 
 def test_a_sentence_longer_than_the_model_reads_is_refused(llama):
