@@ -272,7 +272,9 @@ class HeldOutCheck:
 
 
 BASES = dict[Literal["generator", "discriminator"], str]  # of a game, where it is saved: what its players stand on
-CHOICE = form(kept=Literal["likelihood", "game"], difference=Measured, se=Measured, sentences=Count)  # callbacks.choice
+CHOICE = form(  # of callbacks.choice
+    kept=Literal["likelihood", "game"], difference=Measured | None, se=Measured | None, sentences=Count
+)
 HELD_OUT_CHECK = form(
     **dict.fromkeys(("bce", "bound", "bound_se", "raw_bound", "accuracy"), Measured),
     steps=STEPS,

@@ -11,7 +11,7 @@ def evaluation(steps: int, **more) -> dict:
     row = {"truth/jsd": 0.5 - late / 500, "truth/jsd_se": 0.01, "truth/bayes_accuracy": 0.9 - late / 1000}
     row |= {"bound/value": 0.4 - late / 500, "bound/se": 0.02, "bound/raw": 0.3, "bound/raw_se": 0.02}
     row |= {"bound/accuracy": 0.8, "bound/calibration_error": 0.03}
-    row |= {"truth/nll_test": 2.0, "truth/entropy_p": 1.7, "truth/kl_pg_token": 0.3}
+    row |= {"truth/nll_test": 2.0, "truth/entropy_p": 1.7, "truth/kl_pg_token": 0.3, "truth/reward_correlation": 0.5}
     row |= {"truth/nll_oracle": 2.5, "truth/entropy_g": 2.0, "truth/kl_gp_token": 0.5}
     row |= {"steps/pretrain": 100, "steps/discriminator": late * 4 // 5, "steps/generator": late // 5}
     row |= {"steps/all": steps, "tokens/real": steps * 10, "tokens/sampled": late * 10, "system/seconds": steps / 10}

@@ -25,7 +25,8 @@ class Choice(pl.Callback):
     the validation sentences. ``system.choice`` says which generator the run leaves: the game's where its bound on the
     JSD is lower by two standard errors, else likelihood's. Checkpoints from then on open as that one.
 
-    Nothing is chosen where one of the two is missing, the truth is known or nobody asked for the critic.
+    Too few validation sentences for a critic leave likelihood's. Nothing is chosen where one of the two is missing, the
+    truth is known or nobody asked for the critic.
     """
 
     def __init__(self, closing: Mapping[str, SetMetric] | None = None):
@@ -42,6 +43,7 @@ class Choice(pl.Callback):
             return
         n = min(len(system.held_out.tokens), self.critic.max_sentences) // world_size() * world_size()
         if n < FEWEST:
+            system.choice = {"kept": "likelihood", "difference": None, "se": None, "sentences": n}
             return
         system.eval()
         after = system.evaluated("choice")

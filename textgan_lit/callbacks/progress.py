@@ -153,7 +153,8 @@ class Standing(NamedTuple):
 def held_out(schedule: Schedule, now: Standing, began: Standing) -> list[str]:
     """What validations have said within pretraining, and how soon it ends if they say nothing better."""
     told = [] if schedule.nll is None else [f"held out {schedule.nll:.3f} (best {schedule.best_nll:.3f})"]
-    ends = schedule.validated_at + (schedule.patience - schedule.bad) * schedule.epoch
+    first = schedule.best_nll == math.inf  # which always is the best so far
+    ends = schedule.validated_at + (schedule.patience - schedule.bad + first) * schedule.epoch
     done = now.phase.done - began.phase.done
     if done and ends < now.phase.total:
         left = (now.seconds - began.seconds) / done * (ends - now.phase.done)

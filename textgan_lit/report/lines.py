@@ -156,7 +156,7 @@ def curve(
     for number, row in enumerate(moments):
         for label, key in series.items():
             found = row.get(key) if isinstance(row.get(key), list) else []
-            rows.append([row["steps/all"], key, *found])
+            rows.append([row["steps/all"], label, *found])
             for position, seen in enumerate(found):
                 values.append({"n": number, "position": position + 1, "series": label, "value": finite(seen)})
     labels = list(series)

@@ -119,7 +119,8 @@ def _choice(found: Any) -> Row:
     """What :func:`chosen` says of; nothing where it is not what a run writes."""
     found = found if isinstance(found, dict) else {}
     numbers = {key: found.get(key) for key in ("difference", "se", "sentences")}
-    if found.get("kept") not in ("likelihood", "game") or not all(map(is_number, numbers.values())):
+    known = [value for key, value in numbers.items() if value is not None or key == "sentences"]
+    if found.get("kept") not in ("likelihood", "game") or not all(map(is_number, known)):
         return {}
     return {"kept": found["kept"]} | numbers
 

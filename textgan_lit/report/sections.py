@@ -204,7 +204,9 @@ def discriminator(record: Record, moments: list[Row]) -> Section:
     section = _with(section, course("regret", "Regret ↓", note, "nats a sentence", rows, behind, zero=True))
     follows = {"rank correlation ± 2 SE": "truth/reward_correlation"}
     note = "Of D's score with log P/G, over samples. Near 0, what the generator is paid for leads nowhere."
-    section = _with(section, course("reward", "Does the reward follow the truth? ↑", note, "−1 to 1", rows, follows))
+    section = _with(
+        section, course("reward-correlation", "Does the reward follow the truth? ↑", note, "−1 to 1", rows, follows)
+    )
     target = {"standard deviation ± 2 SE": "truth/target_drift"}
     note = "How far the best reward, log P/G, moved since the evaluation before, on sentences written then."
     title = "The moving target"

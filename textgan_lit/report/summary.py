@@ -130,6 +130,8 @@ def _controlled(record: Record, controls: Sequence[Record], goal: Goal) -> str:
     if _control(record):
         return "This is one."
     known = [closing_row(one) for one in controls if goal.value(one) is not None]
+    if controls and (not known or goal.value(record) is None):
+        return f"The {goal.name} was not measured on both sides, of as many sentences each."
     if not known:
         return (
             "None was given, so nothing here says that it was D that taught. Play the same overrides with "

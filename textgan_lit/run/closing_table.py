@@ -54,8 +54,13 @@ def estimate(value: float, se: float | None = None) -> str:
     return f"{value:.4f} ± " + ("0" if se == 0 else f"{se:.1e}" if se < 5e-5 else f"{se:.4f}")
 
 
-def chosen(kept: str, difference: float, se: float, sentences: int) -> str:
+def chosen(kept: str, difference: float | None, se: float | None, sentences: int) -> str:
     """Which generator the run leaves, by how much it is better, and how sure that is."""
+    if difference is None or se is None:
+        return (
+            f"Kept: {kept}'s generator. {sentences:,} held-out sentences are too few for a fresh critic to say whether "
+            "the game made it better."
+        )
     way = "less" if difference < 0 else "more"
     clear = abs(difference) > 2 * se
     return (

@@ -72,6 +72,14 @@ def test_a_run_that_was_cut_short_and_goes_on_has_chosen_nothing_yet(played, tmp
     assert state["textgan_lit"]["choice"]["kept"] == "game"
 
 
+def test_too_few_sentences_to_tell_leave_likelihoods(played):
+    folder, state, said = played(-0.03, "data.valid=8")
+    assert state["textgan_lit"]["choice"] == {"kept": "likelihood", "difference": None, "se": None, "sentences": 8}
+    best = state["textgan_lit"]["pretraining"]
+    assert all(value.equal(best[name]) for name, value in textgan_lit.load(folder).generator.state_dict().items())
+    assert "Kept: likelihood's generator. 8 held-out sentences are too few" in said
+
+
 def test_without_a_game_nothing_is_chosen(played, tmp_path):
     _, state, said = played(0.03, "model.schedule.adversarial_steps=0")
     assert state["textgan_lit"]["choice"] is None

@@ -42,6 +42,8 @@ def test_early_stopping_says_how_soon_pretraining_may_end():
     told = held_out(schedule(2.5, 2.0, 2.25), after(350, 35.0), BEGAN)
     # the best of three validations was the second: two more that are no better end it, after step 500
     assert told == ["held out 2.250 (best 2.000)", "early stop in 15 s if no better"]
+    # nothing was validated yet: the first will be the best, and three more end it, after step 400
+    assert held_out(schedule(), after(50, 5.0), BEGAN) == ["early stop in 35 s if no better"]
     short = Standing(Phase("pretrain", "pretrain", 350, 400), 350, 135.0)
     assert held_out(schedule(2.5, 2.0, 2.25), short, BEGAN) == ["held out 2.250 (best 2.000)"]  # its cap comes first
 

@@ -97,6 +97,15 @@ def test_a_given_control_is_what_the_game_is_held_against(record, tmp_path):
     assert "A null control (shuffled)" in summary.of_run(one)["Played"]
 
 
+def test_a_control_of_another_number_is_no_control(record, tmp_path):
+    other = control(tmp_path, 1, 0.45)
+    row = other.closing["game"]
+    for key in [key for key in row if key.startswith("truth/jsd")]:
+        row[key.replace("truth/jsd", "quality/fresh_bound_9")] = row.pop(key)
+    said = "The true JSD was not measured on both sides, of as many sentences each."
+    assert summary.of_run(record, [other])["Control"] == said
+
+
 def test_a_run_that_has_not_ended_says_so_and_how_far_it_came(record):
     (record.folder / "closing.json").unlink()
     told = summary.of_run(read(record.folder))
