@@ -70,16 +70,17 @@ def _kind(key: str, value: Any) -> Any:
 
 def _learnt(make: Callable[[Iterable[Parameter]], Optimizer], weights: list[Parameter]) -> list[dict[str, Any]] | None:
     """What such an optimizer knows of each weight after one step: names, shapes and types, on torch's meta device,
-    which takes no memory. None of one that cannot play there."""
-    bare = [Parameter(torch.empty_like(weight, device="meta")) for weight in weights]
-    for weight in bare:
+    which takes no memory, with one weight of each kind. None of one that cannot play there."""
+    kinds = [(weight.shape, weight.dtype) for weight in weights]
+    bare = {(shape, dtype): Parameter(torch.empty(shape, dtype=dtype, device="meta")) for shape, dtype in kinds}
+    for weight in bare.values():
         weight.grad = torch.empty_like(weight)
-    optimizer = make(bare)
+    optimizer = make(list(bare.values()))
     try:
         optimizer.step()
     except Exception:  # a class of the user's own may do anything
         return None
-    return [dict(optimizer.state[weight]) for weight in bare]
+    return [dict(optimizer.state[bare[kind]]) for kind in kinds]
 
 
 def _check_memory(given: Mapping[str, Any], wanted: Mapping[str, Any], place: str) -> None:

@@ -88,3 +88,15 @@ def test_a_weight_that_has_learnt_nothing_yet_is_fine_and_another_optimizers_mem
     for name in KINDS.keys() - {"adam"}:
         with pytest.raises(UserError, match=r"x\.state\.0 knows \['exp_avg', 'exp_avg_sq', 'step'\], wanted"):
             check_moments(saved, KINDS[name], weights(), "x")
+
+
+def test_weights_of_one_kind_are_tried_once():
+    """Adapters are hundreds of few kinds, and a step on torch's meta device takes a millisecond for each."""
+    many, asked = [*weights(), *weights()], []
+    optimizer = torch.optim.Adam(many)
+    for weight in many:
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    make = lambda given: asked.append(len(given)) or torch.optim.Adam(given)  # noqa: E731
+    check_moments(kept(optimizer), make, many, "moments")
+    assert asked == [4, 2]
