@@ -4,7 +4,7 @@ import json
 
 from tests.helpers.runs import made
 from textgan_lit.report import sections
-from textgan_lit.report.chart import Chart, Table
+from textgan_lit.report.chart import Table
 from textgan_lit.report.record import read
 
 ALL = [
@@ -102,14 +102,6 @@ def test_where_the_test_file_is_another_the_training_files_sentences_have_a_tabl
     _, table = sections.of(read(folder)).sections[0].parts
     assert table.columns == ["", "game", "test file", "real text"]
     assert table.rows == [["n-gram JSD, n = 1, of 9 ↓", "0.1000", "0.4500", "0.0300"]]
-
-
-def test_no_two_charts_have_one_name(tmp_path):
-    found = sections.of(read(made(tmp_path / "run"))).sections
-    names = [part.name for section in found for part in section.parts if isinstance(part, Chart)]
-    assert "reward" in names
-    assert "reward-correlation" in names
-    assert len(names) == len(set(names))
 
 
 def test_losses_are_drawn_over_the_steps_of_their_own_player(tmp_path):
