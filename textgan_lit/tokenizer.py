@@ -109,8 +109,8 @@ def _cut(kind: Kind) -> tuple[PreTokenizer, Decoder | None]:
     return pre_tokenizers.Sequence(parts), decoders.Sequence(back)
 
 
-def read(path: str) -> str:
-    """The text of a tokenizer.json."""
+def read(path: str, where: str = "data.tokenizer", instead: str = "the path of a tokenizer.json.") -> str:
+    """The text of a tokenizer.json, which the setting ``where`` named; ``instead`` could have been given."""
     place = Path(os.path.expanduser(path))
     try:
         if not place.is_file():  # nor a pipe, which would be waited for
@@ -118,11 +118,8 @@ def read(path: str) -> str:
         with place.open("rb") as file:
             text = file.read(4 * LARGEST + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"data.tokenizer={shown(path, PATH)} cannot be read ({shown(str(error))}). Give {', '.join(KINDS)}, or the "
-            "path of a tokenizer.json."
-        ) from None
-    tokens(text, f"data.tokenizer={shown(path, PATH)}")
+        raise UserError(f"{where}={shown(path, PATH)} cannot be read ({shown(str(error))}). Give {instead}") from None
+    tokens(text, f"{where}={shown(path, PATH)}")
     return text
 
 

@@ -6,10 +6,10 @@ from typing import final
 
 from textgan_lit import tokenizer
 from textgan_lit.data.oracle import FrozenGenerator
+from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import save_what_learns
 from textgan_lit.model.policy import Categorical
-from textgan_lit.run import model_folder
 from textgan_lit.types import Length, Temperature, Vocab
 
 WHERE = "data.name"
@@ -32,7 +32,7 @@ class OracleLM(FrozenGenerator):
         ends_at_newline: bool = False,
         temperature: Temperature = 1.0,
     ):
-        text = tokenizer.read(str(model_folder.find(name, WHERE) / "tokenizer.json"))
+        text = hugging_face.spelling(name, WHERE)
         vocab = Vocab(tokenizer.tokens(text), has_eos=True, tokenizer=text)
         about = {"beginning": beginning, "ends_at_newline": ends_at_newline, "where": WHERE}
         writer = Pretrained(vocab, max_length, name, None, **about).requires_grad_(False)

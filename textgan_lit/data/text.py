@@ -170,7 +170,8 @@ def _learned(tokenizer: str, lowercase: bool) -> str:
             f"data.lowercase=true: {shown(tokenizer, PATH)} says itself whether it does that. Leave it out, or use "
             f"data.tokenizer={', '.join(tokenizers.KINDS)}."
         )
-    return tokenizers.read(model_folder.tokenizer_of(tokenizer))
+    instead = f"{', '.join(tokenizers.KINDS)}, or the path of a tokenizer.json{model_folder.or_fetch(tokenizer)}"
+    return tokenizers.read(model_folder.tokenizer_of(tokenizer), "data.tokenizer", instead)
 
 
 @final

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from textgan_lit import tokenizer
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.run import model_folder
 
@@ -131,6 +132,16 @@ def enders(name: str, where: str) -> list[int]:
                     )
                 return found
     raise UserError(f"{where}={shown(name, PATH)}: its config.json names no eos_token_id, so no text could end.")
+
+
+def spelling(name: str, where: str) -> str:
+    """The text of the tokenizer.json in the folder that ``name`` means."""
+    path = model_folder.find(name, where) / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(
+            f"{where}={shown(name, PATH)} has no tokenizer.json. Give a folder that a tokenizer was saved in, too."
+        )
+    return tokenizer.read(str(path), where)
 
 
 class Frame(NamedTuple):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from textgan_lit.errors import PATH, UserError, shown
+
+ID = re.compile(r"(?!.*\.json$)\w[\w.-]*(/\w[\w.-]*)?")  # the Hub's, which may be a relative path, too
 
 
 def find(name: str, where: str) -> Path:
@@ -17,23 +20,29 @@ def find(name: str, where: str) -> Path:
     folder = Path(os.path.expanduser(name))
     if folder.is_dir():
         return folder
-    if name.count("/") <= 1 and not name.startswith((".", "~", "/")) and (cached := _cached(name)) is not None:
+    if (cached := _cached(name)) is not None:
         return cached
     raise UserError(
         f"{where}={shown(name, PATH)} is no folder here, and the Hub's cache has no such model. Give a folder with "
-        f"config.json, tokenizer.json and safetensors, or fetch it first: hf download {shown(name, PATH)}"
+        f"config.json, tokenizer.json and safetensors{or_fetch(name)}"
     )
 
 
+def or_fetch(name: str) -> str:
+    """How an error may end that has said what to give in place of ``name``."""
+    return f", or fetch the model first: hf download {shown(name, PATH)}" if ID.fullmatch(name) else "."
+
+
 def tokenizer_of(name: str) -> str:
-    """The path of the tokenizer.json that ``data.tokenizer=name`` means: a model's own, or ``name`` as it is."""
-    folder = Path(os.path.expanduser(name))
-    if not folder.is_dir():
-        folder = _cached(name) if name.count("/") == 1 and not folder.exists() else None
+    """The path of the tokenizer.json that ``data.tokenizer=name`` means: ``name``, or that of the model it means."""
+    place = Path(os.path.expanduser(name))
+    folder = place if place.is_dir() else None if place.exists() else _cached(name)
     return name if folder is None else str(folder / "tokenizer.json")
 
 
 def _cached(name: str) -> Path | None:
+    if not ID.fullmatch(name):
+        return None
     try:
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError

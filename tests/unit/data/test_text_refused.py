@@ -102,3 +102,16 @@ def test_a_tokenizer_that_is_none_is_refused(data, put, content):
         data(tokenizer=put(content, "mine.json"))
     with pytest.raises(UserError, match="Give word, whitespace, char, bpe, unigram, or the path"):
         data(tokenizer="tokens")
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("nobody/nothing", "or fetch the model first: hf download nobody/nothing"),
+        ("./nobody/nothing", r"the path of a tokenizer\.json\."),
+        ("nothing.json", r"the path of a tokenizer\.json\."),
+    ],
+)
+def test_a_tokenizer_that_is_not_there_may_be_fetched_where_it_is_a_name_of_the_hub(data, name, end):
+    with pytest.raises(UserError, match=rf"data\.tokenizer={name} cannot be read .*Give word.*{end}$"):
+        data(tokenizer=name)

@@ -59,7 +59,7 @@ def test_without_numbers_nothing_is_read(folder, monkeypatch):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    refused(tmp_path / "none", r"is no folder here.*hf download")
+    refused(tmp_path / "none", r"is no folder here")
 
 
 def test_a_name_of_the_hub_that_is_not_in_its_cache():
@@ -200,4 +200,27 @@ def test_an_end_that_is_no_token(folder, ids):
 
 def test_a_models_tokenizer_is_named_by_its_folder(folder):
     assert model_folder.tokenizer_of(str(folder)) == str(folder / "tokenizer.json")
-    assert model_folder.tokenizer_of("char") == "char"
+    assert model_folder.tokenizer_of(str(folder / "tokenizer.json")) == str(folder / "tokenizer.json")
+
+
+def test_a_name_in_the_hubs_cache_means_the_same_model_everywhere(folder, monkeypatch):
+    pytest.importorskip("huggingface_hub", reason="which has the cache")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: str(folder / file))
+    for name in ("gpt2", "org/model-1.5"):
+        assert model_folder.find(name, WHERE) == folder
+        assert model_folder.tokenizer_of(name) == str(folder / "tokenizer.json")
+    with pytest.raises(UserError, match="is no folder here"):
+        model_folder.find("./model", WHERE)
+    assert model_folder.tokenizer_of("./model") == "./model"
+
+
+@pytest.mark.parametrize("name", ["./lm", "/no/lm", "../lm", "a/b/lm", "lm/"])
+def test_a_path_that_is_not_there_is_nothing_to_fetch(name):
+    with pytest.raises(UserError, match=r"is no folder here.*and safetensors\.$"):
+        model_folder.find(name, WHERE)
+
+
+def test_a_model_without_a_tokenizer(folder):
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=rf"{WHERE}=\S+lm has no tokenizer\.json"):
+        hugging_face.spelling(str(folder), WHERE)

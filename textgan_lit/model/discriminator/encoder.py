@@ -16,7 +16,6 @@ from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.discriminator.base import Discriminator, small_head
 from textgan_lit.model.lora import Lora, save_what_learns
-from textgan_lit.run import model_folder
 from textgan_lit.types import Vocab
 
 WHERE = "model.discriminator.name"
@@ -54,7 +53,7 @@ class Encoder(Discriminator):
             )
         said = f"{WHERE}={shown(name, PATH)}"
         self.network, self.base = hugging_face.opened(name, "AutoModel", dtype, WHERE)
-        self.tokenizer = tokenizer.read(str(model_folder.find(name, WHERE) / "tokenizer.json"))
+        self.tokenizer = hugging_face.spelling(name, WHERE)
         self.frame = hugging_face.frame(self.tokenizer, said)
         config, tokens = self.network.config, tokenizer.tokens(self.tokenizer, "tokenizer.json")
         if max(len(tokens) - 1, *self.frame.before, *self.frame.after) >= config.vocab_size:

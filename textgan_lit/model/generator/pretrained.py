@@ -21,7 +21,6 @@ from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import Generator, State
 from textgan_lit.model.lora import Lora, merged, save_what_learns
-from textgan_lit.run import model_folder
 from textgan_lit.types import Vocab
 
 WHERE = "model.generator.name"
@@ -206,7 +205,7 @@ class Rows:
 
 
 def _check_tokens(vocab: Vocab, name: str, where: str) -> None:
-    own = tokenizer.read(str(model_folder.find(name, where) / "tokenizer.json"))
+    own = hugging_face.spelling(name, where)
     if vocab.tokenizer is None or tokenizer.tokens(own, "tokenizer.json") != vocab.tokens or not vocab.has_eos:
         raise UserError(
             f"{where}={shown(name, PATH)} has its own tokens, and the data have {len(vocab.tokens):,} others. "

@@ -183,7 +183,7 @@ def test_a_language_model_is_no_encoder(tmp_path):
 def test_weights_that_can_run_code_are_refused(tmp_path):
     folder = tiny_lm.save_encoder(tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"discriminator.name=.* holds no safetensors file"):
+    with pytest.raises(UserError, match=r"discriminator.name=.* holds no model.safetensors"):
         judge(folder)
 
 
