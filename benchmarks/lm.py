@@ -56,6 +56,7 @@ DTYPES = "float32", "bfloat16"
 
 def rows() -> Iterator[Row]:
     if FOLDER is None:
+        print("lm: no rows, since SMOLLM2 names no folder: textgan fetch-model smollm2 DIR, then SMOLLM2=DIR.")
         return
     hugging_face.need()
     for dtype in DTYPES:
@@ -64,6 +65,8 @@ def rows() -> Iterator[Row]:
     if find_spec("trl"):
         for dtype in DTYPES:
             yield step(dtype)
+    else:
+        print("lm: no rows of a GRPO step, which needs what it is compared with: pip install trl.")
     yield from game()
     yield from truth()
 

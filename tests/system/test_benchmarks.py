@@ -89,6 +89,19 @@ def test_every_set_plays_and_what_it_checks_holds(name, tiny, tmp_path, unchecke
     assert all(math.isfinite(row.ours) for row in rows)
 
 
+def test_what_has_no_rows_without_a_model_or_trl_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(lm, "FOLDER", None)
+    assert list(lm.rows()) == []
+    assert "SMOLLM2 names no folder" in capsys.readouterr().out
+    monkeypatch.setattr(lm, "FOLDER", "lm")
+    monkeypatch.setattr(lm.hugging_face, "need", lambda: None)
+    monkeypatch.setattr(lm, "find_spec", lambda name: None)
+    for part in ("sampling", "unequal", "game", "truth"):
+        monkeypatch.setattr(lm, part, lambda *given: [])
+    list(lm.rows())
+    assert "pip install trl" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_picture_of_growth_draws(tiny, tmp_path):
     tiny.setattr(growth, "PICTURE", tmp_path / "growth.png")

@@ -8,7 +8,7 @@ from textgan_lit import tokenizer
 from textgan_lit.data.oracle import FrozenGenerator
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.pretrained import Pretrained
-from textgan_lit.model.lora import save_what_learns
+from textgan_lit.model.lora import state_is_what_learns
 from textgan_lit.model.policy import Categorical
 from textgan_lit.types import Length, Temperature, Vocab
 
@@ -36,5 +36,5 @@ class OracleLM(FrozenGenerator):
         vocab = Vocab(tokenizer.tokens(text), has_eos=True, tokenizer=text)
         about = {"beginning": beginning, "ends_at_newline": ends_at_newline, "where": WHERE}
         writer = Pretrained(vocab, max_length, name, None, **about).requires_grad_(False)
-        save_what_learns(writer.network)  # which is nothing: the sha256 of its files names its weights
+        state_is_what_learns(writer.network)  # which is nothing: the sha256 of its files names its weights
         super().__init__(writer, Categorical(temperature))

@@ -102,7 +102,7 @@ def _as_one(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     return weight, base.bias
 
 
-def save_what_learns(network: nn.Module) -> None:
+def state_is_what_learns(network: nn.Module) -> None:
     """From now on the state of ``network`` is what learns in it at this moment.
 
     The others, named by ``network.elsewhere``, are in the files that it was opened from, or have another name.

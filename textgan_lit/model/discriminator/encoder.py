@@ -15,7 +15,7 @@ from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.discriminator.base import Discriminator, small_head
-from textgan_lit.model.lora import Lora, save_what_learns
+from textgan_lit.model.lora import Lora, state_is_what_learns
 from textgan_lit.types import Vocab
 
 WHERE = "model.discriminator.name"
@@ -72,7 +72,7 @@ class Encoder(Discriminator):
         self.pooling, self.micro_batch_size, self.has_cut = pooling, micro_batch_size, False
         if lora is not None:
             lora.put_into(self.network, "model.discriminator")
-        save_what_learns(self.network)
+        state_is_what_learns(self.network)
         self.head = small_head(config.hidden_size)
 
     def forward(

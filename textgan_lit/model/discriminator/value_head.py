@@ -12,7 +12,7 @@ from textgan_lit.errors import UserError
 from textgan_lit.model.discriminator.base import Discriminator, last_score, small_head
 from textgan_lit.model.generator.base import Generator
 from textgan_lit.model.generator.pretrained import Pretrained
-from textgan_lit.model.lora import Lora, save_what_learns
+from textgan_lit.model.lora import Lora, state_is_what_learns
 from textgan_lit.types import TextBatch, Vocab
 
 
@@ -46,7 +46,7 @@ class ValueHead(Discriminator):
         self.scores, self.base = scores, generator.base
         self.reader = generator.frozen()
         lora.put_into(self.reader.network.base_model, "model.discriminator")  # what follows it has nothing to learn
-        save_what_learns(self.reader.network)
+        state_is_what_learns(self.reader.network)
         self.head = small_head(self.reader.network.config.hidden_size)
 
     def forward(

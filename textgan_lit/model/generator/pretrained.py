@@ -20,7 +20,7 @@ from textgan_lit.functional.linear import linear
 from textgan_lit.functional.recompute import micro_batches
 from textgan_lit.model import hugging_face
 from textgan_lit.model.generator.base import Generator, State
-from textgan_lit.model.lora import Lora, merged, save_what_learns
+from textgan_lit.model.lora import Lora, merged, state_is_what_learns
 from textgan_lit.types import Vocab
 
 WHERE = "model.generator.name"
@@ -91,7 +91,7 @@ class Pretrained(Generator):
             self.register_buffer(called, value, persistent=False)
         if lora is not None:
             lora.put_into(self.network, "model.generator")
-        save_what_learns(self.network)
+        state_is_what_learns(self.network)
 
     def _first(self, beginning: str | None, said: str) -> list[int]:
         """The ids of the beginning, specials among them read as such."""
