@@ -36,6 +36,7 @@ def finish(run, jsd, best=0.5, courses=((0, 0.0, 0.5),), swept=None):
             "steps/generator": k,
             "system/cpu_seconds": 3 + s,
             "truth/jsd": y,
+            "bound/value": 0.1,
             "truth/nll_oracle": 9.0,
             "truth/entropy_g": 6.0,
             "truth/nll_test": 8.0,

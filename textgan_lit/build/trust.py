@@ -35,7 +35,7 @@ PLACES = {
 
 # What libraries open that import what they find there, and what they can be given beside a folder: a name of the Hub's.
 OPENED, NAME = r"data\.name|metrics\..*\.features", r"[\w.-]+(/[\w.-]+)?"
-ORACLES = "textgan_lit.data.oracle_data.OracleData"  # whose data.name is a language model's, of which no code is run
+ORACLE = "textgan_lit.data.oracle_lm.OracleLM"  # whose data.name is a language model's, of which no code is run
 
 # Bounds that no configuration of a run comes near, so that one which refers to itself is refused and not followed.
 MOST, DEEPEST, LONGEST_KEY = 100_000, 20, 100
@@ -93,7 +93,8 @@ def check_paths(config: Mapping[str, Any], folder: Path) -> None:
         UserError: with the key and the path.
     """
     data, todo = config.get("data"), [Node(config, "")]
-    of_a_model = isinstance(data, Mapping) and data.get("_target_") == ORACLES
+    oracle = data.get("oracle") if isinstance(data, Mapping) else None
+    of_a_model = isinstance(oracle, Mapping) and oracle.get("_target_") == ORACLE
     while todo:
         node = todo.pop()
         if not isinstance(node.value, str):

@@ -145,6 +145,7 @@ def text(monkeypatch):
 
     def unknown(*given):
         data = known(*given)
+        data.setup()  # which is the last that it is asked
         del data.oracle
         return data
 

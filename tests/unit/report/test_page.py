@@ -12,7 +12,7 @@ from textgan_lit.report import comparison, sections, sweep
 from textgan_lit.report import page as pages
 from textgan_lit.report.record import read
 
-PLOTS = 32  # of a run with everything
+PLOTS = 33  # of a run with everything
 EVIL = "</script><img src=x onerror=document.title='taken'><!-- \" ' ${7*7} \u2028"
 
 
