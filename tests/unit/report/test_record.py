@@ -43,7 +43,7 @@ def test_half_lines_of_a_killed_run_are_left_out_and_said(tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere is no folder"):
+    with pytest.raises(UserError, match="is no folder"):
         read(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no run"):
         read(tmp_path)
