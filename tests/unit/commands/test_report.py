@@ -73,7 +73,7 @@ def test_a_file_that_is_no_report_stays(monkeypatch, tmp_path):
 def test_figures_instead_of_a_page(monkeypatch, tmp_path, capsys):
     folder = made(tmp_path / "run")
     report(monkeypatch, folder, "--figures", tmp_path / "figures")
-    assert "128 files" in capsys.readouterr().out
+    assert "132 files" in capsys.readouterr().out
     assert (tmp_path / "figures" / "truth.pdf").exists()
     assert not (folder / "report.html").exists()
 
