@@ -1,20 +1,18 @@
 """Names versions and machine, here and of a run, as a report of a fault should.
 
-A run's configuration stands there as a hash, so that nothing of it is shown: two runs have the same where all their
-settings are the same, but for folder, name and logging.
+A run's configuration stands there as a fingerprint, so that nothing of it is shown: two runs have the same where all
+their settings are the same, in whichever folders they were played.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from textgan_lit.errors import UserError, shown
-from textgan_lit.run import provenance
+from textgan_lit.run import folder, provenance
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
             f"{shown(str(options.run))} says nothing of its versions. Give the folder of a run: its hydra.run.dir."
         )
     print(f"\n{shown(str(options.run))} was played with", *_lines(found), sep="\n")
+    if isinstance(configuration := folder.record(options.run).get("configuration"), str):
+        print(f"configuration: {shown(configuration)}")
     return 0
 
 
@@ -49,6 +49,3 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for key in ("commit", "machine"):
         if isinstance(found.get(key), str):
             yield f"{key}: {found[key]}"
-    if isinstance(found.get("configuration"), dict):
-        text = json.dumps(found["configuration"], sort_keys=True)
-        yield f"configuration: sha256 {hashlib.sha256(text.encode()).hexdigest()}"
