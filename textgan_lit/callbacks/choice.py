@@ -42,9 +42,6 @@ class Choice(pl.Callback):
         if before is None or truth_is_known or self.critic is None or not system.clock.steps["generator"]:
             return
         n = min(len(system.held_out.tokens), self.critic.max_sentences) // world_size() * world_size()
-        if n < FEWEST:
-            system.choice = {"kept": "likelihood", "difference": None, "se": None, "sentences": n}
-            return
         system.eval()
         after = system.evaluated("choice")
         with system.stopwatch.during("networks"), progress.Progress() as line:
@@ -53,8 +50,10 @@ class Choice(pl.Callback):
             real, noise = system.held_out.first(n), after.noise.uniform(n // world_size(), before.uniforms)
             mine = (one.eval().sample(noise, after.policy).batch for one in (before, after.generator))
             fakes = [TextBatch(*map(gather, batch)) for batch in mine]
-            difference, se = map(float, compared(*(self.critic.logits(real, fake) for fake in fakes)))
-        kept = "game" if difference < -CLEAR * se else "likelihood"
+            kept, difference, se = "likelihood", None, None
+            if n >= FEWEST:
+                difference, se = map(float, compared(*(self.critic.logits(real, fake) for fake in fakes)))
+                kept = "game" if difference < -CLEAR * se else "likelihood"
         system.choice = {"kept": kept, "difference": difference, "se": se, "sentences": n}
         self._show(trainer, system, fakes[kept == "game"])
 

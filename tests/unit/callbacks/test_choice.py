@@ -78,6 +78,8 @@ def test_too_few_sentences_to_tell_leave_likelihoods(played):
     best = state["textgan_lit"]["pretraining"]
     assert all(value.equal(best[name]) for name, value in textgan_lit.load(folder).generator.state_dict().items())
     assert "Kept: likelihood's generator. 8 held-out sentences are too few" in said
+    last = json.loads((folder / "samples.jsonl").read_text().splitlines()[-1])["samples"]
+    assert state["callbacks"]["SampleTable"]["latest"] != [row["text"] for row in last]  # the game's
 
 
 def test_without_a_game_nothing_is_chosen(played, tmp_path):
