@@ -8,6 +8,7 @@ import torch
 from textgan_lit.data.dyck import Dyck
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
+from textgan_lit.functional.divergence import generalised_jsd
 from textgan_lit.model.estimator.gkd import Distillation
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.lstm import LSTM
@@ -88,14 +89,28 @@ def test_its_gradient_is_that_of_the_definition(oracle, beta, on_policy):
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
-def test_what_p_cannot_write_leaves_no_hole(beta):
-    """Tokens of probability 0, and prefixes after which P says nothing."""
+def test_tokens_that_p_cannot_write_leave_no_hole(beta):
     oracle = Dyck(types=2, length=4, smoothing=0.0)
     player = Markov(oracle.vocab, oracle.max_length)
     loss = Distillation(oracle, beta, 1.0)(game(player), real(oracle)).loss
     loss.backward()
     assert loss.isfinite()
     assert all(weight.grad.isfinite().all() for weight in player.parameters())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_where_p_says_nothing_there_is_nothing_to_learn(beta):
+    """After a prefix that it cannot write; the tokens before it count as ever."""
+    oracle = Tiny(vocab_size=3, length=4, seed=3)
+    oracle.table[1:4] = -torch.inf  # the second token, whatever the first was
+    player = generator(oracle)
+    playing = game(player)
+    loss = Distillation(oracle, beta, 1.0)(playing, real(oracle)).loss
+    loss.backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in player.parameters())
+    sentences, known = playing.said[0].batch, [0, 2, 3]
+    p, g = (one.predict(sentences, Categorical()).double()[:, known].log_softmax(-1) for one in (oracle, player))
+    assert loss.item() == pytest.approx((generalised_jsd(p, g, beta).sum() / sentences.mask.sum()).item(), rel=1e-4)
 
 
 def test_p_is_no_part_of_what_is_saved(oracle):
