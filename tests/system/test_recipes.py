@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 
 import textgan_lit
 from tests.helpers.command import smoke
@@ -23,6 +24,16 @@ def test_a_recipe_fits_on_a_few_lines_and_overrides_what_it_must(name):
     assert len(text.splitlines()) <= 15
     assert "docs/own_text.md#recipes" in text
     assert yaml.safe_load(text)["data"]["seed"] == "${seed}"  # every seed holds out sentences of its own
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_a_recipe_goes_with_any_metrics(name):
+    """It sets nothing within what another choice of the group takes away."""
+    for chosen in ("none", "default", "text", "pretrained"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            metrics = compose("train", [f"experiment={name}", f"metrics={chosen}"]).metrics
+        for when, entries in metrics.items():
+            assert all("_target_" in entry for entry in entries.values()), f"metrics={chosen}: {when}"
 
 
 @pytest.mark.slow
