@@ -104,6 +104,19 @@ def test_what_is_sampled_is_what_is_scored_whoever_else_has_ended(writer, monkey
 
 
 @needs["smollm2"]
+@torch.no_grad()
+def test_in_bfloat16_what_is_sampled_is_scored_to_some_tenths_of_a_nat_and_without_a_bias():
+    text = Path(FOLDERS["smollm2"], "tokenizer.json").read_text()
+    vocab = Vocab(tokenizer.tokens(text), has_eos=True, tokenizer=text)
+    player = Pretrained(vocab, 24, FOLDERS["smollm2"], Lora(8), "bfloat16", beginning=BEGINNING, ends_at_newline=True)
+    noise = torch.rand(32, player.eval().uniforms, generator=torch.Generator().manual_seed(0))
+    written = player.sample(noise, Categorical())
+    apart = (player.logp(written.batch, Categorical()) - written.logp).sum(1)
+    assert 0.1 < apart.std() < 0.6
+    assert apart.mean().abs() < 3 * apart.std() / len(apart) ** 0.5
+
+
+@needs["smollm2"]
 def test_the_chain_rule_and_whole_sentences_say_the_same_of_49152_tokens(writer):
     """P is the model without the adapters that G has; the chain rule says it far more exactly."""
     oracle = OracleLM(FOLDERS["smollm2"], 24, beginning=BEGINNING, ends_at_newline=True)
