@@ -21,6 +21,7 @@ from textgan_lit.run.folder import OWN, PROVENANCE
 
 ROOT = Path(__file__).parents[2]  # of the checkout, where there is one
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "tokenizers", "wandb")
+PACKAGES += ("transformers", "peft")  # which a pretrained player's numbers come from
 
 
 def write(folder: Path, config: Mapping[str, Any]) -> None:
