@@ -25,6 +25,7 @@ lowest:   ## the tests on the oldest versions that pyproject.toml allows, in a v
 	bash .ci/run lowest
 
 docs:     ## the site, into build/site; a warning is an error
+	rm -rf docs/_generated
 	sphinx-build -W --keep-going -q -b html -c docs . build/site
 
 hooks:    ## check before every commit
