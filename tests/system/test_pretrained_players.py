@@ -12,11 +12,9 @@ import textgan_lit
 from tests.helpers import tiny_lm
 from tests.helpers.audited import descends
 from tests.helpers.lives import left, play, same
-from tests.helpers.playing import config
 from textgan_lit import tokenizer
 from textgan_lit.audit.enumeration import Enumeration
-from textgan_lit.audit.measure import audit
-from textgan_lit.build import experiment
+from textgan_lit.commands.audit import WORLDS, audited, parser
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean
@@ -25,7 +23,7 @@ from textgan_lit.model.estimator.score_function import ScoreFunction
 from textgan_lit.model.generator.pretrained import Pretrained
 from textgan_lit.model.lora import Lora
 from textgan_lit.model.policy import Categorical
-from textgan_lit.model.reward import LogOdds
+from textgan_lit.model.reward import LogOdds, Minimax
 from textgan_lit.run.checkpoint import kept, read
 from textgan_lit.types import Vocab
 
@@ -173,17 +171,22 @@ def test_its_gradient_is_the_enumerated_one(tmp_path):
     assert finding.summary.startswith("unbiased")
 
 
-def test_the_audit_finds_nothing_where_its_own_body_judges(tmp_path):
-    """The players are built as a run builds them, on the world that the audit can list."""
-    folder = tiny_lm.save(tmp_path, letters="abc", named=(), bos_token_id=3, eos_token_id=4, pad_token_id=4)
-    world = ("data=tiny", "data.train=1000", *(f"data.oracle.{key}" for key in ("vocab_size=3", "length=3")))
+@pytest.mark.parametrize(("kind", "reward", "passes"), [("llama", 1, True), ("gpt2", 1, True), ("llama", -1, False)])
+def test_the_audit_holds_a_small_one_of_its_kind_to_the_enumerated_gradient(
+    kind, reward, passes, tmp_path, monkeypatch
+):
+    folder = tiny_lm.save(tmp_path, kind)
+    worth = Minimax.__call__
+    monkeypatch.setattr(Minimax, "__call__", lambda self, score: reward * worth(self, score))
     players = ("model/generator=pretrained", f"model.generator.name={folder}", "model/discriminator=value_head")
-    settings = config(*world, "data.oracle.variable=true", "model=minimax", *players, "model.generator.lora.rank=2")
-    torch.manual_seed(0)
-    data = experiment.data(settings)
-    spelling = (folder / "tokenizer.json").read_text()
-    data.vocab = Vocab(tokenizer.tokens(spelling), has_eos=True, tokenizer=spelling)
-    found = audit(experiment.system(settings, data), data.oracle, batches=100)
-    assert {finding.player for finding in found} == {"D = D*", "taught D"}
-    for finding in found:
-        assert finding.passed, f"{finding.player}: {finding.summary}"
+    given = ["model=minimax", *players, "model.generator.lora.rank=2", "--batches", "100"]
+    found = audited(parser().parse_args(given), [WORLDS["with eos"]])
+    assert [finding.player for finding in found] == ["D = D*", "taught D"]
+    assert found[0].passed is passes, found[0].summary
+    assert found[1].passed, found[1].summary  # whatever the reward, its gradient is the listed one of it
+
+
+def test_the_audit_says_that_such_a_model_ends_its_sentences(tmp_path):
+    players = ("model/generator=pretrained", f"model.generator.name={tiny_lm.save(tmp_path)}")
+    with pytest.raises(UserError, match=r"ends its sentences\. Leave data\.oracle\.variable=false out"):
+        audited(parser().parse_args(["model=minimax", *players]), [WORLDS["fixed length"]])

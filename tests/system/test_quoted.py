@@ -37,6 +37,7 @@ LEFT_ALONE = {  # programs that are not ours: why no test starts them
 }
 NOT_PLAYED = {  # of ours, and would be by what they are: why not
     "--batches 2000": "a minute",
+    "audit model=(airl|grpo)_lm": "takes a language model; tests/system/test_pretrained_players.py has a tiny one",
     r"dashboard \S+$": "asks W&B; --dry-run beside it does not",
     "features=FOLDER": "takes a model of sentence-transformers; tests/unit/metrics/test_embedding.py has a tiny one",
     "fetch-model": "fetches a package; tests/unit/commands/test_fetch_model.py has its own, CI takes the real ones",

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import string
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgan_lit.cli import CONF
@@ -16,6 +19,7 @@ from textgan_lit.run import terminal
 
 if TYPE_CHECKING:
     from textgan_lit.audit.finding import Finding
+    from textgan_lit.types import Vocab
 
 WORLDS = {"fixed length": "data.oracle.variable=false", "with eos": "data.oracle.variable=true"}
 LEGEND = """\
@@ -38,15 +42,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    worlds = WORLDS
-    if any(override.lstrip("+").startswith("data.oracle.variable=") for override in options.overrides):
-        worlds = {"as given": ""}
-    found = {name: audited(options, [override] if override else []) for name, override in worlds.items()}
+    found = {name: audited(options, [override] if override else []) for name, override in _worlds(options).items()}
     if options.json:
         print(json.dumps(_plain(found, options), indent=2, ensure_ascii=False))
     else:
         _show(found, " ".join(options.overrides) or "model=minimax")
     return 0 if all(finding.passed for findings in found.values() for finding in findings) else 1
+
+
+def _worlds(options: argparse.Namespace) -> dict[str, str]:
+    if any(override.lstrip("+").startswith("data.oracle.variable=") for override in options.overrides):
+        return {"as given": ""}
+    if _pretrained(composed(options.overrides, options.config_dir)):
+        return {"with eos": WORLDS["with eos"]}  # such a model ends its sentences
+    return WORLDS
 
 
 def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
@@ -59,13 +68,30 @@ def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
     torch.set_num_threads(config["threads"])
     torch.manual_seed(config["seed"])
     data = experiment.data(config)
-    return audit(experiment.system(config, data), data.oracle, options.batches, options.batch, d_steps=options.steps)
+    with tempfile.TemporaryDirectory() as folder:
+        if _pretrained(config):
+            data.vocab = _in_small(config["model"]["generator"], data.vocab, Path(folder))
+        system = experiment.system(config, data)
+    return audit(system, data.oracle, options.batches, options.batch, d_steps=options.steps)
+
+
+def _pretrained(config: dict[str, Any]) -> bool:
+    return config["model"]["generator"].get("_target_", "").endswith(".Pretrained")
+
+
+def _in_small(generator: dict[str, Any], vocab: Vocab, folder: Path) -> Vocab:
+    """Puts a model of the same kind that speaks the world's tokens in the place of the one that was named."""
+    from textgan_lit.audit.miniature import miniature
+
+    if not vocab.has_eos:
+        raise UserError("A pretrained language model ends its sentences. Leave data.oracle.variable=false out.")
+    spoken = miniature(generator["name"], string.ascii_letters[: len(vocab.tokens)], folder, "model.generator.name")
+    generator |= {"name": str(folder), "beginning": None, "dtype": "float32"}
+    return spoken
 
 
 def composed(overrides: list[str], folder: str | None = None) -> dict[str, Any]:
     """The configuration of a run on a small world, as plain containers."""
-    from pathlib import Path
-
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf

@@ -61,10 +61,8 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
     Raises:
         UserError: the folder, its configuration or its weights are none that may be opened, or there is no memory.
     """
-    need()
-    folder = model_folder.find(name, where)
-    said = f"{where}={shown(name, PATH)}"
-    _check_config(_read(folder / "config.json", said), KINDS[auto], said)
+    settings(name, auto, where)
+    folder, said = model_folder.find(name, where), f"{where}={shown(name, PATH)}"
     files = _weight_files(folder, said)
     try:
         network = _network(folder, auto, dtype, files, said)
@@ -74,6 +72,19 @@ def opened(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], dtype:
         what = shown(f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise UserError(f"{said} cannot be opened ({what}). Give it whole, as transformers saves a model.") from None
     return Opened(network.eval(), "" if torch.get_default_device().type == "meta" else digest(files))
+
+
+def settings(name: str, auto: Literal["AutoModelForCausalLM", "AutoModel"], where: str) -> dict[str, Any]:
+    """The config.json in the folder that ``name`` means, of a kind that may be opened.
+
+    Raises:
+        UserError: there is none, or it is of another kind.
+    """
+    need()
+    said = f"{where}={shown(name, PATH)}"
+    found = _read(model_folder.find(name, where) / "config.json", said)
+    _check_config(found, KINDS[auto], said)
+    return found
 
 
 def _network(folder: Path, auto: str, dtype: DType, files: list[Path], said: str) -> nn.Module:
