@@ -1,8 +1,9 @@
 .PHONY: check format test slow smoke bench lowest docs hooks
 
-check:    ## what the linter says; changes nothing
+check:    ## what the linter and the type checker say; changes nothing
 	ruff check .
 	ruff format --check .
+	mypy
 
 format:   ## what of that can be repaired by itself
 	ruff check --fix --exit-zero .

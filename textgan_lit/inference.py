@@ -105,7 +105,7 @@ class Run(NamedTuple):
         Raises:
             UserError: this was not measured, or the run has no folder.
         """
-        record, found = begun(Path(self)), {}
+        record, found = begun(Path(self)), dict[int, dict[str, Any]]()
         for left_out in record.left_out:
             warnings.warn(f"{self.folder} has {left_out}: left out.", stacklevel=2)
         for row in (*record.rows, *record.evaluations):
@@ -230,7 +230,7 @@ class Run(NamedTuple):
                 f"The sentence has {len(tokens):,} tokens, wanted {'exactly' if eos is None else 'at most'} {most:,}. "
                 "Give one that this run could have written; its own keep their tokens in generate's --format jsonl."
             )
-        return [*tokens, eos] if len(tokens) < most else tokens
+        return tokens if eos is None or len(tokens) == most else [*tokens, eos]
 
     def _known(self, ids: Sequence[int]) -> list[int]:
         """The ids of tokens, without the eos at their end."""
@@ -275,7 +275,8 @@ class Run(NamedTuple):
         ends, rows = written.mask.sum(1).tolist(), (written.tokens.tolist(), known, real)
         for end, tokens, *numbers in zip(ends, *rows, strict=True):
             ended = self.vocab.has_eos and tokens[end - 1] == self.vocab.eos
-            yield Sentence(self.vocab.text(tokens), tokens[:end], *(some[:end] for some in numbers), ended)
+            logp_of, real_of = (some[:end] for some in numbers)
+            yield Sentence(self.vocab.text(tokens), tokens[:end], logp_of, real_of, ended)
 
     @property
     def at_once(self) -> int:

@@ -75,8 +75,15 @@ def _played(overrides: tuple[str, ...]) -> Path | None:
     """The folder of a run that another process has played with these overrides."""
     with tempfile.TemporaryFile() as told, process.leading():
         command = [sys.executable, "-u", "-c", CHILD, str(told.fileno()), "\n".join(sys.path), *overrides]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        with subprocess.Popen(command, text=True, errors="replace", pass_fds=[told.fileno()], **streams) as run:
+        with subprocess.Popen(
+            command,
+            text=True,
+            errors="replace",
+            pass_fds=[told.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as run:
             try:
                 last = _shown(run)
             except BaseException:
@@ -95,7 +102,7 @@ def _played(overrides: tuple[str, ...]) -> Path | None:
 def _shown(run: subprocess.Popen[str]) -> str:
     """Prints what a run says, where this process prints, until it has ended; its last line."""
     last = ""
-    for line in run.stdout:
+    for line in run.stdout or ():
         print(line, end="", flush=True)
         last = line.strip() or last
     run.wait()

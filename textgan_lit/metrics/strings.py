@@ -240,7 +240,9 @@ def _of_features(
     longest = max(fake.tokens.shape[1], real.tokens.shape[1])
     fake, real, taught = (side.padded(longest, 0) for side in (fake, real, taught))
     found = kind(vocab, longest, lambda _: taught, n, features).measure(real, fake)
-    said = {"features": "language_model"} if features is None else {"features": embedding.called(features)}
+    said: dict[str, Any] = (
+        {"features": "language_model"} if features is None else {"features": embedding.called(features)}
+    )
     said |= {"tokenize": tokenize, "eos": True} if features is None else {}
     sizes = {"samples": fake, "references": len(lists["references"]), "sentences": n // 2}
     return _scores(kind.name, ("", "_real"), [float(value) for value in found.values()], **sizes, **said)
@@ -275,7 +277,8 @@ def _cut(tokenize: Tokenize, sentence: str) -> Iterable[Hashable]:
 
 def _batches(tokenize: Tokenize, eos: bool, **lists: Iterable[str]) -> list[TextBatch]:
     """The sentences of every list as ids, the same id for the same token in all."""
-    ids, found = defaultdict(itertools.count().__next__), []
+    ids: dict[Hashable, int] = defaultdict(itertools.count().__next__)
+    found = []
     for name, given in lists.items():
         cut = (_cut(tokenize, sentence) for sentence in _sentences(name, given))
         rows = [[ids[token] for token in (*tokens, *[EOS] * eos)] for tokens in cut]

@@ -66,7 +66,13 @@ def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _numbers(line: Line) -> dict[str, Any]:
     values, test, share = list(line.values.values()), line.test, line.share
     mean, half = statistics.fmean(values), half_width(values)
-    found = {"seeds": len(values), "started": line.arm.started, "mean": mean, "low": mean - half, "high": mean + half}
+    found: dict[str, Any] = {
+        "seeds": len(values),
+        "started": line.arm.started,
+        "mean": mean,
+        "low": mean - half,
+        "high": mean + half,
+    }
     if line.control is not None:
         found["control"] = line.control.name
     if test is not None:

@@ -26,7 +26,8 @@ Name = Annotated[str, Field(pattern=r'^[^,"\p{C}\p{Zl}\p{Zp}]{1,100}$')]  # such
 
 def form(base: type[Form] = Form, /, **fields: Any) -> type[Form]:
     """The form of a dict with these keys, and with those of ``base``."""
-    return create_model("Form", __base__=base, **{name: (kind, ...) for name, kind in fields.items()})
+    kinds: dict[str, Any] = {name: (kind, ...) for name, kind in fields.items()}
+    return create_model("Form", __base__=base, **kinds)
 
 
 def check(value: Any, kind: Any, where: str) -> None:
