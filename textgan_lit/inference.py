@@ -6,21 +6,21 @@ import difflib
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import torch
 
 from textgan_lit.build import players
-from textgan_lit.build.parts import setting
+from textgan_lit.build.policy import policy
 from textgan_lit.build.trust import vouched
 from textgan_lit.errors import PATH, UserError, shown
 from textgan_lit.model.discriminator.base import Discriminator
 from textgan_lit.model.game import Game
 from textgan_lit.model.generator.base import Generator
-from textgan_lit.model.infilling import between, infill
-from textgan_lit.model.policy import Categorical, Nucleus, Policy, TopK, Without
+from textgan_lit.model.infilling import beginning, between, continued, infill
+from textgan_lit.model.policy import Policy, Without
 from textgan_lit.noise import Noise
 from textgan_lit.report import export, sections
 from textgan_lit.report.record import begun, read
@@ -81,14 +81,18 @@ class Run(NamedTuple):
         top_k: int | None = None,
         top_p: float | None = None,
         unknown: bool = False,
+        prompt: str | Sequence[str] | None = None,
     ) -> list[str]:
         """n sentences as text, the same for the same seed; each one of ``candidates``, chosen by the discriminator.
 
         ``temperature``, ``top_k`` and ``top_p`` take the place of the run's own policy: see :meth:`under`. ``<unk>`` is
-        never drawn unless ``unknown``: see :meth:`write`.
+        never drawn unless ``unknown``, and sentences begin with the ``prompt``: see :meth:`write`. Of several prompts
+        each has n, in their order, and the same ones as if it were alone.
         """
         run = self.under(temperature=temperature, top_k=top_k, top_p=top_p)
-        return [sentence.text for sentence in run.write(n, seed, candidates, judged=False, unknown=unknown)]
+        prompts = [prompt] if prompt is None or isinstance(prompt, str) else prompt
+        written = [run.write(n, seed, candidates, False, unknown, one) for one in prompts]  # refused before one is
+        return [sentence.text for sentence in itertools.chain.from_iterable(written)]
 
     def under(self, *, temperature: float | None = None, top_k: int | None = None, top_p: float | None = None) -> Run:
         """The same players under another policy: that of the k likeliest tokens, of the fewest tokens whose
@@ -132,13 +136,22 @@ class Run(NamedTuple):
         return export.picture(charts[chosen])
 
     def write(
-        self, n: int, seed: int = 0, candidates: int = 1, judged: bool = True, unknown: bool = False
+        self,
+        n: int,
+        seed: int = 0,
+        candidates: int = 1,
+        judged: bool = True,
+        unknown: bool = False,
+        prompt: str | None = None,
     ) -> Iterator[Sentence]:
         """n sentences one after another, as :meth:`sample` gives them; without D's opinion unless ``judged``.
 
         Only a few are held at a time, and n sentences begin like any larger number of them. Unless ``unknown``, each
         token is drawn given that it is not ``<unk>``. That changes what is drawn and nothing else: ``logp`` stays
         log G, in which ``<unk>`` is a token like any other, as :meth:`score` gives it.
+
+        With a ``prompt`` all of them begin with its tokens, and the rest is drawn given these, by a generator that
+        writes from left to right. ``logp`` is that of the whole sentence.
         """
         if candidates < 1:
             raise UserError(f"sample(candidates={candidates}): wanted a whole number from 1 on.")
@@ -147,7 +160,11 @@ class Run(NamedTuple):
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
                 "loaded. Leave candidates out, or train one, for example model=residual_ebm."
             )
-        return self._written(n, seed, candidates, judged, self._writing(unknown))
+        if prompt is None:
+            return self._written(n, seed, candidates, judged, self._writing(unknown))
+        if candidates > 1:
+            raise UserError("candidates are whole sentences, of which D chooses. Leave them out, or the prompt.")
+        return self._continued(beginning(self.generator, prompt), n, seed, judged, self._writing(unknown))
 
     @torch.no_grad()
     def _written(self, n: int, seed: int, candidates: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
@@ -157,6 +174,13 @@ class Run(NamedTuple):
             # As many rows for the last sentences as for any others: a matrix product may round by its shape.
             written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
             yield from itertools.islice(self._seen(written.batch, judged), n - done)
+
+    def _continued(self, prompt: torch.Tensor, n: int, seed: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
+        noise = Noise(seed, "sample", device=self.device)
+        for done in range(0, n, self.at_once):
+            uniform = noise.uniform(self.at_once, self.generator.uniforms)
+            written = continued(self.generator, prompt.to(self.device), uniform, policy)
+            yield from itertools.islice(self._seen(written, judged), n - done)
 
     def _writing(self, unknown: bool) -> Policy:
         """The run's policy; unless ``unknown`` without <unk>, where there is one."""
@@ -303,25 +327,6 @@ def _numbers(of: torch.Tensor) -> list[list[float]]:
 
 def _named(player: Generator | Discriminator) -> str:
     return f"{type(player).__name__} ({sum(weight.numel() for weight in player.parameters()):,} weights)"
-
-
-def policy(given: Mapping[str, Any], spelled: Callable[[str], str] = str) -> Policy | None:
-    """The policy that temperature, top_k and top_p ask for; None where all are None.
-
-    Raises:
-        UserError: a value of another kind, by its name as it is ``spelled``; or both top_k and top_p.
-    """
-    asked = {name: value for name, value in given.items() if value is not None}
-    if not asked:
-        return None
-    if {"top_k", "top_p"} <= asked.keys():
-        raise UserError("top_k and top_p each leave out tokens of their own. Give one of them.")
-    chosen = TopK if "top_k" in asked else Nucleus if "top_p" in asked else Categorical
-    hints, settings = get_type_hints(chosen.__init__, include_extras=True), {}
-    for name, value in asked.items():
-        own = name.removeprefix("top_")
-        settings[own] = setting(value, hints[own], spelled(name))
-    return chosen(**settings)
 
 
 def load(run: str | Path, checkpoint: str = "last", trust: str | Sequence[str] = ()) -> Run:

@@ -43,6 +43,23 @@ def test_of_several_candidates_the_discriminator_chooses():
     assert chosen == [VOCAB.text(row) for row in game.choose(30, 200, Noise(0, "choice")).tokens.tolist()]
 
 
+def test_sentences_begin_with_a_prompt_and_each_prompt_has_its_own():
+    opened = run()
+    both = opened.sample(20, seed=3, prompt=["b", "c a"])
+    assert both == [*opened.sample(20, seed=3, prompt="b"), *opened.sample(20, seed=3, prompt="c a")]
+    assert {text[:1] for text in both[:20]} == {"b"}
+    assert {text[:3] for text in both[20:]} == {"c a"}
+    assert len(set(both)) > 5
+    assert opened.sample(7, seed=3, prompt="b") == both[:7]
+    written = list(opened.write(20, 3, prompt="b"))
+    assert [sentence.logp for sentence in written] == [sentence.logp for sentence in opened.score(written)]
+
+
+def test_candidates_and_a_prompt_are_not_both_taken():
+    with pytest.raises(UserError, match=r"candidates are whole sentences, .* Leave them out, or the prompt"):
+        run(Additive(VOCAB, 3)).sample(2, candidates=2, prompt="a")
+
+
 def test_without_a_discriminator_there_is_nobody_to_choose():
     with pytest.raises(UserError, match=r"candidates=2\).*this run has none.*Leave candidates out"):
         run().sample(3, candidates=2)
@@ -285,6 +302,11 @@ def test_unk_is_written_where_it_is_asked_for_alone(tmp_path):
     assert all("<unk>" not in text for text in opened.sample(50, top_k=1))
     for sentence, scored in zip(written, opened.score(written), strict=True):  # drawn otherwise, it is as likely
         assert sentence.logp == pytest.approx(scored.logp, abs=1e-5)
+
+
+def test_a_prompt_that_the_tokenizer_does_not_know_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"prompt=zebra holds what this run's tokenizer does not know"):
+        spelled(tmp_path, compressed(SPELLING)).sample(1, prompt="zebra")
 
 
 @pytest.mark.parametrize(

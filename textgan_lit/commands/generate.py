@@ -6,7 +6,8 @@ sentence is written as \n, so that it stays one line; jsonl keeps it, beside the
 that it is real. Of text is said how many sentences textgan score would read otherwise; jsonl it reads as it was.
 <unk> is never written unless --unknown asks for it.
 
-With --interpolate, the sentences between two latents, a blank line between two ways. See docs/commands.md.
+With --prompts, sentences that begin with each line of a file, in its order. With --interpolate, the sentences between
+two latents, a blank line between two ways. See docs/commands.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from textgan_lit.commands import opening, output
+from textgan_lit.commands import input, opening, output
 from textgan_lit.data.file_reader import load
 from textgan_lit.data.format import Format
 from textgan_lit.errors import UserError
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         prog="textgan generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     opening.arguments(parser)
-    parser.add_argument("-n", metavar="N", default=1000, help="how many (%(default)s)")
+    parser.add_argument("-n", metavar="N", help="how many (1000), or of each prompt (1)")
     parser.add_argument("--seed", default=0, help="(%(default)s)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--candidates", metavar="N", default=1, help="the discriminator chooses each from N (%(default)s)")
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "--interpolate", metavar="STEPS", help="-n ways from one latent to another, of so many sentences each"
     )
     how.add_argument("--infill", metavar="TEXT", help="-n sentences of these tokens, with others in place of each _")
+    how.add_argument("--prompts", metavar="FILE", help="sentences that begin with each of its lines; -: standard input")
     parser.add_argument("--unknown", action="store_true", help="write <unk>, too, where the generator draws it")
     output.arguments(parser, ("text", "jsonl"))
     return parser
@@ -48,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     with output.opened(options) as out:
-        n = opening.number(options.n, Annotated[int, Ge(0)], "-n")
+        many = options.n or (1000 if options.prompts is None else 1)
+        n = opening.number(many, Annotated[int, Ge(0)], "-n")
         seed = opening.number(options.seed, int, "--seed")
         candidates = opening.number(options.candidates, Annotated[int, Ge(1)], "--candidates")
         jsonl, opened = output.wants_jsonl(options), opening.opened(options)
@@ -57,10 +60,13 @@ def run(options: argparse.Namespace) -> int:
             ways = opened.interpolate(n, steps, seed, options.unknown)
         elif options.infill is not None:
             ways = ([sentence] for sentence in opened.infill(options.infill, n, seed))
+        elif options.prompts is not None:
+            prompts = _prompts(options.prompts)
+            ways = [opened.write(n, seed, 1, jsonl, options.unknown, prompt) for prompt in prompts]
         else:
             ways = ([sentence] for sentence in opened.write(n, seed, candidates, jsonl, options.unknown))
         total, lost = 0, 0
-        with output.bar("sentences", n, out) as advance:
+        with output.bar("sentences", n if options.prompts is None else len(ways), out) as advance:
             for number, way in enumerate(ways):
                 if number and options.interpolate is not None and not jsonl:
                     out.write("\n")
@@ -76,6 +82,15 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _prompts(name: str) -> list[str]:
+    with input.opened(name) as file:
+        rows = list(load(file, "standard input" if name == "-" else name, Format(kind="txt")))
+    for row in rows:
+        if not row.text:
+            raise UserError(f"{row.where} is blank: wanted what sentences are to begin with.")
+    return [row.text for row in rows]
 
 
 def _line(sentence: Sentence, jsonl: bool) -> str:

@@ -54,6 +54,6 @@ def _policy(options: argparse.Namespace) -> Policy | None:
     given = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p")}
     if all(text is None for text in given.values()):
         return None
-    from textgan_lit.inference import policy
+    from textgan_lit.build.policy import policy
 
     return policy(given, lambda name: f"--{name.replace('_', '-')}")

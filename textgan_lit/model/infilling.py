@@ -1,4 +1,4 @@
-"""Sentences of which a part is given, and the noise on the way from one sentence to another."""
+"""Sentences of which the beginning or another part is given, and the noise on the way from one to another."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from textgan_lit.errors import UserError, shown
 from textgan_lit.functional.inverse_cdf import BELOW
 from textgan_lit.functional.order import to_reading_order
-from textgan_lit.model.generator.base import DecodeState, Generator
+from textgan_lit.model.generator.base import LOOK, DecodeState, Generator
 from textgan_lit.model.policy import Policy
-from textgan_lit.types import Samples
+from textgan_lit.types import Samples, TextBatch
 
 
 @torch.no_grad()
@@ -64,6 +65,49 @@ def infill(
         logps.append(logp)
     found, logp = (to_reading_order(torch.stack(steps, 1), order) for steps in (chosen, logps))
     return Samples(found, torch.ones_like(found, dtype=torch.bool), logp, noise[:, :0])
+
+
+def beginning(generator: Generator, prompt: str) -> Int[Tensor, " S"]:
+    """The ids of what sentences are to begin with.
+
+    Raises:
+        UserError: the generator does not write from left to right, or no sentence of its own begins so.
+    """
+    said, vocab, most = f"prompt={shown(prompt)}", generator.vocab, generator.max_length - 1
+    if not generator.autoregressive or not generator.is_left_to_right or generator.latent:
+        raise UserError(
+            f"{said}: {type(generator).__name__} does not write from left to right, each token given those before "
+            "alone. Give a run of a generator that does, such as model/generator=lstm or transformer."
+        )
+    tokens = vocab.encode(prompt)
+    if not 0 < len(tokens) <= most:
+        raise UserError(f"{said} has {len(tokens):,} tokens, wanted 1 to {most:,}, so that one is left to be written.")
+    if vocab.unknown in tokens:
+        raise UserError(f"{said} holds what this run's tokenizer does not know. Give words of the run's own text.")
+    return torch.tensor(tokens)
+
+
+@torch.no_grad()
+def continued(
+    generator: Generator, prompt: Int[Tensor, " S"], noise: Float[Tensor, "B T"], policy: Policy
+) -> TextBatch:
+    """Sentences that begin with ``prompt``, each further token drawn given all before it; a column of noise a token.
+
+    Of a generator that writes from left to right and has no latent: one that is drawn before the tokens would have to
+    be drawn given these.
+    """
+    with generator.decoding():
+        decoding, rows = generator.start_decoding(len(noise)), len(noise)
+        for token in prompt:
+            decoding = generator.force_token(decoding, token.expand(rows))
+        columns, masks = [token.expand(rows) for token in prompt], [decoding.open] * len(prompt)
+        for step, uniform in enumerate(noise[:, len(prompt) :].unbind(1)):
+            if step % LOOK == 0 and not decoding.open.any():
+                break
+            masks.append(decoding.open)
+            token, _, decoding = generator.decode_step(decoding, policy, uniform)
+            columns.append(token)
+    return TextBatch(torch.stack(columns, 1), torch.stack(masks, 1)).padded(noise.shape[1], generator.vocab.pad)
 
 
 def between(

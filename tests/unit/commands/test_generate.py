@@ -66,6 +66,26 @@ def test_jsonl_comes_back_whole(run, command, tmp_path):
     assert found == pytest.approx(wanted, rel=3e-6, abs=1e-5)
 
 
+def test_sentences_begin_with_the_lines_of_a_file(run, command, tmp_path):
+    first = [run.vocab.text(sentence.tokens[:2]) for sentence in run.write(N) if len(sentence.tokens) > 3]
+    lines = [text for text in dict.fromkeys(first) if text.strip() == text != "" and "\n" not in text][:3]
+    lines = [text for text in lines if run.vocab.unknown not in run.vocab.encode(text)]
+    assert lines
+    (tmp_path / "prompts.txt").write_text("\n".join(lines))
+    command("generate", "RUN", "--prompts", tmp_path / "prompts.txt", "-n", 4, "--out", tmp_path / "x.jsonl")
+    found = [row["text"] for row in records(tmp_path / "x.jsonl")]
+    assert found == run.sample(4, prompt=lines)
+    command("generate", "RUN", "--prompts", tmp_path / "prompts.txt", "--out", tmp_path / "one.jsonl")
+    assert [row["text"] for row in records(tmp_path / "one.jsonl")] == found[::4]
+
+
+def test_a_blank_prompt_is_refused_by_its_line(run, monkeypatch, tmp_path):
+    (tmp_path / "prompts.txt").write_text("a\n\na\n")
+    monkeypatch.setattr(opening, "opened", lambda options: run)
+    said = str(textgan(monkeypatch, "generate", "RUN", "--prompts", str(tmp_path / "prompts.txt")))
+    assert re.search(r"prompts\.txt.* 2 is blank: wanted what sentences are to begin with", said), said
+
+
 def test_of_plain_text_is_said_what_does_not_come_back(run, command, tmp_path):
     said = command("generate", "RUN", "-n", N, "--out", tmp_path / "x.txt")
     heard = command("score", "RUN", tmp_path / "x.txt", "--skip", "--out", tmp_path / "scores.jsonl")

@@ -20,6 +20,7 @@ from textgan_lit.model.game import Game
 from textgan_lit.model.generator import pretrained
 from textgan_lit.model.generator.base import DecodeState
 from textgan_lit.model.generator.pretrained import Pretrained
+from textgan_lit.model.infilling import continued
 from textgan_lit.model.lora import Lora, merged
 from textgan_lit.model.policy import Categorical
 from textgan_lit.model.regulariser import ReferenceKL
@@ -66,6 +67,16 @@ def test_what_writes_is_what_is_scored(folder, settings):
     assert written.mask.sum(1).unique().numel() > 1, "sentences of one length show nothing"
     scored = generator.logp(written.batch, Categorical())
     torch.testing.assert_close(scored, written.logp, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_it_goes_on_from_a_prompt_as_from_what_it_has_written(folder):
+    generator = player(folder, lora=Lora(rank=2))
+    noise = torch.rand(16, generator.uniforms, generator=torch.Generator().manual_seed(1))
+    written = generator.sample(noise, Categorical())
+    row = written.mask.sum(1).argmax()
+    found = continued(generator, written.tokens[row, :2], noise[row : row + 1], Categorical())
+    assert found.tokens.equal(written.tokens[row : row + 1])
 
 
 @torch.no_grad()
