@@ -152,8 +152,9 @@ def command(overrides: list[str], seeds: tuple[int, ...]) -> str:
     """The ordinary command that plays an arm with all its seeds: a sweep, or a loop where a seed has several places."""
     looped = any("{seed}" in override for override in overrides if override != "seed={seed}")
     place = {"seed": "$seed" if looped else ",".join(map(str, seeds))}
+    quoted = {"seed": "'$seed'"}  # which a shell puts in between quotes alone
     told = [
-        shlex.quote(override) if "${" in override or "~" in override else fill(override, place)
+        fill(shlex.quote(override), quoted) if "${" in override or "~" in override else fill(override, place)
         for override in overrides
     ]
     line = " ".join(["python train.py", *["-m"] * any("," in override for override in told), *told])

@@ -23,6 +23,7 @@ VARIABLES = {
     "SEQGAN_ORACLE": "oracle.npz",
     "COCO_TRAIN": "a",
     "OWN_TEXT": "files",
+    "START": "runs/discriminator_data",
     "COCO_TEST": "b",
     "SMOLLM2": "smollm2",
     "MINILM": "minilm",

@@ -100,14 +100,14 @@ def test_the_overview_says_how_many_runs_every_study_has():
 
 def test_an_axis_gives_values_or_overrides():
     axes = {"D": {"conv": ["model/discriminator=conv"], "own": []}, "rate": [0.1, 0.2]}
-    entry = {"each": axes, "overrides": ["lr={rate}", "seed={rate}", "data.seed={seed}", "w=${oc.env:W}"]}
+    entry = {"each": axes, "overrides": ["lr={rate}", "seed={rate}", "data.seed={seed}", "w=${oc.env:W}/{seed}"]}
     arms = study.arms({"base": ["x=1"], "seeds": [1, 2], "arms": {"G-{D}-{rate}": entry}})
     assert [arm.name for arm in arms] == ["G-conv-0.1", "G-conv-0.2", "G-own-0.1", "G-own-0.2"]
     assert arms[1].overrides[:3] == ("x=1", "lr=0.2", "seed=0.2")
     assert arms[1].overrides[-1] == "model/discriminator=conv"
     assert arms[0].entry == "G-conv-{rate}"
-    told = "for seed in 1 2; do python train.py -m x=1 lr=0.1,0.2 seed=0.1,0.2 data.seed=$seed 'w=${oc.env:W}'; done"
-    assert arms[2].shown == arms[3].shown == told
+    told = "python train.py -m x=1 lr=0.1,0.2 seed=0.1,0.2 data.seed=$seed 'w=${oc.env:W}/'$seed''"
+    assert arms[2].shown == arms[3].shown == f"for seed in 1 2; do {told}; done"
 
 
 def test_a_finished_run_is_never_played_again(small, monkeypatch):
