@@ -1,7 +1,7 @@
 """A world that says 0 1 … 19 and nothing else, which two of Texygen's GANs could not learn (its issue 31).
 
 Likelihood learns it. Then there is nothing left to teach, and a game without a guard goes on all the same: four of
-these methods forget the sentence within 30 steps of ``model/schedule=fixed``. Under the guard they keep it.
+these methods forget the sentence within 30 or 60 steps of ``model/schedule=fixed``. Under the guard they keep it.
 """
 
 import pytest
@@ -29,6 +29,7 @@ def test_likelihood_learns_it_and_a_guarded_game_keeps_it(model):
     assert played(model, *guard) > 0.9
 
 
-@pytest.mark.parametrize("model", ["taylorgan", "cot", "gsgan", "wgan_gp"])
-def test_an_unguarded_game_forgets_it(model):
-    assert played(model, "model/schedule=fixed") < 0.5  # how far it gets depends on the noise, and so on torch
+# In 30 steps it depends on the seed, and so on torch, how far taylorgan gets: one of four on torch 2.6, all on 2.13.
+@pytest.mark.parametrize(("model", "steps"), [("taylorgan", 60), ("cot", 30), ("gsgan", 30), ("wgan_gp", 30)])
+def test_an_unguarded_game_forgets_it(model, steps):
+    assert played(model, "model/schedule=fixed", f"model.schedule.adversarial_steps={steps}") < 0.1

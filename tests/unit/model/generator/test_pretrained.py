@@ -63,10 +63,12 @@ KINDS_OF_PLAYER = [{}, {"lora": Lora(rank=2)}, {"beginning": "<s>ab"}, {"ends_at
 @torch.no_grad()
 def test_what_writes_is_what_is_scored(folder, settings):
     generator = player(folder, **settings)
+    if "lora" in settings:  # adapters are merged to write: as float32 on some processors that is 1.1e-5 beside
+        generator = generator.double()
     written = samples(generator)
     assert written.mask.sum(1).unique().numel() > 1, "sentences of one length show nothing"
     scored = generator.logp(written.batch, Categorical())
-    torch.testing.assert_close(scored, written.logp, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(scored, written.logp, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -85,7 +87,7 @@ def test_all_sentences_together_are_certain(tmp_path, folder):
     generator = player(short, max_length=3)
     sentences = every_sentence(generator.vocab, 3)
     total = generator.logp(sentences, Categorical()).double().sum(1).exp().sum()
-    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -100,7 +102,7 @@ def test_rows_may_stand_at_different_positions(folder):
     both = DecodeState.join(rows)
     together, _ = generator.advance(both.prev, both.state)
     apart = [generator.advance(state.prev, state.state)[0] for state in (early, late)]
-    torch.testing.assert_close(together, torch.cat(apart), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together, torch.cat(apart), atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -131,7 +133,7 @@ def test_it_is_transformers_own_model(folder):
     ]
     tokens = torch.tensor([[*vocab.encode(text), vocab.eos]])
     found = generator.logp(TextBatch(tokens, torch.ones_like(tokens, dtype=torch.bool)), Categorical())[0]
-    torch.testing.assert_close(found, torch.stack(wanted), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, torch.stack(wanted), atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -180,14 +182,14 @@ def test_without_adapters_everything_learns_and_a_reference_stays(llama):
 
 @torch.no_grad()
 def test_what_is_saved_has_learned_and_is_enough(folder):
-    generator = player(folder, lora=Lora(rank=2))
+    generator = player(folder, lora=Lora(rank=2)).double()
     saved = generator.state_dict()
     assert all(".lora_" in name for name in saved)
-    fresh = Pretrained(generator.vocab, LENGTH, str(folder), Lora(rank=2)).eval()
+    fresh = Pretrained(generator.vocab, LENGTH, str(folder), Lora(rank=2)).eval().double()
     written = samples(generator)
     assert not torch.allclose(fresh.logp(written.batch, Categorical()), written.logp, atol=1e-3)
     fresh.load_state_dict(saved)
-    torch.testing.assert_close(fresh.logp(written.batch, Categorical()), written.logp, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fresh.logp(written.batch, Categorical()), written.logp, atol=1e-5, rtol=0)
 
 
 def test_a_weight_of_two_names_is_saved_once(llama):
@@ -208,14 +210,14 @@ def test_sampling_leaves_the_base_as_it_was(folder):
 @torch.no_grad()
 def test_who_only_scores_has_adapters_and_weights_as_one(llama, monkeypatch):
     """The generator asked for its density, and the references of a discriminator and of a regulariser."""
-    generator, ready = player(llama, lora=Lora(rank=2)), []
+    generator, ready = player(llama, lora=Lora(rank=2)).double(), []
     written, vocab = samples(generator), generator.vocab
     alone = generator.logp(written.batch, Categorical())
     monkeypatch.setattr(pretrained, "merged", lambda network: ready.append(network) or merged(network))
     aware = DensityAware(vocab, LENGTH, generator, ValueHead(vocab, LENGTH, generator, Lora(rank=2))).eval()
     game = Game(generator, aware, Categorical(), Noise(0))
     density = game.density(written.batch)
-    torch.testing.assert_close(density, alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(density, alone, atol=1e-5, rtol=0)
     assert aware(*written.batch, density).isfinite().all()
     leashes = [ReferenceKL(generator, estimator=estimator) for estimator in ("exact", "k3")]
     for leash in leashes:

@@ -68,7 +68,7 @@ def test_micro_batches_change_no_gradient_and_bound_what_is_kept(folder, make, m
     found, kept, sizes, body = [], [], [], Pretrained._body
     real = player(folder, None).sample(Noise(0, "real").uniform(ROWS, LENGTH), Categorical()).batch
     for size in (None, 2):
-        generator = player(folder, size)
+        generator = player(folder, size).double()  # whose sums are the same in any order
         judge = ValueHead(generator.vocab, LENGTH, generator, Lora(rank=2))
         loss, learning = make(generator), judge if make is by_pairs else generator
         sizes.append([])
@@ -82,7 +82,7 @@ def test_micro_batches_change_no_gradient_and_bound_what_is_kept(folder, make, m
         found.append([outcome.loss, *torch.autograd.grad(outcome.loss, weights)])
         kept.append(bytes_)
     assert max(gradient.abs().max() for gradient in found[0][1:]) > 1e-3
-    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)  # float32 sums in another order
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
     assert kept[1] < kept[0] / 4
     assert not sizes[0]
     assert set(sizes[1]) == {2}  # on the way back, too, the network works on so many sentences at a time
