@@ -91,7 +91,7 @@ class Run(NamedTuple):
         """
         run = self.under(temperature=temperature, top_k=top_k, top_p=top_p)
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else prompt
-        written = [run.write(n, seed, candidates, False, unknown, one) for one in prompts]  # refused before one is
+        written = [run.write(n, seed, candidates, False, unknown, one) for one in prompts]  # all are refused or none
         return [sentence.text for sentence in itertools.chain.from_iterable(written)]
 
     def under(self, *, temperature: float | None = None, top_k: int | None = None, top_p: float | None = None) -> Run:
@@ -160,27 +160,24 @@ class Run(NamedTuple):
                 f"sample(candidates={candidates}) lets the discriminator choose, but this run has none that can be "
                 "loaded. Leave candidates out, or train one, for example model=residual_ebm."
             )
-        if prompt is None:
-            return self._written(n, seed, candidates, judged, self._writing(unknown))
-        if candidates > 1:
+        if candidates > 1 and prompt is not None:
             raise UserError("candidates are whole sentences, of which D chooses. Leave them out, or the prompt.")
-        return self._continued(beginning(self.generator, prompt), n, seed, judged, self._writing(unknown))
+        begun = None if prompt is None else beginning(self.generator, prompt).to(self.device)
+        return self._written(n, seed, candidates, judged, self._writing(unknown), begun)
 
     @torch.no_grad()
-    def _written(self, n: int, seed: int, candidates: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
+    def _written(
+        self, n: int, seed: int, candidates: int, judged: bool, policy: Policy, begun: torch.Tensor | None
+    ) -> Iterator[Sentence]:
         noise, lots = (Noise(seed, purpose, device=self.device) for purpose in ("sample", "choice"))
         game, rows = Game(self.generator, self.discriminator, policy, noise), max(1, self.at_once // candidates)
         for done in range(0, n, rows):
             # As many rows for the last sentences as for any others: a matrix product may round by its shape.
-            written = game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)
-            yield from itertools.islice(self._seen(written.batch, judged), n - done)
-
-    def _continued(self, prompt: torch.Tensor, n: int, seed: int, judged: bool, policy: Policy) -> Iterator[Sentence]:
-        noise = Noise(seed, "sample", device=self.device)
-        for done in range(0, n, self.at_once):
-            uniform = noise.uniform(self.at_once, self.generator.uniforms)
-            written = continued(self.generator, prompt.to(self.device), uniform, policy)
-            yield from itertools.islice(self._seen(written, judged), n - done)
+            if begun is not None:
+                batch = continued(self.generator, begun, noise.uniform(rows, self.generator.uniforms), policy)
+            else:
+                batch = (game.sample(rows) if candidates == 1 else game.choose(rows, candidates, lots)).batch
+            yield from itertools.islice(self._seen(batch, judged), n - done)
 
     def _writing(self, unknown: bool) -> Policy:
         """The run's policy; unless ``unknown`` without <unk>, where there is one."""

@@ -6,7 +6,7 @@ What is audited is the model as it stands, but for networks and rollouts that ne
 import pytest
 
 from tests.helpers.playing import MODELS
-from textgan_lit.commands.audit import WORLDS, audited, parser
+from textgan_lit.commands.audit import WORLDS, audited, composed, parser
 from textgan_lit.errors import UserError
 
 KNOWN = [
@@ -38,7 +38,8 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 def findings(world, *overrides):
-    return audited(parser().parse_args(overrides), [WORLDS[world]])
+    options = parser().parse_args(overrides)
+    return audited(composed([WORLDS[world], *options.overrides]), options)
 
 
 def of_model(model, world, batches):

@@ -1,5 +1,6 @@
 """A pretrained language model in a game: played, saved, opened, cut off and taken up as all runs are."""
 
+import json
 import random
 
 import pytest
@@ -11,10 +12,11 @@ pytest.importorskip("peft", reason="adapters need the extra lm")
 import textgan_lit
 from tests.helpers import tiny_lm
 from tests.helpers.audited import descends
+from tests.helpers.command import textgan
 from tests.helpers.lives import left, play, same
 from textgan_lit import tokenizer
 from textgan_lit.audit.enumeration import Enumeration
-from textgan_lit.commands.audit import WORLDS, audited, parser
+from textgan_lit.commands.audit import WORLDS, audited, composed, parser
 from textgan_lit.data.tiny import Tiny
 from textgan_lit.errors import UserError
 from textgan_lit.model.baseline import BatchMean
@@ -180,7 +182,8 @@ def test_the_audit_holds_a_small_one_of_its_kind_to_the_enumerated_gradient(
     monkeypatch.setattr(Minimax, "__call__", lambda self, score: reward * worth(self, score))
     players = ("model/generator=pretrained", f"model.generator.name={folder}", "model/discriminator=value_head")
     given = ["model=minimax", *players, "model.generator.lora.rank=2", "--batches", "100"]
-    found = audited(parser().parse_args(given), [WORLDS["with eos"]])
+    options = parser().parse_args(given)
+    found = audited(composed([WORLDS["with eos"], *options.overrides]), options)
     assert [finding.player for finding in found] == ["D = D*", "taught D"]
     assert found[0].passed is passes, found[0].summary
     assert found[1].passed, found[1].summary  # whatever the reward, its gradient is the listed one of it
@@ -189,4 +192,10 @@ def test_the_audit_holds_a_small_one_of_its_kind_to_the_enumerated_gradient(
 def test_the_audit_says_that_such_a_model_ends_its_sentences(tmp_path):
     players = ("model/generator=pretrained", f"model.generator.name={tiny_lm.save(tmp_path)}")
     with pytest.raises(UserError, match=r"ends its sentences\. Leave data\.oracle\.variable=false out"):
-        audited(parser().parse_args(["model=minimax", *players]), [WORLDS["fixed length"]])
+        audited(composed([WORLDS["fixed length"], "model=minimax", *players]), parser().parse_args([]))
+
+
+def test_the_command_looks_at_the_one_world_in_which_such_a_model_ends(tmp_path, monkeypatch, capsys):
+    players = ("model/generator=pretrained", f"model.generator.name={tiny_lm.save(tmp_path)}")
+    assert textgan(monkeypatch, "audit", "model=mle", *players, "--batches", "20", "--json") == 0
+    assert {finding["world"] for finding in json.loads(capsys.readouterr().out)["findings"]} == {"with eos"}

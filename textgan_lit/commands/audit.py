@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import string
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +41,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = {name: audited(options, [override] if override else []) for name, override in _worlds(options).items()}
+    worlds = WORLDS
+    if any(override.lstrip("+").startswith("data.oracle.variable=") for override in options.overrides):
+        worlds = {"as given": ""}
+    given = {
+        name: composed([*filter(None, [world]), *options.overrides], options.config_dir)
+        for name, world in worlds.items()
+    }
+    if given.keys() == WORLDS.keys() and _pretrained(given["with eos"]):
+        del given["fixed length"]  # such a model ends its sentences
+    found = {name: audited(config, options) for name, config in given.items()}
     if options.json:
         print(json.dumps(_plain(found, options), indent=2, ensure_ascii=False))
     else:
@@ -50,21 +58,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(finding.passed for findings in found.values() for finding in findings) else 1
 
 
-def _worlds(options: argparse.Namespace) -> dict[str, str]:
-    if any(override.lstrip("+").startswith("data.oracle.variable=") for override in options.overrides):
-        return {"as given": ""}
-    if _pretrained(composed(options.overrides, options.config_dir)):
-        return {"with eos": WORLDS["with eos"]}  # such a model ends its sentences
-    return WORLDS
-
-
-def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
+def audited(config: dict[str, Any], options: argparse.Namespace) -> list[Finding]:
+    """What is found of the model that a configuration, as :func:`composed` gives it, describes."""
     import torch
 
     from textgan_lit.audit.measure import audit
     from textgan_lit.build import experiment
 
-    config = composed([*world, *options.overrides], options.config_dir)
     torch.set_num_threads(config["threads"])
     torch.manual_seed(config["seed"])
     data = experiment.data(config)
@@ -76,7 +76,7 @@ def audited(options: argparse.Namespace, world: list[str]) -> list[Finding]:
 
 
 def _pretrained(config: dict[str, Any]) -> bool:
-    return config["model"]["generator"].get("_target_", "").endswith(".Pretrained")
+    return config["model"]["generator"].get("_target_") == "textgan_lit.model.generator.pretrained.Pretrained"
 
 
 def _in_small(generator: dict[str, Any], vocab: Vocab, folder: Path) -> Vocab:
@@ -85,7 +85,8 @@ def _in_small(generator: dict[str, Any], vocab: Vocab, folder: Path) -> Vocab:
 
     if not vocab.has_eos:
         raise UserError("A pretrained language model ends its sentences. Leave data.oracle.variable=false out.")
-    spoken = miniature(generator["name"], string.ascii_letters[: len(vocab.tokens)], folder, "model.generator.name")
+    letters = "".join(chr(ord("一") + place) for place in range(len(vocab.tokens)))  # there are enough of them
+    spoken = miniature(generator["name"], letters, folder, "model.generator.name")
     generator |= {"name": str(folder), "beginning": None, "dtype": "float32"}
     return spoken
 

@@ -240,10 +240,9 @@ def _of_features(
     longest = max(fake.tokens.shape[1], real.tokens.shape[1])
     fake, real, taught = (side.padded(longest, 0) for side in (fake, real, taught))
     found = kind(vocab, longest, lambda _: taught, n, features).measure(real, fake)
-    said: dict[str, Any] = (
-        {"features": "language_model"} if features is None else {"features": embedding.called(features)}
-    )
-    said |= {"tokenize": tokenize, "eos": True} if features is None else {}
+    said: dict[str, Any] = {"features": "language_model", "tokenize": tokenize, "eos": True}
+    if features is not None:
+        said = {"features": embedding.called(features)}
     sizes = {"samples": fake, "references": len(lists["references"]), "sentences": n // 2}
     return _scores(kind.name, ("", "_real"), [float(value) for value in found.values()], **sizes, **said)
 
