@@ -53,6 +53,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("samples.txt", "sentences.txt", "held_out.txt"):
         Path(name).touch()
+    Path("prompts.txt").write_text("w1")
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     return tmp_path

@@ -23,7 +23,7 @@ from annotated_types import Ge
 from textgan_lit.commands import input, opening, output
 from textgan_lit.data.file_reader import load
 from textgan_lit.data.format import Format
-from textgan_lit.errors import UserError
+from textgan_lit.errors import PATH, UserError, shown
 
 if TYPE_CHECKING:
     from textgan_lit.inference import Run, Sentence
@@ -87,9 +87,9 @@ def run(options: argparse.Namespace) -> int:
 def _prompts(name: str) -> list[str]:
     with input.opened(name) as file:
         rows = list(load(file, "standard input" if name == "-" else name, Format(kind="txt")))
-    for row in rows:
-        if not row.text:
-            raise UserError(f"{row.where} is blank: wanted what sentences are to begin with.")
+    blank = next((row.where for row in rows if not row.text), None if rows else shown(name, PATH))
+    if blank is not None:
+        raise UserError(f"{blank} is blank: wanted what sentences are to begin with.")
     return [row.text for row in rows]
 
 

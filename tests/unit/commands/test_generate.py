@@ -79,11 +79,12 @@ def test_sentences_begin_with_the_lines_of_a_file(run, command, tmp_path):
     assert [row["text"] for row in records(tmp_path / "one.jsonl")] == found[::4]
 
 
-def test_a_blank_prompt_is_refused_by_its_line(run, monkeypatch, tmp_path):
-    (tmp_path / "prompts.txt").write_text("a\n\na\n")
+@pytest.mark.parametrize(("text", "where"), [("a\n\na\n", "prompts.txt, line 2"), ("", "prompts.txt")])
+def test_a_blank_prompt_is_refused_by_its_line(text, where, run, monkeypatch, tmp_path):
+    (tmp_path / "prompts.txt").write_text(text)
     monkeypatch.setattr(opening, "opened", lambda options: run)
     said = str(textgan(monkeypatch, "generate", "RUN", "--prompts", str(tmp_path / "prompts.txt")))
-    assert re.search(r"prompts\.txt.* 2 is blank: wanted what sentences are to begin with", said), said
+    assert f"{where} is blank: wanted what sentences are to begin with" in said, said
 
 
 def test_of_plain_text_is_said_what_does_not_come_back(run, command, tmp_path):
